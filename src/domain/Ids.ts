@@ -1,0 +1,40 @@
+import * as Brand from "effect/Brand"
+
+/** A model's id as clients write it: 1 to 128 characters of `A-Z a-z 0-9 . _ : / -`, never `auto`. */
+export type ModelId = string & Brand.Brand<"ModelId">
+export const ModelId = Brand.refined<ModelId>(
+  (s) => /^[A-Za-z0-9._:/-]{1,128}$/.test(s) && s !== "auto",
+  (s) => Brand.error(`a model id has 1 to 128 characters of A-Z a-z 0-9 . _ : / - and is not "auto", got ${JSON.stringify(s)}`)
+)
+
+/** The name of one shared learning state: 1 to 64 characters of `A-Z a-z 0-9 . _ : -`. */
+export type RouterId = string & Brand.Brand<"RouterId">
+export const RouterId = Brand.refined<RouterId>(
+  (s) => /^[A-Za-z0-9._:-]{1,64}$/.test(s),
+  (s) => Brand.error(`a router id has 1 to 64 characters of A-Z a-z 0-9 . _ : -, got ${JSON.stringify(s)}`)
+)
+
+/** A decision's id: a UUIDv7 (RFC 9562, section 5.7) in lower case, so its first 48 bits are its time in milliseconds. */
+export type DecisionId = string & Brand.Brand<"DecisionId">
+const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+export const DecisionId = Brand.refined<DecisionId>(
+  (s) => uuidV7.test(s),
+  (s) => Brand.error(`a decision id is a lower-case UUIDv7, got ${JSON.stringify(s)}`)
+)
+
+/** How many decisions of a log come before and at a commit: 0 is before the first. Safe as a double up to 2^53. */
+export type Position = number
+
+const hex = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"))
+
+/** The UUIDv7 of `millis` (Unix time) and 10 random bytes; with equal bytes the same id. */
+export const uuidV7From = (millis: number, random: Uint8Array): string => {
+  const byte = (i: number) => hex[random[i] ?? 0] ?? "00"
+  const time = Math.floor(millis).toString(16).padStart(12, "0")
+  const version = hex[0x70 | ((random[0] ?? 0) & 0x0f)] ?? "70"
+  const variant = hex[0x80 | ((random[2] ?? 0) & 0x3f)] ?? "80"
+  return `${time.slice(0, 8)}-${time.slice(8)}-${version}${byte(1)}-${variant}${byte(3)}-${byte(4)}${byte(5)}${byte(6)}${byte(7)}${byte(8)}${byte(9)}`
+}
+
+/** The Unix time in milliseconds that a UUIDv7 carries. */
+export const uuidV7Millis = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)

@@ -1,0 +1,21 @@
+/** What a caller cares about; each in [0, 1], sum above 0. They are normalised to sum 1 before use. */
+export interface Weights {
+  readonly quality: number
+  readonly cost: number
+  readonly latency: number
+}
+
+export const preferences = {
+  balanced: { quality: 0.7, cost: 0.2, latency: 0.1 },
+  quality: { quality: 0.8, cost: 0.1, latency: 0.1 },
+  cost: { quality: 0.4, cost: 0.5, latency: 0.1 },
+  speed: { quality: 0.4, cost: 0.1, latency: 0.5 }
+} as const satisfies Record<string, Weights>
+
+export type Preference = keyof typeof preferences
+
+/** The same proportions with sum 1. */
+export const normalise = (weights: Weights): Weights => {
+  const sum = weights.quality + weights.cost + weights.latency
+  return { quality: weights.quality / sum, cost: weights.cost / sum, latency: weights.latency / sum }
+}

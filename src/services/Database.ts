@@ -1,0 +1,151 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Option from "effect/Option"
+import type { DecisionRecord, OutcomeReport } from "../domain/DecisionRecord.ts"
+import type { Feedback, FeedbackSubmission } from "../domain/Feedback.ts"
+import type { DecisionId, Position, RouterId } from "../domain/Ids.ts"
+import type { LearningEvent } from "../domain/LearningEvent.ts"
+
+/**
+ * What is stored: routers, decisions, feedback, the learning log and snapshots. All implementations pass
+ * `test/support/databaseContract.ts`. Every method has its own time limit and fails with `DatabaseError` only.
+ */
+export interface DatabaseShape {
+  /** The router of that name, made if new; without a name the one that this database remembers. */
+  readonly router: (id: Option.Option<RouterId>) => Effect.Effect<RouterRow, DatabaseError>
+
+  /**
+   * Stores a whole commit or nothing, in one transaction, and gives it the next position of its router; position order
+   * is commit order. Repeating a `commitId` is harmless: it answers what the first one stored, as `duplicate`.
+   * A commit that has no event (and none comes of its feedback) takes no position: then `position` is the current one.
+   */
+  readonly commit: (commit: Commit) => Effect.Effect<Committed, DatabaseError>
+
+  /** Commits after `position`, in order, at most `limit`. */
+  readonly commitsAfter: (
+    routerId: RouterId,
+    position: Position,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<{ readonly position: Position; readonly payload: Uint8Array }>, DatabaseError>
+
+  /** The position of the newest commit; 0 if there is none. */
+  readonly position: (routerId: RouterId) => Effect.Effect<Position, DatabaseError>
+
+  readonly decision: (
+    routerId: RouterId,
+    id: DecisionId
+  ) => Effect.Effect<Option.Option<StoredDecision>, DatabaseError>
+
+  /** Parked feedback whose decision has appeared since, oldest first, at most `limit`. */
+  readonly joinable: (routerId: RouterId, limit: number) => Effect.Effect<ReadonlyArray<FeedbackSubmission>, DatabaseError>
+
+  /** Snapshots of that policy, newest first; the last two are kept. */
+  readonly snapshots: (
+    routerId: RouterId,
+    fingerprint: string
+  ) => Effect.Effect<ReadonlyArray<StoredSnapshot>, DatabaseError>
+  readonly saveSnapshot: (
+    routerId: RouterId,
+    fingerprint: string,
+    snapshot: StoredSnapshot
+  ) => Effect.Effect<void, DatabaseError>
+}
+
+export class Database extends Context.Tag("conduit/services/Database")<Database, DatabaseShape>() {}
+
+/** One shared learning state. */
+export interface RouterRow {
+  readonly id: RouterId
+  /** What all draws of this router are keyed with. */
+  readonly seed: string
+  readonly position: Position
+}
+
+/** One atomic append. */
+export interface Commit {
+  readonly routerId: RouterId
+  /** A UUID. */
+  readonly commitId: string
+  readonly decisions: ReadonlyArray<DecisionRecord>
+  /** Outcomes that callers of `/v1/route` reported. */
+  readonly reports: ReadonlyArray<OutcomeReport>
+  readonly feedback: ReadonlyArray<FeedbackSubmission>
+  /** Events that belong to nothing above: models, resets. The events of decisions, reports and feedback are derived. */
+  readonly events: ReadonlyArray<LearningEvent>
+  /** Parked feedback that can join: its rows exist already. */
+  readonly joined: ReadonlyArray<FeedbackSubmission>
+}
+
+export interface Committed {
+  readonly position: Position
+  readonly duplicate: boolean
+  /** One for each of `commit.feedback`, in order. Empty for a duplicate. */
+  readonly feedback: ReadonlyArray<FeedbackResult>
+  /** One for each of `commit.reports`, in order. Empty for a duplicate. */
+  readonly reports: ReadonlyArray<ReportResult>
+}
+
+/**
+ * `recorded`: decision, feedback and event are stored. `superseded`: the same, and it took the place of an earlier one of
+ * the same kind and source. `parked`: its decision is not stored yet. `conflict`: the idempotency key was used with other
+ * content. `not_yours`: the decision belongs to another key. A repetition answers what the first one answered, and its id.
+ */
+export interface FeedbackResult {
+  readonly id: string
+  readonly status: "recorded" | "superseded" | "parked" | "conflict" | "not_yours"
+}
+
+/** `unknown`: no such decision is stored (or it is another key's); `conflict`: it has a different outcome already. */
+export interface ReportResult {
+  readonly status: "recorded" | "unknown" | "conflict"
+}
+
+export interface StoredDecision {
+  readonly record: DecisionRecord
+  readonly feedback: ReadonlyArray<Feedback>
+}
+
+export interface StoredSnapshot {
+  readonly watermark: Position
+  readonly state: Uint8Array
+}
+
+/** Why a database operation failed, as an on-call person would say it. */
+export const DatabaseErrorReason = Schema.Literal(
+  "connection",
+  "authentication",
+  "permission",
+  "disk_full",
+  "read_only",
+  "timeout",
+  "too_many_connections",
+  "schema_newer",
+  "constraint",
+  "unexpected"
+)
+
+/** The one wrapper of everything a database driver reports. */
+export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
+  operation: Schema.String,
+  reason: DatabaseErrorReason,
+  /** The driver's message and SQLSTATE; never a password, never values. */
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.operation}: ${this.reason} (${this.detail})`
+  }
+}
+
+/** The pool did not close in time; its backends were terminated, if the database could still be reached. */
+export class PoolCloseTimeout extends Schema.TaggedError<PoolCloseTimeout>()("PoolCloseTimeout", {
+  limitMs: Schema.Number,
+  /** What the backends were doing: query text without values, and for how long. */
+  busy: Schema.Array(Schema.Struct({ query: Schema.String, ageMs: Schema.Number })),
+  terminated: Schema.Number
+}) {
+  override get message() {
+    return `the pool did not close within ${this.limitMs} ms, ${this.terminated} backend(s) terminated`
+  }
+}
+

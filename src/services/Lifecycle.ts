@@ -1,0 +1,30 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type { PhaseName, Report } from "./ShutdownReport.ts"
+
+/** Where the process is in its life. */
+export type LifecyclePhase = "starting" | "running" | PhaseName | "stopped"
+
+/** Starts and stops the service: signals, programmatic shutdown and failures take the same path. */
+export interface LifecycleShape {
+  readonly phase: () => LifecyclePhase
+  /** Whether a shutdown was requested: readiness and `/health` are 503 from this moment. */
+  readonly stopping: () => boolean
+  /** Builds the layer, keeps it until a shutdown is requested or it fails, releases it, and answers the report. Once. */
+  readonly run: <A, E>(layer: Layer.Layer<A, E>) => Effect.Effect<Report>
+  /** Completes when the layer of `run` is built; never if it is not. */
+  readonly ready: Effect.Effect<void>
+  /** Requests the shutdown and waits for its report. Idempotent: every caller gets the same report. */
+  readonly shutdown: Effect.Effect<Report>
+  /** Completes with the second signal: what waits should stop waiting. */
+  readonly forced: Effect.Effect<void>
+  /** Tells the log and the probes where the shutdown is. */
+  readonly enter: (phase: PhaseName) => void
+  /** Run at the start of a shutdown, before anything is released; bounded. */
+  readonly onShutdownStart: (hook: Effect.Effect<void>) => Effect.Effect<void>
+  /** Run with the finished report, before it is written; bounded. */
+  readonly onShutdownComplete: (hook: (report: Report) => Effect.Effect<void>) => Effect.Effect<void>
+}
+
+export class Lifecycle extends Context.Tag("conduit/services/Lifecycle")<Lifecycle, LifecycleShape>() {}

@@ -1,0 +1,32 @@
+import * as Context from "effect/Context"
+import type * as Redacted from "effect/Redacted"
+import type { ModelId } from "../domain/Ids.ts"
+import type { Model } from "../domain/Model.ts"
+import type { Preference } from "../domain/Weights.ts"
+
+/** Where a provider is reached. */
+export interface Provider {
+  readonly name: string
+  readonly kind: "openai-compatible" | "simulated"
+  /** Without a trailing slash; `/chat/completions` is appended. Empty for simulated models. */
+  readonly baseUrl: string
+  readonly apiKey: Redacted.Redacted | null
+}
+
+/** The models of the configuration, in its order, and what the configuration says about choosing. */
+export interface ModelCatalogShape {
+  readonly models: ReadonlyArray<Model>
+  readonly byId: ReadonlyMap<ModelId, Model>
+  readonly providers: ReadonlyMap<string, Provider>
+  readonly policy: {
+    /** `auto` is `thompson`; `static` is the order of the configuration. */
+    readonly algorithm: "auto" | "thompson" | "static"
+    readonly preference: Preference
+  }
+  /** Geometric mean of the models' expected cost of one request at set-up, USD: what a cost is compared with. */
+  readonly costReferenceUsd: number
+  /** What was left out and why, for the start-up log. */
+  readonly notices: ReadonlyArray<string>
+}
+
+export class ModelCatalog extends Context.Tag("conduit/services/ModelCatalog")<ModelCatalog, ModelCatalogShape>() {}

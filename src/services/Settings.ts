@@ -1,0 +1,118 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+
+/** Everything that can be set, typed; where each comes from is in `layers/SettingsEnv.ts`. */
+export interface SettingsShape {
+  readonly production: boolean
+  readonly http: {
+    readonly host: string
+    /** 0 = any free port. */
+    readonly port: number
+    /** Accepted keys as SHA-256 in hex; empty = everybody may call. */
+    readonly apiKeyHashes: ReadonlyArray<string>
+    /** Total deadline of one request, all attempts included. */
+    readonly requestTimeout: Duration.Duration
+    /** A larger body is answered 413. */
+    readonly maxBodyBytes: number
+    /** How long a client may take to send its body. */
+    readonly bodyTimeout: Duration.Duration
+    /** More requests at once are answered 503 `overloaded`. */
+    readonly maxInFlight: number
+  }
+  readonly database: {
+    /** None = the embedded PostgreSQL in `dataDirectory`. */
+    readonly url: Option.Option<Redacted.Redacted>
+    readonly poolSize: number
+    readonly dataDirectory: string
+    /** How long the start waits for a database that does not answer. */
+    readonly connectDeadline: Duration.Duration
+  }
+  readonly learning: {
+    /** None = generated once and remembered in the database. */
+    readonly routerId: Option.Option<string>
+    /** Implicit outcomes are written at the latest after this; as much can be lost to `kill -9`. */
+    readonly flushInterval: Duration.Duration
+    /** Outcomes that wait for the database; beyond it the oldest are dropped and counted. */
+    readonly maxPending: number
+    /** Feedback for an older decision is refused. */
+    readonly feedbackExpiry: Duration.Duration
+  }
+  readonly shutdown: {
+    /** The drain, settle included. */
+    readonly drainTimeout: Duration.Duration
+    readonly settle: Duration.Duration
+    readonly persistTimeout: Duration.Duration
+    readonly closeTimeout: Duration.Duration
+    /** What the orchestrator allows between SIGTERM and SIGKILL. */
+    readonly terminationGrace: Duration.Duration
+  }
+  readonly models: {
+    /** None = `conduit.yaml` if it exists. */
+    readonly configFile: Option.Option<string>
+    /** None = on outside production when no model is usable. */
+    readonly simulate: Option.Option<boolean>
+  }
+  readonly log: {
+    readonly level: "DEBUG" | "INFO" | "WARNING" | "ERROR"
+    readonly format: "pretty" | "json"
+  }
+}
+
+export class Settings extends Context.Tag("conduit/services/Settings")<Settings, SettingsShape>() {}
+
+export const defaults: SettingsShape = {
+  production: false,
+  http: {
+    host: "127.0.0.1",
+    port: 8000,
+    apiKeyHashes: [],
+    requestTimeout: Duration.minutes(10),
+    maxBodyBytes: 32 * 1024 * 1024,
+    bodyTimeout: Duration.seconds(30),
+    maxInFlight: 4096
+  },
+  database: {
+    url: Option.none(),
+    poolSize: 10,
+    dataDirectory: ".conduit",
+    connectDeadline: Duration.seconds(30)
+  },
+  learning: {
+    routerId: Option.none(),
+    flushInterval: Duration.millis(50),
+    maxPending: 50_000,
+    feedbackExpiry: Duration.days(7)
+  },
+  shutdown: {
+    drainTimeout: Duration.seconds(30),
+    settle: Duration.zero,
+    persistTimeout: Duration.seconds(3),
+    closeTimeout: Duration.seconds(10),
+    terminationGrace: Duration.seconds(45)
+  },
+  models: { configFile: Option.none(), simulate: Option.none() },
+  log: { level: "INFO", format: "json" }
+}
+
+/** Grace for terminating backends after the pool did not close, and for the flush of telemetry and upstream pools. */
+export const terminateLimit = Duration.seconds(1)
+export const flushLimit = Duration.millis(500)
+
+/** The longest a shutdown can take by its settings. */
+export const shutdownBudget = (shutdown: SettingsShape["shutdown"]): Duration.Duration =>
+  [shutdown.persistTimeout, shutdown.closeTimeout, terminateLimit, flushLimit].reduce(
+    (sum, limit) => Duration.sum(sum, limit),
+    shutdown.drainTimeout
+  )
+
+/** Every problem of the configuration at once, a line each: name, value (secrets never) and what would be right. */
+export class InvalidSettings extends Schema.TaggedError<InvalidSettings>()("InvalidSettings", {
+  problems: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `the configuration has ${this.problems.length} problem(s):\n${this.problems.map((p) => `  - ${p}`).join("\n")}`
+  }
+}

@@ -1,0 +1,136 @@
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { PersistFailed, PersistTimeout } from "./BanditState.ts"
+import { PoolCloseTimeout } from "./Database.ts"
+
+/** The steps of a shutdown, in their order. */
+export const phases = ["settle", "drain", "persist", "close", "flush"] as const
+export type PhaseName = (typeof phases)[number]
+
+/** Requests were still in flight at the drain's limit; they were interrupted. */
+export class DrainTimeout extends Schema.TaggedError<DrainTimeout>()("DrainTimeout", {
+  limitMs: Schema.Number,
+  requests: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      route: Schema.String,
+      model: Schema.NullOr(Schema.String),
+      ageMs: Schema.Number
+    })
+  )
+}) {
+  override get message() {
+    return `${this.requests.length} request(s) were still in flight after ${this.limitMs} ms`
+  }
+}
+
+export class FlushTimeout extends Schema.TaggedError<FlushTimeout>()("FlushTimeout", { limitMs: Schema.Number }) {
+  override get message() {
+    return `telemetry or upstream pools did not close within ${this.limitMs} ms`
+  }
+}
+
+/** A hook of an embedder failed, or a phase died of a bug. */
+export class PhaseDefect extends Schema.TaggedError<PhaseDefect>()("PhaseDefect", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** A hook on shutdown start or completion did not end in time. */
+export class HookTimeout extends Schema.TaggedError<HookTimeout>()("HookTimeout", { limitMs: Schema.Number }) {
+  override get message() {
+    return `a shutdown hook did not end within ${this.limitMs} ms`
+  }
+}
+
+/** The service itself failed, at start or later. */
+export class ServiceFailure extends Schema.TaggedError<ServiceFailure>()("ServiceFailure", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** Everything that can go wrong in a shutdown, typed. */
+export const ShutdownError = Schema.Union(
+  DrainTimeout,
+  PersistFailed,
+  PersistTimeout,
+  PoolCloseTimeout,
+  FlushTimeout,
+  PhaseDefect,
+  HookTimeout,
+  ServiceFailure
+)
+export type ShutdownError = typeof ShutdownError.Type
+
+const PhaseEntry = Schema.Struct({
+  phase: Schema.Literal(...phases),
+  outcome: Schema.Literal("ok", "timeout", "failed", "skipped"),
+  took_ms: Schema.Number,
+  limit_ms: Schema.Number
+})
+
+/** The shutdown report: the last line that the process writes. `phase` of an error is null outside the phases. */
+export const Report = Schema.Struct({
+  event: Schema.Literal("shutdown_report"),
+  outcome: Schema.Literal("clean", "failed", "dirty", "forced", "watchdog"),
+  exit_code: Schema.Number,
+  signal: Schema.NullOr(Schema.String),
+  signals: Schema.Number,
+  duration_seconds: Schema.Number,
+  phases: Schema.Array(PhaseEntry),
+  requests: Schema.Struct({
+    in_flight_at_signal: Schema.Number,
+    accepted_during_settle: Schema.Number,
+    drained: Schema.Number,
+    interrupted: Schema.Number,
+    rejected: Schema.Number
+  }),
+  learning: Schema.Struct({
+    pending: Schema.Number,
+    persisted: Schema.Number,
+    unpersisted: Schema.Number,
+    watermark: Schema.Number
+  }),
+  errors: Schema.Array(
+    Schema.Struct(
+      { _tag: Schema.String, phase: Schema.NullOr(Schema.String), message: Schema.String },
+      { key: Schema.String, value: Schema.Unknown }
+    )
+  )
+})
+export type Report = typeof Report.Type
+
+/** Collects what the finalizers did. The only place where a finalizer gets its time limit. */
+export interface ShutdownReportShape {
+  /**
+   * Runs a step of the shutdown under its own limit (a second signal shortens it). Failure, defect and time-out become
+   * entries of the report; it never fails itself, so a broken step cannot stop the next one. Answers whether it was ok.
+   */
+  readonly phase: (
+    name: PhaseName,
+    options: { readonly limit: Duration.Duration; readonly onTimeout: () => ShutdownError },
+    effect: Effect.Effect<void, ShutdownError>
+  ) => Effect.Effect<boolean>
+
+  /** An error outside the phases' own. */
+  readonly error: (phase: PhaseName | null, error: ShutdownError) => void
+
+  /** The counters of the report; set by the layers that know them. */
+  readonly requests: { -readonly [K in keyof Report["requests"]]: Report["requests"][K] }
+  readonly learning: { -readonly [K in keyof Report["learning"]]: Report["learning"][K] }
+
+  /** What was collected so far, phases in their order. */
+  readonly entries: Effect.Effect<{
+    readonly phases: ReadonlyArray<Report["phases"][number]>
+    readonly errors: ReadonlyArray<Report["errors"][number]>
+  }>
+}
+
+export class ShutdownReport extends Context.Tag("conduit/services/ShutdownReport")<
+  ShutdownReport,
+  ShutdownReportShape
+>() {}
