@@ -34,14 +34,17 @@ export const excludedBy = (
   request: { readonly inputTokens: number; readonly maxTokens: number | null }
 ): ExcludedBy | null => {
   if (prospect.unavailable) return "disabled"
-  if (constraints.allowed_models !== undefined && !constraints.allowed_models.includes(prospect.model)) return "allowed_models"
+  if (constraints.allowed_models !== undefined && !constraints.allowed_models.includes(prospect.model))
+    return "allowed_models"
   if (constraints.provider !== undefined && constraints.provider !== prospect.provider) return "provider"
-  if (prospect.contextWindow !== null && request.inputTokens + (request.maxTokens ?? 0) > prospect.contextWindow) return "context"
+  if (prospect.contextWindow !== null && request.inputTokens + (request.maxTokens ?? 0) > prospect.contextWindow)
+    return "context"
   if (constraints.max_cost_usd !== undefined) {
     if (prospect.costUsd === null) return "price_unknown"
     if (prospect.costUsd > constraints.max_cost_usd) return "max_cost_usd"
   }
-  if (constraints.max_latency_ms !== undefined && prospect.latencySeconds * 1000 > constraints.max_latency_ms) return "max_latency_ms"
+  if (constraints.max_latency_ms !== undefined && prospect.latencySeconds * 1000 > constraints.max_latency_ms)
+    return "max_latency_ms"
   if (constraints.min_quality !== undefined && prospect.quality < constraints.min_quality) return "min_quality"
   return prospect.circuitOpen ? "circuit" : null
 }

@@ -4,7 +4,10 @@ import * as Brand from "effect/Brand"
 export type ModelId = string & Brand.Brand<"ModelId">
 export const ModelId = Brand.refined<ModelId>(
   (s) => /^[A-Za-z0-9._:/-]{1,128}$/.test(s) && s !== "auto",
-  (s) => Brand.error(`a model id has 1 to 128 characters of A-Z a-z 0-9 . _ : / - and is not "auto", got ${JSON.stringify(s)}`)
+  (s) =>
+    Brand.error(
+      `a model id has 1 to 128 characters of A-Z a-z 0-9 . _ : / - and is not "auto", got ${JSON.stringify(s)}`
+    )
 )
 
 /** The name of one shared learning state: 1 to 64 characters of `A-Z a-z 0-9 . _ : -`. */

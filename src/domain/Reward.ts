@@ -1,0 +1,23 @@
+import type { Outcome } from "./Outcome.ts"
+import { costScore, latencyScore } from "./Score.ts"
+import type { Weights } from "./Weights.ts"
+
+/**
+ * What one answer was worth by the weights of its request, [0, 1]: the score's formula on what was observed. 0 for a call
+ * that failed. Null while nobody judged the answer, since silence says nothing, and for a call that was cut off.
+ */
+export const reward = (
+  outcome: Pick<Outcome, "ok" | "aborted" | "costUsd" | "latencyMs" | "firstTokenMs">,
+  judgement: { readonly quality: number } | null,
+  weights: Weights,
+  reference: { readonly costUsd: number; readonly latencySeconds: number }
+): number | null => {
+  if (outcome.aborted) return null
+  if (!outcome.ok) return 0
+  if (judgement === null) return null
+  return (
+    weights.quality * judgement.quality +
+    weights.cost * costScore(outcome.costUsd, reference.costUsd) +
+    weights.latency * latencyScore((outcome.firstTokenMs ?? outcome.latencyMs) / 1000, reference.latencySeconds)
+  )
+}
