@@ -1,0 +1,62 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type Dispatcher, Pool } from "undici"
+import { Lifecycle } from "../services/Lifecycle.ts"
+import { ModelCatalog } from "../services/ModelCatalog.ts"
+import { flushLimit } from "../services/Settings.ts"
+import { FlushTimeout, ShutdownReport } from "../services/ShutdownReport.ts"
+import { UpstreamPools } from "../services/UpstreamPools.ts"
+
+/**
+ * Sockets to one origin. More calls wait for a free one, first come first served, each within its own time limit;
+ * there are never more of them than requests in flight, which the server bounds.
+ */
+const connectionsPerOrigin = 1024
+
+const poolOf = (origin: string) =>
+  new Pool(origin, {
+    connections: connectionsPerOrigin,
+    pipelining: 1,
+    connect: { timeout: 10_000 },
+    // Callers have their own limits, by request.
+    headersTimeout: 0,
+    bodyTimeout: 0
+  })
+
+export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | ShutdownReport | Lifecycle> = Layer.scoped(
+  UpstreamPools,
+  Effect.gen(function* () {
+    const { providers } = yield* ModelCatalog
+    const report = yield* ShutdownReport
+    const lifecycle = yield* Lifecycle
+    const byOrigin = new Map<string, Pool>()
+    const pools = new Map<string, Dispatcher>()
+
+    // Below the database in the chain: whatever calls models has ended, so closing finds idle sockets only.
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        lifecycle.enter("flush")
+        const all = [...byOrigin.values()]
+        const close = Effect.promise(() => Promise.all(all.map((pool) => pool.close())))
+        const onTimeout = () => new FlushTimeout({ limitMs: Duration.toMillis(flushLimit) })
+        return Effect.zipRight(
+          report.phase("flush", { limit: flushLimit, onTimeout }, Effect.asVoid(close)),
+          // Cuts what did not close; not waited for, the process ends now.
+          Effect.sync(() => {
+            for (const pool of all) pool.destroy().catch(() => undefined)
+          })
+        )
+      })
+    )
+
+    for (const provider of providers.values()) {
+      if (provider.kind === "simulated") continue
+      const { origin } = new URL(provider.baseUrl)
+      const pool = byOrigin.get(origin) ?? poolOf(origin)
+      byOrigin.set(origin, pool)
+      pools.set(provider.name, pool)
+    }
+    return UpstreamPools.of({ pools })
+  })
+)

@@ -1,0 +1,102 @@
+import * as Schema from "effect/Schema"
+import { evenQuality, faults, type ModelScript } from "../../domain/simulated/Script.ts"
+import { type Topic, topics } from "../../domain/simulated/Topic.ts"
+
+const Probability = Schema.Number.pipe(Schema.between(0, 1))
+const exact = { exact: true } as const
+const Positive = Schema.Number.pipe(Schema.positive())
+const NonNegative = Schema.Number.pipe(Schema.nonNegative())
+
+/** What can be said about a model; what is left out is as in `defaults`, or as it was. */
+export const Behaviour = Schema.Struct({
+  /** One number for all topics, or a number by topic and `default` for the others. */
+  quality: Schema.optionalWith(
+    Schema.Union(
+      Probability,
+      Schema.partialWith(Schema.Record({ key: Schema.Literal("default", ...topics), value: Probability }), exact)
+    ),
+    exact
+  ),
+  firstTokenMs: Schema.optionalWith(NonNegative, exact),
+  /** `.inf` (the default) writes the whole answer at once. */
+  tokensPerSecond: Schema.optionalWith(Positive, exact),
+  answerTokens: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 100_000)), exact),
+  inputUsdPerMTok: Schema.optionalWith(NonNegative, exact),
+  outputUsdPerMTok: Schema.optionalWith(NonNegative, exact),
+  contextWindow: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), exact),
+  /** Probability of each fault. */
+  faults: Schema.optionalWith(
+    Schema.partialWith(Schema.Record({ key: Schema.Literal(...faults), value: Probability }), exact),
+    exact
+  )
+})
+export type Behaviour = typeof Behaviour.Type
+
+export const MockScript = Schema.Struct({
+  defaults: Schema.optionalWith(Behaviour, exact),
+  models: Schema.optionalWith(Schema.Array(Schema.Struct({ name: Schema.NonEmptyString, ...Behaviour.fields })), exact),
+  /** Whether a model of another name is answered too, by the defaults; otherwise it is 404. */
+  anyModel: Schema.optionalWith(Schema.Boolean, exact)
+})
+export type MockScript = typeof MockScript.Type
+
+/** Without a script: two models that differ in quality, and any other name. Answers come at once. */
+export const defaultScript: MockScript = {
+  models: [
+    { name: "small-8b", quality: 0.5, inputUsdPerMTok: 0.1, outputUsdPerMTok: 0.1 },
+    { name: "large-400b", quality: 0.9, inputUsdPerMTok: 5, outputUsdPerMTok: 15 }
+  ],
+  anyModel: true
+}
+
+const plain = (name: string): ModelScript => ({
+  name,
+  quality: evenQuality(0.7),
+  firstTokenMs: 0,
+  tokensPerSecond: Infinity,
+  answerTokens: 20,
+  inputUsdPerMTok: 1,
+  outputUsdPerMTok: 1,
+  contextWindow: 128_000,
+  faults: {}
+})
+
+/** The script with the behaviour laid over it. */
+export const applied = (script: ModelScript, { faults, quality, ...numbers }: Behaviour): ModelScript => {
+  const merged = (of: Exclude<typeof quality, number | undefined>): ModelScript["quality"] => {
+    const by = (topic: Topic) => of[topic] ?? of.default ?? script.quality[topic]
+    return {
+      code: by("code"),
+      math: by("math"),
+      translation: by("translation"),
+      writing: by("writing"),
+      facts: by("facts"),
+      chat: by("chat")
+    }
+  }
+  return {
+    ...script,
+    ...numbers,
+    quality:
+      quality === undefined ? script.quality : typeof quality === "number" ? evenQuality(quality) : merged(quality),
+    faults: { ...script.faults, ...faults }
+  }
+}
+
+/** The models of a script that is being run; they can be changed while it runs. */
+export const makeModels = (script: MockScript) => {
+  const base = (name: string) => applied(plain(name), script.defaults ?? {})
+  const models = new Map<string, ModelScript>()
+  for (const { name, ...behaviour } of script.models ?? []) models.set(name, applied(base(name), behaviour))
+  const find = (name: string) => models.get(name) ?? (script.anyModel === true ? base(name) : undefined)
+  return {
+    all: (): ReadonlyArray<ModelScript> => [...models.values()],
+    find,
+    /** False for a model that does not exist. */
+    patch: (name: string, behaviour: Behaviour): boolean => {
+      const model = find(name)
+      if (model !== undefined) models.set(name, applied(model, behaviour))
+      return model !== undefined
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as LanguageModelsHttp from "../../src/layers/LanguageModelsHttp.ts"
+import * as UpstreamPools from "../../src/layers/UpstreamPools.ts"
+import { LanguageModels } from "../../src/services/LanguageModels.ts"
+import { ShutdownReport } from "../../src/services/ShutdownReport.ts"
+import { UpstreamPools as Pools } from "../../src/services/UpstreamPools.ts"
+import { catalogOf, modelOf, simulatedCatalog } from "../support/httpModels.ts"
+import { chatBody } from "../support/languageModelsContract.ts"
+import { lifecycleWith } from "../support/lifecycle.ts"
+import { startMockLlm } from "../support/mockLlm.ts"
+
+const lifecycle = lifecycleWith({ shutdownTimeout: "1 second" })
+
+describe("UpstreamPools", () => {
+  it.live("closes its sockets in the flush phase", () =>
+    Effect.gen(function* () {
+      const mock = yield* startMockLlm()
+      const models = LanguageModelsHttp.layer.pipe(
+        Layer.provide(UpstreamPools.layer),
+        Layer.provide(catalogOf(mock.baseUrl))
+      )
+      yield* Effect.flatMap(LanguageModels, (m) =>
+        m.complete(modelOf("small", "small-8b"), chatBody(), { timeoutMs: 5000 })
+      ).pipe(Effect.provide(models))
+      const { errors, phases } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
+      assert.deepStrictEqual(errors, [])
+      assert.deepStrictEqual(
+        phases.filter(({ outcome }) => outcome !== "skipped").map(({ outcome, phase }) => [phase, outcome]),
+        [["flush", "ok"]]
+      )
+    }).pipe(Effect.scoped, Effect.provide(lifecycle))
+  )
+
+  it.live("reports a call that does not end within the limit, and cuts it", () =>
+    Effect.gen(function* () {
+      const mock = yield* startMockLlm()
+      const pools = UpstreamPools.layer.pipe(Layer.provide(catalogOf(mock.baseUrl)))
+      const call = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { pools: byName } = yield* Effect.map(Layer.build(pools), (context) => Context.get(context, Pools))
+          const body = JSON.stringify(chatBody({ mock: { gate: "held" } }))
+          const calling = yield* Effect.forkDaemon(
+            Effect.either(
+              Effect.tryPromise(() =>
+                byName.get("local")!.request({ path: "/v1/chat/completions", method: "POST", body })
+              )
+            )
+          )
+          yield* mock.waiting(1, "held")
+          return calling
+        })
+      )
+      assert.strictEqual((yield* Fiber.join(call))._tag, "Left")
+      const { errors } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
+      assert.deepStrictEqual(
+        errors.map(({ _tag, phase }) => [_tag, phase]),
+        [["FlushTimeout", "flush"]]
+      )
+      yield* mock.until(({ aborted }) => aborted === 1)
+    }).pipe(Effect.scoped, Effect.provide(lifecycle))
+  )
+
+  it.live("has the flush phase without any provider, too", () =>
+    Effect.gen(function* () {
+      yield* Layer.build(UpstreamPools.layer.pipe(Layer.provide(simulatedCatalog))).pipe(Effect.scoped)
+      const { phases } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
+      assert.strictEqual(phases.find(({ phase }) => phase === "flush")?.outcome, "ok")
+    }).pipe(Effect.provide(lifecycle))
+  )
+})

@@ -1,0 +1,62 @@
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { ModelId } from "../../src/domain/Ids.ts"
+import type { Model } from "../../src/domain/Model.ts"
+import { simulatedModels } from "../../src/domain/SimulatedModel.ts"
+import * as LanguageModelsHttp from "../../src/layers/LanguageModelsHttp.ts"
+import * as UpstreamPools from "../../src/layers/UpstreamPools.ts"
+import type { LanguageModels } from "../../src/services/LanguageModels.ts"
+import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
+import { lifecycleWith } from "./lifecycle.ts"
+
+export const modelOf = (id: string, upstream: string): Model => ({
+  id: ModelId(id),
+  provider: "local",
+  upstream,
+  inputUsdPerMTok: 1,
+  outputUsdPerMTok: 1,
+  priceSource: null,
+  contextWindow: null,
+  priorQuality: null,
+  unavailable: null,
+  simulated: false
+})
+
+/** A catalogue with one provider, `local`. */
+export const catalogOf = (baseUrl: string, apiKey: string | null = null): Layer.Layer<ModelCatalog> =>
+  Layer.succeed(ModelCatalog, {
+    models: [],
+    byId: new Map(),
+    providers: new Map([
+      [
+        "local",
+        {
+          name: "local",
+          kind: "openai-compatible" as const,
+          baseUrl,
+          apiKey: apiKey === null ? null : Redacted.make(apiKey)
+        }
+      ]
+    ]),
+    policy: { algorithm: "auto", preference: "balanced" },
+    costReferenceUsd: 0.001,
+    notices: []
+  })
+
+/** A catalogue whose only provider is simulated. */
+export const simulatedCatalog: Layer.Layer<ModelCatalog> = Layer.succeed(ModelCatalog, {
+  models: simulatedModels,
+  byId: new Map(simulatedModels.map((model) => [model.id, model])),
+  providers: new Map([["simulated", { name: "simulated", kind: "simulated" as const, baseUrl: "", apiKey: null }]]),
+  policy: { algorithm: "auto", preference: "balanced" },
+  costReferenceUsd: 0.001,
+  notices: []
+})
+
+/** The real HTTP layer and its pools against a server. */
+export const httpModels = (baseUrl: string, apiKey: string | null = null): Layer.Layer<LanguageModels> =>
+  LanguageModelsHttp.layer.pipe(
+    Layer.provide(UpstreamPools.layer),
+    Layer.provide(catalogOf(baseUrl, apiKey)),
+    Layer.provide(lifecycleWith({ shutdownTimeout: "1 second" }))
+  )
