@@ -1,0 +1,151 @@
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Http from "node:http"
+import { Ids } from "../../services/Ids.ts"
+import type { InFlightRequest } from "../../services/InFlight.ts"
+import { ModelCatalog } from "../../services/ModelCatalog.ts"
+import { Interrupted, Router } from "../../services/Router.ts"
+import { Settings } from "../../services/Settings.ts"
+import { Telemetry } from "../../services/Telemetry.ts"
+import { authenticator } from "./Auth.ts"
+import * as Docs from "./Docs.ts"
+import type { AnyError } from "./ErrorTable.ts"
+import * as Handlers from "./Handlers.ts"
+import { InternalError } from "./HttpErrors.ts"
+import { indexPage } from "./IndexPage.ts"
+import { discardLimits, failure, send, text, type Reply } from "./Reply.ts"
+import { inFlightOf, requestIdOf } from "./RequestContext.ts"
+import { endBroken } from "./SseSink.ts"
+import { allowed, finder, matched, type Found, type Route } from "./Routes.ts"
+
+/**
+ * The HTTP API, for `NodeHttpServer.makeHandler`. Each request is answered on the node response itself, so what is
+ * returned to the platform is inert. Whatever happens, there is an answer: the interruption by the shutdown and defects
+ * have theirs, and a client that has left is only counted.
+ */
+export const app: Effect.Effect<
+  HttpApp.Default<never, never>,
+  never,
+  Router | Settings | ModelCatalog | Telemetry | Ids
+> = Effect.gen(function* () {
+  const settings = yield* Settings
+  const telemetry = yield* Telemetry
+  const ids = yield* Ids
+  const v1 = Handlers.make({
+    router: yield* Router,
+    settings,
+    catalog: yield* ModelCatalog,
+    ids,
+    startedAtSeconds: Math.floor((yield* Clock.currentTimeMillis) / 1000)
+  })
+  const docs = yield* Docs.make
+  const authenticate = authenticator(settings.http.apiKeyHashes)
+
+  const find = finder([
+    { pattern: "/v1/chat/completions", open: false, post: v1.chat },
+    { pattern: "/v1/complete", open: false, post: v1.completeSimply },
+    { pattern: "/v1/route", open: false, post: v1.route },
+    { pattern: "/v1/outcomes", open: false, post: v1.outcomes },
+    { pattern: "/v1/feedback", open: false, post: v1.feedback },
+    { pattern: "/v1/decisions/{id}", open: false, get: v1.decision },
+    { pattern: "/v1/models", open: false, get: v1.models },
+    { pattern: "/v1/models/{id}", open: false, get: v1.model },
+    {
+      pattern: "/metrics",
+      open: true,
+      get: () => Effect.sync(() => text("text/plain; version=0.0.4; charset=utf-8", telemetry.render()))
+    },
+    { pattern: "/openapi.json", open: true, get: () => docs.openApi },
+    { pattern: "/docs", open: true, get: () => docs.page },
+    { pattern: "/", open: true, get: () => Effect.succeed(text("text/html; charset=utf-8", indexPage)) }
+  ])
+
+  const answer = (exchange: Omit<Handlers.Exchange, "caller" | "id">, found: Found | null) =>
+    Effect.gen(function* () {
+      const { request } = exchange
+      if (request.method === "OPTIONS" && found !== null) return optionsReply(found.route)
+      const { handler, id, route } = yield* matched(found, request.method)
+      const caller = route.open ? { owner: null } : yield* authenticate(request)
+      return yield* handler({ ...exchange, caller, id })
+    })
+
+  return Effect.withFiberRuntime<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>(
+    (fiber) => {
+      const platformRequest = Context.unsafeGet(fiber.currentContext, HttpServerRequest.HttpServerRequest)
+      const request = NodeHttpServerRequest.toIncomingMessage(platformRequest)
+      const response = NodeHttpServerRequest.toServerResponse(platformRequest)
+      const inFlight = inFlightOf(request)
+      inFlight?.servedBy(fiber)
+      const requestId = requestIdOf(request, ids)
+      const found = find(request.url ?? "/")
+      const pattern = found?.route.pattern ?? "unknown"
+      const isCounted = pattern !== "/metrics"
+      if (isCounted) telemetry.requestStarted()
+
+      const finish = (reply: Reply | null) => {
+        const status = reply?.status ?? response.statusCode
+        if (isCounted) telemetry.requestEnded(pattern, request.method ?? "GET", status)
+        if (reply === null || status === clientLeftStatus) return closed(response)
+        const headers = { ...reply.headers, "x-request-id": requestId }
+        return Effect.zipRight(send(request, response, { ...reply, headers }, discardLimits), closed(response))
+      }
+
+      return Effect.interruptible(answer({ request, response, requestId, inFlight }, found)).pipe(
+        Effect.catchAllCause((cause) => afterFailure(cause, { response, requestId, inFlight })),
+        Effect.flatMap(finish),
+        Effect.uninterruptible
+      )
+    }
+  )
+})
+
+const inert = HttpServerResponse.empty()
+
+/** The platform writes nothing to a response that has ended; one that is still open here is cut, never left hanging. */
+const closed = (response: Http.ServerResponse) =>
+  Effect.sync(() => {
+    if (!response.writableEnded) response.end()
+    return inert
+  })
+
+const optionsReply = (route: Route): Reply => ({ status: 204, headers: { allow: allowed(route) }, body: "" })
+
+/** As nginx has it; only metrics see it. */
+const clientLeftStatus = 499
+const clientLeft: Reply = { status: clientLeftStatus, headers: {}, body: "" }
+
+const afterFailure = (
+  cause: Cause.Cause<AnyError>,
+  {
+    inFlight,
+    requestId,
+    response
+  }: {
+    readonly response: Http.ServerResponse
+    readonly requestId: string
+    readonly inFlight: InFlightRequest | undefined
+  }
+): Effect.Effect<Reply | null> => {
+  const answered = (error: AnyError): Reply | null => {
+    if (!response.headersSent) return failure(error, requestId)
+    endBroken(response, error, requestId)
+    return null
+  }
+  const failed = Cause.failureOption(cause)
+  if (Option.isSome(failed)) return Effect.sync(() => answered(failed.value))
+  if (Cause.isInterruptedOnly(cause)) {
+    const hasLeft = response.destroyed && inFlight?.interrupted !== true
+    return Effect.sync(() => (hasLeft ? clientLeft : answered(new Interrupted())))
+  }
+  return Effect.logError("request failed", cause).pipe(
+    Effect.annotateLogs("request_id", requestId),
+    Effect.map(() => answered(new InternalError()))
+  )
+}

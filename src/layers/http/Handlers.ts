@@ -1,0 +1,231 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Http from "node:http"
+import { planConstants } from "../../domain/CommitPlan.ts"
+import type { FeedbackSubmission } from "../../domain/Feedback.ts"
+import { DecisionId, uuidV7Millis } from "../../domain/Ids.ts"
+import { FeedbackHeaders, FeedbackRequest, OutcomeRequest } from "../../services/api/Requests.ts"
+import type { CompleteAnswer, FeedbackAnswer, ModelList, OutcomeAnswer } from "../../services/api/Responses.ts"
+import type { IdsShape } from "../../services/Ids.ts"
+import type { InFlightRequest } from "../../services/InFlight.ts"
+import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
+import {
+  DecisionNotFound,
+  UnknownModel,
+  type Answer,
+  type AnswerHead,
+  type Caller,
+  type RouterShape
+} from "../../services/Router.ts"
+import type { SettingsShape } from "../../services/Settings.ts"
+import { decoder, readJson } from "./Body.ts"
+import type { AnyError } from "./ErrorTable.ts"
+import { autoEntry, decisionEntry, modelEntry, roundUsd, usdText } from "./Present.ts"
+import { json, type Reply } from "./Reply.ts"
+import { fromChat, fromComplete, fromRoute, type RoutingInput } from "./RoutingInput.ts"
+import { openSink } from "./SseSink.ts"
+
+/** One request as a handler sees it. */
+export interface Exchange {
+  readonly request: Http.IncomingMessage
+  readonly response: Http.ServerResponse
+  readonly requestId: string
+  readonly caller: Caller
+  /** What stands for `{id}` in the path, or the empty string. */
+  readonly id: string
+  readonly inFlight: InFlightRequest | undefined
+}
+
+/** Null: the response has been written already, as a stream. */
+export type Handler = (exchange: Exchange) => Effect.Effect<Reply | null, AnyError>
+
+export interface Dependencies {
+  readonly router: RouterShape
+  readonly settings: SettingsShape
+  readonly catalog: ModelCatalogShape
+  readonly ids: IdsShape
+  /** Unix time, seconds. */
+  readonly startedAtSeconds: number
+}
+
+const decodeOutcome = decoder(OutcomeRequest)
+const decodeFeedback = decoder(FeedbackRequest)
+const decodeFeedbackHeaders = decoder(FeedbackHeaders, { unknownKeys: "ignored" })
+
+/** The routes of `/v1`, each a paragraph: read, decode, ask the router, present. */
+export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Dependencies) => {
+  const limits = { bytes: settings.http.maxBodyBytes, millis: Duration.toMillis(settings.http.bodyTimeout) }
+  const feedbackExpiryMillis = Duration.toMillis(settings.learning.feedbackExpiry)
+  const { preference } = catalog.policy
+  const reference = { costUsd: catalog.costReferenceUsd, latencySeconds: planConstants.latencyReferenceSeconds }
+
+  const chat: Handler = (exchange) =>
+    Effect.gen(function* () {
+      const body = yield* readJson(exchange.request, limits)
+      const input = yield* fromChat(body, exchange.request.headers, preference)
+      if (exchange.inFlight !== undefined) exchange.inFlight.model = input.request.pinned
+      if (input.request.stream) return yield* stream(exchange, input)
+      const answer = yield* complete(exchange, input)
+      return json(answer.body, { ...headHeaders(answer), ...costHeader(answer) }, answer.status)
+    })
+
+  const stream = ({ caller, inFlight, requestId, response }: Exchange, { body, request }: RoutingInput) =>
+    Effect.as(
+      router.stream(request, body, caller, (head) => {
+        if (inFlight !== undefined) inFlight.model = head.model
+        return openSink(response, { ...headHeaders(head), "x-request-id": requestId }, requestId)
+      }),
+      null
+    )
+
+  const complete = ({ caller, inFlight }: Exchange, { body, request }: RoutingInput) =>
+    Effect.map(router.complete(request, body, caller), (answer) => {
+      if (inFlight !== undefined) inFlight.model = answer.model
+      return answer
+    })
+
+  const completeSimply: Handler = (exchange) =>
+    Effect.gen(function* () {
+      const body = yield* readJson(exchange.request, limits)
+      const input = yield* fromComplete(body, exchange.request.headers, preference)
+      const answer = yield* complete(exchange, input)
+      const { id } = answer.body
+      const shown: CompleteAnswer = {
+        id: typeof id === "string" ? id : answer.decisionId,
+        decision_id: answer.decisionId,
+        model: answer.model,
+        content: contentOf(answer.body),
+        usage:
+          answer.usage === null
+            ? null
+            : {
+                prompt_tokens: answer.usage.inputTokens,
+                completion_tokens: answer.usage.outputTokens,
+                total_tokens: answer.usage.inputTokens + answer.usage.outputTokens
+              },
+        cost_usd: answer.costUsd === null ? null : roundUsd(answer.costUsd),
+        latency_ms: answer.latencyMs
+      }
+      return json(shown, { ...headHeaders(answer), ...costHeader(answer) })
+    })
+
+  const route: Handler = ({ caller, request }) =>
+    Effect.gen(function* () {
+      const body = yield* readJson(request, limits)
+      const input = yield* fromRoute(body, request.headers, preference)
+      const decision = yield* router.route(input.request, caller)
+      return json(decisionEntry({ decision, attempts: [], outcome: null }, [], reference), {
+        "x-conduit-decision-id": decision.id,
+        "x-conduit-model": decision.chosen,
+        "x-conduit-reason": decision.reason,
+        "x-conduit-propensity": String(decision.propensity)
+      })
+    })
+
+  const outcomes: Handler = ({ caller, request }) =>
+    Effect.gen(function* () {
+      const report = yield* decodeOutcome(yield* readJson(request, limits))
+      const decisionId = yield* decisionIdOf(report.decision_id)
+      yield* router.report({
+        decisionId,
+        ok: report.ok,
+        inputTokens: report.input_tokens ?? null,
+        outputTokens: report.output_tokens ?? null,
+        latencyMs: report.latency_ms ?? null,
+        error: report.error ?? null,
+        owner: caller.owner
+      })
+      const shown: OutcomeAnswer = { decision_id: decisionId, status: "recorded" }
+      return json(shown)
+    })
+
+  const feedback: Handler = ({ caller, request }) =>
+    Effect.gen(function* () {
+      const headers = yield* decodeFeedbackHeaders(request.headers)
+      const given = yield* decodeFeedback(yield* readJson(request, limits))
+      const now = yield* Clock.currentTimeMillis
+      const decisionId = yield* decisionIdOf(given.decision_id)
+      const ageMillis = now - uuidV7Millis(decisionId)
+      if (ageMillis > feedbackExpiryMillis || ageMillis < -clockSkewMillis) {
+        return yield* new DecisionNotFound({ decisionId })
+      }
+      const id = ids.uuidV7(now)
+      const submission: FeedbackSubmission = {
+        id,
+        decisionId,
+        kind: given.kind,
+        value: given.value,
+        confidence: given.confidence ?? 1,
+        comment: given.comment ?? null,
+        source: given.source ?? "api",
+        idempotencyKey: headers["idempotency-key"] ?? id,
+        createdAtMillis: now,
+        owner: caller.owner
+      }
+      const result = yield* router.feedback(submission)
+      const shown: FeedbackAnswer = { id: result.id, decision_id: decisionId, status: result.status }
+      return json(shown)
+    })
+
+  const decision: Handler = ({ caller, id }) =>
+    Effect.gen(function* () {
+      const stored = yield* router.decision(yield* decisionIdOf(id), caller)
+      return json(decisionEntry(stored.record, stored.feedback, reference))
+    })
+
+  const models: Handler = () =>
+    Effect.sync(() => {
+      const all = router.models()
+      const list: ModelList = {
+        object: "list",
+        data: [autoEntry(all, startedAtSeconds), ...all.map((one) => modelEntry(one, startedAtSeconds))]
+      }
+      return json(list)
+    })
+
+  const model: Handler = ({ id }) =>
+    Effect.suspend(() => {
+      const all = router.models()
+      if (id === "auto") return Effect.succeed(json(autoEntry(all, startedAtSeconds)))
+      const found = all.find((one) => one.model.id === id)
+      return found === undefined
+        ? Effect.fail(new UnknownModel({ model: id.slice(0, 128) }))
+        : Effect.succeed(json(modelEntry(found, startedAtSeconds)))
+    })
+
+  return { chat, completeSimply, route, outcomes, feedback, decision, models, model }
+}
+
+/** How far another replica's clock may be ahead. */
+const clockSkewMillis = 60_000
+
+const decisionIdOf = (id: string): Either.Either<DecisionId, DecisionNotFound> =>
+  Either.mapLeft(DecisionId.either(id), () => new DecisionNotFound({ decisionId: id.slice(0, 64) }))
+
+const headHeaders = (head: AnswerHead): Record<string, string> => {
+  const headers: Record<string, string> = {
+    "x-conduit-decision-id": head.decisionId,
+    "x-conduit-model": head.model,
+    "x-conduit-reason": head.reason,
+    "x-conduit-propensity": String(head.propensity),
+    "x-conduit-overhead-ms": head.overheadMs.toFixed(3)
+  }
+  if (head.simulated) headers["x-conduit-simulated"] = "true"
+  return headers
+}
+
+const costHeader = (answer: Answer): Record<string, string> =>
+  answer.costUsd === null ? {} : { "x-conduit-cost-usd": usdText(answer.costUsd) }
+
+/** The text of the first choice; null if it has none, as when the model calls a tool. */
+const contentOf = (body: Readonly<Record<string, unknown>>): string | null => {
+  const choice: unknown = Array.isArray(body["choices"]) ? body["choices"][0] : undefined
+  const message = property(choice, "message")
+  const content = property(message, "content")
+  return typeof content === "string" ? content : null
+}
+
+const property = (value: unknown, key: string): unknown =>
+  typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined

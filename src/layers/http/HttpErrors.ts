@@ -1,0 +1,82 @@
+import * as Schema from "effect/Schema"
+
+/** What only HTTP knows: a request that never reached the router. */
+export type HttpError =
+  | BodyTooLarge
+  | BodyTimeout
+  | UnsupportedMediaType
+  | MalformedBody
+  | InvalidRequest
+  | Unauthorized
+  | RouteNotFound
+  | MethodNotAllowed
+  | Overloaded
+  | InternalError
+
+export class BodyTooLarge extends Schema.TaggedError<BodyTooLarge>()("BodyTooLarge", { limitBytes: Schema.Number }) {
+  override get message() {
+    return `the body is larger than ${this.limitBytes} bytes`
+  }
+}
+
+export class BodyTimeout extends Schema.TaggedError<BodyTimeout>()("BodyTimeout", { limitMs: Schema.Number }) {
+  override get message() {
+    return `the body did not arrive within ${this.limitMs} ms`
+  }
+}
+
+export class UnsupportedMediaType extends Schema.TaggedError<UnsupportedMediaType>()("UnsupportedMediaType", {}) {
+  override get message() {
+    return "the body must be JSON, sent as content-type: application/json without a content-encoding"
+  }
+}
+
+export class MalformedBody extends Schema.TaggedError<MalformedBody>()("MalformedBody", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
+  param: Schema.NullOr(Schema.String),
+  detail: Schema.String
+}) {
+  override get message() {
+    return this.param === null ? this.detail : `${this.param}: ${this.detail}`
+  }
+}
+
+export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", { presented: Schema.Boolean }) {
+  override get message() {
+    return this.presented
+      ? "the API key is not one of this service's"
+      : "an API key is needed: send it as Authorization: Bearer <key> or x-api-key"
+  }
+}
+
+export class RouteNotFound extends Schema.TaggedError<RouteNotFound>()("RouteNotFound", {}) {
+  override get message() {
+    return "there is nothing at this path: GET /openapi.json lists what there is"
+  }
+}
+
+export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("MethodNotAllowed", {
+  allow: Schema.String
+}) {
+  override get message() {
+    return `this path answers to ${this.allow}`
+  }
+}
+
+export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {}) {
+  override get message() {
+    return "too many requests at once"
+  }
+}
+
+/** A bug; the log has its cause. */
+export class InternalError extends Schema.TaggedError<InternalError>()("InternalError", {}) {
+  override get message() {
+    return "something went wrong inside; the log has more under this request id"
+  }
+}

@@ -1,0 +1,221 @@
+import * as Schema from "effect/Schema"
+import type { Preference } from "../../domain/Weights.ts"
+
+/** The whole message of a refusal; the formatter's own would quote what came. */
+const says = (message: string) => ({ message: () => ({ message, override: true }) })
+
+/** Text that is stored: PostgreSQL takes neither NUL nor half a surrogate pair. */
+const storedText = (maxLength: number) =>
+  Schema.String.pipe(
+    Schema.minLength(1),
+    Schema.maxLength(maxLength),
+    Schema.filter((s) => !s.includes("\0") && !/\p{Surrogate}/u.test(s), { jsonSchema: {} })
+  ).annotations(says(`must be text of 1 to ${maxLength} characters without NUL and lone surrogates`))
+
+const between = (low: number, high: number) =>
+  Schema.JsonNumber.pipe(Schema.between(low, high)).annotations(says(`must be a number from ${low} to ${high}`))
+
+const maxInt = 2_147_483_647
+const tokens = (low: 0 | 1) =>
+  Schema.Int.pipe(Schema.between(low, maxInt)).annotations(says(`must be a whole number from ${low} to ${maxInt}`))
+
+const positive = Schema.JsonNumber.pipe(Schema.greaterThan(0)).annotations(says("must be a number above 0"))
+const nonNegative = Schema.JsonNumber.pipe(Schema.nonNegative()).annotations(says("must be a number of at least 0"))
+const flag = Schema.Boolean.annotations(says("must be true or false"))
+
+const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+const described = <A, I>(schema: Schema.Schema<A, I>, description: string) =>
+  optional(schema.annotations({ description }))
+
+/** Anything else: it goes to the model untouched. */
+const open = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
+const preferenceNames = ["balanced", "quality", "cost", "speed"] as const satisfies ReadonlyArray<Preference>
+const PreferenceName = Schema.Literal(...preferenceNames).annotations({
+  ...says(`must be one of ${preferenceNames.join(", ")}`)
+})
+
+export const Constraints = Schema.Struct({
+  max_cost_usd: described(nonNegative, "Upper bound on the expected cost of the request in USD."),
+  max_latency_ms: described(
+    positive,
+    "Upper bound on the expected latency; of the first token where the answer is streamed."
+  ),
+  min_quality: described(between(0, 1), "Lower bound on the predicted quality."),
+  allowed_models: described(Schema.Array(Schema.String), "Only these models."),
+  provider: described(Schema.String, "Only models of this provider.")
+}).annotations({
+  identifier: "Constraints",
+  description: "What the chosen model must satisfy: applied before the choice. If no model does, the answer is 422."
+})
+
+export const WeightsInput = Schema.Struct({
+  quality: optional(between(0, 1)),
+  cost: optional(between(0, 1)),
+  latency: optional(between(0, 1))
+})
+  .pipe(
+    Schema.filter(
+      (w) => (w.quality ?? 0) + (w.cost ?? 0) + (w.latency ?? 0) > 0 || "at least one weight must be above 0"
+    )
+  )
+  .annotations({
+    identifier: "Weights",
+    description: "What counts, instead of a preference; a missing weight is 0. Normalised to sum 1."
+  })
+
+const optionFields = {
+  task: described(storedText(64), "The caller's own name for the kind of request; beats any text feature."),
+  preference: described(PreferenceName, "What to weigh: the default is the policy's."),
+  weights: optional(WeightsInput),
+  constraints: optional(Constraints),
+  user_id: described(storedText(256), "Who asks, for the audit."),
+  session_id: described(storedText(256), "Requests of one session keep their model while it works."),
+  fallback: described(flag, "Whether a model named in `model` may fall back to another one; false by default.")
+}
+
+/** The `conduit` object of a request; never sent upstream. */
+export const ConduitOptions = Schema.Struct(optionFields).annotations({ identifier: "ConduitOptions" })
+export type ConduitOptions = typeof ConduitOptions.Type
+
+const numberText = Schema.NumberFromString.pipe(Schema.finite()).annotations(says("must be a number"))
+
+/** The same for clients that cannot extend the body; where both say something, the body wins. */
+export const ConduitHeaders = Schema.Struct({
+  "x-conduit-task": optionFields.task,
+  "x-conduit-preference": optionFields.preference,
+  "x-conduit-user-id": optionFields.user_id,
+  "x-conduit-session-id": optionFields.session_id,
+  "x-conduit-fallback": optional(Schema.BooleanFromString.annotations(says("must be true or false"))),
+  "x-conduit-max-cost-usd": optional(numberText.pipe(Schema.compose(nonNegative))),
+  "x-conduit-max-latency-ms": optional(numberText.pipe(Schema.compose(positive))),
+  "x-conduit-min-quality": optional(numberText.pipe(Schema.compose(between(0, 1)))),
+  "x-conduit-allowed-models": described(Schema.String, "Comma separated."),
+  "x-conduit-provider": optional(Schema.String)
+})
+
+const TextPart = Schema.Struct({ type: Schema.String }, open)
+const Message = Schema.Struct(
+  {
+    role: Schema.String.annotations(says("must be a string")),
+    content: optional(
+      Schema.NullOr(Schema.Union(Schema.String, Schema.Array(TextPart))).annotations({
+        ...says("must be a string, a list of parts, or null")
+      })
+    )
+  },
+  open
+).annotations({ identifier: "Message" })
+
+const messages = Schema.NonEmptyArray(Message)
+const model = described(
+  Schema.String.annotations(says("must be a string")),
+  "`auto` (the default) lets Conduit choose; a model's id pins it."
+)
+const maxTokens = optional(Schema.NullOr(tokens(1)).annotations(says("must be a whole number above 0")))
+const stream = optional(Schema.NullOr(flag).annotations(says("must be true or false")))
+
+export const ChatRequest = Schema.Struct(
+  {
+    model,
+    messages,
+    stream,
+    max_tokens: maxTokens,
+    max_completion_tokens: maxTokens,
+    conduit: optional(ConduitOptions)
+  },
+  open
+).annotations({
+  identifier: "ChatRequest",
+  description: "An OpenAI chat request. Tools, response_format, images and unknown fields go to the model untouched."
+})
+export type ChatRequest = typeof ChatRequest.Type
+
+export const CompleteRequest = Schema.Struct(
+  {
+    prompt: Schema.String.pipe(Schema.minLength(1)).annotations(says("must be text, not empty")),
+    context: described(
+      Schema.Union(Schema.String, open).annotations(says("must be a string or an object")),
+      "What the model should know; sent as a system message."
+    ),
+    model,
+    max_tokens: maxTokens,
+    ...optionFields
+  },
+  open
+).annotations({
+  identifier: "CompleteRequest",
+  description: "Unknown fields (temperature, ...) go to the model untouched."
+})
+export type CompleteRequest = typeof CompleteRequest.Type
+
+export const RouteRequest = Schema.Struct(
+  {
+    messages: optional(messages),
+    prompt: optional(Schema.String.pipe(Schema.minLength(1)).annotations(says("must be text, not empty"))),
+    model,
+    stream,
+    max_tokens: maxTokens,
+    max_completion_tokens: maxTokens,
+    conduit: optional(ConduitOptions),
+    ...optionFields
+  },
+  open
+).annotations({
+  identifier: "RouteRequest",
+  description:
+    "`messages` or `prompt`. The options stand at the top, or in `conduit` so that a chat request can be sent as it is."
+})
+export type RouteRequest = typeof RouteRequest.Type
+
+const decisionId = Schema.String.annotations({
+  ...says("must be a string"),
+  description: "`x-conduit-decision-id` of the answer."
+})
+
+export const OutcomeRequest = Schema.Struct(
+  {
+    decision_id: decisionId,
+    ok: flag.annotations({ description: "Whether the model answered." }),
+    input_tokens: optional(Schema.NullOr(tokens(0))),
+    output_tokens: optional(Schema.NullOr(tokens(0))),
+    latency_ms: optional(Schema.NullOr(between(0, maxInt))),
+    error: described(Schema.NullOr(storedText(500)), "A short reason; never text of a prompt or an answer.")
+  },
+  open
+).annotations({ identifier: "OutcomeRequest" })
+
+const feedbackFields = {
+  decision_id: decisionId,
+  confidence: described(
+    Schema.JsonNumber.pipe(Schema.greaterThan(0), Schema.lessThanOrEqualTo(1)).annotations({
+      ...says("must be a number above 0, at most 1")
+    }),
+    "How sure the source is; 1 by default."
+  ),
+  comment: optional(storedText(4000)),
+  source: described(
+    storedText(64),
+    "Who says so: `api` by default. Newer feedback of one kind and source supersedes the older."
+  )
+}
+const feedbackOf = <K extends string, A extends number | boolean | string>(kind: K, value: Schema.Schema<A>) =>
+  Schema.Struct({ ...feedbackFields, kind: Schema.Literal(kind), value }, open)
+
+export const FeedbackRequest = Schema.Union(
+  feedbackOf("score", between(0, 1)),
+  feedbackOf("thumbs", Schema.Literal("up", "down").annotations(says('must be "up" or "down"'))),
+  feedbackOf("rating", between(1, 5)),
+  feedbackOf("task_success", flag),
+  feedbackOf("regeneration", flag),
+  feedbackOf("comment", storedText(4000))
+).annotations({ identifier: "FeedbackRequest" })
+
+export const FeedbackHeaders = Schema.Struct({
+  "idempotency-key": described(
+    Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]{1,255}$/)).annotations({
+      ...says("must be 1 to 255 visible ASCII characters")
+    }),
+    "Repeating a key with the same content is the same answer; with other content, 409."
+  )
+})

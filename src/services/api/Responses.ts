@@ -1,0 +1,157 @@
+import * as Schema from "effect/Schema"
+
+/** The one shape of every error, OpenAI's. */
+export const ErrorEnvelope = Schema.Struct({
+  error: Schema.Struct({
+    message: Schema.String,
+    type: Schema.String.annotations({ description: "OpenAI's error type, as invalid_request_error." }),
+    code: Schema.String.annotations({ description: "Stable, for programs." }),
+    param: Schema.NullOr(Schema.String).annotations({ description: "The path of what is wrong in the request." }),
+    request_id: Schema.String,
+    details: Schema.optionalWith(Schema.Unknown, { exact: true })
+  })
+}).annotations({ identifier: "Error" })
+export type ErrorEnvelope = typeof ErrorEnvelope.Type
+
+/** OpenAI's `chat.completion` as the model sent it; `model` is the id of the model that answered. */
+export const ChatCompletion = Schema.Struct(
+  { model: Schema.String },
+  Schema.Record({ key: Schema.String, value: Schema.Unknown })
+).annotations({ identifier: "ChatCompletion" })
+
+export const CompleteAnswer = Schema.Struct({
+  id: Schema.String,
+  decision_id: Schema.String,
+  model: Schema.String,
+  content: Schema.NullOr(Schema.String),
+  usage: Schema.NullOr(
+    Schema.Struct({ prompt_tokens: Schema.Number, completion_tokens: Schema.Number, total_tokens: Schema.Number })
+  ),
+  cost_usd: Schema.NullOr(Schema.Number),
+  latency_ms: Schema.Number
+}).annotations({ identifier: "CompleteAnswer" })
+export type CompleteAnswer = typeof CompleteAnswer.Type
+
+export const OutcomeAnswer = Schema.Struct({
+  decision_id: Schema.String,
+  status: Schema.Literal("recorded")
+}).annotations({ identifier: "OutcomeAnswer" })
+export type OutcomeAnswer = typeof OutcomeAnswer.Type
+
+export const FeedbackAnswer = Schema.Struct({
+  id: Schema.String,
+  decision_id: Schema.String,
+  status: Schema.Literal("recorded", "superseded", "parked").annotations({
+    description: "All are durable; parked feedback waits for its decision, which another replica is about to store."
+  })
+}).annotations({ identifier: "FeedbackAnswer" })
+export type FeedbackAnswer = typeof FeedbackAnswer.Type
+
+const nullableNumber = Schema.NullOr(Schema.Number)
+const nullableString = Schema.NullOr(Schema.String)
+
+export const ModelEntry = Schema.Struct({
+  id: Schema.String,
+  object: Schema.Literal("model"),
+  created: Schema.Number.annotations({ description: "Unix time in seconds at which this service knew the model." }),
+  owned_by: Schema.String,
+  conduit: Schema.Struct({
+    provider: Schema.String,
+    upstream: nullableString,
+    available: Schema.Boolean,
+    reason: nullableString.annotations({ description: "Why it is not available." }),
+    simulated: Schema.Boolean,
+    input_usd_per_mtok: nullableNumber,
+    output_usd_per_mtok: nullableNumber,
+    price_source: nullableString,
+    context_window: nullableNumber,
+    quality: Schema.NullOr(
+      Schema.Struct({ mean: Schema.Number, low: Schema.Number, high: Schema.Number, observations: Schema.Number })
+    ).annotations({ description: "Learned from judged answers, with the central 95 % interval." }),
+    success_rate: nullableNumber,
+    output_tokens: Schema.NullOr(Schema.Struct({ mean: Schema.Number })),
+    latency_seconds: Schema.NullOr(Schema.Struct({ mean: Schema.Number })),
+    share: nullableNumber.annotations({ description: "Share of the recent decisions." }),
+    circuit: Schema.NullOr(Schema.Literal("closed", "open", "half_open"))
+  })
+}).annotations({ identifier: "Model", description: "`auto` is an entry too; what has no meaning for it is null." })
+export type ModelEntry = typeof ModelEntry.Type
+
+export const ModelList = Schema.Struct({
+  object: Schema.Literal("list"),
+  data: Schema.Array(ModelEntry)
+}).annotations({ identifier: "ModelList" })
+export type ModelList = typeof ModelList.Type
+
+const CandidateEntry = Schema.Struct({
+  model: Schema.String,
+  eligible: Schema.Boolean,
+  excluded_by: nullableString,
+  quality: Schema.Number,
+  quality_sd: Schema.Number,
+  cost_usd: nullableNumber,
+  latency_seconds: Schema.Number,
+  score: Schema.Number,
+  propensity: Schema.Number
+})
+
+const OutcomeEntry = Schema.Struct({
+  ok: Schema.Boolean,
+  aborted: Schema.Boolean,
+  finish_reason: nullableString,
+  input_tokens: nullableNumber,
+  output_tokens: nullableNumber,
+  cost_usd: nullableNumber,
+  latency_ms: Schema.Number,
+  first_token_ms: nullableNumber,
+  error: nullableString
+})
+
+const FeedbackEntry = Schema.Struct({
+  id: Schema.String,
+  kind: Schema.String,
+  value: Schema.Union(Schema.Number, Schema.Boolean, Schema.String),
+  confidence: Schema.Number,
+  comment: nullableString,
+  source: Schema.String,
+  created_at: Schema.String,
+  superseded_by: nullableString
+})
+
+export const DecisionEntry = Schema.Struct({
+  id: Schema.String,
+  created_at: Schema.String,
+  router_id: Schema.String,
+  policy: Schema.Struct({ algorithm: Schema.String, version: Schema.String, position: Schema.Number }),
+  request: Schema.Struct({
+    task: nullableString,
+    preference: Schema.String,
+    weights: Schema.Struct({ quality: Schema.Number, cost: Schema.Number, latency: Schema.Number }),
+    constraints: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+    user_id: nullableString,
+    session_id: nullableString,
+    stream: Schema.Boolean,
+    input_tokens: Schema.Number,
+    max_tokens: nullableNumber,
+    features_version: Schema.String
+  }),
+  candidates: Schema.Array(CandidateEntry),
+  chosen: Schema.String.annotations({ description: "The model that answered; `attempts` keeps the first choice." }),
+  propensity: Schema.Number.annotations({ description: "Probability of the first choice." }),
+  reason: Schema.String,
+  exploration: Schema.Boolean,
+  seed: Schema.String,
+  attempts: Schema.Array(
+    Schema.Struct({
+      model: Schema.String,
+      ok: Schema.Boolean,
+      status: nullableNumber,
+      latency_ms: Schema.Number,
+      error: nullableString
+    })
+  ),
+  outcome: Schema.NullOr(OutcomeEntry),
+  feedback: Schema.Array(FeedbackEntry),
+  reward: nullableNumber
+}).annotations({ identifier: "Decision", description: "One routing choice, complete enough to replay it." })
+export type DecisionEntry = typeof DecisionEntry.Type

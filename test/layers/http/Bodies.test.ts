@@ -1,0 +1,181 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Http from "node:http"
+import * as Net from "node:net"
+import { serveApi, type ServedApi } from "../../support/httpApi.ts"
+import { recordingRouter } from "../../support/recordingRouter.ts"
+
+const user = { role: "user", content: "What is 17 * 23?" }
+const chat = (over: Record<string, unknown> = {}) => ({ model: "auto", messages: [user], ...over })
+const errorOf = (body: string) => JSON.parse(body).error
+
+/** Sends as much of 50 MB as the server takes, and reports the answer or how the connection broke. */
+const upload = (api: ServedApi, headers: Record<string, string | number>) =>
+  Effect.async<{ readonly status: number; readonly body: string; readonly error: string | null }>((resume) => {
+    const block = Buffer.alloc(1024 * 1024, 0x20)
+    const request = Http.request(
+      { port: api.port, method: "POST", path: "/v1/chat/completions", headers },
+      (response) => {
+        let body = ""
+        response.on("data", (chunk: Buffer) => (body += chunk.toString()))
+        response.on("end", () => resume(Effect.succeed({ status: response.statusCode ?? 0, body, error: null })))
+      }
+    )
+    request.on("error", (error) => resume(Effect.succeed({ status: 0, body: "", error: error.message })))
+    let left = 50
+    const more = () => {
+      while (left > 0) {
+        left--
+        if (!request.write(block)) {
+          request.once("drain", more)
+          return
+        }
+      }
+      request.end()
+    }
+    more()
+    return Effect.sync(() => request.destroy())
+  })
+
+describe("bodies", () => {
+  const refused: ReadonlyArray<readonly [what: string, body: string | Buffer, status: number, code: string]> = [
+    ["malformed JSON", "{", 400, "malformed_body"],
+    ["an empty body", "", 400, "malformed_body"],
+    ["bytes that are not UTF-8", Buffer.from([0x22, 0xff, 0x22]), 400, "malformed_body"],
+    ["10,000 levels of arrays", "[".repeat(10_000) + "]".repeat(10_000), 400, "malformed_body"],
+    [
+      "10,000 levels inside a message",
+      `{"messages":${'[{"a":'.repeat(5000)}1${"}]".repeat(5000)}}`,
+      400,
+      "malformed_body"
+    ],
+    ["129 levels", "[".repeat(129) + "]".repeat(129), 400, "malformed_body"],
+    ["an array instead of an object", "[]", 400, "invalid_request"],
+    ["null", "null", 400, "invalid_request"]
+  ]
+  for (const [what, body, status, code] of refused) {
+    it.live(`answers ${status} to ${what}, and nothing reaches the router`, () =>
+      Effect.gen(function* () {
+        const router = recordingRouter()
+        const api = yield* serveApi(router)
+        const answered = yield* api.post("/v1/chat/completions", body)
+        assert.strictEqual(answered.status, status)
+        assert.strictEqual(errorOf(answered.body).code, code)
+        assert.strictEqual(errorOf(answered.body).request_id, answered.headers["x-request-id"])
+        assert.strictEqual(router.asked.length, 0)
+        assert.strictEqual((yield* api.post("/v1/chat/completions", chat())).status, 200)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("takes brackets and escaped quotes inside of strings for text", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router)
+      const content = `${"[{".repeat(500)}\\"\\\\" "`
+      const answered = yield* api.post("/v1/chat/completions", chat({ messages: [{ role: "user", content }] }))
+      assert.strictEqual(answered.status, 200)
+      assert.strictEqual(router.asked[0]?.request.text, content)
+    }).pipe(Effect.scoped)
+  )
+
+  const types: ReadonlyArray<readonly [string | null, number]> = [
+    ["application/json; charset=utf-8", 200],
+    ["Application/JSON", 200],
+    ["text/plain", 415],
+    ["application/jsonp", 415],
+    ["application/x-www-form-urlencoded", 415],
+    [null, 415]
+  ]
+  for (const [type, status] of types) {
+    it.live(`answers ${status} to content type ${type}`, () =>
+      Effect.gen(function* () {
+        const api = yield* serveApi(recordingRouter())
+        const headers = type === null ? {} : { "content-type": type }
+        const body = JSON.stringify(chat())
+        assert.strictEqual((yield* api.ask("POST", "/v1/chat/completions", { headers, body })).status, status)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("refuses a compressed body, which it would not read", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter())
+      const answered = yield* api.post("/v1/chat/completions", chat(), { "content-encoding": "gzip" })
+      assert.strictEqual(answered.status, 415)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("answers 413 to 50 MB, announced or chunked, before and without a reset", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router)
+      for (let i = 0; i < 3; i++) {
+        for (const headers of [{ "content-length": 50 * 1024 * 1024 }, { "transfer-encoding": "chunked" }]) {
+          const answered = yield* upload(api, { "content-type": "application/json", ...headers })
+          assert.strictEqual(answered.error, null)
+          assert.strictEqual(answered.status, 413)
+          assert.strictEqual(errorOf(answered.body).code, "body_too_large")
+        }
+      }
+      assert.strictEqual(router.asked.length, 0)
+      assert.strictEqual((yield* api.post("/v1/chat/completions", chat())).status, 200)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("gives a large body to a wrong path or without a key its own answer, not a reset", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter(), { apiKeyHashes: ["00".repeat(32)] })
+      const answered = yield* upload(api, { "content-type": "application/json", "transfer-encoding": "chunked" })
+      assert.deepStrictEqual([answered.error, answered.status], [null, 401])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("reads a body of one-byte chunks", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router)
+      const body = JSON.stringify(chat())
+      const raw = yield* Effect.async<string>((resume) => {
+        const socket = Net.connect(api.port, "127.0.0.1")
+        let text = ""
+        socket.on("data", (data) => (text += data.toString()))
+        socket.on("close", () => resume(Effect.succeed(text)))
+        socket.write(
+          "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        for (const byte of body) socket.write(`1\r\n${byte}\r\n`)
+        socket.write("0\r\n\r\n")
+      })
+      assert.match(raw, /^HTTP\/1.1 200 /)
+      assert.strictEqual(router.asked[0]?.request.text, user.content)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("ends a body that comes a byte at a time by the limit, with 408", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router, { bodyTimeout: Duration.millis(300) })
+      const startedAt = Date.now()
+      const raw = yield* Effect.async<string>((resume) => {
+        const socket = Net.connect(api.port, "127.0.0.1")
+        let text = ""
+        socket.on("data", (data) => (text += data.toString()))
+        socket.on("error", () => {})
+        socket.write(
+          "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
+        )
+        const timer = setInterval(() => socket.write(" "), 50)
+        socket.on("close", () => {
+          clearInterval(timer)
+          resume(Effect.succeed(text))
+        })
+      })
+      assert.match(raw, /^HTTP\/1.1 408 /)
+      assert.match(raw, /"code":"body_timeout"/)
+      assert.isBelow(Date.now() - startedAt, 5_000)
+      assert.strictEqual(router.asked.length, 0)
+    }).pipe(Effect.scoped)
+  )
+})

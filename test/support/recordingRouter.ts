@@ -1,0 +1,135 @@
+import * as Effect from "effect/Effect"
+import type { Decision, RoutingRequest } from "../../src/domain/Decision.ts"
+import type { OutcomeReport } from "../../src/domain/DecisionRecord.ts"
+import type { FeedbackSubmission } from "../../src/domain/Feedback.ts"
+import { DecisionId, ModelId, RouterId, uuidV7From } from "../../src/domain/Ids.ts"
+import type { ChatBody } from "../../src/services/LanguageModels.ts"
+import {
+  DecisionNotFound,
+  type Answer,
+  type AnswerHead,
+  type Caller,
+  type RouterShape
+} from "../../src/services/Router.ts"
+
+export const small = ModelId("small")
+export const freshDecisionId = (ageMillis = 0) => DecisionId(uuidV7From(Date.now() - ageMillis, new Uint8Array(10)))
+
+export const answerHead = (): AnswerHead => ({
+  decisionId: freshDecisionId(),
+  model: small,
+  reason: "best",
+  propensity: 0.66,
+  simulated: false,
+  overheadMs: 0.42
+})
+
+export const answer = (over: Partial<Answer> = {}): Answer => ({
+  ...answerHead(),
+  status: 200,
+  body: {
+    id: "chatcmpl-1",
+    object: "chat.completion",
+    model: "small",
+    choices: [{ index: 0, message: { role: "assistant", content: "391" }, finish_reason: "stop" }],
+    usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }
+  },
+  usage: { inputTokens: 12, outputTokens: 3 },
+  costUsd: 0.0000015,
+  latencyMs: 812,
+  ...over
+})
+
+export const decisionOf = (request: RoutingRequest): Decision => ({
+  id: freshDecisionId(),
+  createdAtMillis: Date.now(),
+  routerId: RouterId("test"),
+  owner: null,
+  policy: { algorithm: "thompson", version: "1", position: 4711 },
+  request: { ...request, featuresVersion: "1" },
+  features: new Float32Array([1]),
+  candidates: [
+    {
+      model: small,
+      eligible: true,
+      excludedBy: null,
+      quality: 0.71,
+      qualitySd: 0.04,
+      costUsd: 0.00004,
+      latencySeconds: 0.8,
+      score: 0.78,
+      propensity: 1
+    }
+  ],
+  chosen: small,
+  propensity: 1,
+  reason: "only_eligible",
+  exploration: false,
+  seed: "seed"
+})
+
+/** A router that answers everything and remembers what it was asked. */
+export interface RecordingRouter extends RouterShape {
+  readonly asked: Array<{ readonly request: RoutingRequest; readonly body: ChatBody; readonly caller: Caller }>
+  readonly judged: Array<FeedbackSubmission>
+  readonly reported: Array<OutcomeReport>
+}
+
+export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRouter => {
+  const asked: RecordingRouter["asked"] = []
+  const judged: RecordingRouter["judged"] = []
+  const reported: RecordingRouter["reported"] = []
+  return {
+    asked,
+    judged,
+    reported,
+    complete: (request, body, caller) =>
+      Effect.sync(() => {
+        asked.push({ request, body, caller })
+        return answer()
+      }),
+    stream: (request, body, caller, open) =>
+      Effect.suspend(() => {
+        asked.push({ request, body, caller })
+        const sink = open(answerHead())
+        return Effect.zipRight(sink.event('{"n":1}'), Effect.zipRight(sink.event('{"n":2}'), sink.end))
+      }),
+    route: (request, caller) =>
+      Effect.sync(() => {
+        asked.push({ request, body: {}, caller })
+        return decisionOf(request)
+      }),
+    report: (report) => Effect.sync(() => void reported.push(report)),
+    feedback: (submission) =>
+      Effect.sync(() => {
+        judged.push(submission)
+        return { id: submission.id, status: "recorded" as const }
+      }),
+    decision: (decisionId) => Effect.fail(new DecisionNotFound({ decisionId })),
+    models: () => [
+      {
+        model: {
+          id: small,
+          provider: "local",
+          upstream: "small-8b",
+          inputUsdPerMTok: 0.1,
+          outputUsdPerMTok: 0.1,
+          priceSource: "conduit.yaml",
+          contextWindow: 128000,
+          priorQuality: null,
+          unavailable: null,
+          simulated: false
+        },
+        learned: {
+          quality: { mean: 0.71, low: 0.62, high: 0.79, observations: 412 },
+          successRate: 0.99,
+          outputTokensMean: 180.2,
+          latencySecondsMean: 0.84,
+          share: 0.42
+        },
+        circuit: "closed"
+      }
+    ],
+    ...over
+  }
+}
