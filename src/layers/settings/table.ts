@@ -1,0 +1,79 @@
+/** One variable of the environment, for people: README and start-up errors are made from it. */
+export interface SettingsRow {
+  readonly name: string
+  readonly default: string
+  readonly meaning: string
+  readonly example: string
+}
+
+const row = (name: string, byDefault: string, meaning: string, example: string): SettingsRow => ({
+  name,
+  default: byDefault,
+  meaning,
+  example
+})
+
+/** Every variable that Conduit itself reads. */
+export const settingsTable: ReadonlyArray<SettingsRow> = [
+  row("NODE_ENV", "none", "`production` demands `DATABASE_URL` and a usable model", "production"),
+  row(
+    "DATABASE_URL",
+    "none: the embedded PostgreSQL; required in production",
+    "PostgreSQL connection string",
+    "postgres://conduit:secret@db:5432/conduit"
+  ),
+  row("DATABASE_POOL_SIZE", "10", "connections of this process to PostgreSQL", "20"),
+  row("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` (or `WARN`), `ERROR`", "DEBUG"),
+  row("LOG_FORMAT", "`pretty` on a terminal, `json` otherwise", "`pretty` or `json`", "json"),
+  row("CONDUIT_HOST", "127.0.0.1", "address to listen on", "0.0.0.0"),
+  row("CONDUIT_PORT", "8000", "port to listen on; 0 is any free one", "8080"),
+  row(
+    "CONDUIT_API_KEYS",
+    "none: everybody may call",
+    "accepted keys, comma separated, plain or `sha256:HEX`",
+    "sha256:9f86d081884c7d65..."
+  ),
+  row("CONDUIT_ALLOW_ANONYMOUS", "false", "production may listen beyond loopback without keys", "true"),
+  row("CONDUIT_REQUEST_TIMEOUT", "10 minutes", "total deadline of one request, all attempts included", "2 minutes"),
+  row("CONDUIT_MAX_BODY_BYTES", "33554432", "a larger request body is answered 413", "1048576"),
+  row("CONDUIT_BODY_TIMEOUT", "30 seconds", "how long a client may take to send its body", "10 seconds"),
+  row("CONDUIT_MAX_IN_FLIGHT", "4096", "more requests at once are answered 503", "512"),
+  row("CONDUIT_DATA_DIRECTORY", ".conduit", "where the embedded PostgreSQL keeps its files", "/var/lib/conduit"),
+  row(
+    "CONDUIT_DATABASE_CONNECT_DEADLINE",
+    "30 seconds",
+    "how long the start waits for a database that does not answer",
+    "2 minutes"
+  ),
+  row(
+    "CONDUIT_ROUTER_ID",
+    "generated once and remembered in the database",
+    "name of the shared learning state",
+    "chat-prod"
+  ),
+  row("CONDUIT_FLUSH_INTERVAL", "50 millis", "implicit outcomes are stored at the latest after this", "1 second"),
+  row(
+    "CONDUIT_MAX_PENDING",
+    "50000",
+    "outcomes that wait for the database; beyond it the oldest are dropped and counted",
+    "200000"
+  ),
+  row("CONDUIT_FEEDBACK_EXPIRY", "7 days", "feedback for an older decision is refused", "30 days"),
+  row("CONDUIT_CONFIG", "conduit.yaml if it exists", "providers, models and policy", "/etc/conduit/conduit.yaml"),
+  row(
+    "CONDUIT_SIMULATE",
+    "on outside production when no model is usable",
+    "simulated models instead of real ones",
+    "true"
+  ),
+  row("CONDUIT_SHUTDOWN_TIMEOUT", "30 seconds", "limit of the drain, settle included", "20 seconds"),
+  row("CONDUIT_SHUTDOWN_SETTLE", "0", "how long requests are still served after readiness turned 503", "5 seconds"),
+  row("CONDUIT_SHUTDOWN_PERSIST_TIMEOUT", "3 seconds", "limit for storing what was learned", "5 seconds"),
+  row("CONDUIT_SHUTDOWN_CLOSE_TIMEOUT", "10 seconds", "limit for closing the database pool", "5 seconds"),
+  row(
+    "CONDUIT_TERMINATION_GRACE",
+    "45 seconds",
+    "what the orchestrator allows between SIGTERM and SIGKILL",
+    "60 seconds"
+  )
+]
