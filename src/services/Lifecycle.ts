@@ -12,13 +12,13 @@ export interface LifecycleShape {
   /** Whether a shutdown was requested: readiness and `/health` are 503 from this moment. */
   readonly stopping: () => boolean
   /** Builds the layer, keeps it until a shutdown is requested or it fails, releases it, and answers the report. Once. */
-  readonly run: <A, E>(layer: Layer.Layer<A, E>) => Effect.Effect<Report>
+  readonly run: <A, E, R>(layer: Layer.Layer<A, E, R>) => Effect.Effect<Report, never, R>
   /** Completes when the layer of `run` is built; never if it is not. */
   readonly ready: Effect.Effect<void>
   /** Requests the shutdown and waits for its report. Idempotent: every caller gets the same report. */
   readonly shutdown: Effect.Effect<Report>
-  /** Completes with the second signal: what waits should stop waiting. */
-  readonly forced: Effect.Effect<void>
+  /** Called synchronously at the moment a shutdown is requested. */
+  readonly onStopping: (listener: () => void) => void
   /** Tells the log and the probes where the shutdown is. */
   readonly enter: (phase: PhaseName) => void
   /** Run at the start of a shutdown, before anything is released; bounded. */

@@ -112,7 +112,12 @@ export interface ShutdownReportShape {
    */
   readonly phase: (
     name: PhaseName,
-    options: { readonly limit: Duration.Duration; readonly onTimeout: () => ShutdownError },
+    options: {
+      readonly limit: Duration.Duration
+      /** What the step itself needs after its limit to end in order, such as terminating backends. */
+      readonly grace?: Duration.Duration
+      readonly onTimeout: () => ShutdownError
+    },
     effect: Effect.Effect<void, ShutdownError>
   ) => Effect.Effect<boolean>
 
@@ -123,11 +128,30 @@ export interface ShutdownReportShape {
   readonly requests: { -readonly [K in keyof Report["requests"]]: Report["requests"][K] }
   readonly learning: { -readonly [K in keyof Report["learning"]]: Report["learning"][K] }
 
+  /** How many events are not stored at this moment, for a report that is written before `persist` has run. */
+  readonly unstored: (read: () => number) => void
+
   /** What was collected so far, phases in their order. */
-  readonly entries: Effect.Effect<{
-    readonly phases: ReadonlyArray<Report["phases"][number]>
-    readonly errors: ReadonlyArray<Report["errors"][number]>
-  }>
+  readonly entries: Effect.Effect<Pick<Report, "phases" | "errors">>
+
+  /** A second signal: what runs now and what comes gets a short limit. */
+  readonly force: () => void
+  readonly forced: Effect.Effect<void>
+
+  /** Called at every change, so that another thread can write the report when this one cannot. */
+  readonly onChange: (listener: () => void) => void
+
+  /** The report as it stands. Synchronous: signal handlers use it. */
+  readonly render: (facts: ShutdownFacts) => Report
+}
+
+/** What the report cannot know by itself. */
+export interface ShutdownFacts {
+  readonly signal: string | null
+  readonly signals: number
+  readonly durationSeconds: number
+  /** The service failed, at start or later. */
+  readonly failed: boolean
 }
 
 export class ShutdownReport extends Context.Tag("conduit/services/ShutdownReport")<

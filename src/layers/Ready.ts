@@ -1,0 +1,47 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { HttpSocket } from "../services/HttpSocket.ts"
+import { Lifecycle } from "../services/Lifecycle.ts"
+import { ModelCatalog } from "../services/ModelCatalog.ts"
+import { Output } from "../services/Output.ts"
+import { Settings } from "../services/Settings.ts"
+
+/** Says where the service is and what to try, once it is ready. No other line before it has an address of ours in it. */
+export const layer: Layer.Layer<never, never, HttpSocket | Lifecycle | ModelCatalog | Output | Settings> =
+  Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const { url } = yield* HttpSocket
+      const { log, http } = yield* Settings
+      const catalog = yield* ModelCatalog
+      const lifecycle = yield* Lifecycle
+      const output = yield* Output
+
+      const usable = catalog.models.filter((model) => model.unavailable === null)
+      const isSimulated = usable.some((model) => model.simulated)
+      for (const notice of catalog.notices) yield* Effect.logWarning(notice)
+      const announce = Effect.gen(function* () {
+        yield* Effect.logInfo("ready", {
+          url,
+          docs: `${url}/docs`,
+          models: usable.map((model) => model.id),
+          ...(isSimulated ? { simulated: true } : {})
+        })
+        if (log.format !== "pretty") return
+        const key = http.apiKeyHashes.length > 0 ? ` -H 'authorization: Bearer YOUR_KEY'` : ""
+        output.line(
+          [
+            "",
+            `  Conduit   ${url}`,
+            `  Docs      ${url}/docs`,
+            `  Models    ${usable.map((model) => model.id).join(", ")}${isSimulated ? "   (SIMULATED: no provider is configured)" : ""}`,
+            "",
+            "  Try:",
+            `  curl -s ${url}/v1/chat/completions${key} -H 'content-type: application/json' \\`,
+            `    -d '{"model":"auto","messages":[{"role":"user","content":"What is the capital of France?"}]}'`,
+            ""
+          ].join("\n")
+        )
+      })
+      yield* Effect.forkScoped(Effect.zipRight(lifecycle.ready, announce))
+    })
+  )

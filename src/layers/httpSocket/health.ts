@@ -1,0 +1,48 @@
+import type * as Http from "node:http"
+import type { LifecyclePhase } from "../../services/Lifecycle.ts"
+
+export interface HealthAnswer {
+  readonly status: number
+  readonly body: string
+}
+
+interface Health {
+  readonly phase: LifecyclePhase
+  readonly stopping: boolean
+  readonly inFlight: number
+}
+
+/** What the health endpoints say; undefined for any other path. */
+export const healthOf = (request: Http.IncomingMessage, health: Health): HealthAnswer | undefined => {
+  const url = request.url ?? ""
+  if (!url.startsWith("/health")) return undefined
+  const path = url.split("?", 1)[0]
+  if (request.method !== "GET" && request.method !== "HEAD") return undefined
+  const isStarted = health.phase !== "starting"
+  switch (path) {
+    case "/health": {
+      const isHealthy = isStarted && !health.stopping
+      return json(isHealthy, { status: isHealthy ? "healthy" : "unhealthy", timestamp: new Date().toISOString() })
+    }
+    case "/health/live":
+      return json(true, { status: "alive" })
+    case "/health/startup":
+      return json(isStarted, { status: isStarted ? "started" : "starting" })
+    case "/health/ready": {
+      const reasons = [
+        ...(isStarted ? [] : ["the service is starting"]),
+        ...(health.stopping ? ["the service is shutting down"] : [])
+      ]
+      return json(reasons.length === 0, {
+        status: reasons.length === 0 ? "ready" : "not_ready",
+        phase: health.stopping && health.phase === "running" ? "settle" : health.phase,
+        in_flight: health.inFlight,
+        reasons
+      })
+    }
+    default:
+      return undefined
+  }
+}
+
+const json = (isOk: boolean, body: object): HealthAnswer => ({ status: isOk ? 200 : 503, body: JSON.stringify(body) })

@@ -1,0 +1,11 @@
+import * as Context from "effect/Context"
+
+/** Where the log and the shutdown report go. */
+export interface OutputShape {
+  /** Writes a line before it returns, in order: to stdout, or to stderr once stdout is closed. Never fails. */
+  readonly line: (text: string) => void
+  /** A person reads it: colour is welcome. */
+  readonly isTerminal: boolean
+}
+
+export class Output extends Context.Tag("conduit/services/Output")<Output, OutputShape>() {}

@@ -1,0 +1,19 @@
+import type * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
+import * as Lifecycle from "../../src/layers/Lifecycle.ts"
+import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
+import { Output } from "../../src/services/Output.ts"
+
+/** Keeps what would have been printed. */
+export const recordingOutput = (lines: Array<string>): Layer.Layer<Output> =>
+  Layer.succeed(Output, Output.of({ isTerminal: false, line: (text) => void lines.push(text) }))
+
+/** The real lifecycle and report without signal handlers, as an embedder has them. */
+export const lifecycleWith = (options: {
+  readonly shutdownTimeout: Duration.DurationInput
+  readonly lines?: Array<string>
+}) =>
+  Lifecycle.layer({ shutdownTimeout: options.shutdownTimeout, installSignalHandlers: false }).pipe(
+    Layer.provideMerge(ShutdownReportJson.layer),
+    Layer.provide(recordingOutput(options.lines ?? []))
+  )
