@@ -3,11 +3,14 @@ import type { Model } from "./Model.ts"
 /** USD per million tokens; null where nobody stated it. */
 export type Price = Pick<Model, "inputUsdPerMTok" | "outputUsdPerMTok">
 
-/** USD of a request with these tokens, expected or counted; null if a price that it needs is unknown. */
+/**
+ * USD of a request with these tokens, expected or counted; null if a price that it needs is unknown. Rounded to 1e-12,
+ * so that header, body, chunk and row write the same digits.
+ */
 export const costUsd = (price: Price, inputTokens: number, outputTokens: number): number | null =>
   price.inputUsdPerMTok === null || price.outputUsdPerMTok === null
     ? null
-    : (inputTokens * price.inputUsdPerMTok + outputTokens * price.outputUsdPerMTok) / 1e6
+    : Math.round(inputTokens * price.inputUsdPerMTok * 1e6 + outputTokens * price.outputUsdPerMTok * 1e6) / 1e12
 
 /** USD of a request of 500 tokens in and 300 out: the size at which models are compared before anything was observed. */
 export const expectedRequestCostUsd = (price: Price): number | null => costUsd(price, 500, 300)

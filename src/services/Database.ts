@@ -32,13 +32,13 @@ export interface DatabaseShape {
   /** The position of the newest commit; 0 if there is none. */
   readonly position: (routerId: RouterId) => Effect.Effect<Position, DatabaseError>
 
-  readonly decision: (
-    routerId: RouterId,
-    id: DecisionId
-  ) => Effect.Effect<Option.Option<StoredDecision>, DatabaseError>
+  readonly decision: (routerId: RouterId, id: DecisionId) => Effect.Effect<Option.Option<StoredDecision>, DatabaseError>
 
   /** Parked feedback whose decision has appeared since, oldest first, at most `limit`. */
-  readonly joinable: (routerId: RouterId, limit: number) => Effect.Effect<ReadonlyArray<FeedbackSubmission>, DatabaseError>
+  readonly joinable: (
+    routerId: RouterId,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<FeedbackSubmission>, DatabaseError>
 
   /** Snapshots of that policy, newest first; the last two are kept. */
   readonly snapshots: (
@@ -148,4 +148,3 @@ export class PoolCloseTimeout extends Schema.TaggedError<PoolCloseTimeout>()("Po
     return `the pool did not close within ${this.limitMs} ms, ${this.terminated} backend(s) terminated`
   }
 }
-

@@ -30,7 +30,9 @@ export interface LearningLogShape {
   ) => Effect.Effect<FeedbackResult & { readonly position: Position }, DatabaseError>
 
   /** Durable: the outcome of a decision of `/v1/route`. */
-  readonly report: (report: OutcomeReport) => Effect.Effect<ReportResult & { readonly position: Position }, DatabaseError>
+  readonly report: (
+    report: OutcomeReport
+  ) => Effect.Effect<ReportResult & { readonly position: Position }, DatabaseError>
 
   /** Durable: events that belong to no request. */
   readonly append: (events: ReadonlyArray<LearningEvent>) => Effect.Effect<Position, DatabaseError>

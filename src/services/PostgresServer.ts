@@ -10,7 +10,10 @@ export interface PostgresServerShape {
   readonly poolSize: number
 }
 
-export class PostgresServer extends Context.Tag("conduit/services/PostgresServer")<PostgresServer, PostgresServerShape>() {}
+export class PostgresServer extends Context.Tag("conduit/services/PostgresServer")<
+  PostgresServer,
+  PostgresServerShape
+>() {}
 
 /** The embedded PostgreSQL could not start: its directory is in use by a living process, damaged, or not writable. */
 export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresError>()("EmbeddedPostgresError", {

@@ -101,6 +101,14 @@ describe("planCommit", () => {
     if (event?.type === "quality") assert.deepStrictEqual(event.previous, learned)
   })
 
+  it("learns nothing of a model that refused the request", () => {
+    const record = recordOf(router)
+    const attempts = [{ model: record.decision.chosen, ok: false, status: 400, latencyMs: 5, error: "rejected" }]
+    const outcome = record.outcome === null ? null : { ...record.outcome, ok: false, error: "rejected" }
+    assert.isNotNull(outcome)
+    assert.deepStrictEqual(plan({ decisions: [{ ...record, attempts, outcome }] }).events, [])
+  })
+
   it("makes no event of a comment, nor of feedback that changes nothing", () => {
     const record = recordOf(router)
     const comment = feedbackOn(record.decision.id, { kind: "comment", value: "nice" })

@@ -1,0 +1,156 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import {
+  type CommitPlan,
+  type Existing,
+  type Learned,
+  planCommit,
+  planConstants,
+  type StoredFeedback,
+  toFeedback,
+  toSubmission
+} from "../domain/CommitPlan.ts"
+import type { DecisionRecord } from "../domain/DecisionRecord.ts"
+import { encodeEvents } from "../domain/EventCodec.ts"
+import { type DecisionId, type Position, RouterId } from "../domain/Ids.ts"
+import { type Commit, type Committed, Database, DatabaseError, type StoredSnapshot } from "../services/Database.ts"
+
+interface RouterState {
+  readonly seed: string
+  readonly log: Array<{ readonly position: Position; readonly payload: Uint8Array }>
+  readonly decisions: Map<DecisionId, { readonly record: DecisionRecord; readonly learned: Learned | null }>
+  readonly feedback: Map<string, StoredFeedback>
+  readonly snapshots: Map<string, ReadonlyArray<StoredSnapshot>>
+}
+
+const remembered = RouterId("router-memory")
+
+/** Everything a database does, until the process ends. Every method is one synchronous step, so commits never interleave. */
+export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
+  const routers = new Map<RouterId, RouterState>()
+  const commits = new Map<string, Position | null>()
+
+  const at = <A>(operation: string, routerId: RouterId, use: (router: RouterState) => A) =>
+    Effect.suspend(() => {
+      const router = routers.get(routerId)
+      return router === undefined
+        ? Effect.fail(new DatabaseError({ operation, reason: "unexpected", detail: `there is no router ${routerId}` }))
+        : Effect.succeed(use(router))
+    })
+
+  const existingFor = (router: RouterState, commit: Commit): Existing => {
+    const ids = new Set<DecisionId>(
+      [...commit.reports, ...commit.feedback, ...commit.joined].map((one) => one.decisionId)
+    )
+    const keys = new Set(commit.feedback.map((one) => one.idempotencyKey))
+    return {
+      decisions: new Map(Array.from(router.decisions).filter(([id]) => ids.has(id))),
+      feedback: Array.from(router.feedback.values()).filter(
+        (row) => ids.has(row.decisionId) || keys.has(row.idempotencyKey)
+      )
+    }
+  }
+
+  const apply = (router: RouterState, plan: CommitPlan, position: Position) => {
+    for (const { learned, record } of plan.decisions) {
+      router.decisions.set(record.decision.id, { record, learned: learned === null ? null : { ...learned, position } })
+    }
+    for (const { id, learned, outcome } of plan.decisionUpdates) {
+      const stored = router.decisions.get(id)
+      if (stored === undefined) continue
+      router.decisions.set(id, {
+        record: outcome === null ? stored.record : { ...stored.record, outcome },
+        learned: learned === null ? stored.learned : { ...learned, position }
+      })
+    }
+    for (const row of plan.feedbackRows) router.feedback.set(row.id, row)
+    for (const update of plan.feedbackUpdates) {
+      const stored = router.feedback.get(update.id)
+      if (stored !== undefined) router.feedback.set(update.id, { ...stored, ...update })
+    }
+    for (const id of plan.feedbackRemoved) router.feedback.delete(id)
+  }
+
+  const repeated = (operation: string) =>
+    new DatabaseError({ operation, reason: "constraint", detail: "a decision with this id is stored already" })
+
+  return Database.of({
+    router: (id) =>
+      Effect.sync(() => {
+        const routerId = Option.getOrElse(id, () => remembered)
+        const stored = routers.get(routerId)
+        const router = stored ?? {
+          seed: `seed of ${routerId}`,
+          log: [],
+          decisions: new Map(),
+          feedback: new Map(),
+          snapshots: new Map()
+        }
+        routers.set(routerId, router)
+        return { id: routerId, seed: router.seed, position: router.log.length }
+      }),
+
+    commit: (commit) =>
+      Effect.flatten(
+        at("commit", commit.routerId, (router): Effect.Effect<Committed, DatabaseError> => {
+          const before = commits.get(commit.commitId)
+          if (before !== undefined) {
+            return Effect.succeed({
+              position: before ?? router.log.length,
+              duplicate: true,
+              feedback: [],
+              reports: []
+            })
+          }
+          const ids = commit.decisions.map((record) => record.decision.id)
+          if (new Set(ids).size < ids.length || ids.some((id) => router.decisions.has(id)))
+            return Effect.fail(repeated("commit"))
+          const plan = planCommit(existingFor(router, commit), commit, planConstants)
+          const takesPosition = plan.events.length > 0
+          const position = router.log.length + (takesPosition ? 1 : 0)
+          if (takesPosition) router.log.push({ position, payload: encodeEvents(plan.events) })
+          apply(router, plan, position)
+          commits.set(commit.commitId, takesPosition ? position : null)
+          return Effect.succeed({ position, duplicate: false, feedback: plan.feedback, reports: plan.reports })
+        })
+      ),
+
+    commitsAfter: (routerId, position, limit) =>
+      Effect.sync(() => routers.get(routerId)?.log.slice(position, position + limit) ?? []),
+
+    position: (routerId) => at("position", routerId, (router) => router.log.length),
+
+    decision: (routerId, id) =>
+      Effect.sync(() => {
+        const router = routers.get(routerId)
+        const stored = router?.decisions.get(id)
+        if (router === undefined || stored === undefined) return Option.none()
+        const feedback = Array.from(router.feedback.values())
+          .filter((row) => row.decisionId === id)
+          .sort((a, b) => a.createdAtMillis - b.createdAtMillis || (a.id < b.id ? -1 : 1))
+          .map(toFeedback)
+        return Option.some({ record: stored.record, feedback })
+      }),
+
+    joinable: (routerId, limit) =>
+      Effect.sync(() => {
+        const router = routers.get(routerId)
+        if (router === undefined) return []
+        return Array.from(router.feedback.values())
+          .filter((row) => row.parked && router.decisions.has(row.decisionId))
+          .sort((a, b) => (a.id < b.id ? -1 : 1))
+          .slice(0, limit)
+          .map(toSubmission)
+      }),
+
+    snapshots: (routerId, fingerprint) => Effect.sync(() => routers.get(routerId)?.snapshots.get(fingerprint) ?? []),
+
+    saveSnapshot: (routerId, fingerprint, snapshot) =>
+      at("saveSnapshot", routerId, (router) => {
+        const others = (router.snapshots.get(fingerprint) ?? []).filter((one) => one.watermark !== snapshot.watermark)
+        const newestFirst = [...others, snapshot].sort((a, b) => b.watermark - a.watermark)
+        router.snapshots.set(fingerprint, newestFirst.slice(0, 2))
+      })
+  })
+})

@@ -1,0 +1,122 @@
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { RouterId } from "../domain/Ids.ts"
+import { type Committed, Database, DatabaseError } from "../services/Database.ts"
+import { Ids } from "../services/Ids.ts"
+import { LearningLog } from "../services/LearningLog.ts"
+import { Settings } from "../services/Settings.ts"
+import { Telemetry } from "../services/Telemetry.ts"
+import { runCommitter } from "./learningLog/committer.ts"
+import { follow } from "./learningLog/follow.ts"
+import { runJoiner } from "./learningLog/joiner.ts"
+import { makePending, noParts, type Parts } from "./learningLog/pending.ts"
+import { makeSignal } from "./learningLog/signal.ts"
+
+/** Submissions that wait for the database; more are refused. */
+const maxWaiting = 10_000
+
+const refused = (detail: string) => new DatabaseError({ operation: "commit", reason: "timeout", detail })
+
+/** Over `Database`, whichever it is: group commits, one at a time, and a reader that polls. */
+export const layer: Layer.Layer<LearningLog, DatabaseError, Database | Settings | Ids | Telemetry> = Layer.scoped(
+  LearningLog,
+  Effect.gen(function* () {
+    const database = yield* Database
+    const ids = yield* Ids
+    const telemetry = yield* Telemetry
+    const { learning } = yield* Settings
+    const clock = yield* Effect.clock
+    const router = yield* database.router(Option.flatMap(learning.routerId, RouterId.option))
+
+    const pending = makePending(learning.maxPending)
+    const work = makeSignal()
+    const stored = makeSignal()
+    const parked = makeSignal()
+    telemetry.gauge(
+      "conduit_learning_oldest_pending_seconds",
+      "Age of the oldest outcome that is not stored yet.",
+      () => {
+        const oldest = pending.oldestMillis()
+        return oldest === null ? 0 : (clock.unsafeCurrentTimeMillis() - oldest) / 1000
+      }
+    )
+
+    const submit = (parts: Partial<Parts>): Effect.Effect<Committed, DatabaseError> =>
+      Effect.gen(function* () {
+        if (pending.durableCount() >= maxWaiting) {
+          return yield* refused(`${maxWaiting} submissions wait for the database already`)
+        }
+        const done = yield* Deferred.make<Committed, DatabaseError>()
+        pending.submit({ ...noParts, ...parts }, done)
+        work.notify()
+        return yield* Deferred.await(done)
+      })
+
+    // Nobody may wait for a committer that has stopped: this runs after it was interrupted.
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        const stopped = refused("the learning log has stopped")
+        for (const one of pending.batch()?.durable ?? []) yield* Deferred.fail(one.done, stopped)
+        for (let next = pending.takeDurable(); next !== undefined; next = pending.takeDurable()) {
+          yield* Deferred.fail(next.done, stopped)
+        }
+      })
+    )
+    const committer = yield* runCommitter({
+      routerId: router.id,
+      database,
+      pending,
+      work,
+      stored,
+      flushInterval: learning.flushInterval,
+      newCommitId: () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
+    })
+    yield* runJoiner({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
+
+    return LearningLog.of({
+      router: { id: router.id, seed: router.seed },
+
+      offer: (record) => {
+        const dropped = pending.offer(record, clock.unsafeCurrentTimeMillis())
+        if (dropped > 0) telemetry.dropped(dropped)
+        work.notify()
+      },
+      record: Effect.fn("LearningLog.record")((record) =>
+        Effect.map(submit({ decisions: [record] }), ({ position }) => position)
+      ),
+      feedback: Effect.fn("LearningLog.feedback")(function* (submission) {
+        const { feedback, position } = yield* submit({ feedback: [submission] })
+        const [result] = feedback
+        if (result === undefined) return yield* refused("the database answered for another commit")
+        if (result.status === "parked") parked.notify()
+        return { ...result, position }
+      }),
+      report: Effect.fn("LearningLog.report")(function* (report) {
+        const { position, reports } = yield* submit({ reports: [report] })
+        const [result] = reports
+        return result === undefined
+          ? yield* refused("the database answered for another commit")
+          : { ...result, position }
+      }),
+      append: Effect.fn("LearningLog.append")((events) => Effect.map(submit({ events }), ({ position }) => position)),
+
+      pendingDecision: pending.decision,
+      follow: (position) => follow({ routerId: router.id, database, stored, position }),
+      position: database.position(router.id),
+      flush: committer.flush,
+      backlog: () => {
+        const oldest = pending.oldestMillis()
+        return {
+          pending: pending.implicitCount(),
+          dropped: pending.dropped(),
+          oldestPendingMillis: oldest === null ? null : clock.unsafeCurrentTimeMillis() - oldest,
+          lastError: committer.lastError()
+        }
+      },
+      snapshots: (fingerprint) => database.snapshots(router.id, fingerprint),
+      saveSnapshot: (fingerprint, snapshot) => database.saveSnapshot(router.id, fingerprint, snapshot)
+    })
+  })
+)

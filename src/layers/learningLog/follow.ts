@@ -1,0 +1,59 @@
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { decodeEvents } from "../../domain/EventCodec.ts"
+import type { Position, RouterId } from "../../domain/Ids.ts"
+import type { LearningEvent } from "../../domain/LearningEvent.ts"
+import type { DatabaseShape } from "../../services/Database.ts"
+import type { Signal } from "./signal.ts"
+
+const chunkSize = 500
+/** Commits of other replicas are seen at the latest after this; the own ones wake the reader. */
+const pollInterval = Duration.millis(500)
+
+/** All commits after `position`, waiting for those that are not there yet and for a database that is away. */
+export const follow = (options: {
+  readonly routerId: RouterId
+  readonly database: DatabaseShape
+  readonly stored: Signal
+  readonly position: Position
+}) => {
+  const { database, routerId, stored } = options
+
+  const read = (position: Position) =>
+    Effect.gen(function* () {
+      while (true) {
+        const seen = stored.count()
+        const rows = yield* Effect.disconnect(database.commitsAfter(routerId, position, chunkSize)).pipe(
+          Effect.orElseSucceed(() => null)
+        )
+        if (rows === null) yield* Effect.sleep(pollInterval)
+        else if (rows.length > 0) return rows
+        else yield* Effect.raceFirst(stored.after(seen), Effect.sleep(pollInterval))
+      }
+    })
+
+  /** What cannot be read is passed as a commit without events: nothing that comes later would help it. */
+  const decode = (row: { readonly position: Position; readonly payload: Uint8Array }) =>
+    Either.match(decodeEvents(row.payload), {
+      onRight: (events) => Effect.succeed({ position: row.position, events }),
+      onLeft: (damage) =>
+        Effect.as(
+          Effect.logError(
+            `The learning log is damaged at position ${row.position}, which is skipped: ${damage.message}`
+          ),
+          { position: row.position, events: [] as ReadonlyArray<LearningEvent> }
+        )
+    })
+
+  return Stream.paginateChunkEffect(options.position, (position) =>
+    Effect.gen(function* () {
+      const rows = yield* read(position)
+      const commits = yield* Effect.forEach(rows, decode)
+      return [Chunk.fromIterable(commits), Option.some(commits.at(-1)?.position ?? position)] as const
+    })
+  )
+}

