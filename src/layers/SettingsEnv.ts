@@ -98,7 +98,12 @@ const read = ({ optional, variable }: ReturnType<typeof readerOf>, terminal: boo
     maxInFlight: variable("CONDUIT_MAX_IN_FLIGHT", Parse.integer(1, 1_000_000), defaults.http.maxInFlight)
   },
   database: {
-    url: optional("DATABASE_URL", Parse.databaseUrl, true),
+    url: Option.map(optional("DATABASE_URL", Parse.databaseUrl, true), (url) =>
+      Option.match(optional("PGSSLROOTCERT", Parse.text), {
+        onNone: () => url,
+        onSome: (file) => Parse.withRootCertificate(url, file)
+      })
+    ),
     poolSize: variable("DATABASE_POOL_SIZE", Parse.integer(1, 1000), defaults.database.poolSize),
     dataDirectory: variable("CONDUIT_DATA_DIRECTORY", Parse.text, defaults.database.dataDirectory),
     connectDeadline: variable("CONDUIT_DATABASE_CONNECT_DEADLINE", Parse.duration(), defaults.database.connectDeadline)

@@ -14,6 +14,9 @@ export interface BanditStateShape {
    */
   readonly decide: (input: DecideInput) => Decision | NoEligibleModel
 
+  /** The session's model failed and this one answered instead: the session goes on with it. */
+  readonly moveSession: (owner: string | null, sessionId: string, model: ModelId) => void
+
   /** What is known of each model of the catalogue, at a fixed reference point. */
   readonly learned: (model: ModelId) => LearnedModel
 
@@ -38,7 +41,12 @@ export interface DecideInput {
 
 export interface LearnedModel {
   /** At the reference point; `observations` counts judged answers. The interval is the central 95 %. */
-  readonly quality: { readonly mean: number; readonly low: number; readonly high: number; readonly observations: number }
+  readonly quality: {
+    readonly mean: number
+    readonly low: number
+    readonly high: number
+    readonly observations: number
+  }
   readonly successRate: number
   readonly outputTokensMean: number
   readonly latencySecondsMean: number

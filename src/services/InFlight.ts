@@ -5,7 +5,11 @@ import type * as Fiber from "effect/Fiber"
 /** The requests that are being served: a request is over when its response is closed and its fiber has ended. */
 export interface InFlightShape {
   /** Counts a request from now on. */
-  readonly begin: (request: { readonly id: string; readonly route: string; readonly startedAtMillis: number }) => InFlightRequest
+  readonly begin: (request: {
+    readonly id: string
+    readonly route: string
+    readonly startedAtMillis: number
+  }) => InFlightRequest
   readonly count: () => number
   readonly list: () => ReadonlyArray<InFlightRequest>
   /** Completes when nothing is in flight. */

@@ -22,7 +22,10 @@ export interface LanguageModelsShape {
   ) => Effect.Effect<ChatStream, ProviderError, Scope.Scope>
 }
 
-export class LanguageModels extends Context.Tag("conduit/services/LanguageModels")<LanguageModels, LanguageModelsShape>() {}
+export class LanguageModels extends Context.Tag("conduit/services/LanguageModels")<
+  LanguageModels,
+  LanguageModelsShape
+>() {}
 
 export interface CallLimits {
   /** For the whole call, or for the first event of a stream and between two events. Milliseconds. */
@@ -60,7 +63,7 @@ export const usageFrom = (usage: unknown): Usage | null => {
     : null
 }
 
-/** Why a model did not answer. `rejected` is the caller's fault (400, 404, 413, 422 of the upstream): no other model is tried. */
+/** Why a model did not answer. `rejected` is the caller's fault (400, 413, 415, 422 of the upstream): no other model is tried. */
 export const ProviderErrorReason = Schema.Literal(
   "rate_limited",
   "unauthorized",

@@ -103,7 +103,9 @@ export class AllModelsFailed extends Schema.TaggedError<AllModelsFailed>()("AllM
   timedOut: Schema.Boolean,
   /** All attempts were rate limited; seconds until one might not be. */
   retryAfterSeconds: Schema.NullOr(Schema.Number),
-  attempts: Schema.Array(Schema.Struct({ model: Schema.String, reason: Schema.String, status: Schema.NullOr(Schema.Number) }))
+  attempts: Schema.Array(
+    Schema.Struct({ model: Schema.String, reason: Schema.String, status: Schema.NullOr(Schema.Number) })
+  )
 }) {
   override get message() {
     return `no model answered: ${this.attempts.map((a) => `${a.model} ${a.reason}${a.status === null ? "" : ` (HTTP ${a.status})`}`).join(", ")}`
@@ -121,7 +123,9 @@ export class UpstreamRejected extends Schema.TaggedError<UpstreamRejected>()("Up
   }
 }
 
-export class DecisionNotFound extends Schema.TaggedError<DecisionNotFound>()("DecisionNotFound", { decisionId: Schema.String }) {
+export class DecisionNotFound extends Schema.TaggedError<DecisionNotFound>()("DecisionNotFound", {
+  decisionId: Schema.String
+}) {
   override get message() {
     return `there is no decision ${JSON.stringify(this.decisionId.slice(0, 64))}, or it is too old, or it is not yours`
   }
@@ -133,15 +137,17 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
   }
 }
 
-export class OutcomeConflict extends Schema.TaggedError<OutcomeConflict>()("OutcomeConflict", { decisionId: Schema.String }) {
+export class OutcomeConflict extends Schema.TaggedError<OutcomeConflict>()("OutcomeConflict", {
+  decisionId: Schema.String
+}) {
   override get message() {
     return `decision ${this.decisionId} has another outcome already`
   }
 }
 
-/** The shutdown's drain limit ended the request. */
+/** The shutdown ended the request, or it came too late to begin. */
 export class Interrupted extends Schema.TaggedError<Interrupted>()("Interrupted", {}) {
   override get message() {
-    return "the service is shutting down and could not finish this request in time"
+    return "the service is shutting down and did not serve this request to its end: send it again"
   }
 }

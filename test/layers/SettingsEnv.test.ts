@@ -73,7 +73,7 @@ describe("SettingsEnv", () => {
     const names = SettingsEnv.settingsTable.map((row) => row.name)
     assert.strictEqual(new Set(names).size, names.length)
     for (const [name] of flips) assert.include(names, name)
-    for (const name of ["NODE_ENV", "DATABASE_URL", "CONDUIT_API_KEYS", "CONDUIT_ALLOW_ANONYMOUS"])
+    for (const name of ["NODE_ENV", "DATABASE_URL", "PGSSLROOTCERT", "CONDUIT_API_KEYS", "CONDUIT_ALLOW_ANONYMOUS"])
       assert.include(names, name)
   })
 
@@ -83,6 +83,17 @@ describe("SettingsEnv", () => {
       const settings = yield* settingsOf({ DATABASE_URL: url })
       assert.strictEqual(Redacted.value(Option.getOrThrow(settings.database.url)), url)
       assert.notInclude(JSON.stringify(settings), "hunter2")
+    })
+  )
+
+  it.effect("passes the certificate authority on, unless the connection string names one", () =>
+    Effect.gen(function* () {
+      const urlOf = (DATABASE_URL: string) =>
+        Effect.map(settingsOf({ DATABASE_URL, PGSSLROOTCERT: "/ca.pem" }), ({ database }) =>
+          Redacted.value(Option.getOrThrow(database.url))
+        )
+      assert.strictEqual(yield* urlOf("postgres://u:p@h/db"), "postgres://u:p@h/db?sslrootcert=%2Fca.pem")
+      assert.strictEqual(yield* urlOf("postgres://h/db?sslrootcert=/own"), "postgres://h/db?sslrootcert=/own")
     })
   )
 

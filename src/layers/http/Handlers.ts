@@ -22,7 +22,7 @@ import {
 import type { SettingsShape } from "../../services/Settings.ts"
 import { decoder, readJson } from "./Body.ts"
 import type { AnyError } from "./ErrorTable.ts"
-import { autoEntry, decisionEntry, modelEntry, roundUsd, usdText } from "./Present.ts"
+import { autoEntry, decisionEntry, modelEntry, usdText } from "./Present.ts"
 import { json, type Reply } from "./Reply.ts"
 import { fromChat, fromComplete, fromRoute, type RoutingInput } from "./RoutingInput.ts"
 import { openSink } from "./SseSink.ts"
@@ -105,7 +105,7 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
                 completion_tokens: answer.usage.outputTokens,
                 total_tokens: answer.usage.inputTokens + answer.usage.outputTokens
               },
-        cost_usd: answer.costUsd === null ? null : roundUsd(answer.costUsd),
+        cost_usd: answer.costUsd,
         latency_ms: answer.latencyMs
       }
       return json(shown, { ...headHeaders(answer), ...costHeader(answer) })

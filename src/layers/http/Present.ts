@@ -5,8 +5,7 @@ import { reward } from "../../domain/Reward.ts"
 import type { DecisionEntry, ModelEntry } from "../../services/api/Responses.ts"
 import type { RoutedModel } from "../../services/Router.ts"
 
-/** Decimal USD without exponent, to 1e-12: the number itself says the same in JSON. */
-export const roundUsd = (usd: number): number => Number(usd.toFixed(12))
+/** Decimal USD without exponent; the number itself says the same in JSON. */
 export const usdText = (usd: number): string => {
   const fixed = usd.toFixed(12)
   return fixed.replace(/\.?0+$/, "")
@@ -58,7 +57,7 @@ export const decisionEntry = (
             finish_reason: outcome.finishReason,
             input_tokens: outcome.inputTokens,
             output_tokens: outcome.outputTokens,
-            cost_usd: outcome.costUsd === null ? null : roundUsd(outcome.costUsd),
+            cost_usd: outcome.costUsd,
             latency_ms: outcome.latencyMs,
             first_token_ms: outcome.firstTokenMs,
             error: outcome.error

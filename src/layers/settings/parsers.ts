@@ -59,6 +59,13 @@ export const databaseUrl: Parse<Redacted.Redacted> = (value) =>
     ? Either.right(Redacted.make(value))
     : Either.left("a PostgreSQL connection string, postgres://USER:PASSWORD@HOST:5432/DATABASE")
 
+/** The driver takes the file of the certificate authority from the connection string alone, where libpq takes it from either. */
+export const withRootCertificate = (url: Redacted.Redacted, file: string): Redacted.Redacted => {
+  const parsed = new URL(Redacted.value(url))
+  if (!parsed.searchParams.has("sslrootcert")) parsed.searchParams.set("sslrootcert", file)
+  return Redacted.make(parsed.href)
+}
+
 const sha256 = (key: string) => createHash("sha256").update(key).digest("hex")
 
 /** Keys, plain or as `sha256:` and 64 hex digits; only the hashes are kept. */

@@ -22,6 +22,12 @@ export const settingsTable: ReadonlyArray<SettingsRow> = [
     "PostgreSQL connection string",
     "postgres://conduit:secret@db:5432/conduit"
   ),
+  row(
+    "PGSSLROOTCERT",
+    "none",
+    "file of the certificate authority that signed the database's certificate",
+    "/etc/ssl/db-ca.pem"
+  ),
   row("DATABASE_POOL_SIZE", "10", "connections of this process to PostgreSQL", "20"),
   row("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` (or `WARN`), `ERROR`", "DEBUG"),
   row("LOG_FORMAT", "`pretty` on a terminal, `json` otherwise", "`pretty` or `json`", "json"),

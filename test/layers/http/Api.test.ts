@@ -352,7 +352,7 @@ describe("GET /v1/decisions/{id}", () => {
               finishReason: "stop",
               inputTokens: 3,
               outputTokens: 4,
-              costUsd: 0.1 + 0.2,
+              costUsd: 0.3,
               latencyMs: 30,
               firstTokenMs: null,
               error: null

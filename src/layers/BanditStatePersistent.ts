@@ -1,0 +1,295 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
+import * as Hierarchical from "../domain/bandits/Hierarchical.ts"
+import type { Position } from "../domain/Ids.ts"
+import type { LearningEvent } from "../domain/LearningEvent.ts"
+import { BanditState, PersistFailed, PersistTimeout } from "../services/BanditState.ts"
+import type { DatabaseError } from "../services/Database.ts"
+import { FeatureExtractor } from "../services/FeatureExtractor.ts"
+import { LearningLog } from "../services/LearningLog.ts"
+import { Lifecycle } from "../services/Lifecycle.ts"
+import { ModelCatalog } from "../services/ModelCatalog.ts"
+import { Settings } from "../services/Settings.ts"
+import { type ShutdownError, ShutdownReport } from "../services/ShutdownReport.ts"
+import { Telemetry } from "../services/Telemetry.ts"
+import * as Deciding from "./bandit/Deciding.ts"
+import * as Learning from "./bandit/Learning.ts"
+import * as Sessions from "./bandit/Sessions.ts"
+import * as Waiting from "./bandit/Waiting.ts"
+
+const snapshotInterval = Duration.minutes(1)
+const eventsPerProgressLine = 100_000
+
+/**
+ * The fold of the learning log in memory: newest good snapshot and the tail of the log at start, followed from then on,
+ * persisted on release. What is not learned here is nowhere else.
+ */
+export const layer: Layer.Layer<
+  BanditState,
+  DatabaseError,
+  LearningLog | ModelCatalog | FeatureExtractor | ShutdownReport | Lifecycle | Settings | Telemetry
+> = Layer.scoped(
+  BanditState,
+  Effect.gen(function* () {
+    const log = yield* LearningLog
+    const catalog = yield* ModelCatalog
+    const extractor = yield* FeatureExtractor
+    const report = yield* ShutdownReport
+    const lifecycle = yield* Lifecycle
+    const telemetry = yield* Telemetry
+    const { persistTimeout } = (yield* Settings).shutdown
+    const runtime = yield* Effect.runtime<never>()
+    const say = (line: Effect.Effect<void>) => Runtime.runSync(runtime)(line)
+
+    const parameters = Hierarchical.defaultParameters
+    const fingerprint = Hierarchical.fingerprint(parameters, extractor.version)
+    const waiting = Waiting.make()
+
+    const restored = yield* restore(log, parameters, extractor.dimension, fingerprint)
+    const { learning } = restored
+    let position = restored.position
+    let savedPosition: Position | null = restored.position > 0 ? restored.position : null
+    /** The fold died of a bug: what is in memory is not what the log says, so it is neither used nor stored. */
+    let broken = false
+
+    const foldCommit = (commit: { readonly position: Position; readonly events: ReadonlyArray<LearningEvent> }) => {
+      // Two readers may overlap for a moment at shutdown; each commit is folded once.
+      if (commit.position <= position || broken) return
+      const folded = Either.try(() => {
+        for (const event of commit.events) Learning.fold(learning, commit.position, event)
+      })
+      if (Either.isLeft(folded)) {
+        broken = true
+        say(
+          Effect.logError(
+            `learning stopped at position ${commit.position}: the order of the configuration decides`,
+            folded.left
+          )
+        )
+      }
+      position = commit.position
+      telemetry.folded(commit.events.length)
+      waiting.reached(position)
+    }
+
+    const foldUntil = (target: Position) =>
+      Effect.suspend(() => {
+        if (position >= target || broken) return Effect.void
+        let events = 0
+        let announced = 0
+        return log.follow(position).pipe(
+          Stream.tap((commit) => {
+            foldCommit(commit)
+            events += commit.events.length
+            if (events - announced < eventsPerProgressLine) return Effect.void
+            announced = events
+            return Effect.logInfo(
+              `folding the learning log: ${events} events so far, at position ${position} of ${target}`
+            )
+          }),
+          Stream.takeUntil((commit) => commit.position >= target || broken),
+          Stream.runDrain
+        )
+      })
+
+    yield* foldUntil(yield* log.position)
+    const unknown = catalog.models.filter((model) => !Learning.knows(learning, model.id, model.priorQuality))
+    if (unknown.length > 0 && !broken) {
+      const events = unknown.map((model) => ({
+        type: "model" as const,
+        model: model.id,
+        priorQuality: model.priorQuality
+      }))
+      yield* foldUntil(yield* log.append(events))
+    }
+
+    const saveSnapshot = Effect.suspend(() => {
+      if (broken || position === 0 || position === savedPosition) return Effect.void
+      const watermark = position
+      return log
+        .saveSnapshot(fingerprint, { watermark, state: Learning.encode(learning) })
+        .pipe(Effect.tap(() => Effect.sync(() => (savedPosition = watermark))))
+    })
+
+    report.unstored(() => log.backlog().pending)
+
+    // The log and its database are below this layer, so they are released after it.
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        yield* Effect.sync(() => lifecycle.enter("persist"))
+        yield* Effect.logInfo("Phase 2/3: Persisting bandit state")
+        const count = accounting(log, report)
+        let failure = "it did not end"
+        const noted = <E extends ShutdownError>(error: E): E => {
+          failure = error.message
+          return error
+        }
+        const persist = flushed(log, persistTimeout, count).pipe(
+          Effect.zipRight(
+            log.position.pipe(
+              Effect.flatMap(foldUntil),
+              Effect.zipRight(saveSnapshot),
+              Effect.mapError((error) => persistFailed(error, count().unpersisted))
+            )
+          ),
+          Effect.mapError(noted),
+          Effect.tapDefect((cause) => Effect.sync(() => (failure = Cause.pretty(cause).split("\n")[0] ?? failure)))
+        )
+        const ok = yield* report.phase(
+          "persist",
+          {
+            limit: persistTimeout,
+            onTimeout: () => noted(persistTimedOut(log, persistTimeout, count().unpersisted))
+          },
+          persist
+        )
+        count()
+        report.learning.watermark = position
+        yield* ok
+          ? Effect.logInfo("Bandit state persisted successfully")
+          : Effect.logError(`Failed to persist router state: ${failure}`)
+      })
+    )
+
+    // Their interruption is not waited for: a query that hangs would hold up the persisting, which has a limit of its own.
+    const forkUntilRelease = (effect: Effect.Effect<void>) =>
+      Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(effect)), (fiber) => Fiber.interruptFork(fiber))
+
+    yield* forkUntilRelease(
+      log.follow(position).pipe(Stream.runForEach((commit) => Effect.sync(() => foldCommit(commit))))
+    )
+    yield* forkUntilRelease(
+      Effect.forever(
+        Effect.sleep(snapshotInterval).pipe(
+          Effect.zipRight(saveSnapshot),
+          Effect.catchAll((error) =>
+            Effect.logWarning(`the snapshot at position ${position} is not stored: ${error.message}`)
+          )
+        )
+      )
+    )
+
+    const sessions = Sessions.make()
+    const deciding: Deciding.Deciding = { catalog, router: log.router, featuresVersion: extractor.version, sessions }
+    let withoutLearning = false
+
+    const whenLearningFails = (cause: unknown) => {
+      telemetry.fallbackToStatic()
+      if (withoutLearning) return
+      withoutLearning = true
+      say(Effect.logError("the learning failed: the order of the configuration decides", cause))
+    }
+
+    telemetry.gauge("conduit_learning_position", "Log position that is folded.", () => position)
+    telemetry.gauge("conduit_learning_pending", "Outcomes that are not stored yet.", () => log.backlog().pending)
+
+    return BanditState.of({
+      decide: (input) => {
+        const decided = broken
+          ? Either.left("its fold stopped")
+          : Either.try(() => Deciding.decide(deciding, learning.state, position, input))
+        if (Either.isRight(decided)) {
+          withoutLearning = false
+          return decided.right
+        }
+        whenLearningFails(decided.left)
+        return Deciding.decideWithoutLearning(deciding, position, input)
+      },
+      moveSession: (owner, sessionId, model) =>
+        sessions.set(owner, sessionId, model, Hierarchical.epoch(learning.state, model)),
+      learned: (model) => {
+        const priorQuality = catalog.byId.get(model)?.priorQuality ?? null
+        return Either.getOrElse(
+          Either.try(() => ({
+            ...Hierarchical.learned(learning.state, model, priorQuality),
+            share: Learning.shareOf(learning, model)
+          })),
+          () => unlearned(priorQuality)
+        )
+      },
+      position: () => position,
+      caughtUp: (target) => waiting.until(target, () => position)
+    })
+  })
+)
+
+const unlearned = (priorQuality: number | null) => ({
+  quality: { mean: priorQuality ?? 0.5, low: 0, high: 1, observations: 0 },
+  successRate: 1,
+  outputTokensMean: 300,
+  latencySecondsMean: 2,
+  share: 0
+})
+
+/** The newest snapshot that is whole and not ahead of the log; at worst the state before the first event. */
+const restore = Effect.fnUntraced(function* (
+  log: LearningLog["Type"],
+  parameters: Hierarchical.Parameters,
+  dimension: number,
+  fingerprint: string
+) {
+  const end = yield* log.position
+  for (const { state, watermark } of yield* log.snapshots(fingerprint)) {
+    if (watermark > end) {
+      yield* Effect.logWarning(
+        `the snapshot at position ${watermark} is ahead of the log, which ends at ${end}: the one before it is tried`
+      )
+      continue
+    }
+    const decoded = Learning.decode(state, parameters, dimension)
+    if (Either.isRight(decoded)) return { learning: decoded.right, position: watermark }
+    yield* Effect.logWarning(
+      `the snapshot at position ${watermark} is damaged, the one before it is tried: ${decoded.left.message}`
+    )
+  }
+  return { learning: Learning.make(parameters, dimension), position: 0 }
+})
+
+/** Keeps the report's numbers: what is counted as pending is persisted or not, at any moment. What is dropped now is lost. */
+const accounting = (log: LearningLog["Type"], { learning }: ShutdownReport["Type"]) => {
+  const before = log.backlog()
+  return () => {
+    const { dropped, pending } = log.backlog()
+    learning.unpersisted = pending + dropped - before.dropped
+    learning.pending = Math.max(before.pending, learning.unpersisted)
+    learning.persisted = learning.pending - learning.unpersisted
+    return learning
+  }
+}
+
+const persistFailed = (error: DatabaseError, unpersisted: number) =>
+  new PersistFailed({ reason: error.reason, detail: error.message, unpersisted })
+
+/** A second signal may cut the limit short: if the database answered errors until then, they are the reason. */
+const persistTimedOut = (log: LearningLog["Type"], limit: Duration.Duration, unpersisted: number) => {
+  const { lastError } = log.backlog()
+  return lastError !== null && unpersisted > 0
+    ? persistFailed(lastError, unpersisted)
+    : new PersistTimeout({ limitMs: Duration.toMillis(limit), unpersisted })
+}
+
+/**
+ * Stores what is pending. A database that answers errors is given up a little before the limit, so that the report can
+ * name its reason; one that does not answer at all is left to the limit itself.
+ */
+const flushed = (
+  log: LearningLog["Type"],
+  limit: Duration.Duration,
+  count: () => { readonly unpersisted: number }
+): Effect.Effect<void, PersistFailed> => {
+  const limitMs = Duration.toMillis(limit)
+  const patienceMs = limitMs - Math.min(limitMs / 2, Math.max(100, limitMs / 10))
+  const givenUp = Effect.sleep(Duration.millis(patienceMs)).pipe(
+    Effect.flatMap(() => {
+      const { lastError } = log.backlog()
+      return lastError === null ? Effect.never : Effect.fail(persistFailed(lastError, count().unpersisted))
+    })
+  )
+  return Effect.raceFirst(Effect.disconnect(log.flush), givenUp)
+}

@@ -1,0 +1,34 @@
+import * as Layer from "effect/Layer"
+import type { RoutingRequest } from "../../src/domain/Decision.ts"
+import { normalise, preferences } from "../../src/domain/Weights.ts"
+import * as FeatureExtractorLexical from "../../src/layers/FeatureExtractorLexical.ts"
+import * as IdsCrypto from "../../src/layers/IdsCrypto.ts"
+import * as Telemetry from "../../src/layers/Telemetry.ts"
+import { defaults, Settings, type SettingsShape } from "../../src/services/Settings.ts"
+import { lifecycleWith } from "./lifecycle.ts"
+
+/** What bandit and router need besides the log, the models and the database. */
+export const surroundings = (settings: Partial<SettingsShape> = {}) =>
+  Layer.mergeAll(
+    FeatureExtractorLexical.layer,
+    IdsCrypto.layerWith({ seed: "test" }),
+    Telemetry.layer,
+    lifecycleWith({ shutdownTimeout: "1 second" }),
+    Layer.succeed(Settings, { ...defaults, ...settings })
+  )
+
+export const request = (more: Partial<RoutingRequest> = {}): RoutingRequest => ({
+  text: "write a function that adds two numbers",
+  inputTokens: 10,
+  maxTokens: null,
+  stream: false,
+  task: null,
+  preference: "balanced",
+  weights: normalise(preferences.balanced),
+  constraints: {},
+  userId: null,
+  sessionId: null,
+  pinned: null,
+  fallback: false,
+  ...more
+})

@@ -1,0 +1,84 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import type { DecisionRecord } from "../../src/domain/DecisionRecord.ts"
+import { type Position, RouterId } from "../../src/domain/Ids.ts"
+import type { LearningEvent } from "../../src/domain/LearningEvent.ts"
+import type { DatabaseError, StoredSnapshot } from "../../src/services/Database.ts"
+import { LearningLog } from "../../src/services/LearningLog.ts"
+
+/**
+ * A learning log that survives the layers which use it, as a database does. What is offered stays pending until `flush`;
+ * faults are set from outside.
+ */
+export const memoryLog = () => {
+  const commits: Array<{ readonly position: Position; readonly events: ReadonlyArray<LearningEvent> }> = []
+  const snapshots: Array<StoredSnapshot> = []
+  const offered: Array<DecisionRecord> = []
+  const listeners = new Set<() => void>()
+  const faults: { error: DatabaseError | null; hangs: boolean; snapshotError: DatabaseError | null } = {
+    error: null,
+    hangs: false,
+    snapshotError: null
+  }
+  let pending = 0
+
+  const append = (events: ReadonlyArray<LearningEvent>): Position => {
+    const position = commits.length + 1
+    commits.push({ position, events })
+    for (const listener of listeners) listener()
+    return position
+  }
+  const more = (position: Position) =>
+    Effect.async<void>((resume) => {
+      if (commits.length > position) return resume(Effect.void)
+      const listener = () => {
+        listeners.delete(listener)
+        resume(Effect.void)
+      }
+      listeners.add(listener)
+      return Effect.sync(() => void listeners.delete(listener))
+    })
+
+  const layer = Layer.succeed(
+    LearningLog,
+    LearningLog.of({
+      router: { id: RouterId("test"), seed: "seed" },
+      offer: (record) => {
+        offered.push(record)
+        pending += 1
+      },
+      record: (record) =>
+        Effect.sync(() => {
+          offered.push(record)
+          return commits.length
+        }),
+      feedback: ({ id }) => Effect.sync(() => ({ id, status: "recorded" as const, position: commits.length })),
+      report: () => Effect.sync(() => ({ status: "recorded" as const, position: commits.length })),
+      append: (events) => Effect.sync(() => append(events)),
+      pendingDecision: (id) => offered.find((record) => record.decision.id === id),
+      follow: (position) =>
+        Stream.unfoldEffect(position, (at) =>
+          more(at).pipe(
+            Effect.map(() => [commits[at]!, at + 1] as const),
+            Effect.asSome
+          )
+        ),
+      position: Effect.sync(() => commits.length),
+      flush: Effect.suspend(() => {
+        if (faults.hangs || faults.error !== null) return Effect.never
+        pending = 0
+        return Effect.void
+      }),
+      backlog: () => ({ pending, dropped: 0, oldestPendingMillis: null, lastError: faults.error }),
+      snapshots: () => Effect.sync(() => snapshots.toReversed()),
+      saveSnapshot: (_, snapshot) =>
+        Effect.suspend(() => {
+          if (faults.snapshotError !== null) return faults.snapshotError
+          snapshots.push(snapshot)
+          return Effect.void
+        })
+    })
+  )
+  return { layer, commits, snapshots, offered, faults, append }
+}
