@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import { makeRunMain } from "@effect/platform/Runtime"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+
+// Signals belong to the lifecycle, which counts them; here only the exit code is taken home.
+const runMain = makeRunMain(({ fiber, teardown }) => {
+  const keepAlive = setInterval(() => {}, 2 ** 31 - 1)
+  fiber.addObserver((exit) => {
+    clearInterval(keepAlive)
+    teardown(exit, (code) => process.exit(code))
+  })
+})
+
+const [command, ...rest] = process.argv.slice(2)
+
+// The command line library costs start-up time: the service and the image's health check do without it.
+const program: Effect.Effect<number, unknown> =
+  command === undefined || (command === "serve" && rest.length === 0)
+    ? Effect.flatMap(
+        Effect.promise(() => import("./start.ts")),
+        ({ start }) => start
+      )
+    : command === "healthcheck" && rest.length === 0
+      ? Effect.flatMap(
+          Effect.promise(() => import("./healthcheck.ts")),
+          ({ healthcheck }) => healthcheck
+        )
+      : Effect.flatMap(
+          Effect.promise(() => import("./cli.ts")),
+          ({ cli }) => cli(process.argv)
+        )
+
+runMain(program, {
+  disablePrettyLogger: true,
+  disableErrorReporting: true,
+  teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) ? Number(exit.value) : 1)
+})

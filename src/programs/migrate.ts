@@ -1,0 +1,34 @@
+import * as Command from "@effect/cli/Command"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as DatabasePg from "../layers/DatabasePg.ts"
+import * as Lifecycle from "../layers/Lifecycle.ts"
+import * as OutputStdio from "../layers/OutputStdio.ts"
+import * as PostgresExternal from "../layers/PostgresExternal.ts"
+import * as SettingsEnv from "../layers/SettingsEnv.ts"
+import * as ShutdownReportJson from "../layers/ShutdownReportJson.ts"
+import { InvalidSettings, Settings } from "../services/Settings.ts"
+
+const Migrated = DatabasePg.layer.pipe(
+  Layer.provide(PostgresExternal.layer),
+  Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
+  Layer.provide(ShutdownReportJson.layer),
+  Layer.provide(OutputStdio.layer)
+)
+
+/** `conduit migrate`: brings the schema up to date and ends; for deploys that do not let the service do it. */
+export const migrate = Command.make("migrate", {}, () =>
+  Effect.gen(function* () {
+    const { database } = yield* Settings
+    if (Option.isNone(database.url)) {
+      return yield* new InvalidSettings({
+        problems: ["DATABASE_URL is not set: the embedded database is migrated by the service itself"]
+      })
+    }
+    yield* Effect.scoped(Layer.build(Migrated))
+    yield* Console.log("the schema is up to date")
+  }).pipe(Effect.provide(SettingsEnv.layer))
+).pipe(Command.withDescription("Bring the schema of DATABASE_URL up to date"))

@@ -1,0 +1,170 @@
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { preferences } from "../domain/Weights.ts"
+import { DecisionEntry, ModelList } from "../services/api/Responses.ts"
+
+/** The service cannot be reached, or does not answer as Conduit does. */
+export class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", {
+  url: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.url}: ${this.detail}`
+  }
+}
+
+const limitMs = 30_000
+
+type Reply = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly detail: string }
+
+const envelope = Schema.decodeUnknownEither(
+  Schema.parseJson(Schema.Struct({ error: Schema.Struct({ message: Schema.String }) }))
+)
+
+const call = (url: string, apiKey: Option.Option<Redacted.Redacted>, body: object | null) =>
+  Effect.tryPromise({
+    try: async (signal): Promise<Reply> => {
+      const response = await fetch(url, {
+        method: body === null ? "GET" : "POST",
+        headers: {
+          "content-type": "application/json",
+          ...Option.match(apiKey, {
+            onNone: () => ({}),
+            onSome: (key) => ({ authorization: `Bearer ${Redacted.value(key)}` })
+          })
+        },
+        ...(body === null ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
+      })
+      const text = await response.text()
+      if (response.ok) return { ok: true, text }
+      const message = Either.match(envelope(text), {
+        onLeft: () => "no explanation",
+        onRight: ({ error }) => error.message
+      })
+      return { ok: false, detail: `HTTP ${response.status}: ${message}` }
+    },
+    catch: (cause) =>
+      new NoAnswer({
+        url,
+        detail: `nothing answers there (${reasonOf(cause)}): start the service with \`npm start\`, or name another one by --url`
+      })
+  }).pipe(
+    Effect.flatMap((reply) => (reply.ok ? Effect.succeed(reply.text) : new NoAnswer({ url, detail: reply.detail })))
+  )
+
+const reasonOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.cause instanceof Error && cause.cause.message !== "" ? cause.cause.message : cause.message
+}
+
+/** Of the service's answer what is shown here; a newer service may say more. */
+const Shown = Schema.parseJson(DecisionEntry.pick("id", "candidates", "chosen", "propensity", "reason", "exploration"))
+type Shown = typeof Shown.Type
+
+const usd = (cost: number | null) => (cost === null ? "$?" : `$${Number(cost.toPrecision(3))}`)
+const percent = (share: number) => `${Math.round(share * 1000) / 10} %`
+
+/** One sentence: who, how good, against whom, how likely, on what evidence. */
+const explanation = (decision: Shown, judged: number | null): string => {
+  const chosen = decision.candidates.find((candidate) => candidate.model === decision.chosen)
+  const runnerUp = decision.candidates
+    .filter((candidate) => candidate.eligible && candidate.model !== decision.chosen)
+    .sort((a, b) => b.score - a.score)[0]
+  return [
+    `chose ${decision.chosen} (${decision.reason})`,
+    chosen === undefined
+      ? ""
+      : `: score ${chosen.score.toFixed(2)} (quality ${chosen.quality.toFixed(2)}, ${usd(chosen.cost_usd)}, ${chosen.latency_seconds.toFixed(1)} s)`,
+    runnerUp === undefined
+      ? ", no other model is eligible"
+      : `, runner-up ${runnerUp.model} ${runnerUp.score.toFixed(2)}`,
+    `, chance of this choice ${percent(decision.propensity)}`,
+    `, exploration ${decision.exploration ? "yes" : "no"}`,
+    judged === null ? "" : `, evidence ${judged} judged answer(s)`
+  ].join("")
+}
+
+/** The candidates in columns, the chosen one marked. */
+const table = (decision: Shown): string => {
+  const rows = [
+    ["", "model", "score", "quality", "±", "cost", "latency", "chance", ""],
+    ...decision.candidates.map((candidate) => [
+      candidate.model === decision.chosen ? "*" : "",
+      candidate.model,
+      candidate.eligible ? candidate.score.toFixed(3) : "-",
+      candidate.quality.toFixed(3),
+      candidate.quality_sd.toFixed(3),
+      usd(candidate.cost_usd),
+      `${candidate.latency_seconds.toFixed(2)} s`,
+      percent(candidate.propensity),
+      candidate.excluded_by === null ? "" : `excluded by ${candidate.excluded_by}`
+    ])
+  ]
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd()
+    )
+    .join("\n")
+}
+
+/** `conduit route`: which model a running service would choose for a prompt, and why. */
+export const route = Command.make(
+  "route",
+  {
+    prompt: Args.text({ name: "prompt" }).pipe(Args.withDescription("the prompt to choose a model for")),
+    task: Options.text("task").pipe(Options.optional, Options.withDescription("label of the task, if you know it")),
+    preference: Options.choice("preference", Object.keys(preferences)).pipe(
+      Options.optional,
+      Options.withDescription("what matters; the service's default if not given")
+    ),
+    json: Options.boolean("json").pipe(Options.withDescription("print the decision as the service sent it")),
+    url: Options.text("url").pipe(
+      Options.withDefault("http://127.0.0.1:8000"),
+      Options.withDescription("address of the service")
+    ),
+    apiKey: Options.redacted("api-key").pipe(
+      Options.optional,
+      Options.withDescription("key, if the service asks for one")
+    )
+  },
+  ({ apiKey, json, preference, prompt, task, url }) =>
+    Effect.gen(function* () {
+      const base = url.replace(/\/+$/, "")
+      const text = yield* call(`${base}/v1/route`, apiKey, {
+        prompt,
+        conduit: {
+          ...Option.match(task, { onNone: () => ({}), onSome: (task) => ({ task }) }),
+          ...Option.match(preference, { onNone: () => ({}), onSome: (preference) => ({ preference }) })
+        }
+      })
+      if (json) return yield* Console.log(text)
+      const decision = yield* Effect.mapError(
+        Schema.decodeUnknown(Shown)(text),
+        () => new NoAnswer({ url: base, detail: "what answers there is not this version of Conduit" })
+      )
+      yield* Console.log(table(decision))
+      yield* Console.log(
+        `\n${explanation(decision, yield* judgedAnswers(base, apiKey, decision.chosen))}\ndecision ${decision.id}`
+      )
+    })
+).pipe(Command.withDescription("Ask a running service which model it would choose for a prompt, and why"))
+
+/** How many judged answers stand behind the model; null if the service does not say. */
+const judgedAnswers = (base: string, apiKey: Option.Option<Redacted.Redacted>, model: string) =>
+  call(`${base}/v1/models`, apiKey, null).pipe(
+    Effect.flatMap(Schema.decodeUnknown(Schema.parseJson(ModelList))),
+    Effect.map(({ data }) => data.find((entry) => entry.id === model)?.conduit.quality?.observations ?? null),
+    Effect.orElseSucceed(() => null)
+  )

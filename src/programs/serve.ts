@@ -1,0 +1,59 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as BanditStatePersistent from "../layers/BanditStatePersistent.ts"
+import * as DatabasePg from "../layers/DatabasePg.ts"
+import * as FeatureExtractorLexical from "../layers/FeatureExtractorLexical.ts"
+import * as HttpServe from "../layers/HttpServe.ts"
+import * as HttpSocket from "../layers/HttpSocket.ts"
+import * as IdsCrypto from "../layers/IdsCrypto.ts"
+import * as InFlight from "../layers/InFlight.ts"
+import * as LanguageModelsHttp from "../layers/LanguageModelsHttp.ts"
+import * as LanguageModelsSimulated from "../layers/LanguageModelsSimulated.ts"
+import * as LearningLogDatabase from "../layers/LearningLogDatabase.ts"
+import * as ModelCatalogFile from "../layers/ModelCatalogFile.ts"
+import * as PostgresEmbedded from "../layers/PostgresEmbedded.ts"
+import * as PostgresExternal from "../layers/PostgresExternal.ts"
+import * as Ready from "../layers/Ready.ts"
+import * as RouterBandit from "../layers/RouterBandit.ts"
+import * as Telemetry from "../layers/Telemetry.ts"
+import * as UpstreamPools from "../layers/UpstreamPools.ts"
+import type { Database } from "../services/Database.ts"
+import { ModelCatalog } from "../services/ModelCatalog.ts"
+import type { EmbeddedPostgresError, PostgresServer } from "../services/PostgresServer.ts"
+import { type InvalidSettings, Settings } from "../services/Settings.ts"
+
+/**
+ * The whole service over a database. Released top to bottom on SIGTERM; acquired bottom to top at start: every layer
+ * may use those below it until it is released itself.
+ */
+export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
+  Ready.layer.pipe(
+    Layer.provide(HttpServe.layer), //               1 settle, stop the listener, drain, interrupt, close every socket
+    Layer.provideMerge(RouterBandit.layer), //       2 no decision after this line
+    Layer.provide(BanditStatePersistent.layer), //   3 persist: flush the learning log, write the snapshot ...
+    Layer.provide(LearningLogDatabase.layer),
+    Layer.provide(database), //                      4 ... before the pool closes
+    Layer.provide(LanguageModels), //                5 flush: the connections to models
+    Layer.provide(UpstreamPools.layer),
+    Layer.provide(ModelCatalogFile.layer),
+    Layer.provideMerge(HttpSocket.layer), //         6 listens first: 503 to everything until 1 attaches the application
+    Layer.provide(InFlight.layer),
+    Layer.provide(Layer.mergeAll(FeatureExtractorLexical.layer, IdsCrypto.layer, Telemetry.layer))
+  )
+
+/** The configured providers, or the simulation where the catalogue is simulated. */
+const LanguageModels = Layer.unwrapEffect(
+  Effect.map(ModelCatalog, ({ models }) =>
+    models.some((model) => model.simulated) ? LanguageModelsSimulated.layer : LanguageModelsHttp.layer
+  )
+)
+
+/** The configured PostgreSQL, or the embedded one. */
+const Postgres = Layer.unwrapEffect(
+  Effect.map(Settings, ({ database }): Layer.Layer<PostgresServer, EmbeddedPostgresError | InvalidSettings, Settings> =>
+    Option.isSome(database.url) ? PostgresExternal.layer : PostgresEmbedded.layer
+  )
+)
+
+export const ServeLayer = serveWith(Layer.provide(DatabasePg.layer, Postgres))

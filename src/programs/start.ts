@@ -1,0 +1,59 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Lifecycle from "../layers/Lifecycle.ts"
+import * as LoggerStdout from "../layers/LoggerStdout.ts"
+import * as OutputStdio from "../layers/OutputStdio.ts"
+import * as SettingsEnv from "../layers/SettingsEnv.ts"
+import * as ShutdownReportJson from "../layers/ShutdownReportJson.ts"
+import { Lifecycle as LifecycleService } from "../services/Lifecycle.ts"
+import { Output } from "../services/Output.ts"
+import { defaults, type InvalidSettings, Settings, shutdownBudget } from "../services/Settings.ts"
+import { ServeLayer } from "./serve.ts"
+
+/** Slack for the steps between the phases; with the default limits the sum still fits the grace of 45 s. */
+const betweenPhases = Duration.millis(250)
+
+/** Runs a service until a signal, writes the report as the last line, and answers the exit code. */
+export const startWith = <A, E>(
+  application: Layer.Layer<A, E, Layer.Layer.Context<typeof ServeLayer>>
+): Effect.Effect<number> =>
+  Effect.gen(function* () {
+    const environment = SettingsEnv.environment
+    const read = yield* Effect.either(Effect.provide(Settings, Layer.provide(SettingsEnv.fromEnvironment, environment)))
+    const output = yield* Output
+    const settings = Either.getOrElse(read, () => ({
+      ...defaults,
+      log: { ...defaults.log, format: output.isTerminal ? ("pretty" as const) : ("json" as const) }
+    }))
+    const SettingsLayer = Layer.succeed(Settings, settings)
+    const service: Layer.Layer<A, E | InvalidSettings, Layer.Layer.Context<typeof ServeLayer>> = Either.isRight(read)
+      ? application
+      : Layer.fail(read.left)
+
+    const serve = Effect.gen(function* () {
+      for (const warning of yield* SettingsEnv.warnings) yield* Effect.logWarning(warning)
+      const lifecycle = yield* LifecycleService
+      const report = yield* lifecycle.run(service.pipe(Layer.provide(SettingsLayer), Layer.provide(environment)))
+      output.line(JSON.stringify(report))
+      return report.exit_code
+    })
+    return yield* serve.pipe(
+      Effect.provide(
+        LoggerStdout.layer.pipe(
+          Layer.provideMerge(
+            Lifecycle.layer({
+              shutdownTimeout: Duration.sum(shutdownBudget(settings.shutdown), betweenPhases),
+              installSignalHandlers: true
+            })
+          ),
+          Layer.provideMerge(ShutdownReportJson.layer),
+          Layer.provideMerge(Layer.mergeAll(SettingsLayer, environment, Layer.succeed(Output, output)))
+        )
+      )
+    )
+  }).pipe(Effect.provide(OutputStdio.layer))
+
+/** `conduit serve`. */
+export const start: Effect.Effect<number> = startWith(ServeLayer)

@@ -1,0 +1,154 @@
+import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
+import { query, startPostgres, type TestPostgres } from "../support/postgres.ts"
+import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { startTcpProxy, type TcpProxy } from "../support/tcpProxy.ts"
+
+let postgres: TestPostgres
+let mock: Upstream
+let proxy: TcpProxy
+
+beforeAll(async () => {
+  postgres = await startPostgres()
+  mock = await startUpstream()
+})
+afterEach(async () => {
+  await killAll()
+  await proxy?.close()
+})
+afterAll(async () => {
+  await mock.close()
+  await postgres.dispose()
+})
+
+const limits = {
+  CONDUIT_SHUTDOWN_TIMEOUT: "2 seconds",
+  CONDUIT_SHUTDOWN_PERSIST_TIMEOUT: "2 seconds",
+  CONDUIT_SHUTDOWN_CLOSE_TIMEOUT: "2 seconds"
+}
+
+const complete = async (conduit: ConduitProcess, count: number) => {
+  for (let i = 0; i < count; i++) {
+    const { status } = await request(`${conduit.url}/v1/chat/completions`, { body: chat(`number ${i}`) })
+    assert.strictEqual(status, 200)
+  }
+}
+
+const startBehindProxy = async () => {
+  proxy = await startTcpProxy({ host: "127.0.0.1", port: postgres.port })
+  return startConduit({
+    upstream: mock.url,
+    databaseUrl: `postgres://postgres@127.0.0.1:${proxy.port}/postgres`,
+    env: limits
+  })
+}
+
+describe("SIGTERM while PostgreSQL is away", () => {
+  it("says exactly how many events are not stored, closes the pool, and ends with 3", async () => {
+    const conduit = await startBehindProxy()
+    await proxy.refuse()
+    await complete(conduit, 7)
+    conduit.kill("SIGTERM")
+    const { code, report, tookMs } = await conduit.ended()
+    assert.strictEqual(code, 3)
+    assert.isBelow(tookMs, 7_000)
+    assert.deepInclude(report, { outcome: "dirty" })
+    assert.deepInclude(report.learning, { pending: 7, persisted: 0, unpersisted: 7 })
+    assert.deepStrictEqual(
+      report.phases.map((entry) => entry.outcome),
+      ["skipped", "ok", "failed", "ok", "ok"]
+    )
+    assert.deepInclude(report.errors[0], {
+      _tag: "PersistFailed",
+      phase: "persist",
+      reason: "connection",
+      unpersisted: 7
+    })
+    assert.isTrue(conduit.lines.some((line) => String(line["message"]).startsWith("Failed to persist router state: ")))
+    assert.isFalse(conduit.lines.some((line) => line["message"] === "Bandit state persisted successfully"))
+  })
+
+  it("refuses feedback meanwhile with 503 and Retry-After, and goes on routing", async () => {
+    const conduit = await startBehindProxy()
+    const answer = await request(`${conduit.url}/v1/chat/completions`, { body: chat("before") })
+    const decisionId = answer.headers["x-conduit-decision-id"]
+    await proxy.refuse()
+    const refused = await request(`${conduit.url}/v1/feedback`, {
+      body: { decision_id: decisionId, kind: "thumbs", value: "up" }
+    })
+    assert.strictEqual(refused.status, 503)
+    assert.isAbove(Number(refused.headers["retry-after"]), 0)
+    await complete(conduit, 3)
+    assert.strictEqual((await request(`${conduit.url}/health`)).status, 200)
+    await proxy.listen()
+    let status = 0
+    for (let i = 0; i < 100 && status !== 200; i++) {
+      const again = await request(`${conduit.url}/v1/feedback`, {
+        body: { decision_id: decisionId, kind: "thumbs", value: "up" }
+      })
+      status = again.status
+      if (status !== 200) await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    assert.strictEqual(status, 200)
+    conduit.kill("SIGTERM")
+    const { code, report } = await conduit.ended()
+    assert.strictEqual(code, 0, JSON.stringify(report))
+    assert.strictEqual(report.learning.unpersisted, 0)
+  })
+})
+
+describe("SIGTERM while PostgreSQL accepts and never answers", () => {
+  it("reports both time-outs within the sum of the limits and a second", async () => {
+    const conduit = await startBehindProxy()
+    proxy.silent()
+    await complete(conduit, 5)
+    conduit.kill("SIGTERM")
+    const { code, report, tookMs } = await conduit.ended()
+    assert.strictEqual(code, 3)
+    assert.isBelow(tookMs, 2_000 + 2_000 + 2_000 + 1_000 + 500 + 1_000)
+    assert.deepInclude(report.learning, { pending: 5, persisted: 0, unpersisted: 5 })
+    assert.deepStrictEqual(
+      report.errors.map((error) => error._tag),
+      ["PersistTimeout", "PoolCloseTimeout"]
+    )
+    assert.deepStrictEqual(
+      report.phases.map((entry) => entry.outcome),
+      ["skipped", "ok", "timeout", "timeout", "ok"]
+    )
+    assert.isTrue(
+      conduit.lines.some((line) => line["message"] === "Pool close timed out after 2s, terminating connections")
+    )
+  })
+})
+
+describe("SIGTERM while a transaction hangs in the pool", () => {
+  it("names it, terminates its backend, and leaves none", async () => {
+    const url = `postgres://postgres@127.0.0.1:${postgres.port}/postgres`
+    // Shorter than the sessions' own lock_timeout, which would end the wait by itself.
+    const env = { CONDUIT_SHUTDOWN_PERSIST_TIMEOUT: "1 second", CONDUIT_SHUTDOWN_CLOSE_TIMEOUT: "500 millis" }
+    const conduit = await startConduit({ upstream: mock.url, databaseUrl: url, env })
+    await complete(conduit, 1)
+    const blocker = query(
+      url,
+      "DO $$ BEGIN LOCK TABLE bandit_snapshots IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(8); END $$"
+    ).catch(() => [])
+    const blocked =
+      "SELECT 1 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'bandit_snapshots' AND l.mode = 'AccessExclusiveLock' AND l.granted"
+    for (let i = 0; i < 200 && (await query(url, blocked)).length === 0; i++)
+      await new Promise((r) => setTimeout(r, 10))
+    conduit.kill("SIGTERM")
+    const { code, report } = await conduit.ended()
+    assert.strictEqual(code, 2, JSON.stringify(report))
+    const close = report.errors.find((error) => error._tag === "PoolCloseTimeout")
+    assert.isDefined(close, JSON.stringify(report))
+    const busy = close?.["busy"] as ReadonlyArray<{ query: string; ageMs: number }>
+    assert.isTrue(
+      busy.some((one) => one.query.includes("bandit_snapshots")),
+      JSON.stringify(report)
+    )
+    assert.strictEqual(close?.["terminated"], busy.length)
+    const left = await query(url, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'conduit-%'")
+    assert.deepStrictEqual(left, [])
+    await blocker
+  })
+})

@@ -1,0 +1,160 @@
+import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import type * as Http from "node:http"
+import { chat, killAll, oneSocket, request, startConduit } from "../support/conduit.ts"
+import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+
+let database: TestDatabase
+let mock: Upstream
+
+beforeAll(async () => {
+  database = await createDatabase()
+  mock = await startUpstream()
+})
+afterEach(killAll)
+afterAll(async () => {
+  await mock.close()
+  await database.drop()
+})
+
+const messages = (lines: ReadonlyArray<Record<string, unknown>>) =>
+  lines.map((line) => `${line["level"]} ${line["message"]}`)
+
+/** A stream that is read to its end, as the client saw it. */
+const stream = (url: string, body: object, agent?: Http.Agent) => {
+  const answer = request(`${url}/v1/chat/completions`, { body: { ...body, stream: true }, ...(agent && { agent }) })
+  return answer
+}
+
+describe("SIGTERM on an idle service", () => {
+  it("ends clean and promptly, with one report and a port that refuses", async () => {
+    const conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url })
+    conduit.kill("SIGTERM")
+    const { code, report, tookMs } = await conduit.ended()
+    assert.strictEqual(code, 0)
+    assert.deepInclude(report, { outcome: "clean", exit_code: 0, signal: "SIGTERM", signals: 1, errors: [] })
+    assert.deepStrictEqual(
+      report.phases.map((entry) => entry.outcome),
+      ["skipped", "ok", "ok", "ok", "ok"]
+    )
+    assert.isBelow(tookMs, 1_500)
+    const refused = await request(`${conduit.url}/health`).then(
+      () => "answered",
+      (error: NodeJS.ErrnoException) => error.code
+    )
+    assert.strictEqual(refused, "ECONNREFUSED")
+    const said = messages(conduit.lines)
+    const first = said.indexOf("INFO Starting graceful shutdown sequence")
+    assert.deepStrictEqual(
+      said.slice(first, -1).map((line) => line.replace(/\d+\.\ds$/, "X.Xs")),
+      [
+        "INFO Starting graceful shutdown sequence",
+        "INFO Phase 1/3: Draining 0 requests",
+        "INFO All 0 requests drained in X.Xs",
+        "INFO Phase 2/3: Persisting bandit state",
+        "INFO Bandit state persisted successfully",
+        "INFO Phase 3/3: Closing database connections",
+        "INFO PostgreSQL connection pool closed gracefully",
+        "INFO Graceful shutdown completed in X.Xs"
+      ]
+    )
+  })
+
+  it.each(["SIGINT", "SIGHUP"] as const)("takes the same path on %s", async (signal) => {
+    const conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url })
+    conduit.kill(signal)
+    const { code, report } = await conduit.ended()
+    assert.strictEqual(code, 0)
+    assert.deepInclude(report, { outcome: "clean", signal })
+  })
+})
+
+describe("SIGTERM while a request and a stream are held", () => {
+  it.each([0, 2])("completes both whole, says 503 to new ones, and drains two (settle %i s)", async (settle) => {
+    const gate = `held-${settle}`
+    const conduit = await startConduit({
+      databaseUrl: database.url,
+      upstream: mock.url,
+      env: { CONDUIT_SHUTDOWN_SETTLE: String(settle) }
+    })
+    const probe = oneSocket()
+    const spare = oneSocket()
+    await request(`${conduit.url}/health/live`, { agent: probe })
+    await request(`${conduit.url}/health/live`, { agent: spare })
+    const held = request(`${conduit.url}/v1/chat/completions`, { body: chat("hold this", { mock: { gate } }) })
+    const streamed = stream(conduit.url, chat("hold this", { mock: { gate } }))
+    await mock.waiting(gate, 2)
+
+    conduit.kill("SIGTERM")
+    await conduit.logged("Starting graceful shutdown sequence")
+    const status = async (path: string, agent?: Http.Agent) =>
+      (await request(`${conduit.url}${path}`, agent === undefined ? {} : { agent })).status
+    assert.strictEqual(await status("/health/ready", probe), 503)
+    assert.strictEqual(await status("/health", probe), 503)
+    assert.strictEqual(await status("/health/live", probe), 200)
+    if (settle > 0) {
+      assert.strictEqual(await status("/health/ready"), 503)
+      const settled = await request(`${conduit.url}/v1/chat/completions`, { body: chat("still served") })
+      assert.strictEqual(settled.status, 200)
+      assert.strictEqual(settled.headers.connection, "close")
+    }
+    await conduit.logged("Phase 1/3: Draining 2 requests")
+    const late = await request(`${conduit.url}/v1/chat/completions`, { body: chat("too late"), agent: spare })
+    assert.strictEqual(late.status, 503)
+    assert.strictEqual(late.headers.connection, "close")
+    assert.isAbove(Number(late.headers["retry-after"]), 0)
+    assert.strictEqual(late.json.error.code, "shutting_down")
+
+    mock.openGate(gate)
+    const [whole, events] = await Promise.all([held, streamed])
+    assert.strictEqual(whole.status, 200)
+    assert.isNotEmpty(whole.json.choices[0].message.content)
+    assert.isTrue(events.text.endsWith("data: [DONE]\n\n"))
+    const { code, report } = await conduit.ended()
+    assert.strictEqual(code, 0)
+    assert.deepStrictEqual(report.requests, {
+      in_flight_at_signal: 2,
+      accepted_during_settle: settle > 0 ? 1 : 0,
+      drained: settle > 0 ? 3 : 2,
+      interrupted: 0,
+      rejected: 1
+    })
+    probe.destroy()
+    spare.destroy()
+  })
+
+  it("interrupts what is left at the limit, tells the clients, and persists all the same", async () => {
+    const conduit = await startConduit({
+      databaseUrl: database.url,
+      upstream: mock.url,
+      env: { CONDUIT_SHUTDOWN_TIMEOUT: "1 second" }
+    })
+    const held = request(`${conduit.url}/v1/chat/completions`, { body: chat("for ever", { mock: { gate: "never" } }) })
+    const streamed = stream(conduit.url, chat("for ever", { mock: { gate_after: 1, gate: "never-after" } }))
+    await mock.waiting("never", 1)
+    await mock.waiting("never-after", 1)
+    conduit.kill("SIGTERM")
+    const [cut, broken] = await Promise.all([held, streamed])
+    assert.strictEqual(cut.status, 503)
+    assert.strictEqual(cut.json.error.code, "shutting_down")
+    assert.include(broken.text, "event: error\ndata: ")
+    assert.notInclude(broken.text, "[DONE]")
+    const { code, report, tookMs } = await conduit.ended()
+    assert.strictEqual(code, 2)
+    assert.isBelow(tookMs, 4_000)
+    assert.deepInclude(report, { outcome: "dirty" })
+    assert.deepStrictEqual(
+      report.phases.map((entry) => entry.outcome),
+      ["skipped", "timeout", "ok", "ok", "ok"]
+    )
+    const [error] = report.errors
+    assert.strictEqual(error?._tag, "DrainTimeout")
+    const requests = error?.["requests"] as ReadonlyArray<{ model: string | null }>
+    assert.lengthOf(requests, 2)
+    assert.deepInclude(report.requests, { in_flight_at_signal: 2, drained: 0, interrupted: 2 })
+    assert.include(messages(conduit.lines), "WARNING Timeout waiting for requests, 2 still in flight")
+    assert.isTrue(
+      messages(conduit.lines).some((line) => line.startsWith("WARNING Shutdown completed with 1 errors in"))
+    )
+  })
+})

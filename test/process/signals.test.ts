@@ -1,0 +1,172 @@
+import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import * as Pg from "pg"
+import { chat, killAll, request, startConduit } from "../support/conduit.ts"
+import { createDatabase, query, type TestDatabase } from "../support/postgres.ts"
+import { startUpstream, type Upstream } from "../support/processMock.ts"
+
+let database: TestDatabase
+let mock: Upstream
+
+beforeAll(async () => {
+  database = await createDatabase()
+  mock = await startUpstream()
+})
+afterEach(killAll)
+afterAll(async () => {
+  await mock.close()
+  await database.drop()
+})
+
+const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
+
+const hold = async (url: string, gate: string) => {
+  const held = request(`${url}/v1/chat/completions`, { body: chat("hold", { mock: { gate } }) }).then(
+    (answer) => answer.status,
+    () => 0
+  )
+  await mock.waiting(gate, 1)
+  return { status: held }
+}
+
+/** In a PID namespace of its own the service is PID 1, which has no default action for signals. */
+const asPid1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+const canBePid1 = spawnSync(asPid1[0]!, [...asPid1.slice(1), "true"]).status === 0
+const places = [
+  { name: "an ordinary process", prefix: [] as Array<string> },
+  ...(canBePid1 ? [{ name: "PID 1", prefix: asPid1 }] : [])
+]
+
+describe.each(places)("further signals to $name", ({ name, prefix }) => {
+  /** `unshare` stands between us and PID 1: its child is the service. */
+  const pidOf = (pid: number) => {
+    if (prefix.length === 0) return pid
+    const [child] = Fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")
+    assert.match(child ?? "", /^\d+$/)
+    return Number(child)
+  }
+
+  it("goes straight to persisting at the second one", async () => {
+    const conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url, prefix })
+    const held = await hold(conduit.url, `second-${name}`)
+    const pid = pidOf(conduit.pid)
+    process.kill(pid, "SIGTERM")
+    await conduit.logged("Phase 1/3: Draining 1 requests")
+    const cutAtMs = Date.now()
+    process.kill(pid, "SIGTERM")
+    const { code, report } = await conduit.ended()
+    assert.isBelow(Date.now() - cutAtMs, 6_000)
+    assert.strictEqual(code, 2)
+    assert.deepInclude(report, { outcome: "forced", signals: 2 })
+    assert.strictEqual(report.phases[2]?.outcome, "ok")
+    assert.strictEqual(await held.status, 503)
+  })
+
+  it("ends at once at the third one", async () => {
+    const conduit = await startConduit({
+      databaseUrl: database.url,
+      upstream: mock.url,
+      prefix,
+      command: [Path.resolve(import.meta.dirname, "../fixtures/serveHooked.mjs"), "hang"]
+    })
+    const pid = pidOf(conduit.pid)
+    process.kill(pid, "SIGTERM")
+    await conduit.logged("Starting graceful shutdown sequence")
+    process.kill(pid, "SIGTERM")
+    await pause(50)
+    process.kill(pid, "SIGTERM")
+    const { code, report } = await conduit.ended(3_000)
+    assert.strictEqual(code, 2)
+    assert.deepInclude(report, { outcome: "forced", signals: 3 })
+  })
+})
+
+describe("a shutdown that cannot end", () => {
+  const hooked = (how: string) => [Path.resolve(import.meta.dirname, "../fixtures/serveHooked.mjs"), how]
+
+  it.each(["hang", "block"])("is ended by the watchdog, which writes the report (%s)", async (how) => {
+    const conduit = await startConduit({
+      databaseUrl: database.url,
+      upstream: mock.url,
+      command: hooked(how),
+      env: {
+        CONDUIT_SHUTDOWN_TIMEOUT: "1 second",
+        CONDUIT_SHUTDOWN_PERSIST_TIMEOUT: "1 second",
+        CONDUIT_SHUTDOWN_CLOSE_TIMEOUT: "1 second"
+      }
+    })
+    conduit.kill("SIGTERM")
+    const { code, report, signal, tookMs } = await conduit.ended()
+    assert.strictEqual(code, null)
+    assert.strictEqual(signal, "SIGKILL")
+    assert.deepInclude(report, { outcome: "watchdog", exit_code: 137 })
+    assert.isBelow(tookMs, 3 * 5_000)
+  })
+
+  it("runs the same sequence for an unhandled rejection, and ends with 1", async () => {
+    const conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url, command: hooked("reject") })
+    const { code, report } = await conduit.ended()
+    assert.strictEqual(code, 1)
+    assert.deepInclude(report, { outcome: "failed", exit_code: 1, signal: null })
+    assert.deepStrictEqual(
+      report.phases.map((entry) => entry.outcome),
+      ["skipped", "ok", "ok", "ok", "ok"]
+    )
+    assert.include(report.errors[0]?.message, "nobody awaits me")
+  })
+})
+
+describe("SIGTERM during start", () => {
+  it("ends promptly and clean while it waits for the database", async () => {
+    const conduit = await startConduit({
+      upstream: mock.url,
+      databaseUrl: "postgres://nobody@127.0.0.1:9/none",
+      isUnready: true
+    })
+    await conduit.logged("Waiting up to")
+    conduit.kill("SIGTERM")
+    const { code, report, tookMs } = await conduit.ended()
+    assert.strictEqual(code, 0)
+    assert.deepInclude(report, { outcome: "clean", exit_code: 0 })
+    assert.isBelow(tookMs, 3_000)
+  })
+
+  it("leaves nothing half migrated when it comes during the migration", async () => {
+    const fresh = await createDatabase()
+    // Whoever reads the table of migrations holds up the transaction that migrates.
+    const reader = new Pg.Client({ connectionString: fresh.url })
+    await reader.connect()
+    await reader.query(
+      "CREATE TABLE conduit_migrations (migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)"
+    )
+    await reader.query("BEGIN; LOCK TABLE conduit_migrations IN ROW EXCLUSIVE MODE")
+    const conduit = await startConduit({ upstream: mock.url, databaseUrl: fresh.url, isUnready: true })
+    const waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    for (let i = 0; i < 500 && (await query(fresh.url, waits)).length === 0; i++) await pause(20)
+    conduit.kill("SIGTERM")
+    const { code, tookMs } = await conduit.ended()
+    assert.strictEqual(code, 0)
+    assert.isBelow(tookMs, 6_000)
+    await reader.query("COMMIT")
+    await reader.end()
+    assert.deepStrictEqual(await query(fresh.url, "SELECT to_regclass('decisions') AS found"), [{ found: null }])
+    const next = await startConduit({ upstream: mock.url, databaseUrl: fresh.url })
+    next.kill("SIGTERM")
+    assert.strictEqual((await next.ended()).code, 0)
+    await fresh.drop()
+  })
+
+  it("lets three processes start at once on an empty database", async () => {
+    const fresh = await createDatabase()
+    const three = await Promise.all([1, 2, 3].map(() => startConduit({ upstream: mock.url, databaseUrl: fresh.url })))
+    for (const conduit of three) {
+      assert.strictEqual((await request(`${conduit.url}/health/ready`)).status, 200)
+      conduit.kill("SIGTERM")
+    }
+    for (const conduit of three) assert.strictEqual((await conduit.ended()).code, 0)
+    assert.lengthOf(await query(fresh.url, "SELECT id FROM routers"), 1)
+    await fresh.drop()
+  })
+})

@@ -1,0 +1,258 @@
+import * as Schema from "effect/Schema"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as Fs from "node:fs"
+import * as Http from "node:http"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { createInterface } from "node:readline"
+import { Report } from "../../src/services/ShutdownReport.ts"
+
+export const binary = Path.resolve(import.meta.dirname, "../../dist/bin/conduit.js")
+
+export interface ModelScript {
+  readonly id: string
+  readonly upstream?: string
+  readonly inputUsdPerMTok?: number
+  readonly outputUsdPerMTok?: number
+}
+
+export interface ConduitOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** The OpenAI-compatible upstream of all models; without it the models are simulated. */
+  readonly upstream?: string
+  readonly models?: ReadonlyArray<ModelScript>
+  readonly databaseUrl?: string
+  /** Another program than the built binary, with its arguments. */
+  readonly command?: ReadonlyArray<string>
+  /** What is put before `node`, such as `unshare`. */
+  readonly prefix?: ReadonlyArray<string>
+  /** Do not wait for the line `ready`. */
+  readonly isUnready?: boolean
+}
+
+/** A running service: the built program, a real child process. */
+export interface ConduitProcess {
+  readonly url: string
+  readonly pid: number
+  readonly directory: string
+  /** Every line of stdout so far, parsed. */
+  readonly lines: ReadonlyArray<Record<string, unknown>>
+  readonly stderr: () => string
+  readonly kill: (signal: NodeJS.Signals) => void
+  /** Waits for the end; fails after the limit. */
+  readonly ended: (limitMs?: number) => Promise<Ended>
+  /** Waits for a line of the log whose message begins so. */
+  readonly logged: (message: string, limitMs?: number) => Promise<Record<string, unknown>>
+  readonly child: ChildProcess
+}
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly report: Report
+  readonly tookMs: number
+}
+
+const running = new Set<ChildProcess>()
+const directories = new Set<string>()
+
+/** For `afterEach`: nothing is left behind, whatever a test did. */
+export const killAll = async (): Promise<void> => {
+  for (const child of running) {
+    try {
+      process.kill(-child.pid!, "SIGKILL")
+    } catch {
+      child.kill("SIGKILL")
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
+  }
+  running.clear()
+  for (const directory of directories) Fs.rmSync(directory, { recursive: true, force: true })
+  directories.clear()
+}
+
+const yaml = (upstream: string, models: ReadonlyArray<ModelScript>) =>
+  [
+    "providers:",
+    `  local: { kind: openai-compatible, baseUrl: "${upstream}" }`,
+    "models:",
+    ...models.map(
+      (model) =>
+        `  - { id: ${model.id}, provider: local, upstream: ${model.upstream ?? model.id}, inputUsdPerMTok: ${model.inputUsdPerMTok ?? 0.1}, outputUsdPerMTok: ${model.outputUsdPerMTok ?? 0.1}, contextWindow: 128000 }`
+    )
+  ].join("\n")
+
+export const startConduit = async (options: ConduitOptions = {}): Promise<ConduitProcess> => {
+  const directory = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-test-"))
+  directories.add(directory)
+  const env: Record<string, string> = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: directory,
+    CONDUIT_PORT: "0",
+    LOG_FORMAT: "json",
+    ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl })
+  }
+  if (options.upstream === undefined) env["CONDUIT_SIMULATE"] = "true"
+  else {
+    env["CONDUIT_CONFIG"] = Path.join(directory, "conduit.yaml")
+    Fs.writeFileSync(env["CONDUIT_CONFIG"], yaml(options.upstream, options.models ?? [{ id: "small" }]))
+  }
+  const [file, ...args] = [...(options.prefix ?? []), process.execPath, ...(options.command ?? [binary, "serve"])]
+  const child = spawn(file!, args, {
+    cwd: directory,
+    env: { ...env, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true
+  })
+  running.add(child)
+
+  const lines: Array<Record<string, unknown>> = []
+  const raw: Array<string> = []
+  let stderr = ""
+  let waiting: Array<() => void> = []
+  const changed = () => {
+    for (const wake of waiting) wake()
+    waiting = []
+  }
+  child.stderr.on("data", (chunk) => (stderr += String(chunk)))
+  const reader = createInterface({ input: child.stdout })
+  reader.on("line", (line) => {
+    raw.push(line)
+    try {
+      lines.push(JSON.parse(line))
+    } catch {
+      lines.push({ unparsable: line })
+    }
+    changed()
+  })
+  const outputEnded = once(reader, "close")
+  let exited: { code: number | null; signal: NodeJS.Signals | null; atMs: number } | undefined
+  child.on("exit", (code, signal) => {
+    exited = { code, signal, atMs: Date.now() }
+    running.delete(child)
+    changed()
+  })
+
+  const until = async <A>(what: string, limitMs: number, look: () => A | undefined): Promise<A> => {
+    const deadline = Date.now() + limitMs
+    for (;;) {
+      const found = look()
+      if (found !== undefined) return found
+      const left = deadline - Date.now()
+      if (left <= 0) throw new Error(`${what} did not come within ${limitMs} ms\n${raw.join("\n")}\n${stderr}`)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left)
+        waiting.push(() => {
+          clearTimeout(timer)
+          resolve()
+        })
+      })
+    }
+  }
+
+  let signalledAtMs: number | undefined
+  const conduit: ConduitProcess = {
+    url: "",
+    pid: child.pid!,
+    directory,
+    lines,
+    stderr: () => stderr,
+    child,
+    kill: (signal) => {
+      signalledAtMs ??= Date.now()
+      child.kill(signal)
+    },
+    logged: (message, limitMs = 15_000) =>
+      until(`the line ${JSON.stringify(message)}`, limitMs, () =>
+        lines.find((line) => typeof line["message"] === "string" && line["message"].startsWith(message))
+      ),
+    ended: async (limitMs = 30_000) => {
+      const end = await until("the end", limitMs, () => exited)
+      await outputEnded
+      const reports = [...raw, ...stderr.split("\n")].filter((line) => line.includes('"shutdown_report"'))
+      if (reports.length !== 1) throw new Error(`${reports.length} reports\n${raw.join("\n")}\n${stderr}`)
+      if (raw.length > 0 && raw.at(-1) !== reports[0] && !stderr.includes(reports[0]!)) {
+        throw new Error(`the report is not the last line\n${raw.join("\n")}`)
+      }
+      const report = Schema.decodeUnknownSync(Report)(JSON.parse(reports[0]!))
+      const { requests, learning } = report
+      if (requests.in_flight_at_signal + requests.accepted_during_settle !== requests.drained + requests.interrupted) {
+        throw new Error(`the requests do not add up: ${JSON.stringify(requests)}`)
+      }
+      if (learning.pending !== learning.persisted + learning.unpersisted) {
+        throw new Error(`the events do not add up: ${JSON.stringify(learning)}`)
+      }
+      return { code: end.code, signal: end.signal, report, tookMs: end.atMs - (signalledAtMs ?? end.atMs) }
+    }
+  }
+  if (options.isUnready === true) return conduit
+  const ready = await until("the line ready", 60_000, () => {
+    const line = lines.find((line) => line["message"] === "ready")
+    if (line === undefined && exited !== undefined)
+      throw new Error(`it ended before it was ready\n${raw.join("\n")}\n${stderr}`)
+    return line
+  })
+  return { ...conduit, url: String(ready["url"]) }
+}
+
+export interface Answered {
+  readonly status: number
+  readonly headers: Http.IncomingHttpHeaders
+  readonly text: string
+  readonly json: any
+}
+
+/** One request over node:http, on an agent of the caller's choice: what the socket saw is what is answered. */
+export const request = (
+  url: string,
+  options: {
+    readonly method?: string
+    readonly body?: unknown
+    readonly headers?: Record<string, string>
+    readonly agent?: Http.Agent
+  } = {}
+): Promise<Answered> =>
+  new Promise((resolve, reject) => {
+    const body =
+      options.body === undefined || typeof options.body === "string" ? options.body : JSON.stringify(options.body)
+    const outgoing = Http.request(
+      url,
+      {
+        method: options.method ?? (body === undefined ? "GET" : "POST"),
+        headers: {
+          ...(body === undefined
+            ? {}
+            : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+          ...options.headers
+        },
+        ...(options.agent === undefined ? { agent: false } : { agent: options.agent })
+      },
+      (incoming) => {
+        const chunks: Array<Buffer> = []
+        incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
+        incoming.on("error", reject)
+        incoming.on("end", () => {
+          const text = Buffer.concat(chunks).toString("utf8")
+          const isJson = incoming.headers["content-type"]?.includes("application/json") === true && text !== ""
+          resolve({
+            status: incoming.statusCode!,
+            headers: incoming.headers,
+            text,
+            json: isJson ? JSON.parse(text) : undefined
+          })
+        })
+      }
+    )
+    outgoing.on("error", reject)
+    outgoing.end(body)
+  })
+
+/** An agent with exactly one connection that stays open. */
+export const oneSocket = (): Http.Agent => new Http.Agent({ keepAlive: true, maxSockets: 1 })
+
+export const chat = (content: string, more: Record<string, unknown> = {}) => ({
+  model: "auto",
+  messages: [{ role: "user", content }],
+  ...more
+})
