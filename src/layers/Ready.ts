@@ -19,15 +19,21 @@ export const layer: Layer.Layer<never, never, HttpSocket | Lifecycle | ModelCata
       const usable = catalog.models.filter((model) => model.unavailable === null)
       const isSimulated = usable.some((model) => model.simulated)
       for (const notice of catalog.notices) yield* Effect.logWarning(notice)
+      const key = http.apiKeyHashes.length > 0 ? ` -H 'authorization: Bearer YOUR_KEY'` : ""
+      const body = `{"model":"auto","messages":[{"role":"user","content":"What is the capital of France?"}]}`
+      const curl = [
+        `curl -s ${url}/v1/chat/completions${key} -H 'content-type: application/json'`,
+        `-d '${body}'`
+      ] as const
       const announce = Effect.gen(function* () {
         yield* Effect.logInfo("ready", {
           url,
           docs: `${url}/docs`,
+          ...(log.format === "json" ? { try: curl.join(" ") } : {}),
           models: usable.map((model) => model.id),
           ...(isSimulated ? { simulated: true } : {})
         })
         if (log.format !== "pretty") return
-        const key = http.apiKeyHashes.length > 0 ? ` -H 'authorization: Bearer YOUR_KEY'` : ""
         output.line(
           [
             "",
@@ -36,8 +42,8 @@ export const layer: Layer.Layer<never, never, HttpSocket | Lifecycle | ModelCata
             `  Models    ${usable.map((model) => model.id).join(", ")}${isSimulated ? "   (SIMULATED: no provider is configured)" : ""}`,
             "",
             "  Try:",
-            `  curl -s ${url}/v1/chat/completions${key} -H 'content-type: application/json' \\`,
-            `    -d '{"model":"auto","messages":[{"role":"user","content":"What is the capital of France?"}]}'`,
+            `  ${curl[0]} \\`,
+            `    ${curl[1]}`,
             ""
           ].join("\n")
         )
