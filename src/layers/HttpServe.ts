@@ -50,11 +50,11 @@ export const layer: Layer.Layer<
     lifecycle.onStopping(() => openResponses.forEach((response) => (response.shouldKeepAlive = false)))
 
     const handle = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
+      if (isUncounted(request)) return serve(request, response)
       if (isDraining) {
         report.requests.rejected++
         return refuse(request, response, new Interrupted(), ids)
       }
-      if (isUncounted(request)) return serve(request, response)
       if (inFlight.count() >= settings.http.maxInFlight) return refuse(request, response, new Overloaded(), ids)
       const startedAtMillis = clock.unsafeCurrentTimeMillis()
       const begun = inFlight.begin({ id: requestIdOf(request, ids), route: routeOf(request), startedAtMillis })

@@ -66,7 +66,7 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         stoppingSince = clock.unsafeCurrentTimeMillis()
         for (const listener of listeners) listener()
         watchdog?.publish(render())
-        watchdog?.arm(Date.now() + timeoutMillis)
+        watchdog?.armNoLater(Date.now() + timeoutMillis)
         Deferred.unsafeDone(requested, Effect.void)
       }
 
@@ -81,7 +81,7 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         if (signals === 1) return requestShutdown()
         watchdog?.publish(render())
         if (signals === 2) {
-          watchdog?.arm(Date.now() + forcedBudgetMillis)
+          watchdog?.armNoLater(Date.now() + forcedBudgetMillis)
           return report.force()
         }
         const last = render()

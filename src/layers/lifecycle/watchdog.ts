@@ -6,8 +6,8 @@ import type { Report } from "../../services/ShutdownReport.ts"
  * returns, stops every timer and signal handler of the main thread, and nothing but SIGKILL ends it.
  */
 export interface Watchdog {
-  /** From now on the process is killed at `deadlineMillis` (Unix time) unless it is armed anew or disarmed. */
-  readonly arm: (deadlineMillis: number) => void
+  /** From now on the process is killed at `deadlineMillis` (Unix time) or at an earlier deadline, unless it is disarmed. */
+  readonly armNoLater: (deadlineMillis: number) => void
   /** What the thread would write. */
   readonly publish: (report: Report) => void
   readonly disarm: () => void
@@ -61,9 +61,9 @@ export const start = (): Watchdog => {
     Atomics.notify(header, 0)
   }
   return {
-    arm: (deadlineMillis) => {
+    armNoLater: (deadlineMillis) => {
       if (times[1] === 0) times[1] = Date.now()
-      times[0] = deadlineMillis
+      times[0] = times[0] === undefined || times[0] === 0 ? deadlineMillis : Math.min(times[0], deadlineMillis)
       tell()
     },
     publish: (report) => {
