@@ -28,6 +28,10 @@ export const DecisionId = Brand.refined<DecisionId>(
 /** How many decisions of a log come before and at a commit: 0 is before the first. Safe as a double up to 2^53. */
 export type Position = number
 
+/** A client's own request id if it can stand in a header, a log line and a row: 1 to 128 of `A-Z a-z 0-9 . _ -`. */
+export const saneRequestId = (header: unknown): string | null =>
+  typeof header === "string" && /^[A-Za-z0-9._-]{1,128}$/.test(header) ? header : null
+
 const hex = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"))
 
 /** The UUIDv7 of `millis` (Unix time) and 10 random bytes; with equal bytes the same id. */
@@ -41,3 +45,9 @@ export const uuidV7From = (millis: number, random: Uint8Array): string => {
 
 /** The Unix time in milliseconds that a UUIDv7 carries. */
 export const uuidV7Millis = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+
+/** No UUIDv7 of `millis` or later sorts below this, and all earlier ones do. */
+export const uuidV7Floor = (millis: number): string => {
+  const time = Math.min(2 ** 48 - 1, Math.max(0, Math.ceil(millis))).toString(16).padStart(12, "0")
+  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`
+}

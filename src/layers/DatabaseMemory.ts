@@ -13,8 +13,15 @@ import {
 } from "../domain/CommitPlan.ts"
 import type { DecisionRecord } from "../domain/DecisionRecord.ts"
 import { encodeEvents } from "../domain/EventCodec.ts"
-import { type DecisionId, type Position, RouterId } from "../domain/Ids.ts"
-import { type Commit, type Committed, Database, DatabaseError, type StoredSnapshot } from "../services/Database.ts"
+import { type DecisionId, type Position, RouterId, uuidV7Millis } from "../domain/Ids.ts"
+import {
+  type Commit,
+  type Committed,
+  Database,
+  DatabaseError,
+  type DecisionQuery,
+  type StoredSnapshot
+} from "../services/Database.ts"
 
 interface RouterState {
   readonly seed: string
@@ -25,6 +32,39 @@ interface RouterState {
 }
 
 const remembered = RouterId("router-memory")
+
+const feedbackOn = (router: RouterState, id: DecisionId) =>
+  Array.from(router.feedback.values())
+    .filter((row) => row.decisionId === id)
+    .sort((a, b) => a.createdAtMillis - b.createdAtMillis || (a.id < b.id ? -1 : 1))
+    .map(toFeedback)
+
+const newestFirst = (router: RouterState): ReadonlyArray<DecisionRecord> =>
+  Array.from(router.decisions.values(), ({ record }) => record).sort((a, b) =>
+    a.decision.id < b.decision.id ? 1 : -1
+  )
+
+const outcomeName = ({ outcome }: DecisionRecord): DecisionQuery["outcome"] =>
+  outcome === null ? "pending" : outcome.ok ? "ok" : outcome.aborted ? "aborted" : "failed"
+
+const matches = (record: DecisionRecord, query: DecisionQuery): boolean => {
+  const { decision, outcome } = record
+  const answeredBy = outcome?.model ?? decision.chosen
+  const reason = answeredBy === decision.chosen ? decision.reason : "fallback"
+  const millis = uuidV7Millis(decision.id)
+  return (
+    decision.owner === query.owner &&
+    (query.model === null || answeredBy === query.model) &&
+    (query.fromMillis === null || millis >= query.fromMillis) &&
+    (query.untilMillis === null || millis < query.untilMillis) &&
+    (query.userId === null || decision.request.userId === query.userId) &&
+    (query.task === null || decision.request.task === query.task) &&
+    (query.algorithm === null || decision.policy.algorithm === query.algorithm) &&
+    (query.reason === null || reason === query.reason) &&
+    (query.outcome === null || outcomeName(record) === query.outcome) &&
+    (query.before === null || decision.id < query.before)
+  )
+}
 
 /** Everything a database does, until the process ends. Every method is one synchronous step, so commits never interleave. */
 export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
@@ -126,12 +166,40 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
         const router = routers.get(routerId)
         const stored = router?.decisions.get(id)
         if (router === undefined || stored === undefined) return Option.none()
-        const feedback = Array.from(router.feedback.values())
-          .filter((row) => row.decisionId === id)
-          .sort((a, b) => a.createdAtMillis - b.createdAtMillis || (a.id < b.id ? -1 : 1))
-          .map(toFeedback)
-        return Option.some({ record: stored.record, feedback })
+        return Option.some({ record: stored.record, feedback: feedbackOn(router, id) })
       }),
+
+    decisions: (routerId, query) =>
+      Effect.sync(() => {
+        const router = routers.get(routerId)
+        if (router === undefined) return []
+        return newestFirst(router)
+          .filter((record) => matches(record, query))
+          .slice(0, query.limit)
+          .map((record) => ({ record, feedback: feedbackOn(router, record.decision.id) }))
+      }),
+
+    sessionDecisions: (routerId, { owner, sessionId }, limit) =>
+      Effect.sync(() => {
+        const router = routers.get(routerId)
+        if (router === undefined) return []
+        return newestFirst(router)
+          .filter(
+            ({ decision, outcome }) =>
+              decision.request.sessionId === sessionId && decision.owner === owner && outcome?.ok === true
+          )
+          .slice(0, limit)
+          .map(({ decision }) => decision.id)
+      }),
+
+    feedbackByKey: (routerId, idempotencyKey) =>
+      Effect.sync(() =>
+        Option.fromNullable(
+          Array.from(routers.get(routerId)?.feedback.values() ?? []).find(
+            (row) => row.idempotencyKey === idempotencyKey
+          )
+        )
+      ),
 
     joinable: (routerId, limit) =>
       Effect.sync(() => {

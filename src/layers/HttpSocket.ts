@@ -3,11 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Http from "node:http"
 import * as Net from "node:net"
+import { saneRequestId } from "../domain/Ids.ts"
 import { HttpSocket, ListenFailed } from "../services/HttpSocket.ts"
+import { Ids } from "../services/Ids.ts"
 import { InFlight } from "../services/InFlight.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { Settings } from "../services/Settings.ts"
-import { healthOf, type HealthAnswer } from "./httpSocket/health.ts"
+import { healthOf, type HealthAnswer, type Refused } from "./httpSocket/health.ts"
 
 /** Longer than a load balancer keeps its idle connections, so that it is the one who closes them. */
 const keepAliveMillis = 65_000
@@ -16,12 +18,14 @@ const retryAfterSeconds = 5
 
 // Not `NodeHttpServer.layer`: that one listens before it has a handler, loses the handler before it stops listening,
 // and waits for open connections without a limit.
-export const layer: Layer.Layer<HttpSocket, ListenFailed, InFlight | Lifecycle | Settings> = Layer.scoped(
+export const layer: Layer.Layer<HttpSocket, ListenFailed, Ids | InFlight | Lifecycle | Settings> = Layer.scoped(
   HttpSocket,
   Effect.gen(function* () {
     const { http } = yield* Settings
     const lifecycle = yield* Lifecycle
     const inFlight = yield* InFlight
+    const ids = yield* Ids
+    const clock = yield* Effect.clock
 
     let handler: ((request: Http.IncomingMessage, response: Http.ServerResponse) => void) | undefined
 
@@ -33,17 +37,19 @@ export const layer: Layer.Layer<HttpSocket, ListenFailed, InFlight | Lifecycle |
     })
 
     server.on("request", (request, response) => {
+      const requestId = () =>
+        saneRequestId(request.headers["x-request-id"]) ?? ids.uuidV7(clock.unsafeCurrentTimeMillis())
       const health = healthOf(request, {
         phase: lifecycle.phase(),
         stopping: lifecycle.stopping(),
         inFlight: inFlight.count()
       })
       // A probe's connection stays open while the service drains: it could not connect again to see the end.
-      if (health !== undefined) answer(request, response, health, false)
+      if (health !== undefined) answer(request, response, requestId(), health, {})
       else if (handler !== undefined) handler(request, response)
       else {
         request.resume()
-        answer(request, response, starting, true)
+        answer(request, response, requestId(), starting, { connection: "close" })
       }
     })
 
@@ -54,8 +60,8 @@ export const layer: Layer.Layer<HttpSocket, ListenFailed, InFlight | Lifecycle |
       }
       const isSlow = error.code === "ERR_HTTP_REQUEST_TIMEOUT"
       const body = isSlow
-        ? envelope("the request did not arrive in time", "request_timeout")
-        : envelope("this is not a well-formed HTTP request", "malformed_http")
+        ? envelope({ code: "request_timeout", message: "the request did not arrive in time" }, null)
+        : envelope({ code: "malformed_http", message: "this is not a well-formed HTTP request" }, null)
       socket.end(
         `HTTP/1.1 ${isSlow ? "408 Request Timeout" : "400 Bad Request"}\r\nconnection: close\r\n` +
           `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
@@ -97,26 +103,37 @@ export const layer: Layer.Layer<HttpSocket, ListenFailed, InFlight | Lifecycle |
   })
 )
 
-const envelope = (message: string, code: string) =>
-  JSON.stringify({ error: { message, type: "server_error", code, param: null, request_id: null } })
+const envelope = ({ code, message }: Refused, requestId: string | null) =>
+  JSON.stringify({
+    error: {
+      message,
+      type: code === starting.refused.code ? "server_error" : "invalid_request_error",
+      code,
+      param: null,
+      request_id: requestId
+    }
+  })
 
-const starting: HealthAnswer = {
+const starting = {
   status: 503,
-  body: envelope("the service is starting, try again in a moment", "starting")
+  refused: { code: "starting", message: "the service is starting, try again in a moment" }
 }
 
 const answer = (
   request: Http.IncomingMessage,
   response: Http.ServerResponse,
-  { body, status }: HealthAnswer,
-  isLast: boolean
+  requestId: string,
+  { allow, body, refused, status }: HealthAnswer,
+  more: Http.OutgoingHttpHeaders
 ) => {
+  const text = refused === undefined ? (body ?? "") : envelope(refused, requestId)
   response.writeHead(status, {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(body),
+    "x-request-id": requestId,
     "cache-control": "no-store",
+    ...(text === "" ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
+    ...(allow === undefined ? {} : { allow }),
     ...(status === 503 ? { "retry-after": String(retryAfterSeconds) } : {}),
-    ...(isLast ? { connection: "close" } : {})
+    ...more
   })
-  response.end(request.method === "HEAD" ? undefined : body)
+  response.end(request.method === "HEAD" ? undefined : text)
 }

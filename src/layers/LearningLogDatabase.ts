@@ -93,6 +93,14 @@ export const layer: Layer.Layer<LearningLog, DatabaseError, Database | Settings 
         if (result.status === "parked") parked.notify()
         return { ...result, position }
       }),
+      feedbackAll: Effect.fn("LearningLog.feedbackAll")(function* (submissions) {
+        const { feedback, position } = yield* submit({ feedback: submissions })
+        if (feedback.length !== submissions.length) {
+          return yield* refused("the database answered for another commit")
+        }
+        if (feedback.some((result) => result.status === "parked")) parked.notify()
+        return { results: feedback, position }
+      }),
       report: Effect.fn("LearningLog.report")(function* (report) {
         const { position, reports } = yield* submit({ reports: [report] })
         const [result] = reports

@@ -3,6 +3,7 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { version } from "../domain/Version.ts"
 import { migrate } from "./migrate.ts"
 import { mockLlm } from "./mock-llm.ts"
 import { route } from "./route.ts"
@@ -19,7 +20,7 @@ const conduit = Command.make("conduit").pipe(
 
 /** Everything but `serve` and `healthcheck`, which do without the command line library. Answers the exit code. */
 export const cli = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
-  Command.run(conduit, { name: "conduit", version: "0.1.0" })(argv).pipe(
+  Command.run(conduit, { name: "conduit", version })(argv).pipe(
     Effect.as(0),
     // What is wrong with the arguments was said already, with the help.
     Effect.catchAll((error) =>

@@ -4,6 +4,8 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
+import { version } from "../domain/Version.ts"
+import { DecisionsQuery } from "./api/DecisionsQuery.ts"
 import {
   ChatRequest,
   CompleteRequest,
@@ -17,11 +19,13 @@ import {
   ChatCompletion,
   CompleteAnswer,
   DecisionEntry,
+  DecisionList,
   ErrorEnvelope,
   FeedbackAnswer,
   ModelEntry,
   ModelList,
-  OutcomeAnswer
+  OutcomeAnswer,
+  SessionFeedbackAnswer
 } from "./api/Responses.ts"
 import { documented } from "./api/Documentation.ts"
 
@@ -75,13 +79,27 @@ const learning = HttpApiGroup.make("Learning", { topLevel: true })
     HttpApiEndpoint.post("feedback", "/v1/feedback")
       .setHeaders(FeedbackHeaders)
       .setPayload(FeedbackRequest)
-      .addSuccess(FeedbackAnswer)
+      .addSuccess(Schema.Union(FeedbackAnswer, SessionFeedbackAnswer))
       .annotateContext(
-        markdown("Judge an answer", "What Conduit learns quality from. Acknowledged after it is durable, never before.")
+        markdown(
+          "Judge an answer, or a session",
+          "What Conduit learns quality from. Acknowledged after it is durable, never before. With `session_id` instead of `decision_id` all of it is stored or nothing, and a session that has no answered decision is 404. Repeating an `Idempotency-Key` credits nothing again."
+        )
       )
   )
 
 const audit = HttpApiGroup.make("Audit", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("decisions", "/v1/decisions")
+      .setUrlParams(DecisionsQuery)
+      .addSuccess(DecisionList)
+      .annotateContext(
+        markdown(
+          "Decisions, newest first",
+          "Those of the asking key. A decision is listed once it is stored: outcomes are written behind, so for the flush interval (`CONDUIT_FLUSH_INTERVAL`, and longer while the database is away) the newest may be missing here though `GET /v1/decisions/{id}` on the same replica has them. Paging by `cursor` shows each decision once, whatever is stored meanwhile."
+        )
+      )
+  )
   .add(
     HttpApiEndpoint.get("decision")`/v1/decisions/${id}`
       .addSuccess(DecisionEntry)
@@ -160,7 +178,7 @@ export const Api = HttpApi.make("conduit")
   .annotateContext(
     OpenApi.annotations({
       title: "Conduit",
-      version: "0.1.0",
+      version,
       description:
         "Chooses, for every request, which large language model should answer it, calls that model, and learns from the outcome which model suits which kind of request. Every path answers OPTIONS with 204 and `Allow`; HEAD is GET without the body; another method is 405 with `Allow`.",
       license: { name: "Apache-2.0" },

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Option from "effect/Option"
+import type { StoredFeedback } from "../domain/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../domain/DecisionRecord.ts"
 import type { Feedback, FeedbackSubmission } from "../domain/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../domain/Ids.ts"
@@ -33,6 +34,25 @@ export interface DatabaseShape {
   readonly position: (routerId: RouterId) => Effect.Effect<Position, DatabaseError>
 
   readonly decision: (routerId: RouterId, id: DecisionId) => Effect.Effect<Option.Option<StoredDecision>, DatabaseError>
+
+  /** Those that the query names, newest first. */
+  readonly decisions: (
+    routerId: RouterId,
+    query: DecisionQuery
+  ) => Effect.Effect<ReadonlyArray<StoredDecision>, DatabaseError>
+
+  /** The answered decisions of a session, newest first, at most `limit`. */
+  readonly sessionDecisions: (
+    routerId: RouterId,
+    session: { readonly sessionId: string; readonly owner: string | null },
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<DecisionId>, DatabaseError>
+
+  /** The feedback that was stored with that idempotency key, and what it was answered. */
+  readonly feedbackByKey: (
+    routerId: RouterId,
+    idempotencyKey: string
+  ) => Effect.Effect<Option.Option<StoredFeedback>, DatabaseError>
 
   /** Parked feedback whose decision has appeared since, oldest first, at most `limit`. */
   readonly joinable: (
@@ -104,6 +124,28 @@ export interface ReportResult {
 export interface StoredDecision {
   readonly record: DecisionRecord
   readonly feedback: ReadonlyArray<Feedback>
+}
+
+/** Which decisions; null is any, except for the owner. */
+export interface DecisionQuery {
+  /** Who made them: a key's hash; null are those that were made without keys. */
+  readonly owner: string | null
+  /** The one that answered; the chosen one while nobody answered. */
+  readonly model: string | null
+  /** From this instant on. */
+  readonly fromMillis: number | null
+  /** Before this instant. */
+  readonly untilMillis: number | null
+  readonly userId: string | null
+  readonly task: string | null
+  readonly algorithm: string | null
+  /** As it is shown: `fallback` when another model answered than the chosen one. */
+  readonly reason: string | null
+  /** `pending`: nobody reported on it yet. */
+  readonly outcome: "ok" | "failed" | "aborted" | "pending" | null
+  /** The cursor: only older ones than this. */
+  readonly before: DecisionId | null
+  readonly limit: number
 }
 
 export interface StoredSnapshot {

@@ -29,6 +29,14 @@ export interface LearningLogShape {
     submission: FeedbackSubmission
   ) => Effect.Effect<FeedbackResult & { readonly position: Position }, DatabaseError>
 
+  /** Durable: several submissions in one commit, all or none; a result for each, in order. */
+  readonly feedbackAll: (
+    submissions: ReadonlyArray<FeedbackSubmission>
+  ) => Effect.Effect<
+    { readonly results: ReadonlyArray<FeedbackResult>; readonly position: Position },
+    DatabaseError
+  >
+
   /** Durable: the outcome of a decision of `/v1/route`. */
   readonly report: (
     report: OutcomeReport

@@ -1,4 +1,5 @@
 import type * as Http from "node:http"
+import { saneRequestId } from "../../domain/Ids.ts"
 import type { IdsShape } from "../../services/Ids.ts"
 import type { InFlightRequest } from "../../services/InFlight.ts"
 
@@ -16,8 +17,7 @@ export const inFlightOf = (request: Http.IncomingMessage): InFlightRequest | und
 export const requestIdOf = (request: Http.IncomingMessage, ids: IdsShape): string => {
   const known = requestIds.get(request)
   if (known !== undefined) return known
-  const own = request.headers["x-request-id"]
-  const id = typeof own === "string" && /^[A-Za-z0-9._-]{1,128}$/.test(own) ? own : ids.uuidV7(Date.now())
+  const id = saneRequestId(request.headers["x-request-id"]) ?? ids.uuidV7(Date.now())
   requestIds.set(request, id)
   return id
 }

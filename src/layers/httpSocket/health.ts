@@ -3,7 +3,15 @@ import type { LifecyclePhase } from "../../services/Lifecycle.ts"
 
 export interface HealthAnswer {
   readonly status: number
-  readonly body: string
+  readonly body?: string
+  /** Instead of a body: an error, which gets its envelope where the request's id is known. */
+  readonly refused?: Refused
+  readonly allow?: string
+}
+
+export interface Refused {
+  readonly code: string
+  readonly message: string
 }
 
 interface Health {
@@ -16,8 +24,12 @@ interface Health {
 export const healthOf = (request: Http.IncomingMessage, health: Health): HealthAnswer | undefined => {
   const url = request.url ?? ""
   if (!url.startsWith("/health")) return undefined
-  const path = url.split("?", 1)[0]
-  if (request.method !== "GET" && request.method !== "HEAD") return undefined
+  const path = url.split("?", 1)[0] ?? ""
+  if (!paths.has(path)) return undefined
+  if (request.method === "OPTIONS") return { status: 204, allow }
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return { status: 405, refused: { code: "method_not_allowed", message: `this path answers to ${allow}` }, allow }
+  }
   const isStarted = health.phase !== "starting"
   switch (path) {
     case "/health": {
@@ -44,5 +56,8 @@ export const healthOf = (request: Http.IncomingMessage, health: Health): HealthA
       return undefined
   }
 }
+
+const paths = new Set(["/health", "/health/live", "/health/startup", "/health/ready"])
+const allow = "GET, HEAD, OPTIONS"
 
 const json = (isOk: boolean, body: object): HealthAnswer => ({ status: isOk ? 200 : 503, body: JSON.stringify(body) })

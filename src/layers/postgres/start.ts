@@ -8,10 +8,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { DatabaseError } from "../../services/Database.ts"
 import { init } from "../migrations/0001_init.ts"
+import { audit } from "../migrations/0002_audit.ts"
 import { toDatabaseError } from "./databaseError.ts"
 import { addressOf, type BoundedPool, endPool, makePool, type PoolOptions } from "./pool.ts"
 
-const migrations = { "0001_init": init }
+const migrations = { "0001_init": init, "0002_audit": audit }
 const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"
 

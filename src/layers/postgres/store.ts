@@ -13,7 +13,7 @@ import {
   toSubmission
 } from "../../domain/CommitPlan.ts"
 import { encodeEvents } from "../../domain/EventCodec.ts"
-import { type DecisionId, RouterId } from "../../domain/Ids.ts"
+import { DecisionId, RouterId } from "../../domain/Ids.ts"
 import {
   type Commit,
   type Committed,
@@ -22,6 +22,7 @@ import {
   type RouterRow
 } from "../../services/Database.ts"
 import { toDatabaseError, violated } from "./databaseError.ts"
+import { listStatement } from "./listing.ts"
 import {
   decisionColumns,
   decisionJson,
@@ -259,6 +260,36 @@ export const makeStore = (sql: SqlClient.SqlClient): DatabaseShape => {
       const feedback = yield* feedbackWhere(routerId, [id], [])
       return Option.some({ record: found.record, feedback: feedback.map(toFeedback) })
     }, guarded("decision")),
+
+    decisions: Effect.fn("Database.decisions")(function* (routerId, query) {
+      const { text, values } = listStatement(routerId, query)
+      const rows = yield* Effect.flatMap(
+        sql.unsafe(text, values),
+        Effect.forEach((row) => decodeDecisionRow(row))
+      )
+      const ids = rows.map((row) => row.id)
+      const feedback = Map.groupBy(yield* feedbackWhere(routerId, ids, []), (row) => row.decisionId)
+      return rows.map((row) => ({
+        record: recordOf(routerId, row),
+        feedback: (feedback.get(row.id) ?? []).map(toFeedback)
+      }))
+    }, guarded("decisions")),
+
+    sessionDecisions: Effect.fn("Database.sessionDecisions")(
+      (routerId, session, limit) =>
+        sql<{ id: string }>`
+          SELECT d.id FROM decisions d JOIN routers r ON r.key = d.router_key
+          WHERE r.id = ${routerId} AND d.session_id = ${storable(session.sessionId)}
+            AND d.owner IS NOT DISTINCT FROM ${session.owner} AND d.ok
+          ORDER BY d.id DESC LIMIT ${limit}`.pipe(Effect.map((rows) => rows.map((row) => DecisionId(row.id)))),
+      guarded("sessionDecisions")
+    ),
+
+    feedbackByKey: Effect.fn("Database.feedbackByKey")(
+      (routerId, idempotencyKey) =>
+        Effect.map(feedbackWhere(routerId, [], [idempotencyKey]), ([row]) => Option.fromNullable(row)),
+      guarded("feedbackByKey")
+    ),
 
     joinable: Effect.fn("Database.joinable")(
       (routerId, limit) =>

@@ -1,16 +1,6 @@
 import * as Schema from "effect/Schema"
 import type { Preference } from "../../domain/Weights.ts"
-
-/** The whole message of a refusal; the formatter's own would quote what came. */
-const says = (message: string) => ({ message: () => ({ message, override: true }) })
-
-/** Text that is stored: PostgreSQL takes neither NUL nor half a surrogate pair. */
-const storedText = (maxLength: number) =>
-  Schema.String.pipe(
-    Schema.minLength(1),
-    Schema.maxLength(maxLength),
-    Schema.filter((s) => !s.includes("\0") && !/\p{Surrogate}/u.test(s), { jsonSchema: {} })
-  ).annotations(says(`must be text of 1 to ${maxLength} characters without NUL and lone surrogates`))
+import { described, optional, says, storedText } from "./Fields.ts"
 
 const between = (low: number, high: number) =>
   Schema.JsonNumber.pipe(Schema.between(low, high)).annotations(says(`must be a number from ${low} to ${high}`))
@@ -22,10 +12,6 @@ const tokens = (low: 0 | 1) =>
 const positive = Schema.JsonNumber.pipe(Schema.greaterThan(0)).annotations(says("must be a number above 0"))
 const nonNegative = Schema.JsonNumber.pipe(Schema.nonNegative()).annotations(says("must be a number of at least 0"))
 const flag = Schema.Boolean.annotations(says("must be true or false"))
-
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
-const described = <A, I>(schema: Schema.Schema<A, I>, description: string) =>
-  optional(schema.annotations({ description }))
 
 /** Anything else: it goes to the model untouched. */
 const open = Schema.Record({ key: Schema.String, value: Schema.Unknown })
@@ -186,7 +172,11 @@ export const OutcomeRequest = Schema.Struct(
 ).annotations({ identifier: "OutcomeRequest" })
 
 const feedbackFields = {
-  decision_id: decisionId,
+  decision_id: optional(decisionId),
+  session_id: described(
+    storedText(256),
+    "Instead of `decision_id`, exactly one of the two: judges the answered decisions of the session, the newest with the whole confidence, each older one with half as much as the one before it, at most 8. A comment goes to the newest only."
+  ),
   confidence: described(
     Schema.JsonNumber.pipe(Schema.greaterThan(0), Schema.lessThanOrEqualTo(1)).annotations({
       ...says("must be a number above 0, at most 1")
@@ -196,7 +186,7 @@ const feedbackFields = {
   comment: optional(storedText(4000)),
   source: described(
     storedText(64),
-    "Who says so: `api` by default. Newer feedback of one kind and source supersedes the older."
+    "Who says so: `api` by default, and stored as `session` or `session:<source>` for a session. Newer feedback of one kind and source supersedes the older."
   )
 }
 const feedbackOf = <K extends string, A extends number | boolean | string>(kind: K, value: Schema.Schema<A>) =>

@@ -38,14 +38,24 @@ export const OutcomeAnswer = Schema.Struct({
 }).annotations({ identifier: "OutcomeAnswer" })
 export type OutcomeAnswer = typeof OutcomeAnswer.Type
 
+const feedbackStatus = Schema.Literal("recorded", "superseded", "parked").annotations({
+  description: "All are durable; parked feedback waits for its decision, which another replica is about to store."
+})
+
 export const FeedbackAnswer = Schema.Struct({
   id: Schema.String,
   decision_id: Schema.String,
-  status: Schema.Literal("recorded", "superseded", "parked").annotations({
-    description: "All are durable; parked feedback waits for its decision, which another replica is about to store."
-  })
+  status: feedbackStatus
 }).annotations({ identifier: "FeedbackAnswer" })
 export type FeedbackAnswer = typeof FeedbackAnswer.Type
+
+export const SessionFeedbackAnswer = Schema.Struct({
+  id: Schema.String.annotations({ description: "Of the newest decision's feedback." }),
+  session_id: Schema.String,
+  decision_ids: Schema.Array(Schema.String).annotations({ description: "Whom it was credited to, newest first." }),
+  status: feedbackStatus
+}).annotations({ identifier: "SessionFeedbackAnswer" })
+export type SessionFeedbackAnswer = typeof SessionFeedbackAnswer.Type
 
 const nullableNumber = Schema.NullOr(Schema.Number)
 const nullableString = Schema.NullOr(Schema.String)
@@ -152,6 +162,16 @@ export const DecisionEntry = Schema.Struct({
   ),
   outcome: Schema.NullOr(OutcomeEntry),
   feedback: Schema.Array(FeedbackEntry),
-  reward: nullableNumber
+  reward: nullableNumber,
+  prompt: Schema.optionalWith(Schema.String, { exact: true }).annotations({
+    description: "Only where prompts are stored, and until they are forgotten."
+  })
 }).annotations({ identifier: "Decision", description: "One routing choice, complete enough to replay it." })
 export type DecisionEntry = typeof DecisionEntry.Type
+
+export const DecisionList = Schema.Struct({
+  object: Schema.Literal("list"),
+  data: Schema.Array(DecisionEntry),
+  next_cursor: nullableString.annotations({ description: "Opaque: `cursor` of the next page; null on the last one." })
+}).annotations({ identifier: "DecisionList" })
+export type DecisionList = typeof DecisionList.Type
