@@ -1,21 +1,10 @@
-import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Http from "node:http"
-import { chat, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, query, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { chat, request, startConduit } from "../support/conduit.ts"
+import { query } from "../support/postgres.ts"
+import { serviceFixture } from "../support/serviceFixture.ts"
 
-let database: TestDatabase
-let mock: Upstream
-
-beforeAll(async () => {
-  database = await createDatabase()
-  mock = await startUpstream()
-})
-afterEach(killAll)
-afterAll(async () => {
-  await mock.close()
-  await database.drop()
-})
+const fixture = serviceFixture()
 
 const requestsPerSecond = 200
 const probeEveryMs = 100
@@ -23,8 +12,8 @@ const probeEveryMs = 100
 describe("SIGTERM under load", () => {
   it("resets nothing, cuts no stream, and counts what the client counts", async () => {
     const conduit = await startConduit({
-      databaseUrl: database.url,
-      upstream: mock.url,
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
       env: { CONDUIT_SHUTDOWN_SETTLE: "2 seconds" }
     })
     const agent = new Http.Agent({ keepAlive: true, maxSockets: 128 })
@@ -88,7 +77,7 @@ describe("SIGTERM under load", () => {
     assert.isAtMost(drained, inFlightAtSignal + begunAfterSignal)
     assert.isAtLeast(drained, begunAfterSignal)
     assert.strictEqual(in_flight_at_signal + accepted_during_settle, drained)
-    const [stored] = await query(database.url, "SELECT count(*)::int AS decisions FROM decisions")
+    const [stored] = await query(fixture.database.url, "SELECT count(*)::int AS decisions FROM decisions")
     assert.deepStrictEqual(stored, { decisions: answers.length })
     agent.destroy()
   })

@@ -1,24 +1,12 @@
-import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
-import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+import { assert, describe, it } from "@effect/vitest"
+import { chat, type ConduitProcess, request, startConduit } from "../support/conduit.ts"
+import { serviceFixture } from "../support/serviceFixture.ts"
 
-let database: TestDatabase
-let mock: Upstream
-
-beforeAll(async () => {
-  database = await createDatabase()
-  mock = await startUpstream()
-})
-afterEach(killAll)
-afterAll(async () => {
-  await mock.close()
-  await database.drop()
-})
+const fixture = serviceFixture()
 
 const models = [{ id: "small" }, { id: "large", inputUsdPerMTok: 5, outputUsdPerMTok: 15 }]
 
-const start = () => startConduit({ databaseUrl: database.url, upstream: mock.url, models })
+const start = () => startConduit({ databaseUrl: fixture.database.url, upstream: fixture.mock.url, models })
 
 const teach = async (conduit: ConduitProcess, rounds: number) => {
   for (let round = 0; round < rounds; round++) {

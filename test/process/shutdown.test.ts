@@ -1,21 +1,9 @@
-import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import type * as Http from "node:http"
-import { chat, killAll, oneSocket, request, startConduit } from "../support/conduit.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+import { chat, oneSocket, request, startConduit } from "../support/conduit.ts"
+import { serviceFixture } from "../support/serviceFixture.ts"
 
-let database: TestDatabase
-let mock: Upstream
-
-beforeAll(async () => {
-  database = await createDatabase()
-  mock = await startUpstream()
-})
-afterEach(killAll)
-afterAll(async () => {
-  await mock.close()
-  await database.drop()
-})
+const fixture = serviceFixture()
 
 const messages = (lines: ReadonlyArray<Record<string, unknown>>) =>
   lines.map((line) => `${line["level"]} ${line["message"]}`)
@@ -28,7 +16,7 @@ const stream = (url: string, body: object, agent?: Http.Agent) => {
 
 describe("SIGTERM on an idle service", () => {
   it("ends clean and promptly, with one report and a port that refuses", async () => {
-    const conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url })
+    const conduit = await startConduit({ databaseUrl: fixture.database.url, upstream: fixture.mock.url })
     conduit.kill("SIGTERM")
     const { code, report, tookMs } = await conduit.ended()
     assert.strictEqual(code, 0)
@@ -61,7 +49,7 @@ describe("SIGTERM on an idle service", () => {
   })
 
   it.each(["SIGINT", "SIGHUP"] as const)("takes the same path on %s", async (signal) => {
-    const conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url })
+    const conduit = await startConduit({ databaseUrl: fixture.database.url, upstream: fixture.mock.url })
     conduit.kill(signal)
     const { code, report } = await conduit.ended()
     assert.strictEqual(code, 0)
@@ -73,8 +61,8 @@ describe("SIGTERM while a request and a stream are held", () => {
   it.each([0, 2])("completes both whole, says 503 to new ones, and drains two (settle %i s)", async (settle) => {
     const gate = `held-${settle}`
     const conduit = await startConduit({
-      databaseUrl: database.url,
-      upstream: mock.url,
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
       env: { CONDUIT_SHUTDOWN_SETTLE: String(settle) }
     })
     const probe = oneSocket()
@@ -83,7 +71,7 @@ describe("SIGTERM while a request and a stream are held", () => {
     await request(`${conduit.url}/health/live`, { agent: spare })
     const held = request(`${conduit.url}/v1/chat/completions`, { body: chat("hold this", { mock: { gate } }) })
     const streamed = stream(conduit.url, chat("hold this", { mock: { gate } }))
-    await mock.waiting(gate, 2)
+    await fixture.mock.waiting(gate, 2)
 
     conduit.kill("SIGTERM")
     await conduit.logged("Starting graceful shutdown sequence")
@@ -105,7 +93,7 @@ describe("SIGTERM while a request and a stream are held", () => {
     assert.isAbove(Number(late.headers["retry-after"]), 0)
     assert.strictEqual(late.json.error.code, "shutting_down")
 
-    mock.openGate(gate)
+    fixture.mock.openGate(gate)
     const [whole, events] = await Promise.all([held, streamed])
     assert.strictEqual(whole.status, 200)
     assert.isNotEmpty(whole.json.choices[0].message.content)
@@ -125,14 +113,14 @@ describe("SIGTERM while a request and a stream are held", () => {
 
   it("interrupts what is left at the limit, tells the clients, and persists all the same", async () => {
     const conduit = await startConduit({
-      databaseUrl: database.url,
-      upstream: mock.url,
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
       env: { CONDUIT_SHUTDOWN_TIMEOUT: "1 second" }
     })
     const held = request(`${conduit.url}/v1/chat/completions`, { body: chat("for ever", { mock: { gate: "never" } }) })
     const streamed = stream(conduit.url, chat("for ever", { mock: { gate_after: 1, gate: "never-after" } }))
-    await mock.waiting("never", 1)
-    await mock.waiting("never-after", 1)
+    await fixture.mock.waiting("never", 1)
+    await fixture.mock.waiting("never-after", 1)
     conduit.kill("SIGTERM")
     const [cut, broken] = await Promise.all([held, streamed])
     assert.strictEqual(cut.status, 503)

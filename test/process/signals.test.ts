@@ -1,24 +1,13 @@
-import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Pg from "pg"
-import { chat, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, query, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { chat, request, startConduit } from "../support/conduit.ts"
+import { createDatabase, query } from "../support/postgres.ts"
+import { serviceFixture } from "../support/serviceFixture.ts"
 
-let database: TestDatabase
-let mock: Upstream
-
-beforeAll(async () => {
-  database = await createDatabase()
-  mock = await startUpstream()
-})
-afterEach(killAll)
-afterAll(async () => {
-  await mock.close()
-  await database.drop()
-})
+const fixture = serviceFixture()
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
@@ -27,7 +16,7 @@ const hold = async (url: string, gate: string) => {
     (answer) => answer.status,
     () => 0
   )
-  await mock.waiting(gate, 1)
+  await fixture.mock.waiting(gate, 1)
   return { status: held }
 }
 
@@ -49,7 +38,7 @@ describe.each(places)("further signals to $name", ({ name, prefix }) => {
   }
 
   it("goes straight to persisting at the second one", async () => {
-    const conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url, prefix })
+    const conduit = await startConduit({ databaseUrl: fixture.database.url, upstream: fixture.mock.url, prefix })
     const held = await hold(conduit.url, `second-${name}`)
     const pid = pidOf(conduit.pid)
     process.kill(pid, "SIGTERM")
@@ -66,8 +55,8 @@ describe.each(places)("further signals to $name", ({ name, prefix }) => {
 
   it("ends at once at the third one", async () => {
     const conduit = await startConduit({
-      databaseUrl: database.url,
-      upstream: mock.url,
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
       prefix,
       command: [Path.resolve(import.meta.dirname, "../fixtures/serveHooked.mjs"), "hang"]
     })
@@ -88,8 +77,8 @@ describe("a shutdown that cannot end", () => {
 
   it.each(["hang", "block"])("is ended by the watchdog, which writes the report (%s)", async (how) => {
     const conduit = await startConduit({
-      databaseUrl: database.url,
-      upstream: mock.url,
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
       command: hooked(how),
       env: {
         CONDUIT_SHUTDOWN_TIMEOUT: "1 second",
@@ -106,7 +95,11 @@ describe("a shutdown that cannot end", () => {
   })
 
   it("runs the same sequence for an unhandled rejection, and ends with 1", async () => {
-    const conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url, command: hooked("reject") })
+    const conduit = await startConduit({
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
+      command: hooked("reject")
+    })
     const { code, report } = await conduit.ended()
     assert.strictEqual(code, 1)
     assert.deepInclude(report, { outcome: "failed", exit_code: 1, signal: null })
@@ -121,7 +114,7 @@ describe("a shutdown that cannot end", () => {
 describe("SIGTERM during start", () => {
   it("ends promptly and clean while it waits for the database", async () => {
     const conduit = await startConduit({
-      upstream: mock.url,
+      upstream: fixture.mock.url,
       databaseUrl: "postgres://nobody@127.0.0.1:9/none",
       isUnready: true
     })
@@ -142,7 +135,7 @@ describe("SIGTERM during start", () => {
       "CREATE TABLE conduit_migrations (migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)"
     )
     await reader.query("BEGIN; LOCK TABLE conduit_migrations IN ROW EXCLUSIVE MODE")
-    const conduit = await startConduit({ upstream: mock.url, databaseUrl: fresh.url, isUnready: true })
+    const conduit = await startConduit({ upstream: fixture.mock.url, databaseUrl: fresh.url, isUnready: true })
     const waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     for (let i = 0; i < 500 && (await query(fresh.url, waits)).length === 0; i++) await pause(20)
     conduit.kill("SIGTERM")
@@ -152,7 +145,7 @@ describe("SIGTERM during start", () => {
     await reader.query("COMMIT")
     await reader.end()
     assert.deepStrictEqual(await query(fresh.url, "SELECT to_regclass('decisions') AS found"), [{ found: null }])
-    const next = await startConduit({ upstream: mock.url, databaseUrl: fresh.url })
+    const next = await startConduit({ upstream: fixture.mock.url, databaseUrl: fresh.url })
     next.kill("SIGTERM")
     assert.strictEqual((await next.ended()).code, 0)
     await fresh.drop()
@@ -160,7 +153,9 @@ describe("SIGTERM during start", () => {
 
   it("lets three processes start at once on an empty database", async () => {
     const fresh = await createDatabase()
-    const three = await Promise.all([1, 2, 3].map(() => startConduit({ upstream: mock.url, databaseUrl: fresh.url })))
+    const three = await Promise.all(
+      [1, 2, 3].map(() => startConduit({ upstream: fixture.mock.url, databaseUrl: fresh.url }))
+    )
     for (const conduit of three) {
       assert.strictEqual((await request(`${conduit.url}/health/ready`)).status, 200)
       conduit.kill("SIGTERM")
