@@ -9,7 +9,14 @@ const [name = "fold"] = process.argv.slice(2)
 const out = mkdtempSync(join(here, ".run-"))
 try {
   const outfile = join(out, `${name}.mjs`)
-  await build({ entryPoints: [join(here, `${name}.ts`)], outfile, bundle: true, format: "esm", platform: "node" })
+  await build({
+    entryPoints: [join(here, `${name}.ts`)],
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    packages: "external"
+  })
   await import(pathToFileURL(outfile).href)
 } finally {
   rmSync(out, { recursive: true, force: true })

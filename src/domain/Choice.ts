@@ -32,8 +32,16 @@ export interface Choice {
 /** A score without uncertainty gets this deviation, so that equal scores are drawn with equal chances. */
 const leastSd = 1e-8
 
+/** Powers of ten that a double holds exactly. */
+const exactPowers = Array.from({ length: 23 }, (_, i) => Number(`1e${i}`))
+
 /** Six significant digits: what a float4 column keeps. */
-export const roundForAudit = (value: number): number => Number(value.toPrecision(6))
+export const roundForAudit = (value: number): number => {
+  if (value === 0) return 0
+  // Printing and parsing costs five times as much, and there are six numbers for each candidate.
+  const scale = exactPowers[5 - Math.floor(Math.log10(Math.abs(value)))]
+  return scale === undefined ? Number(value.toPrecision(6)) : Math.round(value * scale) / scale
+}
 
 const clampUnit = (value: number): number => Math.min(1, Math.max(0, value))
 

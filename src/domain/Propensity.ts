@@ -32,6 +32,17 @@ export const standardNormalCdf = (z: number): number => {
   return z > 0 ? 1 - tail : tail
 }
 
+// Both functions at steps of 1/128 up to 9 deviations; between two steps a Taylor polynomial is good to 1e-11.
+const stepsPerUnit = 128
+const tableReach = 9
+const densities = new Float64Array(2 * tableReach * stepsPerUnit + 1)
+const cdfs = new Float64Array(densities.length)
+for (let i = 0; i < densities.length; i++) {
+  const z = i / stepsPerUnit - tableReach
+  densities[i] = Math.exp((-z * z) / 2) / 2.5066282746310002
+  cdfs[i] = standardNormalCdf(z)
+}
+
 const reach = 8
 const cuts = [-8, -4, -2, 0, 2, 4, 8]
 /** Nodes (positive half) and weights of the Gauss-Legendre rule of 8 points on [-1, 1]. */
@@ -42,8 +53,18 @@ const rule = nodes.flatMap((node, i) => [
   { node: -node, weight: weights[i] ?? 0 }
 ])
 
+/** Leaves out edges, from left to right, as long as no piece that this makes is longer than `length`. */
+const merged = (edges: ReadonlyArray<number>, length: number): ReadonlyArray<number> => {
+  const kept = edges.slice(0, 1)
+  for (let i = 1; i < edges.length; i++) {
+    const next = edges[i + 1]
+    if (next === undefined || next - (kept.at(-1) ?? 0) > length) kept.push(edges[i] ?? 0)
+  }
+  return kept
+}
+
 /**
- * For each score the probability that its draw is the largest, to about 1e-10; they sum to 1. One integral
+ * For each score the probability that its draw is the largest, to about 2e-10; they sum to 1. One integral
  * of density times the others' distribution functions, on a grid that is cut where any of them bends. O(n²) evaluations.
  */
 export const largestDraw = (scores: ReadonlyArray<NormalScore>): ReadonlyArray<number> => {
@@ -62,29 +83,46 @@ export const largestDraw = (scores: ReadonlyArray<NormalScore>): ReadonlyArray<n
     .filter((edge) => edge > low && edge < high)
   edges.push(low, high)
   edges.sort((a, b) => a - b)
+  // Nothing bends much within the smallest deviation.
+  const grid = merged(edges, 1.5 * Math.min(...live.map(({ sd }) => sd)))
 
+  const means = Float64Array.from(live, ({ mean }) => mean)
+  const precisions = Float64Array.from(live, ({ sd }) => 1 / sd)
   const mass = new Float64Array(n)
   const density = new Float64Array(n)
   const before = new Float64Array(n)
   const below = new Float64Array(n)
-  for (let piece = 1; piece < edges.length; piece++) {
-    const from = edges[piece - 1] ?? low
-    const half = ((edges[piece] ?? high) - from) / 2
+  for (let piece = 1; piece < grid.length; piece++) {
+    const from = grid[piece - 1] ?? low
+    const half = ((grid[piece] ?? high) - from) / 2
     if (half === 0) continue
     for (const { node, weight } of rule) {
       const at = from + half + half * node
+      const share = half * weight
       let product = 1
       for (let k = 0; k < n; k++) {
-        const { mean, sd } = live[k] ?? { mean: 0, sd: 1 }
-        const z = (at - mean) / sd
-        const isFar = z > 9 || z < -9
-        const e = isFar ? 0 : Math.exp((-z * z) / 2)
-        const tail = isFar ? 0 : upperTail(z < 0 ? -z : z, e)
-        const cdf = z > 0 ? 1 - tail : tail
-        density[k] = (e * half * weight) / (sd * 2.5066282746310002)
-        below[k] = cdf
+        const precision = precisions[k] ?? 1
+        const z = (at - (means[k] ?? 0)) * precision
         before[k] = product
-        product *= cdf
+        if (z >= tableReach) {
+          density[k] = 0
+          below[k] = 1
+        } else if (z <= -tableReach) {
+          density[k] = 0
+          below[k] = 0
+          product = 0
+        } else {
+          const i = Math.round((z + tableReach) * stepsPerUnit)
+          const z0 = i / stepsPerUnit - tableReach
+          const d = z - z0
+          const phi = densities[i] ?? 0
+          const second = (z0 * z0 - 1) / 2
+          const third = (z0 * (z0 * z0 - 3)) / 6
+          const cdf = (cdfs[i] ?? 0) + phi * d * (1 - d * (z0 / 2 - d * (second / 3 - (d * third) / 4)))
+          density[k] = phi * (1 - d * (z0 - d * (second - d * third))) * share * precision
+          below[k] = cdf
+          product *= cdf
+        }
       }
       let after = 1
       for (let k = n - 1; k >= 0; k--) {

@@ -67,6 +67,29 @@ describe("largestDraw", () => {
     }
   })
 
+  it("equals a fine sum of density times the others' distribution functions", () => {
+    const random = seeded("fine sum")
+    for (let i = 0; i < 12; i++) {
+      const scores = Array.from({ length: 3 + Math.floor(random() * 18) }, () => ({
+        mean: random() / (1 + (i % 5)),
+        sd: 0.02 + 0.1 * random()
+      }))
+      const [from, steps] = [-1, 3000]
+      const width = 3 / steps
+      const expected = scores.map(() => 0)
+      for (let s = 0; s <= steps; s++) {
+        const z = scores.map(({ mean, sd }) => (from + s * width - mean) / sd)
+        const cdfs = z.map(standardNormalCdf)
+        for (const [k, { sd }] of scores.entries()) {
+          const density = Math.exp((-z[k]! * z[k]!) / 2) / (sd * Math.sqrt(2 * Math.PI))
+          const others = cdfs.reduce((product, cdf, j) => (j === k ? product : product * cdf), 1)
+          expected[k] = expected[k]! + density * others * width
+        }
+      }
+      for (const [k, value] of largestDraw(scores).entries()) assert.closeTo(value, expected[k]!, 1e-9)
+    }
+  })
+
   it("knows the normal distribution to 1e-14", () => {
     const known = [
       [0, 0.5],
@@ -154,6 +177,11 @@ describe("choose", () => {
     assert.notStrictEqual(shown.propensity, propensity)
     for (const value of [0, 1e-7, 123456.7, 0.1 + 0.2, 1 / 3]) {
       assert.strictEqual(roundForAudit(Math.fround(roundForAudit(value))), roundForAudit(value))
+    }
+    const random = seeded("six digits")
+    for (let i = 0; i < 5_000; i++) {
+      const value = (random() - 0.5) * 10 ** (50 * random() - 25)
+      assert.strictEqual(roundForAudit(value), Number(value.toPrecision(6)))
     }
   })
 })
