@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { Lifecycle, type LifecyclePhase } from "../services/Lifecycle.ts"
 import { Output } from "../services/Output.ts"
 import { HookTimeout, PhaseDefect, type Report, ServiceFailure, ShutdownReport } from "../services/ShutdownReport.ts"
@@ -19,16 +20,18 @@ export interface LifecycleOptions {
    * event loop is blocked. For programs; an embedder's host owns its own signals.
    */
   readonly installSignalHandlers: boolean
+  /** SIGHUP asks for a reload of the configuration; otherwise it stops the service as SIGTERM does. */
+  readonly reloadOnSighup?: boolean
 }
 
 const hookLimit = Duration.seconds(1)
 /** What persist, close and flush may take together after a second signal. */
 const forcedBudgetMillis = 6_000
 /**
- * One signal can arrive twice: a terminal's Ctrl-C goes to the whole group and npm passes it on besides; `timeout`
- * signals its child and then the group. Within this time it counts once.
+ * One Ctrl-C can arrive twice: the terminal signals the whole group, and npm passes it on besides. Within this time it
+ * counts once. Other signals always count: a second SIGTERM, however soon, cuts the drain.
  */
-const echoMillis = { SIGINT: 200, SIGTERM: 5, SIGHUP: 5 }
+const echoMillis = 200
 
 export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, Output | ShutdownReport> =>
   Layer.scoped(
@@ -42,6 +45,7 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
       const finished = yield* Deferred.make<Report>()
       const ready = yield* Deferred.make<void>()
       const listeners: Array<() => void> = []
+      const reloadListeners: Array<() => void> = []
       const startHooks: Array<Effect.Effect<void>> = []
       const completeHooks: Array<(report: Report) => Effect.Effect<void>> = []
       const watchdog = options.installSignalHandlers ? Watchdog.start() : undefined
@@ -51,6 +55,7 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
       let signals = 0
       let firstSignal: string | null = null
       let isFailed = false
+      let isReloadAwaited = false
 
       const render = () =>
         report.render({
@@ -75,7 +80,14 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         report.error(null, new ServiceFailure({ detail }))
       }
 
+      const requestReload = () => {
+        if (stoppingSince !== undefined) return
+        isReloadAwaited = reloadListeners.length === 0
+        for (const listener of reloadListeners) listener()
+      }
+
       const onSignal = (signal: string) => {
+        if (signal === "SIGHUP" && options.reloadOnSighup === true) return requestReload()
         signals++
         firstSignal ??= signal
         if (signals === 1) return requestShutdown()
@@ -114,11 +126,38 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         (now) => `${((now - (stoppingSince ?? now)) / 1000).toFixed(1)}s`
       )
 
-      // Interrupting the fiber that holds the layer is what releases it, built or half built.
-      const release = (serving: Fiber.Fiber<never, unknown>) =>
+      const isRunning = Effect.sync(() => {
+        if (stoppingSince === undefined) phase = "running"
+        Deferred.unsafeDone(ready, Effect.void)
+      })
+
+      /** What precedes the release, whether a signal or a failure asked for it. */
+      const beforeRelease = (exit: Exit.Exit<unknown, unknown>) =>
         Effect.gen(function* () {
+          if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
+            const error = Cause.squash(exit.cause)
+            const detail = error instanceof Error ? error.message : String(error)
+            fail(detail)
+            yield* Effect.logError(detail)
+            yield* Effect.logDebug(Cause.pretty(exit.cause))
+          }
+          requestShutdown()
           yield* Effect.logInfo("Starting graceful shutdown sequence")
           yield* Effect.forEach(startHooks, bounded, { discard: true })
+        })
+
+      /** Holds the layer until it is interrupted, or cannot be built: then releases it, built or half built. */
+      const held = <A, E, R>(service: Layer.Layer<A, E, R>) =>
+        Effect.acquireUseRelease(
+          Scope.make(),
+          (scope) => Effect.zipRight(Effect.zipRight(Layer.buildWithScope(service, scope), isRunning), Effect.never),
+          (scope, exit) => Effect.zipRight(beforeRelease(exit), Scope.close(scope, exit))
+        )
+
+      const run = <A, E, R>(service: Layer.Layer<A, E, R>): Effect.Effect<Report, never, R> =>
+        Effect.gen(function* () {
+          const serving = yield* Effect.forkDaemon(held(service))
+          yield* Deferred.await(requested)
           yield* Fiber.interrupt(serving).pipe(
             Effect.disconnect,
             Effect.timeoutFail({
@@ -128,29 +167,6 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
             }),
             Effect.catchAll((error) => Effect.sync(() => report.error(null, error)))
           )
-        })
-
-      const run = <A, E, R>(service: Layer.Layer<A, E, R>): Effect.Effect<Report, never, R> =>
-        Effect.gen(function* () {
-          const serving = yield* Layer.launch(
-            Layer.tap(service, () =>
-              Effect.sync(() => {
-                if (stoppingSince === undefined) phase = "running"
-                Deferred.unsafeDone(ready, Effect.void)
-              })
-            )
-          ).pipe(Effect.forkDaemon)
-          const ended = yield* Effect.raceFirst(Fiber.await(serving), Effect.as(Deferred.await(requested), undefined))
-          if (ended !== undefined) {
-            if (Exit.isFailure(ended)) {
-              const detail = Cause.squash(ended.cause)
-              fail(detail instanceof Error ? detail.message : String(detail))
-              yield* Effect.logError(detail instanceof Error ? detail.message : String(detail))
-              yield* Effect.logDebug(Cause.pretty(ended.cause))
-            }
-            requestShutdown()
-          }
-          yield* release(serving)
           const { errors } = yield* report.entries
           const took = yield* seconds
           yield* errors.length === 0 && render().outcome === "clean"
@@ -174,6 +190,10 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         onStopping: (listener) => {
           listeners.push(listener)
         },
+        onReload: (listener) => {
+          reloadListeners.push(listener)
+          if (isReloadAwaited) requestReload()
+        },
         enter: (next) => {
           phase = next
         },
@@ -191,7 +211,7 @@ const listen = (onSignal: (signal: string) => void, fail: (detail: string) => vo
       const signals = (["SIGTERM", "SIGINT", "SIGHUP"] as const).map((signal) => {
         const listener = () => {
           const millis = Date.now()
-          const isEcho = signal === "SIGINT" && last.signal === signal && millis - last.millis < echoMillis[signal]
+          const isEcho = signal === "SIGINT" && last.signal === signal && millis - last.millis < echoMillis
           last = { signal, millis }
           if (!isEcho) onSignal(signal)
         }

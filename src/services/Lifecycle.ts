@@ -19,6 +19,8 @@ export interface LifecycleShape {
   readonly shutdown: Effect.Effect<Report>
   /** Called synchronously at the moment a shutdown is requested. */
   readonly onStopping: (listener: () => void) => void
+  /** Called synchronously at a SIGHUP, where it asks for a reload; one that came before is not forgotten. */
+  readonly onReload: (listener: () => void) => void
   /** Tells the log and the probes where the shutdown is. */
   readonly enter: (phase: PhaseName) => void
   /** Run at the start of a shutdown, before anything is released; bounded. */
