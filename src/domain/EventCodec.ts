@@ -14,7 +14,7 @@ export class EventDamaged extends Schema.TaggedError<EventDamaged>()("EventDamag
 }
 
 const payloadVersion = 1
-const kinds = ["model", "run", "quality", "reset"] as const
+const kinds = ["model", "run", "quality", "reset", "availability", "reload"] as const
 
 /**
  * The events of one commit: version, the model ids and tasks that occur (events refer to them by number, 0 being no
@@ -32,12 +32,16 @@ export const encodeEvents = (events: ReadonlyArray<LearningEvent>): Uint8Array =
   Binary.writeVarint(body, events.length)
   for (const event of events) {
     Binary.writeByte(body, kinds.indexOf(event.type))
-    Binary.writeVarint(body, nameOf(event.model))
+    Binary.writeVarint(body, event.type === "reload" ? 0 : nameOf(event.model))
     switch (event.type) {
       case "model":
         Binary.writeFloat64(body, event.priorQuality ?? Number.NaN)
         break
       case "reset":
+      case "reload":
+        break
+      case "availability":
+        Binary.writeByte(body, event.enabled ? 1 : 0)
         break
       case "run":
         Binary.writeUuid(body, event.decisionId)
@@ -98,10 +102,13 @@ const readEvent = (
   models: ReadonlyArray<ModelId | null>
 ): LearningEvent | null => {
   const type = kinds[Binary.readByte(r)]
-  const model = models[Binary.readVarint(r) - 1]
+  const name = Binary.readVarint(r)
+  if (type === "reload") return name === 0 ? { type } : null
+  const model = models[name - 1]
   if (type === undefined || model === undefined || model === null) return null
   if (type === "model") return { type, model, priorQuality: readNullable(r) }
   if (type === "reset") return { type, model }
+  if (type === "availability") return { type, model, enabled: Binary.readByte(r) === 1 }
   const decisionId = Binary.readUuid(r)
   const task = readTask(r, names)
   const features = Binary.readFloat32s(r)

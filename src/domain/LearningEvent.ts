@@ -4,7 +4,7 @@ import type { DecisionId, ModelId, Position } from "./Ids.ts"
  * What the fold consumes. Everything that needs a logarithm, a clock or a configuration was computed before the event
  * was written, so folding uses + - * / and sqrt only and is the same to the bit on every machine.
  */
-export type LearningEvent = ModelEvent | RunEvent | QualityEvent | ResetEvent
+export type LearningEvent = ModelEvent | RunEvent | QualityEvent | ResetEvent | AvailabilityEvent | ReloadEvent
 
 /** A model exists with this prior; the newest one wins. Priors are in the log so that the fold depends on nothing else. */
 export interface ModelEvent {
@@ -49,4 +49,16 @@ export interface QualityEvent {
 export interface ResetEvent {
   readonly type: "reset"
   readonly model: ModelId
+}
+
+/** An operator takes a model out of the choice, or back into it, in every replica. What was learned of it stays. */
+export interface AvailabilityEvent {
+  readonly type: "availability"
+  readonly model: ModelId
+  readonly enabled: boolean
+}
+
+/** An operator asks every replica to read its configuration file again. Changes nothing that is folded. */
+export interface ReloadEvent {
+  readonly type: "reload"
 }

@@ -4,7 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Runtime from "effect/Runtime"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Hierarchical from "../domain/bandits/Hierarchical.ts"
 import type { Position } from "../domain/Ids.ts"
@@ -14,16 +16,21 @@ import type { DatabaseError } from "../services/Database.ts"
 import { FeatureExtractor } from "../services/FeatureExtractor.ts"
 import { LearningLog } from "../services/LearningLog.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
-import { ModelCatalog } from "../services/ModelCatalog.ts"
+import { type Catalog, ModelCatalog } from "../services/ModelCatalog.ts"
 import { Settings } from "../services/Settings.ts"
 import { type ShutdownError, ShutdownReport } from "../services/ShutdownReport.ts"
 import { Telemetry } from "../services/Telemetry.ts"
 import * as Deciding from "./bandit/Deciding.ts"
 import * as Learning from "./bandit/Learning.ts"
+import { restore } from "./bandit/Restore.ts"
 import * as Sessions from "./bandit/Sessions.ts"
 import * as Waiting from "./bandit/Waiting.ts"
 
 const snapshotInterval = Duration.minutes(1)
+/** After so many events a snapshot does not wait for its minute; several replicas may store the same one. */
+const eventsPerSnapshot = 20_000
+/** Between two tries to tell the log of models that a reload brought. */
+const modelsRetry = Duration.seconds(2)
 const eventsPerProgressLine = 100_000
 
 /**
@@ -50,10 +57,21 @@ export const layer: Layer.Layer<
     const parameters = Hierarchical.defaultParameters
     const fingerprint = Hierarchical.fingerprint(parameters, extractor.version)
     const waiting = Waiting.make()
+    // Each holds one: what comes while it is full asks for the same.
+    const reloads = yield* Queue.sliding<void>(1)
+    const hangups = yield* Queue.sliding<void>(1)
+    const snapshotsDue = yield* Queue.sliding<void>(1)
 
-    const restored = yield* restore(log, parameters, extractor.dimension, fingerprint)
+    const restored = yield* restore({
+      end: yield* log.position,
+      oldest: yield* log.oldestPosition,
+      snapshots: yield* log.snapshots(fingerprint),
+      parameters,
+      dimension: extractor.dimension
+    })
     const { learning } = restored
     let position = restored.position
+    let eventsSinceSnapshot = 0
     let savedPosition: Position | null = restored.position > 0 ? restored.position : null
     /** The fold died of a bug: what is in memory is not what the log says, so it is neither used nor stored. */
     let broken = false
@@ -75,6 +93,8 @@ export const layer: Layer.Layer<
       }
       position = commit.position
       telemetry.folded(commit.events.length)
+      eventsSinceSnapshot += commit.events.length
+      if (eventsSinceSnapshot >= eventsPerSnapshot) snapshotsDue.unsafeOffer()
       waiting.reached(position)
     }
 
@@ -83,35 +103,37 @@ export const layer: Layer.Layer<
         if (position >= target || broken) return Effect.void
         let events = 0
         let announced = 0
+        // A page at a time: an effect for each commit would cost more than folding it.
         return log.follow(position).pipe(
-          Stream.tap((commit) => {
-            foldCommit(commit)
-            events += commit.events.length
+          Stream.chunks,
+          Stream.tap((commits) => {
+            for (const commit of commits) {
+              foldCommit(commit)
+              events += commit.events.length
+            }
             if (events - announced < eventsPerProgressLine) return Effect.void
             announced = events
             return Effect.logInfo(
               `folding the learning log: ${events} events so far, at position ${position} of ${target}`
             )
           }),
-          Stream.takeUntil((commit) => commit.position >= target || broken),
+          Stream.takeUntil(() => position >= target || broken),
           Stream.runDrain
         )
       })
 
     yield* foldUntil(yield* log.position)
-    const unknown = catalog.models.filter((model) => !Learning.knows(learning, model.id, model.priorQuality))
-    if (unknown.length > 0 && !broken) {
-      const events = unknown.map((model) => ({
-        type: "model" as const,
-        model: model.id,
-        priorQuality: model.priorQuality
-      }))
-      yield* foldUntil(yield* log.append(events))
-    }
+    const newModels = ({ models }: Catalog): ReadonlyArray<LearningEvent> =>
+      models
+        .filter((model) => !Learning.knows(learning, model.id, model.priorQuality))
+        .map((model) => ({ type: "model", model: model.id, priorQuality: model.priorQuality }))
+    const atStart = newModels(catalog.current())
+    if (atStart.length > 0 && !broken) yield* foldUntil(yield* log.append(atStart))
 
     const saveSnapshot = Effect.suspend(() => {
       if (broken || position === 0 || position === savedPosition) return Effect.void
       const watermark = position
+      eventsSinceSnapshot = 0
       return log
         .saveSnapshot(fingerprint, { watermark, state: Learning.encode(learning) })
         .pipe(Effect.tap(() => Effect.sync(() => (savedPosition = watermark))))
@@ -162,11 +184,47 @@ export const layer: Layer.Layer<
       Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(effect)), (fiber) => Fiber.interruptFork(fiber))
 
     yield* forkUntilRelease(
-      log.follow(position).pipe(Stream.runForEach((commit) => Effect.sync(() => foldCommit(commit))))
+      log.follow(position).pipe(
+        Stream.runForEach((commit) =>
+          Effect.sync(() => {
+            foldCommit(commit)
+            if (commit.events.some((event) => event.type === "reload")) reloads.unsafeOffer()
+          })
+        )
+      )
+    )
+    // Several replicas may tell the log of the same model: the newest prior wins, and equal ones change nothing.
+    yield* forkUntilRelease(
+      Effect.forever(
+        Queue.take(reloads).pipe(
+          Effect.zipRight(catalog.reload),
+          Effect.flatMap((next) => {
+            const events = newModels(next)
+            return events.length === 0
+              ? Effect.void
+              : log.append(events).pipe(Effect.retry(Schedule.spaced(modelsRetry)), Effect.asVoid)
+          }),
+          // The catalogue has logged what is wrong with it.
+          Effect.ignore
+        )
+      )
+    )
+    lifecycle.onReload(() => hangups.unsafeOffer())
+    yield* forkUntilRelease(
+      Effect.forever(
+        Queue.take(hangups).pipe(
+          Effect.zipRight(log.append([{ type: "reload" }])),
+          Effect.catchAll((error) =>
+            Effect.logError(
+              `the reload did not reach the log, so nothing was read again: ${error.message}; send SIGHUP again once the database is back`
+            )
+          )
+        )
+      )
     )
     yield* forkUntilRelease(
       Effect.forever(
-        Effect.sleep(snapshotInterval).pipe(
+        Effect.raceFirst(Effect.sleep(snapshotInterval), Queue.take(snapshotsDue)).pipe(
           Effect.zipRight(saveSnapshot),
           Effect.catchAll((error) =>
             Effect.logWarning(`the snapshot at position ${position} is not stored: ${error.message}`)
@@ -176,7 +234,13 @@ export const layer: Layer.Layer<
     )
 
     const sessions = Sessions.make()
-    const deciding: Deciding.Deciding = { catalog, router: log.router, featuresVersion: extractor.version, sessions }
+    const deciding = (): Deciding.Deciding => ({
+      catalog: catalog.current(),
+      disabled: learning.disabled,
+      router: log.router,
+      featuresVersion: extractor.version,
+      sessions
+    })
     let withoutLearning = false
 
     const whenLearningFails = (cause: unknown) => {
@@ -186,6 +250,11 @@ export const layer: Layer.Layer<
       say(Effect.logError("the learning failed: the order of the configuration decides", cause))
     }
 
+    telemetry.gauge(
+      "conduit_learning_lag_commits",
+      "Commits in the database that are not folded, as far as known.",
+      () => Math.max(0, log.newestKnown() - position)
+    )
     telemetry.gauge("conduit_learning_position", "Log position that is folded.", () => position)
     telemetry.gauge("conduit_learning_pending", "Outcomes that are not stored yet.", () => log.backlog().pending)
 
@@ -193,18 +262,18 @@ export const layer: Layer.Layer<
       decide: (input) => {
         const decided = broken
           ? Either.left("its fold stopped")
-          : Either.try(() => Deciding.decide(deciding, learning.state, position, input))
+          : Either.try(() => Deciding.decide(deciding(), learning.state, position, input))
         if (Either.isRight(decided)) {
           withoutLearning = false
           return decided.right
         }
         whenLearningFails(decided.left)
-        return Deciding.decideWithoutLearning(deciding, position, input)
+        return Deciding.decideWithoutLearning(deciding(), position, input)
       },
       moveSession: (owner, sessionId, model) =>
         sessions.set(owner, sessionId, model, Hierarchical.epoch(learning.state, model)),
       learned: (model) => {
-        const priorQuality = catalog.byId.get(model)?.priorQuality ?? null
+        const priorQuality = catalog.current().byId.get(model)?.priorQuality ?? null
         return Either.getOrElse(
           Either.try(() => ({
             ...Hierarchical.learned(learning.state, model, priorQuality),
@@ -213,6 +282,7 @@ export const layer: Layer.Layer<
           () => unlearned(priorQuality)
         )
       },
+      isDisabled: (model) => learning.disabled.has(model),
       position: () => position,
       caughtUp: (target) => waiting.until(target, () => position)
     })
@@ -227,30 +297,6 @@ const unlearned = (priorQuality: number | null) => ({
   share: 0
 })
 
-/** The newest snapshot that is whole and not ahead of the log; at worst the state before the first event. */
-const restore = Effect.fnUntraced(function* (
-  log: LearningLog["Type"],
-  parameters: Hierarchical.Parameters,
-  dimension: number,
-  fingerprint: string
-) {
-  const end = yield* log.position
-  for (const { state, watermark } of yield* log.snapshots(fingerprint)) {
-    if (watermark > end) {
-      yield* Effect.logWarning(
-        `the snapshot at position ${watermark} is ahead of the log, which ends at ${end}: the one before it is tried`
-      )
-      continue
-    }
-    const decoded = Learning.decode(state, parameters, dimension)
-    if (Either.isRight(decoded)) return { learning: decoded.right, position: watermark }
-    yield* Effect.logWarning(
-      `the snapshot at position ${watermark} is damaged, the one before it is tried: ${decoded.left.message}`
-    )
-  }
-  return { learning: Learning.make(parameters, dimension), position: 0 }
-})
-
 /** Keeps the report's numbers: what is counted as pending is persisted or not, at any moment. What is dropped now is lost. */
 const accounting = (log: LearningLog["Type"], { learning }: ShutdownReport["Type"]) => {
   const before = log.backlog()
@@ -263,13 +309,16 @@ const accounting = (log: LearningLog["Type"], { learning }: ShutdownReport["Type
   }
 }
 
+/** A time-out is nothing that the database said. */
+const isAnswer = (error: DatabaseError | null): error is DatabaseError => error !== null && error.reason !== "timeout"
+
 const persistFailed = (error: DatabaseError, unpersisted: number) =>
   new PersistFailed({ reason: error.reason, detail: error.message, unpersisted })
 
 /** A second signal may cut the limit short: if the database answered errors until then, they are the reason. */
 const persistTimedOut = (log: LearningLog["Type"], limit: Duration.Duration, unpersisted: number) => {
   const { lastError } = log.backlog()
-  return lastError !== null && unpersisted > 0
+  return isAnswer(lastError) && unpersisted > 0
     ? persistFailed(lastError, unpersisted)
     : new PersistTimeout({ limitMs: Duration.toMillis(limit), unpersisted })
 }
@@ -288,7 +337,7 @@ const flushed = (
   const givenUp = Effect.sleep(Duration.millis(patienceMs)).pipe(
     Effect.flatMap(() => {
       const { lastError } = log.backlog()
-      return lastError === null ? Effect.never : Effect.fail(persistFailed(lastError, count().unpersisted))
+      return isAnswer(lastError) ? Effect.fail(persistFailed(lastError, count().unpersisted)) : Effect.never
     })
   )
   return Effect.raceFirst(Effect.disconnect(log.flush), givenUp)

@@ -49,23 +49,28 @@ const encode = (body: Record<string, unknown>, model: Model): Either.Either<stri
 export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPools> = Layer.effect(
   LanguageModels,
   Effect.gen(function* () {
-    const { providers } = yield* ModelCatalog
-    const { pools } = yield* UpstreamPools
+    const catalog = yield* ModelCatalog
+    const upstreams = yield* UpstreamPools
 
     const endpoints = (accept: string): ReadonlyMap<string, Endpoint> =>
       new Map(
-        [...pools].flatMap(([name, dispatcher]) => {
-          const provider = providers.get(name)
+        [...upstreams.pools()].flatMap(([name, dispatcher]) => {
+          const provider = catalog.current().providers.get(name)
           return provider === undefined
             ? []
             : [[name, { dispatcher, path: pathOf(provider), headers: headersOf(provider, accept) }]]
         })
       )
-    const whole = endpoints("application/json")
-    const streamed = endpoints("text/event-stream")
+    const all = () => ({
+      pools: upstreams.pools(),
+      whole: endpoints("application/json"),
+      streamed: endpoints("text/event-stream")
+    })
+    let known = all()
 
-    const targetOf = (from: ReadonlyMap<string, Endpoint>, model: Model): Either.Either<Target, ProviderError> => {
-      const endpoint = from.get(model.provider)
+    const targetOf = (kind: "whole" | "streamed", model: Model): Either.Either<Target, ProviderError> => {
+      if (known.pools !== upstreams.pools()) known = all()
+      const endpoint = known[kind].get(model.provider)
       return endpoint === undefined
         ? Either.left(failure(model.id, "connection", null, `there is no provider ${JSON.stringify(model.provider)}`))
         : Either.right({ ...endpoint, model: model.id })
@@ -73,14 +78,14 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
 
     return LanguageModels.of({
       complete: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
-        const target = yield* targetOf(whole, model)
+        const target = yield* targetOf("whole", model)
         const json = yield* encode(forUpstream(body, model), model)
         const clock = yield* Effect.clock
         return yield* complete(target, json, limits, clock)
       }),
 
       stream: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
-        const target = yield* targetOf(streamed, model)
+        const target = yield* targetOf("streamed", model)
         const json = yield* encode(forStream(body, model), model)
         const clock = yield* Effect.clock
         const call = openStream(target, json, limits, clock)

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises"
 import { basename } from "node:path"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -10,8 +11,9 @@ import { ModelId } from "../domain/Ids.ts"
 import type { Model } from "../domain/Model.ts"
 import { simulatedModels } from "../domain/SimulatedModel.ts"
 import { Environment } from "../services/Environment.ts"
-import { ModelCatalog, type Provider } from "../services/ModelCatalog.ts"
-import { InvalidSettings, Settings } from "../services/Settings.ts"
+import { type Catalog, ModelCatalog, type Provider } from "../services/ModelCatalog.ts"
+import { InvalidSettings, Settings, type SettingsShape } from "../services/Settings.ts"
+import { changesBetween } from "./catalog/Changes.ts"
 import { type ConfigFile, parseConfigFile } from "./catalog/ConfigFile.ts"
 
 /** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
@@ -20,6 +22,48 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
   Effect.gen(function* () {
     const settings = yield* Settings
     const { variables } = yield* Environment
+    const read = readCatalog(settings, variables)
+    const oneAtATime = yield* Effect.makeSemaphore(1)
+    let current = yield* read
+
+    const reload = Effect.gen(function* () {
+      const next = yield* read
+      if (isSimulated(next) !== isSimulated(current)) return yield* switched(next)
+      const changes = changesBetween(current, next)
+      current = next
+      for (const notice of next.notices) yield* Effect.logWarning(notice)
+      yield* Effect.logInfo(
+        changes.length === 0
+          ? "the configuration was read again: nothing changed"
+          : `the configuration was read again: ${changes.join("; ")}`
+      )
+      return next
+    }).pipe(
+      Effect.tapError((error) =>
+        Effect.logError(`the configuration was read again and is not used, the one before it stays: ${error.message}`)
+      )
+    )
+    return ModelCatalog.of({ current: () => current, reload: oneAtATime.withPermits(1)(reload) })
+  })
+)
+
+const isSimulated = ({ models }: Catalog) => models.some((model) => model.simulated)
+
+const switched = (next: Catalog) =>
+  new InvalidSettings({
+    problems: [
+      isSimulated(next)
+        ? "without a usable model simulated ones would answer: a reload does not switch to them; complete the configuration, or restart the service"
+        : "the models are simulated, and a reload does not switch to configured ones: restart the service"
+    ]
+  })
+
+/** A file system that does not answer must not hold up the next reload for ever. */
+const readLimit = Duration.seconds(10)
+
+/** What the file and the environment say now. */
+const readCatalog = (settings: SettingsShape, variables: ReadonlyMap<string, string>) =>
+  Effect.gen(function* () {
     const file = yield* readConfig(settings.models.configFile)
     const configured = configuredModels(file.content, variables, file.name)
     if (configured.problems.length > 0) {
@@ -47,7 +91,6 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
     }
     return catalogOf(configured.models, configured.providers, policy, configured.notices)
   })
-)
 
 const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
   simulatedModels.map((model) => [
@@ -59,17 +102,16 @@ const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
 const catalogOf = (
   models: ReadonlyArray<Model>,
   providers: ReadonlyMap<string, Provider>,
-  policy: ModelCatalog["Type"]["policy"],
+  policy: Catalog["policy"],
   notices: ReadonlyArray<string>
-) =>
-  ModelCatalog.of({
-    models,
-    byId: new Map(models.map((model) => [model.id, model])),
-    providers,
-    policy,
-    costReferenceUsd: costReferenceUsd(models.filter((model) => model.unavailable === null)),
-    notices
-  })
+): Catalog => ({
+  models,
+  byId: new Map(models.map((model) => [model.id, model])),
+  providers,
+  policy,
+  costReferenceUsd: costReferenceUsd(models.filter((model) => model.unavailable === null)),
+  notices
+})
 
 const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>) {
   const path = Option.getOrElse(named, () => "conduit.yaml")
@@ -78,6 +120,8 @@ const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>) {
     try: () => readFile(path, "utf8"),
     catch: (cause) => (cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable")
   }).pipe(
+    Effect.disconnect,
+    Effect.timeoutFail({ duration: readLimit, onTimeout: () => `no answer for ${Duration.toSeconds(readLimit)} s` }),
     Effect.asSome,
     Effect.catchAll((code) =>
       code === "ENOENT" && Option.isNone(named)

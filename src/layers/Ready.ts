@@ -12,7 +12,7 @@ export const layer: Layer.Layer<never, never, HttpSocket | Lifecycle | ModelCata
     Effect.gen(function* () {
       const { url } = yield* HttpSocket
       const { log, http } = yield* Settings
-      const catalog = yield* ModelCatalog
+      const catalog = (yield* ModelCatalog).current()
       const lifecycle = yield* Lifecycle
       const output = yield* Output
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Dispatcher, Pool } from "undici"
 import { Lifecycle } from "../services/Lifecycle.ts"
-import { ModelCatalog } from "../services/ModelCatalog.ts"
+import { type Catalog, ModelCatalog } from "../services/ModelCatalog.ts"
 import { flushLimit } from "../services/Settings.ts"
 import { FlushTimeout, ShutdownReport } from "../services/ShutdownReport.ts"
 import { UpstreamPools } from "../services/UpstreamPools.ts"
@@ -27,17 +27,18 @@ const poolOf = (origin: string) =>
 export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | ShutdownReport | Lifecycle> = Layer.scoped(
   UpstreamPools,
   Effect.gen(function* () {
-    const { providers } = yield* ModelCatalog
+    const catalog = yield* ModelCatalog
     const report = yield* ShutdownReport
     const lifecycle = yield* Lifecycle
     const byOrigin = new Map<string, Pool>()
-    const pools = new Map<string, Dispatcher>()
+    /** Without an origin in the catalogue; until their last call has ended. */
+    const leaving = new Set<Pool>()
 
     // Below the database in the chain: whatever calls models has ended, so closing finds idle sockets only.
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         lifecycle.enter("flush")
-        const all = [...byOrigin.values()]
+        const all = [...byOrigin.values(), ...leaving]
         const close = Effect.promise(() => Promise.all(all.map((pool) => pool.close())))
         const onTimeout = () => new FlushTimeout({ limitMs: Duration.toMillis(flushLimit) })
         return Effect.zipRight(
@@ -50,13 +51,38 @@ export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | ShutdownRep
       })
     )
 
-    for (const provider of providers.values()) {
-      if (provider.kind === "simulated") continue
-      const { origin } = new URL(provider.baseUrl)
-      const pool = byOrigin.get(origin) ?? poolOf(origin)
-      byOrigin.set(origin, pool)
-      pools.set(provider.name, pool)
+    const retire = (origin: string, pool: Pool) => {
+      byOrigin.delete(origin)
+      leaving.add(pool)
+      pool.close(() => leaving.delete(pool))
     }
-    return UpstreamPools.of({ pools })
+
+    const poolsFor = ({ providers }: Catalog): ReadonlyMap<string, Dispatcher> => {
+      const pools = new Map<string, Dispatcher>()
+      for (const provider of providers.values()) {
+        // One that lacks a variable has no address yet, and no model that could be chosen.
+        if (provider.kind === "simulated" || !URL.canParse(provider.baseUrl)) continue
+        const { origin } = new URL(provider.baseUrl)
+        const pool = byOrigin.get(origin) ?? poolOf(origin)
+        byOrigin.set(origin, pool)
+        pools.set(provider.name, pool)
+      }
+      const used = new Set<Dispatcher>(pools.values())
+      for (const [origin, pool] of byOrigin) if (!used.has(pool)) retire(origin, pool)
+      return pools
+    }
+
+    let seen = catalog.current()
+    let pools = poolsFor(seen)
+    return UpstreamPools.of({
+      pools: () => {
+        const now = catalog.current()
+        if (now !== seen) {
+          seen = now
+          pools = poolsFor(now)
+        }
+        return pools
+      }
+    })
   })
 )

@@ -3,28 +3,48 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { version } from "../domain/Version.ts"
+import { healthcheck } from "./healthcheck.ts"
 import { migrate } from "./migrate.ts"
 import { mockLlm } from "./mock-llm.ts"
+import { models } from "./models.ts"
+import { reload } from "./reload.ts"
+import { replay } from "./replay.ts"
 import { route } from "./route.ts"
 import { start } from "./start.ts"
+import { state } from "./state.ts"
 
-const serve = Command.make("serve", {}, () => Effect.asVoid(start)).pipe(
+/** A command that ended by itself with another exit code than 0; it has said why. */
+class EndedWith extends Schema.TaggedError<EndedWith>()("EndedWith", { code: Schema.Number }) {}
+
+const ending = (program: Effect.Effect<number>) =>
+  Effect.flatMap(program, (code) => (code === 0 ? Effect.void : new EndedWith({ code })))
+
+const serve = Command.make("serve", {}, () => ending(start)).pipe(
   Command.withDescription("Run the service until a signal; settings come from the environment (see README.md)")
+)
+
+const health = Command.make("healthcheck", {}, () => ending(healthcheck)).pipe(
+  Command.withDescription(
+    "Exit with 0 if the service of this environment is healthy, else with 1: for an image's HEALTHCHECK"
+  )
 )
 
 const conduit = Command.make("conduit").pipe(
   Command.withDescription("An LLM router that learns which model suits which request"),
-  Command.withSubcommands([serve, migrate, route, mockLlm])
+  Command.withSubcommands([serve, migrate, route, models, reload, state, replay, mockLlm, health])
 )
 
-/** Everything but `serve` and `healthcheck`, which do without the command line library. Answers the exit code. */
+/** Every command; `serve` and `healthcheck` without arguments come here only in tests. Answers the exit code. */
 export const cli = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   Command.run(conduit, { name: "conduit", version })(argv).pipe(
     Effect.as(0),
     // What is wrong with the arguments was said already, with the help.
     Effect.catchAll((error) =>
-      Effect.as(ValidationError.isValidationError(error) ? Effect.void : Console.error(error.message), 1)
+      error instanceof EndedWith
+        ? Effect.succeed(error.code)
+        : Effect.as(ValidationError.isValidationError(error) ? Effect.void : Console.error(error.message), 1)
     ),
     Effect.provide(NodeContext.layer)
   )

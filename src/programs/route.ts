@@ -9,6 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { preferences } from "../domain/Weights.ts"
 import { DecisionEntry, ModelList } from "../services/api/Responses.ts"
+import { columns } from "./tools/Columns.ts"
 
 /** The service cannot be reached, or does not answer as Conduit does. */
 export class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", {
@@ -108,15 +109,7 @@ const table = (decision: Shown): string => {
       candidate.excluded_by === null ? "" : `excluded by ${candidate.excluded_by}`
     ])
   ]
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd()
-    )
-    .join("\n")
+  return columns(rows)
 }
 
 /** `conduit route`: which model a running service would choose for a prompt, and why. */

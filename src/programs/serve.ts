@@ -44,8 +44,8 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
 
 /** The configured providers, or the simulation where the catalogue is simulated. */
 const LanguageModels = Layer.unwrapEffect(
-  Effect.map(ModelCatalog, ({ models }) =>
-    models.some((model) => model.simulated) ? LanguageModelsSimulated.layer : LanguageModelsHttp.layer
+  Effect.map(ModelCatalog, ({ current }) =>
+    current().models.some((model) => model.simulated) ? LanguageModelsSimulated.layer : LanguageModelsHttp.layer
   )
 )
 

@@ -45,7 +45,8 @@ export const startWith = <A, E>(
           Layer.provideMerge(
             Lifecycle.layer({
               shutdownTimeout: Duration.sum(shutdownBudget(settings.shutdown), betweenPhases),
-              installSignalHandlers: true
+              installSignalHandlers: true,
+              reloadOnSighup: settings.models.reloadOnSighup
             })
           ),
           Layer.provideMerge(ShutdownReportJson.layer),

@@ -20,6 +20,9 @@ export interface BanditStateShape {
   /** What is known of each model of the catalogue, at a fixed reference point. */
   readonly learned: (model: ModelId) => LearnedModel
 
+  /** Whether an operator took the model out of the choice; what was learned of it stays. */
+  readonly isDisabled: (model: ModelId) => boolean
+
   /** The log position that is folded. */
   readonly position: () => Position
 

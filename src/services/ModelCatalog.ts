@@ -1,8 +1,10 @@
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { ModelId } from "../domain/Ids.ts"
 import type { Model } from "../domain/Model.ts"
 import type { Preference } from "../domain/Weights.ts"
+import type { InvalidSettings } from "./Settings.ts"
 
 /** Where a provider is reached. */
 export interface Provider {
@@ -14,7 +16,7 @@ export interface Provider {
 }
 
 /** The models of the configuration, in its order, and what the configuration says about choosing. */
-export interface ModelCatalogShape {
+export interface Catalog {
   readonly models: ReadonlyArray<Model>
   readonly byId: ReadonlyMap<ModelId, Model>
   readonly providers: ReadonlyMap<string, Provider>
@@ -27,6 +29,16 @@ export interface ModelCatalogShape {
   readonly costReferenceUsd: number
   /** What was left out and why, for the start-up log. */
   readonly notices: ReadonlyArray<string>
+}
+
+/** The catalogue can change while the service runs: whoever uses it asks for the current one at each request. */
+export interface ModelCatalogShape {
+  readonly current: () => Catalog
+  /**
+   * Reads the configuration again and logs what changed. A configuration with problems changes nothing, and all of them
+   * are logged. Between configured and simulated models it does not switch: that takes a restart.
+   */
+  readonly reload: Effect.Effect<Catalog, InvalidSettings>
 }
 
 export class ModelCatalog extends Context.Tag("conduit/services/ModelCatalog")<ModelCatalog, ModelCatalogShape>() {}

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import { decodeEvents, encodeEvents } from "../../src/domain/EventCodec.ts"
-import { ModelId } from "../../src/domain/Ids.ts"
+import { DecisionId, ModelId } from "../../src/domain/Ids.ts"
 import type { LearningEvent } from "../../src/domain/LearningEvent.ts"
 import { decisionId, modelEvent, qualityEvent, runEvent } from "../support/learningEvents.ts"
 
@@ -20,6 +20,8 @@ const call = {
 const event: FastCheck.Arbitrary<LearningEvent> = FastCheck.oneof(
   FastCheck.record({ type: FastCheck.constant("model" as const), model, priorQuality: nullable(unit) }),
   FastCheck.record({ type: FastCheck.constant("reset" as const), model }),
+  FastCheck.record({ type: FastCheck.constant("availability" as const), model, enabled: FastCheck.boolean() }),
+  FastCheck.record({ type: FastCheck.constant("reload" as const) }),
   FastCheck.record({
     type: FastCheck.constant("run" as const),
     ...call,
@@ -51,7 +53,9 @@ describe("EventCodec", () => {
     const bytes = encodeEvents([
       modelEvent("a", 0.5),
       runEvent(1, "a", [1, 0.5], { task: "math" }),
-      qualityEvent(1, "a", [1, 0.5], 1, { task: "math", previous: { quality: 0, weight: 1, position: 7 } })
+      qualityEvent(1, "a", [1, 0.5], 1, { task: "math", previous: { quality: 0, weight: 1, position: 7 } }),
+      { type: "availability", model: ModelId("a"), enabled: false },
+      { type: "reload" }
     ])
     for (let length = 0; length < bytes.length; length++) {
       assert.isTrue(Either.isLeft(decodeEvents(bytes.subarray(0, length))))
@@ -61,6 +65,38 @@ describe("EventCodec", () => {
       damaged[bit >> 3]! ^= 1 << (bit & 7)
       assert.isTrue(Either.isLeft(decodeEvents(damaged)), `bit ${bit}`)
     }
+  })
+
+  it("reads a payload that was written before there was availability and reload", () => {
+    const hex =
+      "010205736d616c6c046d617468040001000000000000e03f0101019b76daa8017000800000000000000002020000803f0000003f010000000000001440000000000000e03f0201019b76daa8017000800000000000000000010000803f07000000000000f03f000000000000e03f0003018c1003b2"
+    const model = ModelId("small")
+    const decisionId = DecisionId("019b76da-a801-7000-8000-000000000000")
+    assert.deepStrictEqual(Either.getOrThrow(decodeEvents(Buffer.from(hex, "hex"))), [
+      { type: "model", model, priorQuality: 0.5 },
+      {
+        type: "run",
+        decisionId,
+        model,
+        task: "math",
+        features: Float32Array.of(1, 0.5),
+        ok: true,
+        logOutputTokens: 5,
+        latencyScore: 0.5
+      },
+      {
+        type: "quality",
+        decisionId,
+        model,
+        task: null,
+        features: Float32Array.of(1),
+        decidedAt: 7,
+        quality: 1,
+        weight: 0.5,
+        previous: null
+      },
+      { type: "reset", model }
+    ])
   })
 
   it("reads a payload that stands in the middle of a larger buffer", () => {

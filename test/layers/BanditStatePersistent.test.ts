@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/TestClock"
 import type { Decision } from "../../src/domain/Decision.ts"
+import * as Binary from "../../src/domain/Binary.ts"
 import { DecisionId, ModelId, uuidV7From } from "../../src/domain/Ids.ts"
 import type { LearningEvent } from "../../src/domain/LearningEvent.ts"
 import * as BanditStatePersistent from "../../src/layers/BanditStatePersistent.ts"
@@ -15,11 +16,13 @@ import * as LearningLogDatabase from "../../src/layers/LearningLogDatabase.ts"
 import { BanditState } from "../../src/services/BanditState.ts"
 import { Database, DatabaseError } from "../../src/services/Database.ts"
 import { LearningLog } from "../../src/services/LearningLog.ts"
+import { Lifecycle } from "../../src/services/Lifecycle.ts"
 import { ShutdownReport } from "../../src/services/ShutdownReport.ts"
 import { defaults } from "../../src/services/Settings.ts"
+import { changingCatalog } from "../support/catalog.ts"
 import { request, surroundings } from "../support/banditParts.ts"
 import { memoryLog } from "../support/memoryLog.ts"
-import { catalogWith, model } from "../support/scriptedModels.ts"
+import { catalogFrom, catalogWith, model } from "../support/scriptedModels.ts"
 
 const a = ModelId("a")
 const b = ModelId("b")
@@ -95,6 +98,13 @@ const lifeOf = <A, E>(
     return { result, lines, learning: report.learning, ...(yield* report.entries) }
   }).pipe(Effect.scoped)
 
+/** Lets other fibers run until it is so; a thousand turns are the limit. */
+const until = (isSo: () => boolean) =>
+  Effect.gen(function* () {
+    for (let turn = 0; turn < 1000 && !isSo(); turn++) yield* Effect.yieldNow()
+    assert.isTrue(isSo())
+  })
+
 const limitMs = Duration.toMillis(defaults.shutdown.persistTimeout)
 
 describe("BanditStatePersistent", () => {
@@ -167,12 +177,27 @@ describe("BanditStatePersistent", () => {
     })
   })
 
+  it.effect("says so when it must refold a log whose beginning was deleted", () => {
+    const log = memoryLog()
+    log.commits.push({ position: 5, events: [{ type: "model", model: a, priorQuality: 0.5 }] })
+    return Effect.gen(function* () {
+      const { lines, result } = yield* lifeOf(log, (state) => Effect.sync(() => state.position()))
+      assert.isAtLeast(result, 5)
+      assert.include(
+        lines[0],
+        "WARN no snapshot of this policy can be used, and the learning log begins at position 5 of 5"
+      )
+      const again = yield* lifeOf(log, () => Effect.void)
+      assert.isEmpty(again.lines.filter((line) => line.startsWith("WARN")))
+    })
+  })
+
   it.effect("stores what is pending at the end, and counts it", () => {
     const log = memoryLog()
     return Effect.gen(function* () {
       const { learning, lines, phases } = yield* lifeOf(log, (state) =>
         Effect.flatMap(LearningLog, (service) =>
-          Effect.sync(() => service.offer({ decision: ask(state, 1), attempts: [], outcome: null }))
+          Effect.sync(() => service.offer({ decision: ask(state, 1), attempts: [], outcome: null, prompt: null }))
         ).pipe(Effect.provide(log.layer))
       )
       assert.deepStrictEqual(learning, { pending: 1, persisted: 1, unpersisted: 0, watermark: 1 })
@@ -187,7 +212,7 @@ describe("BanditStatePersistent", () => {
   const offerTwo = (log: ReturnType<typeof memoryLog>, then: () => void) => (state: BanditState["Type"]) =>
     Effect.flatMap(LearningLog, (service) =>
       Effect.sync(() => {
-        for (const n of [1, 2]) service.offer({ decision: ask(state, n), attempts: [], outcome: null })
+        for (const n of [1, 2]) service.offer({ decision: ask(state, n), attempts: [], outcome: null, prompt: null })
         then()
       })
     ).pipe(Effect.provide(log.layer))
@@ -321,6 +346,176 @@ describe("BanditStatePersistent", () => {
           1,
           1e-5
         )
+      })
+    )
+  })
+
+  it.effect("leaves a model out that an operator disabled, remembers it, and takes it back", () => {
+    const log = memoryLog()
+    const chosen = (state: BanditState["Type"]) =>
+      new Set(Array.from({ length: 40 }, (_, n) => ask(state, n).chosen as string))
+    return Effect.gen(function* () {
+      const before = yield* lifeOf(log, (state) =>
+        Effect.gen(function* () {
+          log.append([judged(1, a, 0.8), judged(2, b, 0.8)])
+          const learned = yield* Effect.map(state.caughtUp(log.commits.length), () => state.learned(a))
+          const all = chosen(state)
+          yield* state.caughtUp(log.append([{ type: "availability", model: a, enabled: false }]))
+          const decision = ask(state, 1, { sessionId: "s" })
+          assert.strictEqual(decision.candidates.find((c) => c.model === a)?.excludedBy, "disabled")
+          return { all, learned, left: chosen(state), after: state.learned(a), isDisabled: state.isDisabled(a) }
+        })
+      )
+      assert.deepStrictEqual([...before.result.all].toSorted(), ["a", "b"])
+      assert.deepStrictEqual([...before.result.left], ["b"])
+      assert.isTrue(before.result.isDisabled)
+      assert.deepStrictEqual(before.result.after, before.result.learned)
+
+      const again = yield* lifeOf(log, (state) =>
+        Effect.gen(function* () {
+          const left = chosen(state)
+          yield* state.caughtUp(log.append([{ type: "availability", model: a, enabled: true }]))
+          return { left, all: chosen(state) }
+        })
+      )
+      assert.deepStrictEqual([...again.result.left], ["b"])
+      assert.deepStrictEqual([...again.result.all].toSorted(), ["a", "b"])
+    })
+  })
+
+  it.effect("keeps a disabled model out when the learning dies, too", () => {
+    const log = memoryLog()
+    return lifeOf(log, (state) =>
+      Effect.gen(function* () {
+        const broken: LearningEvent = Object.defineProperty({ ...ran(1, a) }, "features", {
+          get: () => {
+            throw new Error("cosmic ray")
+          }
+        })
+        log.append([{ type: "availability", model: a, enabled: false }])
+        yield* state.caughtUp(log.append([broken]))
+        assert.deepInclude(ask(state, 1), { chosen: b, reason: "static" })
+      })
+    )
+  })
+
+  it.effect("skips a snapshot of an older version, says so, and folds the log instead", () => {
+    const log = memoryLog()
+    return Effect.gen(function* () {
+      const before = yield* lifeOf(log, (state) =>
+        Effect.as(state.caughtUp(log.append([judged(1, a, 0.9)])), state).pipe(Effect.map((state) => state.learned(a)))
+      )
+      // Version 1 began with the number of answers: the checksum holds, the header is missing.
+      const old = Binary.writer()
+      Binary.writeVarint(old, 0)
+      log.snapshots.splice(0, 1, { watermark: log.commits.length, state: Binary.sealed(old) })
+      const after = yield* lifeOf(log, (state) => Effect.sync(() => state.learned(a)))
+      assert.deepStrictEqual(after.result, before.result)
+      assert.include(
+        after.lines[0],
+        "the snapshot at position 2 is damaged, the one before it is tried: the snapshot cannot be used: its version is wrong"
+      )
+    })
+  })
+
+  it.effect("reads the configuration again for a reload that comes while it runs, and changes nothing learned", () => {
+    const log = memoryLog()
+    const models = changingCatalog(catalogFrom([model("a", { priorQuality: 0.5 }), model("b", { priorQuality: 0.6 })]))
+    return Effect.gen(function* () {
+      yield* lifeOf(
+        log,
+        (state) =>
+          Effect.gen(function* () {
+            for (let n = 0; n < 20; n++) log.append([ran(n, a), judged(n, a, 0.9), judged(100 + n, b, 0.3)])
+            yield* state.caughtUp(log.commits.length)
+            const before = [state.learned(a), state.learned(b)]
+            const positionBefore = log.commits.length
+
+            // The other order, other prices, another provider and name there: all of it is looked up, none of it learned.
+            models.file.next = catalogFrom([
+              model("b", { priorQuality: 0.6, inputUsdPerMTok: 9, provider: "elsewhere" }),
+              model("a", { priorQuality: 0.5, outputUsdPerMTok: 7, upstream: "renamed" })
+            ])
+            yield* state.caughtUp(log.append([{ type: "reload" }]))
+            yield* until(() => models.file.reloads === 1)
+            assert.deepStrictEqual([state.learned(a), state.learned(b)], before)
+            assert.deepStrictEqual(
+              ask(state, 1).candidates.map((c) => c.model as string),
+              ["b", "a"]
+            )
+            assert.lengthOf(log.commits, positionBefore + 1)
+
+            // A new one starts from its prior, which the log is told; what the others did does not change.
+            models.file.next = catalogFrom([...models.file.next.models, model("c", { priorQuality: 0.5 })])
+            yield* state.caughtUp(log.append([{ type: "reload" }]))
+            yield* until(() => log.commits.length === positionBefore + 3)
+            assert.deepStrictEqual(log.commits.at(-1)?.events, [
+              { type: "model", model: ModelId("c"), priorQuality: 0.5 }
+            ])
+            yield* state.caughtUp(log.commits.length)
+            const learned = [state.learned(a), state.learned(b)]
+            assert.deepStrictEqual(
+              learned.map((one) => [one.quality.observations, one.successRate]),
+              before.map((one) => [one.quality.observations, one.successRate])
+            )
+            assert.strictEqual(state.learned(ModelId("c")).quality.observations, 0)
+
+            // Removed and back: it is what it was.
+            models.file.next = catalogFrom([model("b", { priorQuality: 0.6 })])
+            yield* state.caughtUp(log.append([{ type: "reload" }]))
+            yield* until(() => ask(state, 1).candidates.length === 1)
+            models.file.next = catalogFrom([model("a", { priorQuality: 0.5 }), model("b", { priorQuality: 0.6 })])
+            yield* state.caughtUp(log.append([{ type: "reload" }]))
+            yield* until(() => ask(state, 1).candidates.length === 2)
+            assert.deepStrictEqual([state.learned(a), state.learned(b)], learned)
+          }),
+        models.layer
+      )
+      // What the log says of the past is not done again.
+      const reloads = models.file.reloads
+      yield* lifeOf(log, () => Effect.void, models.layer)
+      assert.strictEqual(models.file.reloads, reloads)
+    })
+  })
+
+  it.effect("tells the log once of a SIGHUP that asks for a reload", () => {
+    const log = memoryLog()
+    const models = changingCatalog(catalogFrom([model("a"), model("b")]))
+    const hangups: Array<() => void> = []
+    return Effect.gen(function* () {
+      const around = yield* Layer.build(surroundings())
+      const lifecycle = Context.get(around, Lifecycle)
+      const state = yield* Layer.build(
+        BanditStatePersistent.layer.pipe(
+          Layer.provide(log.layer),
+          Layer.provide(models.layer),
+          Layer.provide(
+            Layer.succeed(Lifecycle, { ...lifecycle, onReload: (listener) => void hangups.push(listener) })
+          ),
+          Layer.provide(Layer.succeedContext(around))
+        )
+      )
+      assert.isDefined(state)
+      const before = log.commits.length
+      for (const hangUp of hangups) hangUp()
+      yield* until(() => models.file.reloads === 1)
+      assert.deepStrictEqual(
+        log.commits.slice(before).map(({ events }) => events),
+        [[{ type: "reload" }]]
+      )
+    }).pipe(Effect.scoped)
+  })
+
+  it.effect("stores a snapshot after 20,000 folded events, without waiting for its minute", () => {
+    const log = memoryLog()
+    return lifeOf(log, (state) =>
+      Effect.gen(function* () {
+        const many = Array.from({ length: 19_997 }, (_, n) => ran(n, a))
+        yield* state.caughtUp(log.append(many))
+        assert.lengthOf(log.snapshots, 0)
+        yield* state.caughtUp(log.append([ran(1, a)]))
+        yield* until(() => log.snapshots.length === 1)
+        assert.strictEqual(log.snapshots[0]?.watermark, log.commits.length)
       })
     )
   })

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { ModelId } from "../../src/domain/Ids.ts"
@@ -28,9 +29,9 @@ const catalogOf = (given: Given) =>
       const settings = {
         ...defaults,
         production: given.production ?? false,
-        models: { configFile: Option.some(path), simulate: Option.fromNullable(given.simulate) }
+        models: { ...defaults.models, configFile: Option.some(path), simulate: Option.fromNullable(given.simulate) }
       }
-      return ModelCatalog.pipe(
+      return Effect.map(ModelCatalog, (catalog) => catalog.current()).pipe(
         Effect.provide(
           ModelCatalogFile.layer.pipe(
             Layer.provide(Layer.succeed(Settings, settings)),
@@ -182,6 +183,125 @@ models: [{ id: a, provider: local }, { id: a, provider: other }]
     Effect.map(problemsOf({ file: "{}", production: true }), ([problem]) =>
       assert.match(problem ?? "", /no model is usable/)
     )
+  )
+
+  const withFile = <A, E>(
+    given: Given,
+    use: (
+      catalog: ModelCatalog["Type"],
+      write: (text: string) => void,
+      lines: ReadonlyArray<string>
+    ) => Effect.Effect<A, E>
+  ) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "catalog-"))),
+      (directory) => {
+        const path = join(directory, "conduit.yaml")
+        const write = (text: string) => writeFileSync(path, text)
+        const lines: Array<string> = []
+        const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${String(message)}`))
+        write(given.file)
+        return Effect.flatMap(ModelCatalog, (catalog) => use(catalog, write, lines)).pipe(
+          Effect.provide(
+            ModelCatalogFile.layer.pipe(
+              Layer.provide(
+                Layer.succeed(Settings, { ...defaults, models: { ...defaults.models, configFile: Option.some(path) } })
+              ),
+              Layer.provide(
+                Layer.succeed(Environment, {
+                  variables: new Map(Object.entries(given.variables ?? {})),
+                  terminal: false
+                })
+              )
+            )
+          ),
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+        )
+      },
+      (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+    )
+
+  it.effect("reads its file again, and says what changed without addresses and keys", () =>
+    withFile(
+      { file: twoModels, variables: { LOCAL_KEY: "hunter2", OTHER_KEY: "swordfish" } },
+      (catalog, write, lines) =>
+        Effect.gen(function* () {
+          const before = catalog.current()
+          yield* catalog.reload
+          assert.deepStrictEqual(lines, ["INFO the configuration was read again: nothing changed"])
+          write(
+            twoModels
+              .replace("inputUsdPerMTok: 0.1", "inputUsdPerMTok: 0.2")
+              .replace("LOCAL_KEY", "OTHER_KEY")
+              .replace("127.0.0.1:9002", "127.0.0.1:9003")
+              .replace("- { id: large, provider: free }", "- { id: huge, provider: free, priorQuality: 0.9 }")
+              .replace(", disabled: true", "")
+          )
+          const after = yield* catalog.reload
+          assert.strictEqual(catalog.current(), after)
+          assert.notStrictEqual(after, before)
+          assert.deepStrictEqual(
+            after.models.map((model) => model.id as string),
+            ["small", "huge", "old"]
+          )
+          const line = lines.at(-1) ?? ""
+          for (const part of [
+            "INFO the configuration was read again: ",
+            "repriced small from 0.1/0.3 to 0.2/0.3 USD",
+            "added huge",
+            "removed large",
+            "old is available",
+            "provider local has another key",
+            "provider free has another address"
+          ]) {
+            assert.include(line, part)
+          }
+          assert.notMatch(line, /hunter2|swordfish|127\.0\.0\.1/)
+        })
+    )
+  )
+
+  it.effect("changes nothing for a file with problems, and logs all of them", () =>
+    withFile({ file: twoModels, variables: { LOCAL_KEY: "k" } }, (catalog, write, lines) =>
+      Effect.gen(function* () {
+        const before = catalog.current()
+        write(twoModels.replace("outputUsdPerMTok: 0.3", "outputUsdPerMTok: -1").replace("id: old", "id: small"))
+        const error = yield* Effect.flip(catalog.reload)
+        assert.strictEqual(catalog.current(), before)
+        const [line, ...more] = lines
+        assert.lengthOf(more, 0)
+        assert.match(line ?? "", /^ERROR the configuration was read again and is not used, the one before it stays/)
+        for (const problem of error.problems) assert.include(line, problem)
+        assert.match(error.message, /outputUsdPerMTok/)
+
+        write("models: [")
+        assert.match((yield* Effect.flip(catalog.reload)).message, /conduit\.yaml: line/)
+        assert.strictEqual(catalog.current(), before)
+
+        write(twoModels)
+        yield* catalog.reload
+        assert.match(lines.at(-1) ?? "", /^INFO .*nothing changed$/)
+      })
+    )
+  )
+
+  it.effect("does not switch between simulated and configured models", () =>
+    Effect.gen(function* () {
+      yield* withFile({ file: "{}" }, (catalog, write) =>
+        Effect.gen(function* () {
+          write(twoModels)
+          assert.match((yield* Effect.flip(catalog.reload)).message, /restart the service/)
+          assert.isTrue(catalog.current().models.every((model) => model.simulated))
+        })
+      )
+      yield* withFile({ file: twoModels }, (catalog, write) =>
+        Effect.gen(function* () {
+          write("{}")
+          assert.match((yield* Effect.flip(catalog.reload)).message, /does not switch to them/)
+          assert.isTrue(catalog.current().models.every((model) => !model.simulated))
+        })
+      )
+    })
   )
 
   it.effect("refuses a file that was named and is not there", () =>

@@ -6,9 +6,11 @@ import * as Layer from "effect/Layer"
 import * as LanguageModelsHttp from "../../src/layers/LanguageModelsHttp.ts"
 import * as UpstreamPools from "../../src/layers/UpstreamPools.ts"
 import { LanguageModels } from "../../src/services/LanguageModels.ts"
+import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { ShutdownReport } from "../../src/services/ShutdownReport.ts"
 import { UpstreamPools as Pools } from "../../src/services/UpstreamPools.ts"
-import { catalogOf, modelOf, simulatedCatalog } from "../support/httpModels.ts"
+import { changingCatalog } from "../support/catalog.ts"
+import { catalogAt, catalogOf, modelOf, simulatedCatalog } from "../support/httpModels.ts"
 import { chatBody } from "../support/languageModelsContract.ts"
 import { lifecycleWith } from "../support/lifecycle.ts"
 import { startMockLlm } from "../support/mockLlm.ts"
@@ -46,7 +48,7 @@ describe("UpstreamPools", () => {
           const calling = yield* Effect.forkDaemon(
             Effect.either(
               Effect.tryPromise(() =>
-                byName.get("local")!.request({ path: "/v1/chat/completions", method: "POST", body })
+                byName().get("local")!.request({ path: "/v1/chat/completions", method: "POST", body })
               )
             )
           )
@@ -61,6 +63,38 @@ describe("UpstreamPools", () => {
         [["FlushTimeout", "flush"]]
       )
       yield* mock.until(({ aborted }) => aborted === 1)
+    }).pipe(Effect.scoped, Effect.provide(lifecycle))
+  )
+
+  it.live("opens a pool for a new address and closes the one that no provider has any more", () =>
+    Effect.gen(function* () {
+      const first = yield* startMockLlm()
+      const second = yield* startMockLlm()
+      const catalog = changingCatalog(catalogAt(first.baseUrl))
+      const context = yield* Layer.build(
+        LanguageModelsHttp.layer.pipe(Layer.provideMerge(UpstreamPools.layer), Layer.provideMerge(catalog.layer))
+      )
+      const { complete } = Context.get(context, LanguageModels)
+      const { pools } = Context.get(context, Pools)
+      const call = complete(modelOf("small", "small-8b"), chatBody(), { timeoutMs: 5000 })
+      yield* call
+      const old = pools().get("local")
+      assert.strictEqual(pools().get("local"), old)
+
+      const held = yield* Effect.fork(
+        complete(modelOf("small", "small-8b"), chatBody({ mock: { gate: "held" } }), { timeoutMs: 10_000 })
+      )
+      yield* first.waiting(1, "held")
+      catalog.file.next = catalogAt(second.baseUrl)
+      yield* Context.get(context, ModelCatalog).reload
+      yield* call
+      assert.notStrictEqual(pools().get("local"), old)
+      assert.deepStrictEqual([first.requests().total, second.requests().total], [2, 1])
+      // What was under way there ends whole; nothing new goes there.
+      first.openGate("held")
+      yield* Fiber.join(held)
+      const refused = yield* Effect.tryPromise(() => old!.request({ path: "/", method: "GET" })).pipe(Effect.flip)
+      assert.match(String(refused.error), /clos|destroy/i)
     }).pipe(Effect.scoped, Effect.provide(lifecycle))
   )
 

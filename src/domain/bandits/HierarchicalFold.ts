@@ -22,6 +22,9 @@ export const fold = (state: State, position: Position, event: LearningEvent): vo
       return foldQuality(state, position, event)
     case "reset":
       return reset(state, ensureModel(state, event.model), position)
+    case "availability":
+    case "reload":
+      return
   }
 }
 

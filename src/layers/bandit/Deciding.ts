@@ -7,12 +7,14 @@ import type { Model } from "../../domain/Model.ts"
 import { compose } from "../../domain/Score.ts"
 import type { DecideInput } from "../../services/BanditState.ts"
 import { NoEligibleModel } from "../../services/BanditState.ts"
-import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
+import type { Catalog } from "../../services/ModelCatalog.ts"
 import type { Sessions } from "./Sessions.ts"
 
 /** What a choice is made with, besides the request. */
 export interface Deciding {
-  readonly catalog: ModelCatalogShape
+  readonly catalog: Catalog
+  /** Models that an operator took out of the choice. */
+  readonly disabled: ReadonlySet<string>
   readonly router: { readonly id: RouterId; readonly seed: string }
   readonly featuresVersion: string
   readonly sessions: Sessions
@@ -119,7 +121,7 @@ const inOrder = (
 
 /** Every model of the catalogue, as the masks and the score see it. */
 const prospectsOf = (
-  { catalog }: Deciding,
+  { catalog, disabled }: Deciding,
   { isCircuitOpen, request }: DecideInput,
   predict: (
     model: Model
@@ -140,7 +142,7 @@ const prospectsOf = (
       {
         model: model.id,
         provider: model.provider,
-        unavailable: model.unavailable !== null,
+        unavailable: model.unavailable !== null || disabled.has(model.id),
         // Who names a model insists on it: the circuit keeps away only those who let us choose.
         circuitOpen: request.pinned !== model.id && isCircuitOpen(model.id),
         contextWindow: model.contextWindow,

@@ -9,20 +9,31 @@ import { SnapshotDamaged } from "../../domain/Snapshot.ts"
 const shareHalfLife = 500
 const shareKept = 0.5 ** (1 / shareHalfLife)
 
-/** Everything that is folded from the log: what is known of the models, and who answered lately. */
+const magic = 0x4e4c4443
+/** 1 had no header and no disabled models. */
+const schemaVersion = 2
+
+/** Everything that is folded from the log: what is known of the models, who answered lately, and who may not. */
 export interface Learning {
   readonly state: Hierarchical.State
   /** Discounted number of answers of each model. */
   readonly answers: Map<string, number>
+  /** Models that an operator took out of the choice. */
+  readonly disabled: Set<string>
 }
 
 export const make = (parameters: Hierarchical.Parameters, dimension: number): Learning => ({
   state: Hierarchical.make(parameters, dimension),
-  answers: new Map()
+  answers: new Map(),
+  disabled: new Set()
 })
 
-export const fold = ({ answers, state }: Learning, position: Position, event: LearningEvent): void => {
+export const fold = ({ answers, disabled, state }: Learning, position: Position, event: LearningEvent): void => {
   Hierarchical.fold(state, position, event)
+  if (event.type === "availability") {
+    if (event.enabled) disabled.delete(event.model)
+    else disabled.add(event.model)
+  }
   if (event.type !== "run" || !event.ok) return
   for (const [model, count] of answers) answers.set(model, count * shareKept)
   answers.set(event.model, (answers.get(event.model) ?? 0) + 1)
@@ -41,8 +52,12 @@ export const knows = ({ state }: Learning, model: ModelId, priorQuality: number 
   return index !== undefined && state.models[index]?.priorQuality === priorQuality
 }
 
-export const encode = ({ answers, state }: Learning): Uint8Array => {
+export const encode = ({ answers, disabled, state }: Learning): Uint8Array => {
   const w = Binary.writer(1 << 16)
+  Binary.writeUint32(w, magic)
+  Binary.writeByte(w, schemaVersion)
+  Binary.writeVarint(w, disabled.size)
+  for (const model of disabled) Binary.writeString(w, model)
   Binary.writeVarint(w, answers.size)
   for (const [model, count] of answers) {
     Binary.writeString(w, model)
@@ -61,12 +76,17 @@ export const decode = (
   const body = Binary.unsealed(bytes)
   if (body === null) return Either.left(new SnapshotDamaged({ reason: "checksum" }))
   const r = Binary.reader(body)
+  if (Binary.readUint32(r) !== magic || Binary.readByte(r) !== schemaVersion) {
+    return Either.left(new SnapshotDamaged({ reason: "version" }))
+  }
+  const disabled = new Set(Array.from({ length: Binary.readCount(r, 1) }, () => Binary.readString(r)))
   const answers = new Map<string, number>()
   const count = Binary.readCount(r, 9)
   for (let i = 0; i < count; i++) answers.set(Binary.readString(r), Binary.readFloat64(r))
   if (r.damaged) return Either.left(new SnapshotDamaged({ reason: "length" }))
   return Either.map(Hierarchical.decode(body.subarray(r.position), parameters, dimension), (state) => ({
     state,
-    answers
+    answers,
+    disabled
   }))
 }

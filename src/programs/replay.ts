@@ -1,0 +1,266 @@
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Hierarchical from "../domain/bandits/Hierarchical.ts"
+import { costUsd } from "../domain/Cost.ts"
+import type { Candidate, Decision } from "../domain/Decision.ts"
+import type { DecisionId, Position } from "../domain/Ids.ts"
+import { compose, costScore } from "../domain/Score.ts"
+import { normalise, type Weights } from "../domain/Weights.ts"
+import type * as Learning from "../layers/bandit/Learning.ts"
+import * as ModelCatalogFile from "../layers/ModelCatalogFile.ts"
+import * as SettingsEnv from "../layers/SettingsEnv.ts"
+import { type Catalog, ModelCatalog } from "../services/ModelCatalog.ts"
+import { columns } from "./tools/Columns.ts"
+import { type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
+import { progressOf } from "./tools/Progress.ts"
+import { beginning, foldOn, oldestCommit } from "./tools/Refold.ts"
+
+const decisionsPerPage = 500
+
+const weightsOf = (text: string): Effect.Effect<Weights, Refused> => {
+  const parts = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)))
+  const [quality, cost, latency] = parts
+  const isRight =
+    parts.length === 3 && parts.every((part) => Number.isFinite(part) && part >= 0) && parts.some((part) => part > 0)
+  return isRight && quality !== undefined && cost !== undefined && latency !== undefined
+    ? Effect.succeed(normalise({ quality, cost, latency }))
+    : new Refused({
+        detail: `--weights ${JSON.stringify(text)}: three numbers of 0 or more, quality,cost,latency, for example 0.7,0.2,0.1`
+      })
+}
+
+/** A whole number is a position; anything else a time. */
+const untilOf = (open: OpenRouter, text: Option.Option<string>, end: Position) =>
+  Effect.gen(function* () {
+    if (Option.isNone(text)) return end
+    if (/^\d+$/.test(text.value)) return Math.min(Number(text.value), end)
+    const millis = Date.parse(text.value)
+    if (Number.isNaN(millis)) {
+      return yield* new Refused({
+        detail: `--until ${JSON.stringify(text.value)}: a position of the log (0 to ${end}) or a time such as 2026-01-31T12:00:00Z`
+      })
+    }
+    return yield* open.tools.positionAt(open.router.id, millis)
+  })
+
+/** What one model would be for a request, by the state and today's prices. */
+interface Prospect {
+  readonly model: string
+  readonly score: number
+  readonly quality: number
+  readonly costUsd: number | null
+}
+
+const bestOf = (prospects: ReadonlyArray<Prospect>): Prospect | undefined =>
+  prospects.reduce<Prospect | undefined>(
+    (best, one) => (best === undefined || one.score > best.score ? one : best),
+    undefined
+  )
+
+/** At the point where models are compared: neutral features, 500 tokens in. */
+const atReference = ({ state }: Learning.Learning, catalog: Catalog, weights: Weights): ReadonlyArray<Prospect> =>
+  catalog.models
+    .filter((model) => model.unavailable === null)
+    .map((model) => {
+      const learned = Hierarchical.learned(state, model.id, model.priorQuality)
+      const quality = learned.successRate * learned.quality.mean
+      const { costUsd, mean } = compose({
+        prediction: {
+          quality,
+          qualitySd: 0,
+          outputTokens: learned.outputTokensMean,
+          latencyScore: 1 / (1 + learned.latencySecondsMean / state.parameters.latencyReferenceSeconds)
+        },
+        price: model,
+        inputTokens: 500,
+        maxTokens: null,
+        weights,
+        costReferenceUsd: catalog.costReferenceUsd
+      })
+      return { model: model.id, score: mean, quality, costUsd }
+    })
+
+/** The candidates that the masks of a stored decision left, as the state sees them now; a model without a price of today has its price of then. */
+const prospectsOf = (
+  { state }: Learning.Learning,
+  catalog: Catalog,
+  decision: Decision,
+  weights: Weights
+): ReadonlyArray<Prospect> => {
+  const { inputTokens, maxTokens } = decision.request
+  const prospect = (candidate: Candidate): Prospect => {
+    const model = catalog.byId.get(candidate.model)
+    const prediction = Hierarchical.predict(state, candidate.model, model?.priorQuality ?? null, decision.features)
+    const tokens = maxTokens === null ? prediction.outputTokens : Math.min(prediction.outputTokens, maxTokens)
+    const cost = model === undefined ? candidate.costUsd : costUsd(model, inputTokens, tokens)
+    return {
+      model: candidate.model,
+      quality: prediction.quality,
+      costUsd: cost,
+      score:
+        weights.quality * prediction.quality +
+        weights.cost * costScore(cost, catalog.costReferenceUsd) +
+        weights.latency * prediction.latencyScore
+    }
+  }
+  return decision.candidates.filter((candidate) => candidate.eligible).map(prospect)
+}
+
+interface Tally {
+  decisions: number
+  differing: number
+  qualityGain: number
+  costGainUsd: number
+  unpriced: number
+  readonly instead: Map<string, number>
+}
+
+/** Over every stored decision that a choice was made in: pinned ones, and those of a session, are not. */
+const overDecisions = (
+  open: OpenRouter,
+  learning: Learning.Learning,
+  catalog: Catalog,
+  weights: Weights,
+  until: Position
+) =>
+  Effect.gen(function* () {
+    const tally: Tally = {
+      decisions: 0,
+      differing: 0,
+      qualityGain: 0,
+      costGainUsd: 0,
+      unpriced: 0,
+      instead: new Map()
+    }
+    const progress = progressOf("replaying decisions", "positions", until)
+    let after: DecisionId | null = null
+    while (true) {
+      const page: ReadonlyArray<{ readonly decision: Decision }> = yield* open.tools.decisionsAfter(
+        open.router.id,
+        after,
+        until,
+        decisionsPerPage
+      )
+      for (const { decision } of page) count(tally, learning, catalog, weights, decision)
+      const last = page.at(-1)
+      if (last === undefined) break
+      after = last.decision.id
+      progress.at(last.decision.policy.position)
+      if (page.length < decisionsPerPage) break
+    }
+    progress.end()
+    return tally
+  })
+
+const count = (
+  tally: Tally,
+  learning: Learning.Learning,
+  catalog: Catalog,
+  weights: Weights,
+  decision: Decision
+): void => {
+  if (decision.reason === "pinned" || decision.reason === "session") return
+  const prospects = prospectsOf(learning, catalog, decision, weights)
+  const best = bestOf(prospects)
+  const made = prospects.find((one) => one.model === decision.chosen)
+  if (best === undefined || made === undefined) return
+  tally.decisions++
+  if (best.model === made.model) return
+  tally.differing++
+  tally.instead.set(best.model, (tally.instead.get(best.model) ?? 0) + 1)
+  tally.qualityGain += best.quality - made.quality
+  if (best.costUsd === null || made.costUsd === null) tally.unpriced++
+  else tally.costGainUsd += best.costUsd - made.costUsd
+}
+
+const signed = (value: number, digits: number) => `${value < 0 ? "" : "+"}${value.toFixed(digits)}`
+const usd = (value: number | null) => (value === null ? "$?" : `$${Number(value.toPrecision(3))}`)
+const signedUsd = (value: number) => `${value < 0 ? "-" : "+"}${usd(Math.abs(value))}`
+
+/** `conduit replay`: what other weights would have chosen, by what was known at some point of the log. */
+export const replay = Command.make(
+  "replay",
+  {
+    weights: Options.text("weights").pipe(
+      Options.withDescription("what matters, as quality,cost,latency; for example 0.7,0.2,0.1")
+    ),
+    until: Options.text("until").pipe(
+      Options.optional,
+      Options.withDescription("position of the log, or a time such as 2026-01-31T12:00:00Z; the end if not given")
+    ),
+    json: Options.boolean("json").pipe(Options.withDescription("print JSON"))
+  },
+  ({ json, until, weights }) =>
+    Effect.gen(function* () {
+      const wanted = yield* weightsOf(weights)
+      const catalog = (yield* ModelCatalog).current()
+      yield* withRouter((open) =>
+        Effect.gen(function* () {
+          const end = yield* open.database.position(open.router.id)
+          const target = yield* untilOf(open, until, end)
+          const oldest = yield* oldestCommit(open)
+          if (oldest !== null && oldest > 1) {
+            yield* Effect.logWarning(
+              `the log begins at position ${oldest}: what was learned before is not in this replay`
+            )
+          }
+          const from = beginning(open)
+          const { learning, position } = yield* foldOn(
+            open,
+            oldest === null ? from : { ...from, position: Math.min(oldest - 1, target) },
+            target
+          )
+          const reference = atReference(learning, catalog, wanted).toSorted((a, b) => b.score - a.score)
+          const tally = yield* overDecisions(open, learning, catalog, wanted, target)
+          const share = tally.decisions === 0 ? 0 : tally.differing / tally.decisions
+          const mean = (sum: number) => (tally.decisions === 0 ? 0 : sum / tally.decisions)
+          if (json) {
+            return yield* Console.log(
+              JSON.stringify({
+                router_id: open.router.id,
+                position,
+                weights: wanted,
+                reference,
+                decisions: tally.decisions,
+                differing: tally.differing,
+                instead: Object.fromEntries(tally.instead),
+                quality_difference: mean(tally.qualityGain),
+                cost_difference_usd: mean(tally.costGainUsd),
+                unpriced: tally.unpriced
+              })
+            )
+          }
+          yield* Console.log(
+            [
+              `router ${open.router.id} at position ${position}, weights quality ${wanted.quality}, cost ${wanted.cost}, latency ${wanted.latency}\n`,
+              `At the reference point these weights choose ${reference[0]?.model ?? "nothing: no model is available"}:`,
+              columns([
+                ["model", "score", "quality", "cost of a request"],
+                ...reference.map((one) => [one.model, one.score.toFixed(3), one.quality.toFixed(3), usd(one.costUsd)])
+              ]),
+              `\nOf ${tally.decisions} stored decisions ${tally.differing} (${(100 * share).toFixed(1)} %) would be another model's${
+                tally.differing === 0
+                  ? "."
+                  : `: ${[...tally.instead].map(([model, times]) => `${model} ${times}`).join(", ")}.`
+              }`,
+              `Expected difference a decision: quality ${signed(mean(tally.qualityGain), 4)}, cost ${signedUsd(mean(tally.costGainUsd))}${
+                tally.unpriced === 0 ? "" : ` (${tally.unpriced} without a known price left out of the cost)`
+              }.`
+            ].join("\n")
+          )
+        })
+      )
+    }).pipe(
+      Effect.provide(
+        ModelCatalogFile.layer.pipe(Layer.provideMerge(SettingsEnv.layer), Layer.provide(SettingsEnv.environment))
+      )
+    )
+).pipe(
+  Command.withDescription(
+    "What other weights would choose, by what was known at a point of the log, and what it would cost"
+  )
+)

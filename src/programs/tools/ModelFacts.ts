@@ -1,0 +1,42 @@
+import * as Effect from "effect/Effect"
+import * as Hierarchical from "../../domain/bandits/Hierarchical.ts"
+import type { ModelId } from "../../domain/Ids.ts"
+import { nearestName } from "../../domain/NearestName.ts"
+import * as Learning from "../../layers/bandit/Learning.ts"
+import { Refused } from "./OpenRouter.ts"
+
+/** What is known of every model of the log, at the fixed reference point, as `/v1/models` shows it. */
+export const modelFacts = (learning: Learning.Learning) =>
+  learning.state.models.map(({ id, priorQuality }) => {
+    const { latencySecondsMean, outputTokensMean, quality, successRate } = Hierarchical.learned(
+      learning.state,
+      id,
+      priorQuality
+    )
+    return {
+      id,
+      disabled: learning.disabled.has(id),
+      prior_quality: priorQuality,
+      quality,
+      success_rate: successRate,
+      output_tokens: { mean: outputTokensMean },
+      latency_seconds: { mean: latencySecondsMean },
+      share: Learning.shareOf(learning, id),
+      epoch: Hierarchical.epoch(learning.state, id)
+    }
+  })
+export type ModelFacts = ReturnType<typeof modelFacts>[number]
+
+export const quality = ({ quality: { high, low, mean } }: ModelFacts): string =>
+  `${mean.toFixed(3)} (${low.toFixed(2)} to ${high.toFixed(2)})`
+
+/** The id, if the log knows the model. */
+export const knownModel = ({ state }: Learning.Learning, id: string): Effect.Effect<ModelId, Refused> => {
+  const ids = state.models.map((model) => model.id)
+  const known = ids.find((one) => one === id)
+  if (known !== undefined) return Effect.succeed(known)
+  const nearest = nearestName(id, ids)
+  return new Refused({
+    detail: `the log knows no model ${JSON.stringify(id)}${nearest === null ? `; it knows ${ids.join(", ") || "none: start the service once"}` : `: did you mean ${nearest}?`}`
+  })
+}

@@ -1,0 +1,133 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Hierarchical from "../../domain/bandits/Hierarchical.ts"
+import { RouterId } from "../../domain/Ids.ts"
+import type { LearningEvent } from "../../domain/LearningEvent.ts"
+import * as DatabasePg from "../../layers/DatabasePg.ts"
+import * as FeatureExtractorLexical from "../../layers/FeatureExtractorLexical.ts"
+import * as IdsCrypto from "../../layers/IdsCrypto.ts"
+import * as Lifecycle from "../../layers/Lifecycle.ts"
+import * as OutputStdio from "../../layers/OutputStdio.ts"
+import * as PostgresEmbedded from "../../layers/PostgresEmbedded.ts"
+import * as PostgresExternal from "../../layers/PostgresExternal.ts"
+import * as SettingsEnv from "../../layers/SettingsEnv.ts"
+import * as ShutdownReportJson from "../../layers/ShutdownReportJson.ts"
+import { Database, type DatabaseError, type DatabaseShape, type RouterRow } from "../../services/Database.ts"
+import { DatabaseTools, type DatabaseToolsShape } from "../../services/DatabaseTools.ts"
+import { FeatureExtractor } from "../../services/FeatureExtractor.ts"
+import { Ids } from "../../services/Ids.ts"
+import type { EmbeddedPostgresError, PostgresServer } from "../../services/PostgresServer.ts"
+import { type InvalidSettings, Settings } from "../../services/Settings.ts"
+
+/** A command that cannot do what it was asked; the message says what to do instead. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** One router's learning in the database of the environment, for a command. */
+export interface OpenRouter {
+  readonly router: RouterRow
+  readonly database: DatabaseShape
+  readonly tools: DatabaseToolsShape
+  readonly parameters: Hierarchical.Parameters
+  readonly dimension: number
+  readonly featuresVersion: string
+  readonly fingerprint: string
+  /** Durable when it completes. */
+  readonly append: (events: ReadonlyArray<LearningEvent>) => Effect.Effect<number, DatabaseError>
+}
+
+const Postgres = Layer.unwrapEffect(
+  Effect.map(Settings, ({ database }): Layer.Layer<PostgresServer, EmbeddedPostgresError | InvalidSettings, Settings> =>
+    Option.isSome(database.url) ? PostgresExternal.layer : PostgresEmbedded.layer
+  )
+)
+
+const Store = DatabasePg.layer.pipe(
+  Layer.provide(Postgres),
+  Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
+  Layer.provide(ShutdownReportJson.layer),
+  Layer.provide(OutputStdio.layer),
+  Layer.provideMerge(Layer.mergeAll(SettingsEnv.layer, FeatureExtractorLexical.layer, IdsCrypto.layer))
+)
+
+/** What a command prints is its result; what the layers have to say goes beside it. */
+const logger = Logger.make(({ logLevel, message }) => {
+  process.stderr.write(`${logLevel.label} ${Array.isArray(message) ? message.join(" ") : String(message)}\n`)
+})
+
+const stopped = Effect.async<never, Refused>((resume) => {
+  const stop = () => resume(new Refused({ detail: "stopped by a signal" }))
+  process.once("SIGINT", stop)
+  process.once("SIGTERM", stop)
+  return Effect.sync(() => {
+    process.off("SIGINT", stop)
+    process.off("SIGTERM", stop)
+  })
+})
+
+/**
+ * Runs a command on the router that `CONDUIT_ROUTER_ID` names, or else the one that the database remembers, in the
+ * database of `DATABASE_URL`, or else the embedded one, which the service must have left. The pool closes with it.
+ */
+export const withRouter = <A, E>(
+  use: (open: OpenRouter) => Effect.Effect<A, E, Settings>,
+  options: { readonly makesRouter?: boolean } = {}
+) =>
+  Effect.gen(function* () {
+    const { learning } = yield* Settings
+    const database = yield* Database
+    const tools = yield* DatabaseTools
+    const extractor = yield* FeatureExtractor
+    const ids = yield* Ids
+    const clock = yield* Effect.clock
+    const named = Option.flatMap(learning.routerId, RouterId.option)
+    const found =
+      options.makesRouter === true ? Option.some(yield* database.router(named)) : yield* tools.findRouter(named)
+    if (Option.isNone(found)) return yield* noRouter(named)
+    const router = found.value
+    const parameters = Hierarchical.defaultParameters
+    return yield* use({
+      router,
+      database,
+      tools,
+      parameters,
+      dimension: extractor.dimension,
+      featuresVersion: extractor.version,
+      fingerprint: Hierarchical.fingerprint(parameters, extractor.version),
+      append: (events) =>
+        Effect.map(
+          database.commit({
+            routerId: router.id,
+            commitId: ids.uuidV7(clock.unsafeCurrentTimeMillis()),
+            decisions: [],
+            reports: [],
+            feedback: [],
+            events,
+            joined: [],
+            maxParked: 0
+          }),
+          ({ position }) => position
+        )
+    })
+  }).pipe(
+    Effect.raceFirst(stopped),
+    Effect.provide(Store),
+    Effect.provide(Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.Warning)))
+  )
+
+const noRouter = (named: Option.Option<RouterId>) =>
+  new Refused({
+    detail: Option.match(named, {
+      onNone: () =>
+        "the database remembers no router: start the service once, or set CONDUIT_ROUTER_ID to the one that is meant",
+      onSome: (id) => `there is no router ${id} in this database: set CONDUIT_ROUTER_ID as the service has it`
+    })
+  })

@@ -1,0 +1,24 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type Catalog, ModelCatalog } from "../../src/services/ModelCatalog.ts"
+
+/** A catalogue that never changes. */
+export const fixedCatalog = (catalog: Catalog): Layer.Layer<ModelCatalog> => changingCatalog(catalog).layer
+
+/** A catalogue whose next reload finds what `next` was set to. */
+export const changingCatalog = (first: Catalog) => {
+  const file = { next: first, reloads: 0 }
+  let current = first
+  const layer = Layer.succeed(
+    ModelCatalog,
+    ModelCatalog.of({
+      current: () => current,
+      reload: Effect.sync(() => {
+        file.reloads++
+        current = file.next
+        return current
+      })
+    })
+  )
+  return { layer, file }
+}

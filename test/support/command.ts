@@ -1,0 +1,34 @@
+import { spawn } from "node:child_process"
+import * as Path from "node:path"
+
+const binary = Path.resolve(import.meta.dirname, "../../dist/bin/conduit.js")
+const limitMs = 30_000
+
+export interface CommandResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command of the built program to its end; killed at the limit, and then its code is null. */
+export const runCommand = (
+  args: ReadonlyArray<string>,
+  options: { readonly env?: Readonly<Record<string, string>>; readonly directory?: string } = {}
+): Promise<CommandResult> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [binary, ...args], {
+      ...(options.directory === undefined ? {} : { cwd: options.directory }),
+      env: { PATH: process.env["PATH"] ?? "", NO_COLOR: "1", ...options.env },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    const timer = setTimeout(() => child.kill("SIGKILL"), limitMs)
+    let stdout = ""
+    let stderr = ""
+    child.stdout.on("data", (chunk) => (stdout += String(chunk)))
+    child.stderr.on("data", (chunk) => (stderr += String(chunk)))
+    child.once("error", reject)
+    child.once("close", (code) => {
+      clearTimeout(timer)
+      resolve({ code, stdout, stderr })
+    })
+  })
