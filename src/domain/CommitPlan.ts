@@ -19,8 +19,8 @@ export interface StoredFeedback extends Feedback {
   readonly answered: Answered
 }
 
-/** Without what only the store knows. */
-export const toSubmission = (row: StoredFeedback): FeedbackSubmission => ({
+/** Without what only the store knows, and what only its commit needed. */
+export const toSubmission = (row: FeedbackSubmission): FeedbackSubmission => ({
   id: row.id,
   decisionId: row.decisionId,
   kind: row.kind,
@@ -46,6 +46,8 @@ export interface Existing {
   readonly decisions: ReadonlyMap<DecisionId, { readonly record: DecisionRecord; readonly learned: Learned | null }>
   /** All feedback of those decisions, and all that has one of the commit's idempotency keys. */
   readonly feedback: ReadonlyArray<StoredFeedback>
+  /** How many more may be parked. */
+  readonly parkingRoom: number
 }
 
 /** The parts of a commit that the plan is made of. */
@@ -79,7 +81,7 @@ export interface CommitPlan {
   readonly events: ReadonlyArray<LearningEvent>
   readonly feedback: ReadonlyArray<{
     readonly id: string
-    readonly status: Answered | "conflict" | "not_yours"
+    readonly status: Answered | "conflict" | "not_yours" | "parking_full"
   }>
   readonly reports: ReadonlyArray<{ readonly status: "recorded" | "unknown" | "conflict" }>
 }
@@ -138,6 +140,8 @@ export const planCommit = (existing: Existing, commit: Planned, constants: PlanC
     book.join(parked)
     touched.add(parked.decisionId)
   }
+  const added = new Set<string>()
+  let parkingRoom = existing.parkingRoom
   const answers = commit.feedback.map((submission) => {
     const entry = entries.get(submission.decisionId)
     if (entry !== undefined && entry.record.decision.owner !== submission.owner) {
@@ -149,7 +153,15 @@ export const planCommit = (existing: Existing, commit: Planned, constants: PlanC
         ? ({ id: first.id, status: first.answered } as const)
         : ({ id: submission.id, status: "conflict" } as const)
     }
-    if (entry === undefined) return { id: submission.id, status: book.add(submission, true) }
+    if (submission.follows !== undefined && !added.has(submission.follows)) {
+      return { id: submission.id, status: "conflict" } as const
+    }
+    if (entry === undefined && parkingRoom <= 0) return { id: submission.id, status: "parking_full" } as const
+    added.add(submission.id)
+    if (entry === undefined) {
+      parkingRoom--
+      return { id: submission.id, status: book.add(submission, true) }
+    }
     touched.add(submission.decisionId)
     return { id: submission.id, status: book.add(submission, false) }
   })
@@ -218,7 +230,7 @@ class FeedbackBook {
     const before = parked ? undefined : this.rival(submission)
     if (before !== undefined) this.rows.set(before.id, { ...before, supersededBy: submission.id })
     const answered = parked ? "parked" : before === undefined ? "recorded" : "superseded"
-    this.rows.set(submission.id, { ...submission, supersededBy: null, parked, answered })
+    this.rows.set(submission.id, { ...toSubmission(submission), supersededBy: null, parked, answered })
     return answered
   }
 
@@ -253,7 +265,8 @@ class FeedbackBook {
   }
 }
 
-const sameContent = (a: FeedbackSubmission, b: FeedbackSubmission): boolean =>
+/** Whether a submission repeats another one, as its idempotency key says. */
+export const sameContent = (a: FeedbackSubmission, b: FeedbackSubmission): boolean =>
   a.decisionId === b.decisionId &&
   a.kind === b.kind &&
   a.value === b.value &&

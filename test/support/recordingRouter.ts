@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect"
 import type { Decision, RoutingRequest } from "../../src/domain/Decision.ts"
 import type { OutcomeReport } from "../../src/domain/DecisionRecord.ts"
-import type { FeedbackSubmission } from "../../src/domain/Feedback.ts"
+import type { FeedbackSubmission, SessionFeedback } from "../../src/domain/Feedback.ts"
 import { DecisionId, ModelId, RouterId, uuidV7From } from "../../src/domain/Ids.ts"
+import type { DecisionQuery } from "../../src/services/Database.ts"
 import type { ChatBody } from "../../src/services/LanguageModels.ts"
 import {
   DecisionNotFound,
@@ -72,16 +73,22 @@ export const decisionOf = (request: RoutingRequest): Decision => ({
 export interface RecordingRouter extends RouterShape {
   readonly asked: Array<{ readonly request: RoutingRequest; readonly body: ChatBody; readonly caller: Caller }>
   readonly judged: Array<FeedbackSubmission>
+  readonly judgedSessions: Array<SessionFeedback>
+  readonly listed: Array<DecisionQuery>
   readonly reported: Array<OutcomeReport>
 }
 
 export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRouter => {
   const asked: RecordingRouter["asked"] = []
   const judged: RecordingRouter["judged"] = []
+  const judgedSessions: RecordingRouter["judgedSessions"] = []
+  const listed: RecordingRouter["listed"] = []
   const reported: RecordingRouter["reported"] = []
   return {
     asked,
     judged,
+    judgedSessions,
+    listed,
     reported,
     complete: (request, body, caller) =>
       Effect.sync(() => {
@@ -104,6 +111,16 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
       Effect.sync(() => {
         judged.push(submission)
         return { id: submission.id, status: "recorded" as const }
+      }),
+    sessionFeedback: (given) =>
+      Effect.sync(() => {
+        judgedSessions.push(given)
+        return { id: "f-1", decisionIds: [freshDecisionId(), freshDecisionId(1)], status: "recorded" as const }
+      }),
+    decisions: (query) =>
+      Effect.sync(() => {
+        listed.push(query)
+        return []
       }),
     decision: (decisionId) => Effect.fail(new DecisionNotFound({ decisionId })),
     models: () => [

@@ -54,6 +54,7 @@ export const app: Effect.Effect<
     { pattern: "/v1/route", open: false, post: v1.route },
     { pattern: "/v1/outcomes", open: false, post: v1.outcomes },
     { pattern: "/v1/feedback", open: false, post: v1.feedback },
+    { pattern: "/v1/decisions", open: false, get: v1.decisions },
     { pattern: "/v1/decisions/{id}", open: false, get: v1.decision },
     { pattern: "/v1/models", open: false, get: v1.models },
     { pattern: "/v1/models/{id}", open: false, get: v1.model },

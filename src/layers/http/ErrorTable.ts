@@ -72,6 +72,7 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
     RouteNotFound: (e) => invalid(404, "not_found", e),
     UnknownModel: (e) => ({ ...invalid(404, "model_not_found", e), param: "model" }),
     DecisionNotFound: (e) => ({ ...invalid(404, "decision_not_found", e), param: "decision_id" }),
+    SessionNotFound: (e) => ({ ...invalid(404, "session_not_found", e), param: "session_id" }),
     MethodNotAllowed: (e) => ({ ...invalid(405, "method_not_allowed", e), headers: { allow: e.allow } }),
     BodyTimeout: (e) => ({ ...invalid(408, "body_timeout", e), headers: { connection: "close" } }),
     IdempotencyConflict: (e) => ({ ...invalid(409, "idempotency_conflict", e), param: "Idempotency-Key" }),
@@ -95,12 +96,19 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
       message: e.message,
       headers: { ...retryAfter(1), connection: "close" }
     }),
+    ParkingFull: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "parking_full",
+      message: e.message,
+      headers: retryAfter(5)
+    }),
     // Its own message has the driver's words, which are for the log.
     DatabaseError: () => ({
       status: 503,
       type: "server_error",
       code: "database_unavailable",
-      message: "the database cannot take this now; nothing was stored",
+      message: "the database did not take this now: send it again, feedback with the same Idempotency-Key",
       headers: retryAfter(2)
     })
   })

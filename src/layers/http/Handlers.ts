@@ -6,8 +6,16 @@ import type * as Http from "node:http"
 import { planConstants } from "../../domain/CommitPlan.ts"
 import type { FeedbackSubmission } from "../../domain/Feedback.ts"
 import { DecisionId, uuidV7Millis } from "../../domain/Ids.ts"
+import { DecisionsQuery } from "../../services/api/DecisionsQuery.ts"
 import { FeedbackHeaders, FeedbackRequest, OutcomeRequest } from "../../services/api/Requests.ts"
-import type { CompleteAnswer, FeedbackAnswer, ModelList, OutcomeAnswer } from "../../services/api/Responses.ts"
+import type {
+  CompleteAnswer,
+  DecisionList,
+  FeedbackAnswer,
+  ModelList,
+  OutcomeAnswer,
+  SessionFeedbackAnswer
+} from "../../services/api/Responses.ts"
 import type { IdsShape } from "../../services/Ids.ts"
 import type { InFlightRequest } from "../../services/InFlight.ts"
 import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
@@ -22,7 +30,9 @@ import {
 import type { SettingsShape } from "../../services/Settings.ts"
 import { decoder, readJson } from "./Body.ts"
 import type { AnyError } from "./ErrorTable.ts"
+import { InvalidRequest } from "./HttpErrors.ts"
 import { autoEntry, decisionEntry, modelEntry, usdText } from "./Present.ts"
+import { query } from "./Query.ts"
 import { json, type Reply } from "./Reply.ts"
 import { fromChat, fromComplete, fromRoute, type RoutingInput } from "./RoutingInput.ts"
 import { openSink } from "./SseSink.ts"
@@ -52,19 +62,23 @@ export interface Dependencies {
 
 const decodeOutcome = decoder(OutcomeRequest)
 const decodeFeedback = decoder(FeedbackRequest)
+const decodeDecisionsQuery = decoder(DecisionsQuery)
 const decodeFeedbackHeaders = decoder(FeedbackHeaders, { unknownKeys: "ignored" })
 
 /** The routes of `/v1`, each a paragraph: read, decode, ask the router, present. */
 export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Dependencies) => {
   const limits = { bytes: settings.http.maxBodyBytes, millis: Duration.toMillis(settings.http.bodyTimeout) }
   const feedbackExpiryMillis = Duration.toMillis(settings.learning.feedbackExpiry)
-  const { preference } = catalog.policy
-  const reference = { costUsd: catalog.costReferenceUsd, latencySeconds: planConstants.latencyReferenceSeconds }
+  const preferred = () => catalog.current().policy.preference
+  const reference = () => ({
+    costUsd: catalog.current().costReferenceUsd,
+    latencySeconds: planConstants.latencyReferenceSeconds
+  })
 
   const chat: Handler = (exchange) =>
     Effect.gen(function* () {
       const body = yield* readJson(exchange.request, limits)
-      const input = yield* fromChat(body, exchange.request.headers, preference)
+      const input = yield* fromChat(body, exchange.request.headers, preferred())
       if (exchange.inFlight !== undefined) exchange.inFlight.model = input.request.pinned
       if (input.request.stream) return yield* stream(exchange, input)
       const answer = yield* complete(exchange, input)
@@ -89,7 +103,7 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
   const completeSimply: Handler = (exchange) =>
     Effect.gen(function* () {
       const body = yield* readJson(exchange.request, limits)
-      const input = yield* fromComplete(body, exchange.request.headers, preference)
+      const input = yield* fromComplete(body, exchange.request.headers, preferred())
       const answer = yield* complete(exchange, input)
       const { id } = answer.body
       const shown: CompleteAnswer = {
@@ -114,9 +128,9 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
   const route: Handler = ({ caller, request }) =>
     Effect.gen(function* () {
       const body = yield* readJson(request, limits)
-      const input = yield* fromRoute(body, request.headers, preference)
+      const input = yield* fromRoute(body, request.headers, preferred())
       const decision = yield* router.route(input.request, caller)
-      return json(decisionEntry({ decision, attempts: [], outcome: null }, [], reference), {
+      return json(decisionEntry({ decision, attempts: [], outcome: null, prompt: null }, [], reference()), {
         "x-conduit-decision-id": decision.id,
         "x-conduit-model": decision.chosen,
         "x-conduit-reason": decision.reason,
@@ -146,7 +160,9 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
       const headers = yield* decodeFeedbackHeaders(request.headers)
       const given = yield* decodeFeedback(yield* readJson(request, limits))
       const now = yield* Clock.currentTimeMillis
-      const decisionId = yield* decisionIdOf(given.decision_id)
+      const about = yield* subjectOf(given)
+      if (about.sessionId !== null) return yield* sessionFeedback(about.sessionId, given, headers, caller, now)
+      const decisionId = yield* decisionIdOf(about.decisionId)
       const ageMillis = now - uuidV7Millis(decisionId)
       if (ageMillis > feedbackExpiryMillis || ageMillis < -clockSkewMillis) {
         return yield* new DecisionNotFound({ decisionId })
@@ -160,7 +176,7 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
         confidence: given.confidence ?? 1,
         comment: given.comment ?? null,
         source: given.source ?? "api",
-        idempotencyKey: headers["idempotency-key"] ?? id,
+        idempotencyKey: ownKey(caller, headers["idempotency-key"]) ?? id,
         createdAtMillis: now,
         owner: caller.owner
       }
@@ -169,10 +185,62 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
       return json(shown)
     })
 
+  const sessionFeedback = (
+    sessionId: string,
+    given: FeedbackRequest,
+    headers: FeedbackHeaders,
+    caller: Caller,
+    createdAtMillis: number
+  ) =>
+    Effect.map(
+      router.sessionFeedback({
+        sessionId,
+        kind: given.kind,
+        value: given.value,
+        confidence: given.confidence ?? 1,
+        comment: given.comment ?? null,
+        source: given.source ?? null,
+        idempotencyKey: ownKey(caller, headers["idempotency-key"]),
+        createdAtMillis,
+        owner: caller.owner
+      }),
+      ({ decisionIds, id, status }) => {
+        const shown: SessionFeedbackAnswer = { id, session_id: sessionId, decision_ids: decisionIds, status }
+        return json(shown)
+      }
+    )
+
+  const decisions: Handler = ({ caller, request }) =>
+    Effect.gen(function* () {
+      const asked = yield* decodeDecisionsQuery(yield* query(request))
+      const limit = asked.limit ?? defaultDecisions
+      // One more than is shown tells whether there is a next page.
+      const found = yield* router.decisions({
+        owner: caller.owner,
+        model: asked.model ?? null,
+        fromMillis: asked.from ?? null,
+        untilMillis: asked.until ?? null,
+        userId: asked.user_id ?? null,
+        task: asked.task ?? null,
+        algorithm: asked.algorithm ?? null,
+        reason: asked.reason ?? null,
+        outcome: asked.outcome ?? null,
+        before: asked.cursor ?? null,
+        limit: limit + 1
+      })
+      const page = found.slice(0, limit)
+      const shown: DecisionList = {
+        object: "list",
+        data: page.map(({ feedback, record }) => decisionEntry(record, feedback, reference())),
+        next_cursor: found.length > limit ? (page.at(-1)?.record.decision.id ?? null) : null
+      }
+      return json(shown)
+    })
+
   const decision: Handler = ({ caller, id }) =>
     Effect.gen(function* () {
       const stored = yield* router.decision(yield* decisionIdOf(id), caller)
-      return json(decisionEntry(stored.record, stored.feedback, reference))
+      return json(decisionEntry(stored.record, stored.feedback, reference()))
     })
 
   const models: Handler = () =>
@@ -195,7 +263,24 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
         : Effect.succeed(json(modelEntry(found, startedAtSeconds)))
     })
 
-  return { chat, completeSimply, route, outcomes, feedback, decision, models, model }
+  return { chat, completeSimply, route, outcomes, feedback, decisions, decision, models, model }
+}
+
+const defaultDecisions = 50
+
+/** The one of the two that feedback is about. */
+const subjectOf = ({
+  decision_id: decisionId,
+  session_id: sessionId
+}: FeedbackRequest): Either.Either<
+  { readonly decisionId: string; readonly sessionId: null } | { readonly decisionId: null; readonly sessionId: string },
+  InvalidRequest
+> => {
+  if (decisionId !== undefined && sessionId === undefined) return Either.right({ decisionId, sessionId: null })
+  if (decisionId === undefined && sessionId !== undefined) return Either.right({ decisionId: null, sessionId })
+  const detail =
+    decisionId === undefined ? "is missing: decision_id or session_id is needed" : "excludes session_id: send one"
+  return Either.left(new InvalidRequest({ param: "decision_id", detail }))
 }
 
 /** How far another replica's clock may be ahead. */
@@ -203,6 +288,10 @@ const clockSkewMillis = 60_000
 
 const decisionIdOf = (id: string): Either.Either<DecisionId, DecisionNotFound> =>
   Either.mapLeft(DecisionId.either(id), () => new DecisionNotFound({ decisionId: id.slice(0, 64) }))
+
+/** Two callers may use the same key; no key of a client has a space in it. */
+const ownKey = ({ owner }: Caller, key: string | undefined): string | null =>
+  key === undefined ? null : owner === null ? key : `${owner} ${key}`
 
 const headHeaders = (head: AnswerHead): Record<string, string> => {
   const headers: Record<string, string> = {

@@ -13,7 +13,7 @@ export const usdText = (usd: number): string => {
 
 /** A decision as the API shows it. After a fallback `chosen` is the model that answered. */
 export const decisionEntry = (
-  { attempts, decision, outcome }: DecisionRecord,
+  { attempts, decision, outcome, prompt }: DecisionRecord,
   feedback: ReadonlyArray<Feedback>,
   reference: { readonly costUsd: number; readonly latencySeconds: number }
 ): DecisionEntry => {
@@ -72,7 +72,8 @@ export const decisionEntry = (
       created_at: new Date(f.createdAtMillis).toISOString(),
       superseded_by: f.supersededBy
     })),
-    reward: outcome === null ? null : reward(outcome, judged, decision.request.weights, reference)
+    reward: outcome === null ? null : reward(outcome, judged, decision.request.weights, reference),
+    ...(prompt === null ? {} : { prompt })
   }
 }
 

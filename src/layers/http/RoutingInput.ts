@@ -27,7 +27,7 @@ type Parsed = Either.Either<RoutingInput, InvalidRequest | UnknownModel>
 const decodeChat = decoder(ChatRequest)
 const decodeComplete = decoder(CompleteRequest)
 const decodeRoute = decoder(RouteRequest)
-const decodeHeaders = decoder(ConduitHeaders, { unknownKeys: "ignored" })
+const decodeHeaders = decoder(ConduitHeaders)
 
 export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
   Either.gen(function* () {
@@ -39,8 +39,8 @@ export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: P
 export const fromComplete = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
   Either.gen(function* () {
     const complete = yield* decodeComplete(input)
-    const options = merge(yield* fromHeaders(headers), complete)
-    const { prompt, context, ...rest } = complete
+    const options = merge(merge(yield* fromHeaders(headers), complete.conduit), complete)
+    const { prompt, context, conduit: _, ...rest } = complete
     const messages = [
       ...(context === undefined ? [] : [{ role: "system", content: contextText(context) }]),
       { role: "user", content: prompt }
@@ -152,15 +152,13 @@ const merge = (under: ConduitOptions | undefined, over: ConduitOptions | undefin
 }
 
 const fromHeaders = (headers: IncomingHttpHeaders): Either.Either<ConduitOptions | undefined, InvalidRequest> => {
-  let some = false
+  let ours: IncomingHttpHeaders | undefined
   for (const name in headers) {
-    if (name.startsWith("x-conduit-")) {
-      some = true
-      break
-    }
+    if (name.startsWith("x-conduit-")) (ours ??= {})[name] = headers[name]
   }
-  if (!some) return Either.right(undefined)
-  return Either.map(decodeHeaders(headers), (h) => {
+  if (ours === undefined) return Either.right(undefined)
+  // A misspelt limit would be no limit: an unknown one is refused.
+  return Either.map(decodeHeaders(ours), (h) => {
     const allowed = h["x-conduit-allowed-models"]
     return {
       ...given("task", h["x-conduit-task"]),

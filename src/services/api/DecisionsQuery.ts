@@ -2,7 +2,6 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { Reason } from "../../domain/Decision.ts"
 import { DecisionId } from "../../domain/Ids.ts"
-import type { DecisionQuery } from "../Database.ts"
 import { described, says, storedText } from "./Fields.ts"
 
 const reasons = [
@@ -16,13 +15,13 @@ const reasons = [
   "static"
 ] as const satisfies ReadonlyArray<Reason>
 
-const outcomes = ["ok", "failed", "aborted", "pending"] as const satisfies ReadonlyArray<DecisionQuery["outcome"]>
+const outcomes = ["ok", "failed", "aborted", "pending"] as const
 
 const oneOf = <A extends readonly [string, ...Array<string>]>(names: A) =>
   Schema.Literal(...names).annotations(says(`must be one of ${names.join(", ")}`))
 
-/** The date, the time, the offset. */
-const rfc3339 = /^(\d{4}-\d{2}-\d{2})T([0-5]\d|[0-1]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/
+/** The day is a group of its own. */
+const rfc3339 = /^(\d{4}-\d{2}-\d{2})T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/
 
 /** Null unless the text is an RFC 3339 time of a day that exists. Times before 1970 are 1970: there are none here. */
 const timeMillis = (text: string): number | null => {

@@ -52,7 +52,10 @@ const statuses: Readonly<Record<number, readonly [description: string, headers?:
   429: ["Every model that was tried is rate limited.", retryAfter],
   500: ["A bug in this service; its log has more under the request id."],
   502: ["Every model that was tried failed."],
-  503: ["Starting, shutting down, overloaded, only open circuits left, or the database is away or full of what waits.", retryAfter],
+  503: [
+    "Starting, shutting down, overloaded, only open circuits left, or the database is away or full of what waits.",
+    retryAfter
+  ],
   504: ["No model answered in time."]
 }
 

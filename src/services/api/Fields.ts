@@ -13,6 +13,9 @@ export const storedText = (maxLength: number) =>
     Schema.filter((s) => !s.includes("\0") && !/\p{Surrogate}/u.test(s), { jsonSchema: {} })
   ).annotations(says(`must be text of 1 to ${maxLength} characters without NUL and lone surrogates`))
 
+/** Where an object is expected and something else came; what is wrong inside an object says so itself. */
+export const anObject = { message: () => "must be an object" }
+
 export const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
 export const described = <A, I>(schema: Schema.Schema<A, I>, description: string) =>

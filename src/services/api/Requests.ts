@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import type { Preference } from "../../domain/Weights.ts"
-import { described, optional, says, storedText } from "./Fields.ts"
+import { anObject, described, optional, says, storedText } from "./Fields.ts"
 
 const between = (low: number, high: number) =>
   Schema.JsonNumber.pipe(Schema.between(low, high)).annotations(says(`must be a number from ${low} to ${high}`))
@@ -31,6 +31,7 @@ export const Constraints = Schema.Struct({
   allowed_models: described(Schema.Array(Schema.String), "Only these models."),
   provider: described(Schema.String, "Only models of this provider.")
 }).annotations({
+  ...anObject,
   identifier: "Constraints",
   description: "What the chosen model must satisfy: applied before the choice. If no model does, the answer is 422."
 })
@@ -40,6 +41,7 @@ export const WeightsInput = Schema.Struct({
   cost: optional(between(0, 1)),
   latency: optional(between(0, 1))
 })
+  .annotations(anObject)
   .pipe(
     Schema.filter(
       (w) => (w.quality ?? 0) + (w.cost ?? 0) + (w.latency ?? 0) > 0 || "at least one weight must be above 0"
@@ -61,7 +63,7 @@ const optionFields = {
 }
 
 /** The `conduit` object of a request; never sent upstream. */
-export const ConduitOptions = Schema.Struct(optionFields).annotations({ identifier: "ConduitOptions" })
+export const ConduitOptions = Schema.Struct(optionFields).annotations({ ...anObject, identifier: "ConduitOptions" })
 export type ConduitOptions = typeof ConduitOptions.Type
 
 const numberText = Schema.NumberFromString.pipe(Schema.finite()).annotations(says("must be a number"))
@@ -126,6 +128,7 @@ export const CompleteRequest = Schema.Struct(
     ),
     model,
     max_tokens: maxTokens,
+    conduit: optional(ConduitOptions),
     ...optionFields
   },
   open
@@ -201,6 +204,8 @@ export const FeedbackRequest = Schema.Union(
   feedbackOf("comment", storedText(4000))
 ).annotations({ identifier: "FeedbackRequest" })
 
+export type FeedbackRequest = typeof FeedbackRequest.Type
+
 export const FeedbackHeaders = Schema.Struct({
   "idempotency-key": described(
     Schema.String.pipe(Schema.pattern(/^[\x21-\x7e]{1,255}$/)).annotations({
@@ -209,3 +214,4 @@ export const FeedbackHeaders = Schema.Struct({
     "Repeating a key with the same content is the same answer; with other content, 409."
   )
 })
+export type FeedbackHeaders = typeof FeedbackHeaders.Type

@@ -5,6 +5,7 @@ import { Script } from "node:vm"
 import { ModelId, type DecisionId } from "../../../src/domain/Ids.ts"
 import type { Feedback } from "../../../src/domain/Feedback.ts"
 import type { StoredDecision } from "../../../src/services/Database.ts"
+import { ParkingFull, SessionNotFound } from "../../../src/services/Router.ts"
 import { serveApi } from "../../support/httpApi.ts"
 import { decisionOf, freshDecisionId, recordingRouter } from "../../support/recordingRouter.ts"
 
@@ -16,6 +17,7 @@ const routes = [
   ["POST", "/v1/route"],
   ["POST", "/v1/outcomes"],
   ["POST", "/v1/feedback"],
+  ["GET", "/v1/decisions"],
   ["GET", "/v1/decisions/{id}"],
   ["GET", "/v1/models"],
   ["GET", "/v1/models/{id}"],
@@ -131,6 +133,16 @@ describe("keys", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("keeps the idempotency keys of two callers apart", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router, { apiKeyHashes })
+      const given = { decision_id: freshDecisionId(), kind: "thumbs", value: "up" }
+      yield* api.post("/v1/feedback", given, { "x-api-key": "sk-right", "idempotency-key": "k1" })
+      assert.strictEqual(router.judged[0]?.idempotencyKey, `${hash.slice(0, 16)} k1`)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("takes any key for nobody's when none is configured", () =>
     Effect.gen(function* () {
       const router = recordingRouter()
@@ -191,6 +203,11 @@ describe("POST /v1/feedback", () => {
     [{ kind: "stars" }, "kind"],
     [{ kind: undefined }, "kind"],
     [{ decision_id: 5 }, "decision_id"],
+    [{ decision_id: undefined }, "decision_id"],
+    [{ session_id: "s" }, "decision_id"],
+    [{ decision_id: undefined, session_id: "" }, "session_id"],
+    [{ decision_id: undefined, session_id: "a\0b" }, "session_id"],
+    [{ decision_id: undefined, session_id: 5 }, "session_id"],
     [{ value: 1.01 }, "value"],
     [{ value: -0.1 }, "value"],
     [{ value: "0.5" }, "value"],
@@ -222,6 +239,66 @@ describe("POST /v1/feedback", () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live("passes a session's judgement on, and answers to whom it was credited", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router)
+      const body = { session_id: "s-1", kind: "thumbs", value: "down" }
+      const answered = yield* api.post("/v1/feedback", body)
+      assert.strictEqual(answered.status, 200, answered.body)
+      const shown = JSON.parse(answered.body)
+      assert.deepInclude(shown, { id: "f-1", session_id: "s-1", status: "recorded" })
+      assert.lengthOf(shown.decision_ids, 2)
+      const more = { confidence: 0.5, comment: "why", source: "ui" }
+      yield* api.post("/v1/feedback", { ...body, ...more }, { "idempotency-key": "key-1" })
+      assert.deepStrictEqual(
+        router.judgedSessions.map((given) => ({ ...given, createdAtMillis: 0 })),
+        [
+          {
+            sessionId: "s-1",
+            kind: "thumbs",
+            value: "down",
+            confidence: 1,
+            comment: null,
+            source: null,
+            idempotencyKey: null,
+            createdAtMillis: 0,
+            owner: null
+          },
+          {
+            sessionId: "s-1",
+            kind: "thumbs",
+            value: "down",
+            ...more,
+            idempotencyKey: "key-1",
+            createdAtMillis: 0,
+            owner: null
+          }
+        ]
+      )
+      assert.lengthOf(router.judged, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("answers 503 with Retry-After when too much is parked already", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter({ feedback: () => new ParkingFull() }))
+      const answered = yield* api.post("/v1/feedback", feedback({}))
+      assert.deepStrictEqual([answered.status, errorOf(answered.body).code], [503, "parking_full"])
+      assert.match(String(answered.headers["retry-after"]), /^[1-9]\d*$/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("answers 404 to a session that is not there", () =>
+    Effect.gen(function* () {
+      const sessionFeedback = () => new SessionNotFound({ sessionId: "nobody's" })
+      const api = yield* serveApi(recordingRouter({ sessionFeedback }))
+      const answered = yield* api.post("/v1/feedback", { session_id: "nobody's", kind: "score", value: 1 })
+      const { code, param } = errorOf(answered.body)
+      assert.deepStrictEqual([answered.status, code, param], [404, "session_not_found", "session_id"])
+    }).pipe(Effect.scoped)
+  )
 
   it.live("refuses an idempotency key that is not 1 to 255 visible ASCII characters", () =>
     Effect.gen(function* () {
@@ -356,7 +433,8 @@ describe("GET /v1/decisions/{id}", () => {
               latencyMs: 30,
               firstTokenMs: null,
               error: null
-            }
+            },
+            prompt: null
           },
           feedback: [given({ supersededBy: "f2" }), given({ id: "f2", value: 0.75 })]
         }

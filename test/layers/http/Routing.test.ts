@@ -152,7 +152,9 @@ describe("POST /v1/chat/completions", () => {
     [{ max_tokens: 0 }, "max_tokens", /whole number/],
     [{ max_tokens: 1.5 }, "max_tokens"],
     [{ max_completion_tokens: "9" }, "max_completion_tokens"],
-    [{ conduit: "x" }, "conduit"],
+    [{ conduit: "x" }, "conduit", /must be an object$/],
+    [{ conduit: { weights: null } }, "conduit.weights", /must be an object$/],
+    [{ conduit: { constraints: [] } }, "conduit.constraints", /must be an object$/],
     [{ conduit: { tusk: "x" } }, "conduit.tusk", /not a known key/],
     [{ conduit: { task: "" } }, "conduit.task"],
     [{ conduit: { task: "x".repeat(65) } }, "conduit.task", /1 to 64/],
@@ -212,6 +214,7 @@ describe("POST /v1/chat/completions", () => {
     ["x-conduit-min-quality", "2"],
     ["x-conduit-preference", "cheap"],
     ["x-conduit-fallback", "perhaps"],
+    ["x-conduit-max-cost", "0.1"],
     ["x-conduit-task", "x".repeat(65)]
   ]
   for (const [name, value] of badHeaders) {
@@ -337,6 +340,7 @@ describe("POST /v1/complete", () => {
         constraints: { max_cost_usd: 1 },
         preference: "cost",
         user_id: "u1",
+        conduit: { task: "sums", preference: "speed" },
         max_tokens: 7,
         temperature: 0
       })
@@ -363,6 +367,8 @@ describe("POST /v1/complete", () => {
         [asked?.request.preference, asked?.request.userId, asked?.request.maxTokens, asked?.request.constraints],
         ["cost", "u1", 7, { max_cost_usd: 1 }]
       )
+      assert.strictEqual(asked?.request.task, "sums")
+      assert.deepStrictEqual([asked?.request.sessionId, asked?.request.fallback], [null, false])
     }).pipe(Effect.scoped)
   )
 
