@@ -7,6 +7,8 @@ export interface DecisionRecord {
   readonly attempts: ReadonlyArray<Attempt>
   /** Null for a decision of `/v1/route` that nobody reported on yet. */
   readonly outcome: Outcome | null
+  /** The text that was routed; null unless the settings say that prompts are stored. */
+  readonly prompt: string | null
 }
 
 /** What the caller of `/v1/route` says about the call that it made itself. */

@@ -48,6 +48,8 @@ export const uuidV7Millis = (id: string): number => Number.parseInt(id.slice(0, 
 
 /** No UUIDv7 of `millis` or later sorts below this, and all earlier ones do. */
 export const uuidV7Floor = (millis: number): string => {
-  const time = Math.min(2 ** 48 - 1, Math.max(0, Math.ceil(millis))).toString(16).padStart(12, "0")
+  const time = Math.min(2 ** 48 - 1, Math.max(0, Math.ceil(millis)))
+    .toString(16)
+    .padStart(12, "0")
   return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`
 }

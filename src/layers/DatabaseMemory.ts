@@ -1,6 +1,8 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import {
   type CommitPlan,
   type Existing,
@@ -13,7 +15,7 @@ import {
 } from "../domain/CommitPlan.ts"
 import type { DecisionRecord } from "../domain/DecisionRecord.ts"
 import { encodeEvents } from "../domain/EventCodec.ts"
-import { type DecisionId, type Position, RouterId, uuidV7Millis } from "../domain/Ids.ts"
+import { type DecisionId, type Position, RouterId, uuidV7Floor, uuidV7Millis } from "../domain/Ids.ts"
 import {
   type Commit,
   type Committed,
@@ -25,10 +27,13 @@ import {
 
 interface RouterState {
   readonly seed: string
-  readonly log: Array<{ readonly position: Position; readonly payload: Uint8Array }>
+  /** Of the newest commit. */
+  position: Position
+  /** Without gaps. */
+  readonly log: Array<{ readonly position: Position; readonly commitId: string; readonly payload: Uint8Array }>
   readonly decisions: Map<DecisionId, { readonly record: DecisionRecord; readonly learned: Learned | null }>
   readonly feedback: Map<string, StoredFeedback>
-  readonly snapshots: Map<string, ReadonlyArray<StoredSnapshot>>
+  readonly snapshots: Map<string, ReadonlyArray<StoredSnapshot & { readonly savedAtMillis: number }>>
 }
 
 const remembered = RouterId("router-memory")
@@ -40,9 +45,27 @@ const feedbackOn = (router: RouterState, id: DecisionId) =>
     .map(toFeedback)
 
 const newestFirst = (router: RouterState): ReadonlyArray<DecisionRecord> =>
-  Array.from(router.decisions.values(), ({ record }) => record).sort((a, b) =>
-    a.decision.id < b.decision.id ? 1 : -1
-  )
+  Array.from(router.decisions.values(), ({ record }) => record).sort((a, b) => (a.decision.id < b.decision.id ? 1 : -1))
+
+/** The first ones of before that instant, by the time in their ids. */
+const oldest = <K extends string, A>(
+  rows: ReadonlyMap<K, A>,
+  beforeMillis: number,
+  limit: number,
+  keep: (row: A) => boolean = () => true
+): ReadonlyArray<readonly [K, A]> => {
+  const floor = uuidV7Floor(beforeMillis)
+  return Array.from(rows)
+    .filter(([id, row]) => id < floor && keep(row))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .slice(0, limit)
+}
+
+/** The position up to which both kept snapshots of every policy in use have folded; 0 if there is none. */
+const coveredBySnapshots = (router: RouterState, sinceMillis: number): Position => {
+  const used = Array.from(router.snapshots.values()).filter(([newest]) => (newest?.savedAtMillis ?? 0) >= sinceMillis)
+  return used.length === 0 ? 0 : Math.min(...used.map((kept) => kept[1]?.watermark ?? 0))
+}
 
 const outcomeName = ({ outcome }: DecisionRecord): DecisionQuery["outcome"] =>
   outcome === null ? "pending" : outcome.ok ? "ok" : outcome.aborted ? "aborted" : "failed"
@@ -88,7 +111,8 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
       decisions: new Map(Array.from(router.decisions).filter(([id]) => ids.has(id))),
       feedback: Array.from(router.feedback.values()).filter(
         (row) => ids.has(row.decisionId) || keys.has(row.idempotencyKey)
-      )
+      ),
+      parkingRoom: commit.maxParked - Array.from(router.feedback.values()).filter((row) => row.parked).length
     }
   }
 
@@ -122,13 +146,14 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
         const stored = routers.get(routerId)
         const router = stored ?? {
           seed: `seed of ${routerId}`,
+          position: 0,
           log: [],
           decisions: new Map(),
           feedback: new Map(),
           snapshots: new Map()
         }
         routers.set(routerId, router)
-        return { id: routerId, seed: router.seed, position: router.log.length }
+        return { id: routerId, seed: router.seed, position: router.position }
       }),
 
     commit: (commit) =>
@@ -137,7 +162,7 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
           const before = commits.get(commit.commitId)
           if (before !== undefined) {
             return Effect.succeed({
-              position: before ?? router.log.length,
+              position: before ?? router.position,
               duplicate: true,
               feedback: [],
               reports: []
@@ -148,8 +173,11 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
             return Effect.fail(repeated("commit"))
           const plan = planCommit(existingFor(router, commit), commit, planConstants)
           const takesPosition = plan.events.length > 0
-          const position = router.log.length + (takesPosition ? 1 : 0)
-          if (takesPosition) router.log.push({ position, payload: encodeEvents(plan.events) })
+          if (takesPosition) router.position++
+          const { position } = router
+          if (takesPosition) {
+            router.log.push({ position, commitId: commit.commitId, payload: encodeEvents(plan.events) })
+          }
           apply(router, plan, position)
           commits.set(commit.commitId, takesPosition ? position : null)
           return Effect.succeed({ position, duplicate: false, feedback: plan.feedback, reports: plan.reports })
@@ -157,9 +185,54 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
       ),
 
     commitsAfter: (routerId, position, limit) =>
-      Effect.sync(() => routers.get(routerId)?.log.slice(position, position + limit) ?? []),
+      Effect.sync(() => {
+        const log = routers.get(routerId)?.log ?? []
+        const from = Math.max(0, position + 1 - (log[0]?.position ?? 1))
+        return log.slice(from, from + limit)
+      }),
 
-    position: (routerId) => at("position", routerId, (router) => router.log.length),
+    changes: () => Stream.empty,
+
+    position: (routerId) => at("position", routerId, (router) => router.position),
+
+    oldestPosition: (routerId) => Effect.sync(() => routers.get(routerId)?.log[0]?.position ?? 0),
+
+    prune: (routerId, limits, batch) =>
+      at("prune", routerId, (router) => {
+        const prompted = oldest(
+          router.decisions,
+          limits.promptsBeforeMillis,
+          batch,
+          ({ record }) => record.prompt !== null
+        )
+        for (const [id, { learned, record }] of prompted) {
+          router.decisions.set(id, { record: { ...record, prompt: null }, learned })
+        }
+        const old = oldest(router.decisions, limits.decisionsBeforeMillis, batch)
+        for (const [id] of old) router.decisions.delete(id)
+        const decisionsFloor = uuidV7Floor(limits.decisionsBeforeMillis)
+        const judged = Array.from(router.feedback.values())
+          .filter((row) => !row.parked && row.decisionId < decisionsFloor)
+          .slice(0, batch)
+        for (const { id } of judged) router.feedback.delete(id)
+        const parked = oldest(router.feedback, limits.parkedBeforeMillis, batch, (row) => row.parked)
+        for (const [id] of parked) router.feedback.delete(id)
+        const logFloor = uuidV7Floor(limits.logBeforeMillis)
+        const covered = coveredBySnapshots(router, limits.snapshotsSinceMillis)
+        const kept = router.log.findIndex(
+          (row, i) =>
+            i === batch || row.position > covered || row.position === router.position || row.commitId >= logFloor
+        )
+        const logged = router.log.splice(0, Math.max(0, kept))
+        for (const { commitId } of logged) commits.delete(commitId)
+        return {
+          decisions: old.length,
+          feedback: judged.length,
+          prompts: prompted.length,
+          parked: parked.length,
+          commits: logged.length
+        }
+      }),
 
     decision: (routerId, id) =>
       Effect.sync(() => {
@@ -215,10 +288,12 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
     snapshots: (routerId, fingerprint) => Effect.sync(() => routers.get(routerId)?.snapshots.get(fingerprint) ?? []),
 
     saveSnapshot: (routerId, fingerprint, snapshot) =>
-      at("saveSnapshot", routerId, (router) => {
-        const others = (router.snapshots.get(fingerprint) ?? []).filter((one) => one.watermark !== snapshot.watermark)
-        const newestFirst = [...others, snapshot].sort((a, b) => b.watermark - a.watermark)
-        router.snapshots.set(fingerprint, newestFirst.slice(0, 2))
-      })
+      Effect.flatMap(Clock.currentTimeMillis, (savedAtMillis) =>
+        at("saveSnapshot", routerId, (router) => {
+          const others = (router.snapshots.get(fingerprint) ?? []).filter((one) => one.watermark !== snapshot.watermark)
+          const all = [...others, { ...snapshot, savedAtMillis }].sort((a, b) => b.watermark - a.watermark)
+          router.snapshots.set(fingerprint, all.slice(0, 2))
+        })
+      )
   })
 })

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Http from "node:http"
 import * as Net from "node:net"
+import type { Duplex } from "node:stream"
 import { saneRequestId } from "../domain/Ids.ts"
 import { HttpSocket, ListenFailed } from "../services/HttpSocket.ts"
 import { Ids } from "../services/Ids.ts"
@@ -27,9 +28,21 @@ export const layer: Layer.Layer<HttpSocket, ListenFailed, Ids | InFlight | Lifec
     const ids = yield* Ids
     const clock = yield* Effect.clock
 
+    /** For what has no response object. */
+    const endRaw = (socket: Duplex, status: string, refused: Refused, headers = "") => {
+      const requestId = ids.uuidV7(clock.unsafeCurrentTimeMillis())
+      const body = envelope(refused, requestId)
+      socket.end(
+        `HTTP/1.1 ${status}\r\nconnection: close\r\n${headers}x-request-id: ${requestId}\r\n` +
+          `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+      )
+    }
+
     let handler: ((request: Http.IncomingMessage, response: Http.ServerResponse) => void) | undefined
 
     const server = Http.createServer({
+      // Refused below, with the envelope.
+      requireHostHeader: false,
       keepAliveTimeout: keepAliveMillis,
       headersTimeout: headersMillis,
       // The body has its own limit with an answer of its own; this one is behind it, for requests that nobody reads.
@@ -44,6 +57,10 @@ export const layer: Layer.Layer<HttpSocket, ListenFailed, Ids | InFlight | Lifec
         stopping: lifecycle.stopping(),
         inFlight: inFlight.count()
       })
+      if (request.headers.host === undefined && request.httpVersion === "1.1") {
+        request.resume()
+        return answer(request, response, requestId(), { status: 400, refused: malformed }, { connection: "close" })
+      }
       // A probe's connection stays open while the service drains: it could not connect again to see the end.
       if (health !== undefined) answer(request, response, requestId(), health, {})
       else if (handler !== undefined) handler(request, response)
@@ -59,14 +76,13 @@ export const layer: Layer.Layer<HttpSocket, ListenFailed, Ids | InFlight | Lifec
         return
       }
       const isSlow = error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-      const body = isSlow
-        ? envelope({ code: "request_timeout", message: "the request did not arrive in time" }, null)
-        : envelope({ code: "malformed_http", message: "this is not a well-formed HTTP request" }, null)
-      socket.end(
-        `HTTP/1.1 ${isSlow ? "408 Request Timeout" : "400 Bad Request"}\r\nconnection: close\r\n` +
-          `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-      )
+      endRaw(socket, isSlow ? "408 Request Timeout" : "400 Bad Request", isSlow ? tooSlow : malformed)
     })
+    // Without these two, node answers an expectation that it does not know by an empty 417, and CONNECT not at all.
+    server.on("checkExpectation", (request, response) => server.emit("request", request, response))
+    server.on("connect", (_, socket) =>
+      endRaw(socket, "405 Method Not Allowed", noTunnel, "allow: GET, HEAD, POST, OPTIONS\r\n")
+    )
 
     yield* Effect.acquireRelease(
       Effect.async<void, ListenFailed>((resume) => {
@@ -103,7 +119,7 @@ export const layer: Layer.Layer<HttpSocket, ListenFailed, Ids | InFlight | Lifec
   })
 )
 
-const envelope = ({ code, message }: Refused, requestId: string | null) =>
+const envelope = ({ code, message }: Refused, requestId: string) =>
   JSON.stringify({
     error: {
       message,
@@ -118,6 +134,10 @@ const starting = {
   status: 503,
   refused: { code: "starting", message: "the service is starting, try again in a moment" }
 }
+
+const malformed: Refused = { code: "malformed_http", message: "this is not a well-formed HTTP request" }
+const tooSlow: Refused = { code: "request_timeout", message: "the request did not arrive in time" }
+const noTunnel: Refused = { code: "method_not_allowed", message: "this is not a proxy" }
 
 const answer = (
   request: Http.IncomingMessage,

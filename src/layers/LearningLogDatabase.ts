@@ -1,7 +1,9 @@
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { RouterId } from "../domain/Ids.ts"
 import { type Committed, Database, DatabaseError } from "../services/Database.ts"
 import { Ids } from "../services/Ids.ts"
@@ -11,7 +13,9 @@ import { Telemetry } from "../services/Telemetry.ts"
 import { runCommitter } from "./learningLog/committer.ts"
 import { follow } from "./learningLog/follow.ts"
 import { runJoiner } from "./learningLog/joiner.ts"
+import { makeNews } from "./learningLog/news.ts"
 import { makePending, noParts, type Parts } from "./learningLog/pending.ts"
+import { runPruner } from "./learningLog/pruner.ts"
 import { makeSignal } from "./learningLog/signal.ts"
 
 /** Submissions that wait for the database; more are refused. */
@@ -19,20 +23,30 @@ const maxWaiting = 10_000
 
 const refused = (detail: string) => new DatabaseError({ operation: "commit", reason: "timeout", detail })
 
-/** Over `Database`, whichever it is: group commits, one at a time, and a reader that polls. */
-export const layer: Layer.Layer<LearningLog, DatabaseError, Database | Settings | Ids | Telemetry> = Layer.scoped(
-  LearningLog,
+/** A submission waits no longer for the database; retries within that time are the committer's. */
+const submissionLimit = Duration.seconds(5)
+
+/** Over `Database`, whichever it is: group commits, one at a time, and a reader that is told of commits and polls. */
+export const layerWith = (options: {
+  /** Commits that nobody told of are seen at the latest after this. */
+  readonly pollInterval: Duration.Duration
+}): Layer.Layer<LearningLog, DatabaseError, Database | Settings | Ids | Telemetry> =>
+  Layer.scoped(LearningLog, make(options.pollInterval))
+
+const make = (pollInterval: Duration.Duration) =>
   Effect.gen(function* () {
     const database = yield* Database
     const ids = yield* Ids
     const telemetry = yield* Telemetry
-    const { learning } = yield* Settings
+    const settings = yield* Settings
+    const { learning } = settings
     const clock = yield* Effect.clock
     const router = yield* database.router(Option.flatMap(learning.routerId, RouterId.option))
 
     const pending = makePending(learning.maxPending)
     const work = makeSignal()
     const stored = makeSignal()
+    const news = makeNews(router.position)
     const parked = makeSignal()
     telemetry.gauge(
       "conduit_learning_oldest_pending_seconds",
@@ -49,9 +63,15 @@ export const layer: Layer.Layer<LearningLog, DatabaseError, Database | Settings 
           return yield* refused(`${maxWaiting} submissions wait for the database already`)
         }
         const done = yield* Deferred.make<Committed, DatabaseError>()
-        pending.submit({ ...noParts, ...parts }, done)
+        const submission = pending.submit({ ...noParts, ...parts }, done)
         work.notify()
-        return yield* Deferred.await(done)
+        return yield* Effect.raceFirst(
+          Deferred.await(done),
+          Effect.flatMap(Effect.sleep(submissionLimit), () => {
+            submission.abandoned = true
+            return Effect.fail(refused(`it took more than ${Duration.toSeconds(submissionLimit)} s`))
+          })
+        )
       })
 
     // Nobody may wait for a committer that has stopped: this runs after it was interrupted.
@@ -70,10 +90,18 @@ export const layer: Layer.Layer<LearningLog, DatabaseError, Database | Settings 
       pending,
       work,
       stored,
+      news,
+      maxParked: learning.maxParked,
       flushInterval: learning.flushInterval,
       newCommitId: () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
     })
     yield* runJoiner({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
+
+    yield* runPruner({ routerId: router.id, database, settings })
+    yield* database.changes(router.id).pipe(
+      Stream.runForEach((position) => Effect.sync(() => news.heard(position))),
+      Effect.forkScoped
+    )
 
     return LearningLog.of({
       router: { id: router.id, seed: router.seed },
@@ -111,8 +139,11 @@ export const layer: Layer.Layer<LearningLog, DatabaseError, Database | Settings 
       append: Effect.fn("LearningLog.append")((events) => Effect.map(submit({ events }), ({ position }) => position)),
 
       pendingDecision: pending.decision,
-      follow: (position) => follow({ routerId: router.id, database, stored, position }),
-      position: database.position(router.id),
+      pendingOfSession: pending.ofSession,
+      follow: (position) => follow({ routerId: router.id, database, news, pollInterval, position }),
+      position: Effect.tap(database.position(router.id), (position) => Effect.sync(() => news.heard(position))),
+      oldestPosition: database.oldestPosition(router.id),
+      newestKnown: news.newest,
       flush: committer.flush,
       backlog: () => {
         const oldest = pending.oldestMillis()
@@ -127,4 +158,5 @@ export const layer: Layer.Layer<LearningLog, DatabaseError, Database | Settings 
       saveSnapshot: (fingerprint, snapshot) => database.saveSnapshot(router.id, fingerprint, snapshot)
     })
   })
-)
+
+export const layer = layerWith({ pollInterval: Duration.millis(500) })

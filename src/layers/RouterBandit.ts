@@ -9,6 +9,7 @@ import { costUsd } from "../domain/Cost.ts"
 import { type Decision, ranking, type RoutingRequest } from "../domain/Decision.ts"
 import { DecisionId, type ModelId, uuidV7Millis } from "../domain/Ids.ts"
 import type { Model } from "../domain/Model.ts"
+import { storablePrompt } from "../domain/StorableText.ts"
 import { BanditState, NoEligibleModel } from "../services/BanditState.ts"
 import { Database } from "../services/Database.ts"
 import { FeatureExtractor } from "../services/FeatureExtractor.ts"
@@ -17,7 +18,7 @@ import {
   type CallLimits,
   type ChatStream,
   LanguageModels,
-  type ProviderError,
+  ProviderError,
   type Usage
 } from "../services/LanguageModels.ts"
 import { LearningLog } from "../services/LearningLog.ts"
@@ -30,6 +31,7 @@ import {
   IdempotencyConflict,
   Interrupted,
   OutcomeConflict,
+  ParkingFull,
   Router,
   type StreamSink,
   UnknownModel,
@@ -39,11 +41,17 @@ import { Settings } from "../services/Settings.ts"
 import { Telemetry } from "../services/Telemetry.ts"
 import * as Circuit from "./router/Circuit.ts"
 import * as Deadlines from "./router/Deadlines.ts"
+import * as SessionFeedback from "./router/SessionFeedback.ts"
 import * as StreamRelay from "./router/StreamRelay.ts"
 import * as Trial from "./router/Trial.ts"
 
 /** A request is tried on at most so many models. */
 const mostAttempts = 3
+
+/** Of the time that is left, what a model may take to answer while another one could answer instead. */
+const hangShare = 0.5
+/** With less time than this no further model is tried: it could only be blamed for the one before. */
+const leastMillis = 50
 
 /** An id may be ahead of this clock by as much: the clocks of two replicas differ. */
 const clockSkewMillis = 60_000
@@ -73,15 +81,24 @@ export const layer: Layer.Layer<
     const requestTimeoutMs = Duration.toMillis(http.requestTimeout)
     const feedbackExpiryMs = Duration.toMillis(learning.feedbackExpiry)
 
-    const circuits = new Map(catalog.models.map((model) => [model.id, Circuit.make()]))
+    const circuits = new Map<ModelId, Circuit.Circuit>()
+    const circuitOf = (model: ModelId) => {
+      const known = circuits.get(model)
+      if (known !== undefined) return known
+      const made = Circuit.make()
+      circuits.set(model, made)
+      return made
+    }
     const isCircuitOpen = (model: ModelId) => circuits.get(model)?.isOpen(nowMillis()) ?? false
+
+    const promptOf = (request: RoutingRequest) => (learning.storePrompts ? storablePrompt(request.text) : null)
 
     // The request path, in the order in which it is walked.
 
     const complete: Router["Type"]["complete"] = Effect.fnUntraced(function* (request, body, caller) {
       const startedMs = nowMs()
       const decision = yield* decide(request, caller)
-      const trial = Trial.make(decision, startedMs)
+      const trial = Trial.make(decision, startedMs, promptOf(request))
       return yield* attempt(trial, request, (model, limits) => models.complete(model, body, limits)).pipe(
         Effect.map(({ answer, model }) => {
           const { usage } = answer
@@ -106,7 +123,7 @@ export const layer: Layer.Layer<
     const stream: Router["Type"]["stream"] = Effect.fnUntraced(function* (request, body, caller, open) {
       const startedMs = nowMs()
       const decision = yield* decide(request, caller)
-      const trial = Trial.make(decision, startedMs)
+      const trial = Trial.make(decision, startedMs, promptOf(request))
       const includeUsage = StreamRelay.asksForUsage(body)
       let sink: StreamSink | null = null
       yield* Effect.acquireUseRelease(
@@ -136,7 +153,7 @@ export const layer: Layer.Layer<
     /** Features, then the choice; the draw is the bandit's, the masks the request's. */
     const decide = (request: RoutingRequest, caller: Caller): Effect.Effect<Decision, NoEligibleModel | UnknownModel> =>
       Effect.suspend((): Effect.Effect<Decision, NoEligibleModel | UnknownModel> => {
-        if (request.pinned !== null && !catalog.byId.has(request.pinned)) {
+        if (request.pinned !== null && !catalog.current().byId.has(request.pinned)) {
           return Effect.fail(new UnknownModel({ model: request.pinned }))
         }
         const startedMs = nowMs()
@@ -156,26 +173,26 @@ export const layer: Layer.Layer<
         return Effect.succeed(decision)
       })
 
-    /** Down the ranking until a model answers or the time is up. */
-    const attempt = <A>(
-      trial: Trial.Trial,
-      request: RoutingRequest,
-      call: (model: Model, limits: CallLimits) => Effect.Effect<A, ProviderError>
-    ) => deadlines.within(remainingMs(trial), () => timedOut(trial), tryInOrder(trial, request, call))
-
     const remainingMs = (trial: Trial.Trial) => requestTimeoutMs - (nowMs() - trial.startedMs)
 
-    const tryInOrder = Effect.fnUntraced(function* <A>(
+    /** Down the ranking until a model answers or the time is up. */
+    const attempt = Effect.fnUntraced(function* <A>(
       trial: Trial.Trial,
       request: RoutingRequest,
       call: (model: Model, limits: CallLimits) => Effect.Effect<A, ProviderError>
     ) {
-      for (const model of candidatesOf(trial.decision, request)) {
-        if (trial.attempts.length === mostAttempts) break
+      const candidates = candidatesOf(trial.decision, request)
+      for (const [index, model] of candidates.entries()) {
+        const leftMs = remainingMs(trial)
+        if (trial.attempts.length === mostAttempts || (trial.attempts.length > 0 && leftMs < leastMillis)) break
         // Open since the decision was made; who names a model insists on it.
         if (model.id !== request.pinned && isCircuitOpen(model.id)) continue
         begin(trial, model)
-        const answer = yield* Effect.either(call(model, { timeoutMs: Math.max(1, remainingMs(trial)) }))
+        const others = trial.attempts.length + 1 < mostAttempts ? candidates.slice(index + 1) : []
+        const limitMs = others.some(({ id }) => !isCircuitOpen(id)) ? hangShare * leftMs : leftMs
+        const answer = yield* Effect.either(
+          deadlines.within(limitMs, () => late(model), call(model, { timeoutMs: Math.max(1, leftMs) }))
+        )
         if (Either.isRight(answer)) {
           trial.waitedMs += nowMs() - (trial.current?.startedMs ?? nowMs())
           return { answer: answer.right, model }
@@ -194,11 +211,11 @@ export const layer: Layer.Layer<
     /** The chosen one and those to fall back to. */
     const candidatesOf = (decision: Decision, request: RoutingRequest): ReadonlyArray<Model> => {
       const order = request.pinned !== null && !request.fallback ? [decision.chosen] : ranking(decision)
-      return order.flatMap((id) => catalog.byId.get(id) ?? [])
+      return order.flatMap((id) => catalog.current().byId.get(id) ?? [])
     }
 
     const begin = (trial: Trial.Trial, model: Model) => {
-      circuits.get(model.id)?.enter(nowMillis())
+      circuitOf(model.id).enter(nowMillis())
       trial.current = { model: model.id, startedMs: nowMs() }
     }
 
@@ -211,11 +228,6 @@ export const layer: Layer.Layer<
       if (reason !== "rejected") return circuit.failed(nowMillis(), failure?.retryAfterSeconds ?? null)
       circuit.succeeded()
       return null
-    }
-
-    const timedOut = (trial: Trial.Trial) => {
-      end(trial, "timeout", null)
-      return new AllModelsFailed({ timedOut: true, retryAfterSeconds: null, attempts: attemptsOf(trial) })
     }
 
     const sayCircuitOpened = (error: ProviderError, millis: number) =>
@@ -334,7 +346,7 @@ export const layer: Layer.Layer<
 
     const route: Router["Type"]["route"] = Effect.fnUntraced(function* (request, caller) {
       const decision = yield* decide(request, caller)
-      yield* log.record({ decision, attempts: [], outcome: null })
+      yield* log.record({ decision, attempts: [], outcome: null, prompt: promptOf(request) })
       return decision
     })
 
@@ -360,9 +372,14 @@ export const layer: Layer.Layer<
       const { id, position, status } = yield* log.feedback(submission)
       if (status === "not_yours") return yield* new DecisionNotFound({ decisionId: submission.decisionId })
       if (status === "conflict") return yield* new IdempotencyConflict()
+      if (status === "parking_full") return yield* new ParkingFull()
       if (status !== "parked") yield* state.caughtUp(position)
       return { id, status }
     })
+
+    const sessionFeedback = SessionFeedback.make({ log, database, state, ids, nowMillis, expiryMs: feedbackExpiryMs })
+
+    const decisions: Router["Type"]["decisions"] = (query) => database.decisions(log.router.id, query)
 
     const decision: Router["Type"]["decision"] = Effect.fnUntraced(function* (id, caller) {
       const pending = log.pendingDecision(id)
@@ -377,18 +394,37 @@ export const layer: Layer.Layer<
     })
 
     const routed: Router["Type"]["models"] = () =>
-      catalog.models.map((model) => ({
-        model,
+      catalog.current().models.map((model) => ({
+        model: state.isDisabled(model.id) ? { ...model, unavailable: "disabled by an operator" } : model,
         learned: state.learned(model.id),
         circuit: circuits.get(model.id)?.state(nowMillis()) ?? "closed"
       }))
 
-    return Router.of({ complete, stream, route, report, feedback, decision, models: routed })
+    return Router.of({
+      complete,
+      stream,
+      route,
+      report,
+      feedback,
+      sessionFeedback,
+      decisions,
+      decision,
+      models: routed
+    })
   })
 )
 
 const costOf = (model: Model, usage: Usage | null) =>
   usage === null ? null : costUsd(model, usage.inputTokens, usage.outputTokens)
+
+const late = (model: Model) =>
+  new ProviderError({
+    model: model.id,
+    reason: "timeout",
+    status: null,
+    retryAfterSeconds: null,
+    detail: "no answer in time"
+  })
 
 const attemptsOf = ({ attempts }: Trial.Trial) =>
   attempts.map(({ error, model, status }) => ({ model, reason: error ?? "aborted", status }))

@@ -67,6 +67,9 @@ const unknownNames = (variables: ReadonlyMap<string, string>) =>
       return `${name} is not a setting and is ignored${nearest === null ? "" : `: did you mean ${nearest}?`}`
     })
 
+/** These are no timers, but ages. */
+const tenYears = Duration.days(3650)
+
 /** Reads variables; one that is not right is noted, with its value (unless it is a secret) and what would be, and then has its default. */
 const readerOf = (variables: ReadonlyMap<string, string>) => {
   const problems = new Map<string, string>()
@@ -118,9 +121,21 @@ const read = ({ optional, variable }: ReturnType<typeof readerOf>, terminal: boo
     maxPending: variable("CONDUIT_MAX_PENDING", Parse.integer(1, 10_000_000), defaults.learning.maxPending),
     feedbackExpiry: variable(
       "CONDUIT_FEEDBACK_EXPIRY",
-      Parse.duration({ maximum: Duration.days(3650) }),
+      Parse.duration({ maximum: tenYears }),
       defaults.learning.feedbackExpiry
-    )
+    ),
+    maxParked: variable("CONDUIT_MAX_PARKED", Parse.integer(0, 10_000_000), defaults.learning.maxParked),
+    storePrompts: variable("CONDUIT_STORE_PROMPTS", Parse.flag, defaults.learning.storePrompts)
+  },
+  retention: {
+    decisions: variable(
+      "CONDUIT_DECISION_RETENTION",
+      Parse.duration({ maximum: tenYears }),
+      defaults.retention.decisions
+    ),
+    log: variable("CONDUIT_LOG_RETENTION", Parse.duration({ maximum: tenYears }), defaults.retention.log),
+    prompts: variable("CONDUIT_PROMPT_RETENTION", Parse.duration({ maximum: tenYears }), defaults.retention.prompts),
+    parked: variable("CONDUIT_PARKED_EXPIRY", Parse.duration({ maximum: tenYears }), defaults.retention.parked)
   },
   shutdown: {
     drainTimeout: variable("CONDUIT_SHUTDOWN_TIMEOUT", Parse.duration({ zero: true }), defaults.shutdown.drainTimeout),
@@ -131,7 +146,8 @@ const read = ({ optional, variable }: ReturnType<typeof readerOf>, terminal: boo
   },
   models: {
     configFile: optional("CONDUIT_CONFIG", Parse.text),
-    simulate: optional("CONDUIT_SIMULATE", Parse.flag)
+    simulate: optional("CONDUIT_SIMULATE", Parse.flag),
+    reloadOnSighup: variable("CONDUIT_RELOAD_ON_SIGHUP", Parse.flag, defaults.models.reloadOnSighup)
   },
   log: {
     level: variable(

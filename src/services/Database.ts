@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
 import type { StoredFeedback } from "../domain/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../domain/DecisionRecord.ts"
 import type { Feedback, FeedbackSubmission } from "../domain/Feedback.ts"
@@ -29,6 +30,12 @@ export interface DatabaseShape {
     position: Position,
     limit: number
   ) => Effect.Effect<ReadonlyArray<{ readonly position: Position; readonly payload: Uint8Array }>, DatabaseError>
+
+  /**
+   * Positions of commits as they are told of: a hint, which may be late, doubled or missing, so whoever follows polls too.
+   * Never fails, and ends where nobody would tell.
+   */
+  readonly changes: (routerId: RouterId) => Stream.Stream<Position>
 
   /** The position of the newest commit; 0 if there is none. */
   readonly position: (routerId: RouterId) => Effect.Effect<Position, DatabaseError>
@@ -59,6 +66,16 @@ export interface DatabaseShape {
     routerId: RouterId,
     limit: number
   ) => Effect.Effect<ReadonlyArray<FeedbackSubmission>, DatabaseError>
+
+  /** The position of the oldest stored commit: 1 unless the log was pruned; 0 if there is none. */
+  readonly oldestPosition: (routerId: RouterId) => Effect.Effect<Position, DatabaseError>
+
+  /**
+   * Deletes at most `batch` rows of each kind that are past their limits. A commit goes only when all before it are gone,
+   * when both kept snapshots of every policy that is still in use cover it, and if it is not the newest. Several replicas
+   * may do so at once.
+   */
+  readonly prune: (routerId: RouterId, limits: PruneLimits, batch: number) => Effect.Effect<Pruned, DatabaseError>
 
   /** Snapshots of that policy, newest first; the last two are kept. */
   readonly snapshots: (
@@ -95,6 +112,8 @@ export interface Commit {
   readonly events: ReadonlyArray<LearningEvent>
   /** Parked feedback that can join: its rows exist already. */
   readonly joined: ReadonlyArray<FeedbackSubmission>
+  /** No feedback is parked while so much is. Replicas that commit at the same time may exceed it by a batch each. */
+  readonly maxParked: number
 }
 
 export interface Committed {
@@ -109,11 +128,12 @@ export interface Committed {
 /**
  * `recorded`: decision, feedback and event are stored. `superseded`: the same, and it took the place of an earlier one of
  * the same kind and source. `parked`: its decision is not stored yet. `conflict`: the idempotency key was used with other
- * content. `not_yours`: the decision belongs to another key. A repetition answers what the first one answered, and its id.
+ * content. `not_yours`: the decision belongs to another key. `parking_full`: it would have to be parked, and too much is.
+ * A repetition answers what the first one answered, and its id.
  */
 export interface FeedbackResult {
   readonly id: string
-  readonly status: "recorded" | "superseded" | "parked" | "conflict" | "not_yours"
+  readonly status: "recorded" | "superseded" | "parked" | "conflict" | "not_yours" | "parking_full"
 }
 
 /** `unknown`: no such decision is stored (or it is another key's); `conflict`: it has a different outcome already. */
@@ -146,6 +166,27 @@ export interface DecisionQuery {
   /** The cursor: only older ones than this. */
   readonly before: DecisionId | null
   readonly limit: number
+}
+
+/** What was made before these instants (Unix milliseconds) may go. */
+export interface PruneLimits {
+  /** Decisions and their feedback. */
+  readonly decisionsBeforeMillis: number
+  readonly promptsBeforeMillis: number
+  /** Feedback whose decision has not appeared. */
+  readonly parkedBeforeMillis: number
+  readonly logBeforeMillis: number
+  /** A policy whose newest snapshot is older is not in use any more. */
+  readonly snapshotsSinceMillis: number
+}
+
+/** How many rows were deleted. */
+export interface Pruned {
+  readonly decisions: number
+  readonly feedback: number
+  readonly prompts: number
+  readonly parked: number
+  readonly commits: number
 }
 
 export interface StoredSnapshot {

@@ -32,10 +32,7 @@ export interface LearningLogShape {
   /** Durable: several submissions in one commit, all or none; a result for each, in order. */
   readonly feedbackAll: (
     submissions: ReadonlyArray<FeedbackSubmission>
-  ) => Effect.Effect<
-    { readonly results: ReadonlyArray<FeedbackResult>; readonly position: Position },
-    DatabaseError
-  >
+  ) => Effect.Effect<{ readonly results: ReadonlyArray<FeedbackResult>; readonly position: Position }, DatabaseError>
 
   /** Durable: the outcome of a decision of `/v1/route`. */
   readonly report: (
@@ -48,6 +45,12 @@ export interface LearningLogShape {
   /** A record that is offered but not stored yet. */
   readonly pendingDecision: (id: DecisionId) => DecisionRecord | undefined
 
+  /** The answered decisions of a session that are offered but not stored yet, in no order. Looks at all that is pending. */
+  readonly pendingOfSession: (session: {
+    readonly sessionId: string
+    readonly owner: string | null
+  }) => ReadonlyArray<DecisionId>
+
   /**
    * Every commit after `position`, in order, this replica's own and the others', for ever. A database that is away is
    * waited for; the stream never fails.
@@ -58,6 +61,12 @@ export interface LearningLogShape {
 
   /** The position of the newest stored commit. */
   readonly position: Effect.Effect<Position, DatabaseError>
+
+  /** The position of the oldest stored commit: above 1 when what came before was pruned; 0 if there is none. */
+  readonly oldestPosition: Effect.Effect<Position, DatabaseError>
+
+  /** The newest position that this replica has heard of, by its own commits, by hints and by polls. */
+  readonly newestKnown: () => Position
 
   /** Stores everything that is pending, retrying as long as it is not interrupted; keeps the last error for `lastError`. */
   readonly flush: Effect.Effect<void>

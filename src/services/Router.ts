@@ -3,11 +3,11 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Decision, Reason, RoutingRequest } from "../domain/Decision.ts"
 import type { OutcomeReport } from "../domain/DecisionRecord.ts"
-import type { FeedbackSubmission } from "../domain/Feedback.ts"
+import type { FeedbackSubmission, SessionFeedback } from "../domain/Feedback.ts"
 import type { DecisionId, ModelId } from "../domain/Ids.ts"
 import type { Model } from "../domain/Model.ts"
 import type { LearnedModel, NoEligibleModel } from "./BanditState.ts"
-import type { DatabaseError, StoredDecision } from "./Database.ts"
+import type { DatabaseError, DecisionQuery, StoredDecision } from "./Database.ts"
 import type { ChatBody, Usage } from "./LanguageModels.ts"
 
 /** Decides, calls, falls back, learns. */
@@ -32,6 +32,14 @@ export interface RouterShape {
     submission: FeedbackSubmission
   ) => Effect.Effect<{ readonly id: string; readonly status: "recorded" | "superseded" | "parked" }, RouterError>
 
+  /**
+   * Credits the newest answered decisions of the session, all in one commit, as `creditSession` says. A repetition of
+   * the idempotency key answers what the first one was answered.
+   */
+  readonly sessionFeedback: (given: SessionFeedback) => Effect.Effect<SessionFeedbackResult, RouterError>
+
+  /** The stored ones, newest first: what is still on its way to the database is missing. */
+  readonly decisions: (query: DecisionQuery) => Effect.Effect<ReadonlyArray<StoredDecision>, RouterError>
   readonly decision: (id: DecisionId, caller: Caller) => Effect.Effect<StoredDecision, RouterError>
   readonly models: () => ReadonlyArray<RoutedModel>
 }
@@ -41,6 +49,13 @@ export class Router extends Context.Tag("conduit/services/Router")<Router, Route
 /** Who asks. `owner` is the key's hash, null without keys. */
 export interface Caller {
   readonly owner: string | null
+}
+
+/** Of the newest decision's feedback, and to whom it was credited, newest first. */
+export interface SessionFeedbackResult {
+  readonly id: string
+  readonly decisionIds: ReadonlyArray<DecisionId>
+  readonly status: "recorded" | "superseded" | "parked"
 }
 
 /** What the headers of an answer say. */
@@ -87,8 +102,10 @@ export type RouterError =
   | AllModelsFailed
   | UpstreamRejected
   | DecisionNotFound
+  | SessionNotFound
   | IdempotencyConflict
   | OutcomeConflict
+  | ParkingFull
   | DatabaseError
 
 export class UnknownModel extends Schema.TaggedError<UnknownModel>()("UnknownModel", { model: Schema.String }) {
@@ -131,6 +148,14 @@ export class DecisionNotFound extends Schema.TaggedError<DecisionNotFound>()("De
   }
 }
 
+export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {
+  sessionId: Schema.String
+}) {
+  override get message() {
+    return `there is no answered decision of a session ${JSON.stringify(this.sessionId.slice(0, 64))}, or they are too old, or not yours`
+  }
+}
+
 export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {}) {
   override get message() {
     return "this Idempotency-Key was used with other content"
@@ -142,6 +167,13 @@ export class OutcomeConflict extends Schema.TaggedError<OutcomeConflict>()("Outc
 }) {
   override get message() {
     return `decision ${this.decisionId} has another outcome already`
+  }
+}
+
+/** Too much feedback waits for decisions that have not appeared. */
+export class ParkingFull extends Schema.TaggedError<ParkingFull>()("ParkingFull", {}) {
+  override get message() {
+    return "this decision is not stored yet, and too much feedback waits for such decisions already: send it again later"
   }
 }
 

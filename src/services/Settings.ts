@@ -39,6 +39,20 @@ export interface SettingsShape {
     readonly maxPending: number
     /** Feedback for an older decision is refused. */
     readonly feedbackExpiry: Duration.Duration
+    /** Feedback that waits for its decision; more is answered 503. */
+    readonly maxParked: number
+    /** The text of prompts is stored with their decisions. */
+    readonly storePrompts: boolean
+  }
+  /** How long rows are kept. */
+  readonly retention: {
+    /** Decisions and their feedback; at least as long as feedback is accepted. */
+    readonly decisions: Duration.Duration
+    /** The learning log, where snapshots cover it. */
+    readonly log: Duration.Duration
+    readonly prompts: Duration.Duration
+    /** Feedback whose decision did not appear. */
+    readonly parked: Duration.Duration
   }
   readonly shutdown: {
     /** The drain, settle included. */
@@ -54,6 +68,8 @@ export interface SettingsShape {
     readonly configFile: Option.Option<string>
     /** None = on outside production when no model is usable. */
     readonly simulate: Option.Option<boolean>
+    /** SIGHUP makes every replica read its configuration file again, instead of stopping this one. */
+    readonly reloadOnSighup: boolean
   }
   readonly log: {
     readonly level: "DEBUG" | "INFO" | "WARNING" | "ERROR"
@@ -84,7 +100,15 @@ export const defaults: SettingsShape = {
     routerId: Option.none(),
     flushInterval: Duration.millis(50),
     maxPending: 50_000,
-    feedbackExpiry: Duration.days(7)
+    feedbackExpiry: Duration.days(7),
+    maxParked: 10_000,
+    storePrompts: false
+  },
+  retention: {
+    decisions: Duration.days(90),
+    log: Duration.days(365),
+    prompts: Duration.days(7),
+    parked: Duration.days(7)
   },
   shutdown: {
     drainTimeout: Duration.seconds(30),
@@ -93,7 +117,7 @@ export const defaults: SettingsShape = {
     closeTimeout: Duration.seconds(10),
     terminationGrace: Duration.seconds(45)
   },
-  models: { configFile: Option.none(), simulate: Option.none() },
+  models: { configFile: Option.none(), simulate: Option.none(), reloadOnSighup: false },
   log: { level: "INFO", format: "json" }
 }
 

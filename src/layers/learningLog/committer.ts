@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { RouterId } from "../../domain/Ids.ts"
 import { type Committed, DatabaseError, type DatabaseShape } from "../../services/Database.ts"
 import { type Batch, type Durable, noParts, type Parts, type Pending } from "./pending.ts"
+import type { News } from "./news.ts"
 import type { Signal } from "./signal.ts"
 
 const batchSize = 500
@@ -37,11 +38,14 @@ export const runCommitter = (options: {
   readonly database: DatabaseShape
   readonly pending: Pending
   readonly work: Signal
+  /** Told after each batch. */
   readonly stored: Signal
+  readonly news: News
+  readonly maxParked: number
   readonly flushInterval: Duration.Duration
   readonly newCommitId: () => string
 }): Effect.Effect<Committer, never, Scope.Scope> => {
-  const { database, newCommitId, pending, routerId, stored, work } = options
+  const { database, maxParked, newCommitId, news, pending, routerId, stored, work } = options
   const flushMs = Duration.toMillis(options.flushInterval)
   let flushing = 0
   let outage: Outage | null = null
@@ -63,7 +67,8 @@ export const runCommitter = (options: {
   }
 
   const commit = (commitId: string, parts: Parts): Effect.Effect<Committed, DatabaseError> =>
-    database.commit({ ...parts, commitId, routerId }).pipe(
+    database.commit({ ...parts, commitId, routerId, maxParked }).pipe(
+      Effect.tap(({ position }) => Effect.sync(() => news.heard(position))),
       // What cannot even be encoded will not be stored by trying again.
       Effect.catchAllDefect((defect) =>
         Effect.fail(
@@ -173,6 +178,10 @@ export const runCommitter = (options: {
 
   const attempt = Effect.gen(function* () {
     const batch = pending.batch() ?? pending.take(newCommitId(), batchSize)
+    if (batch.implicit.length + batch.durable.length === 0) {
+      pending.settle(0)
+      return stored.notify()
+    }
     const exit = yield* Effect.exit(commit(batch.commitId, partsOf(batch)))
     const now = yield* Clock.currentTimeMillis
     lastAttemptMillis = now

@@ -1,5 +1,5 @@
 import * as Chunk from "effect/Chunk"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -8,31 +8,39 @@ import { decodeEvents } from "../../domain/EventCodec.ts"
 import type { Position, RouterId } from "../../domain/Ids.ts"
 import type { LearningEvent } from "../../domain/LearningEvent.ts"
 import type { DatabaseShape } from "../../services/Database.ts"
-import type { Signal } from "./signal.ts"
+import type { News } from "./news.ts"
 
 const chunkSize = 500
-/** Commits of other replicas are seen at the latest after this; the own ones wake the reader. */
-const pollInterval = Duration.millis(500)
-
 /** All commits after `position`, waiting for those that are not there yet and for a database that is away. */
 export const follow = (options: {
   readonly routerId: RouterId
   readonly database: DatabaseShape
-  readonly stored: Signal
+  /** Wakes the reader. */
+  readonly news: News
+  /** Commits that nobody told of are seen at the latest after this. */
+  readonly pollInterval: Duration.Duration
   readonly position: Position
 }) => {
-  const { database, routerId, stored } = options
+  const { database, news, pollInterval, routerId } = options
+
+  /** How far the log goes beyond a full chunk; the next poll asks again. */
+  const askHowFar = Effect.disconnect(database.position(routerId)).pipe(
+    Effect.match({ onFailure: () => undefined, onSuccess: news.heard })
+  )
 
   const read = (position: Position) =>
     Effect.gen(function* () {
       while (true) {
-        const seen = stored.count()
+        const seen = news.count()
         const rows = yield* Effect.disconnect(database.commitsAfter(routerId, position, chunkSize)).pipe(
           Effect.orElseSucceed(() => null)
         )
         if (rows === null) yield* Effect.sleep(pollInterval)
-        else if (rows.length > 0) return rows
-        else yield* Effect.raceFirst(stored.after(seen), Effect.sleep(pollInterval))
+        else if (rows.length > 0) {
+          if (rows.length === chunkSize && news.newest() <= (rows.at(-1)?.position ?? 0)) yield* askHowFar
+          news.heard(rows.at(-1)?.position ?? 0)
+          return rows
+        } else yield* Effect.raceFirst(news.after(seen), Effect.sleep(pollInterval))
       }
     })
 

@@ -20,6 +20,8 @@ export interface Durable {
   readonly order: number
   readonly parts: Parts
   readonly done: Deferred.Deferred<Committed, DatabaseError>
+  /** Nobody waits any more, and was told so: it is not stored, unless it is on its way already. */
+  abandoned: boolean
 }
 
 /** What one commit stores; repeated with the same id and content until the database has answered. */
@@ -29,6 +31,14 @@ export interface Batch {
   readonly durable: ReadonlyArray<Durable>
 }
 
+/** About as much may wait, or go in one commit, as by its number: what is larger has prompts with it. */
+const maxBytes = 256 * 1024 * 1024
+const maxBatchBytes = 8 * 1024 * 1024
+
+/** Roughly, in memory. */
+const bytesOf = ({ decision, prompt }: DecisionRecord): number =>
+  1_000 + 4 * decision.features.length + 250 * decision.candidates.length + 2 * (prompt?.length ?? 0)
+
 /** Everything that is not stored yet, in the order in which it came. */
 export const makePending = (maxImplicit: number) => {
   const implicit = makeFifo<Implicit>()
@@ -37,41 +47,61 @@ export const makePending = (maxImplicit: number) => {
   let inBatch: Batch | null = null
   let order = 0
   let dropped = 0
+  /** Of the implicit ones, those in the batch excluded. */
+  let bytes = 0
 
+  const shiftImplicit = () => {
+    const next = implicit.shift()
+    if (next !== undefined) bytes -= bytesOf(next.record)
+    return next
+  }
   const forget = (records: ReadonlyArray<DecisionRecord>) => {
     for (const record of records) if (visible.get(record.decision.id) === record) visible.delete(record.decision.id)
   }
   const implicitCount = () => implicit.length() + (inBatch?.implicit.length ?? 0)
 
   return {
-    /** Answers how many old records had to go: none or one. */
+    /** Answers how many old records had to go. */
     offer: (record: DecisionRecord, offeredAtMillis: number): number => {
       implicit.push({ order: order++, offeredAtMillis, record })
+      bytes += bytesOf(record)
       visible.set(record.decision.id, record)
-      if (implicitCount() <= maxImplicit) return 0
-      const oldest = implicit.shift()
-      if (oldest !== undefined) forget([oldest.record])
-      dropped++
-      return 1
+      const before = dropped
+      const isFull = () => implicitCount() > maxImplicit || bytes > maxBytes
+      while (isFull()) {
+        const oldest = shiftImplicit()
+        if (oldest === undefined) break
+        forget([oldest.record])
+        dropped++
+      }
+      return dropped - before
     },
-    submit: (parts: Parts, done: Durable["done"]) => {
-      durable.push({ order: order++, parts, done })
+    submit: (parts: Parts, done: Durable["done"]): Durable => {
+      const one = { order: order++, parts, done, abandoned: false }
+      durable.push(one)
       for (const record of parts.decisions) visible.set(record.decision.id, record)
+      return one
     },
-    /** The next batch: at most `limit` of each kind, and nothing before what came earlier. */
+    /** The next batch: at most `limit` of each kind, not too many bytes, and nothing before what came earlier. */
     take: (commitId: string, limit: number): Batch => {
       const outcomes: Array<Implicit> = []
       const waited: Array<Durable> = []
-      while (outcomes.length < limit) {
-        const next = implicit.shift()
+      let batchBytes = 0
+      while (outcomes.length < limit && batchBytes < maxBatchBytes) {
+        const next = shiftImplicit()
         if (next === undefined) break
+        batchBytes += bytesOf(next.record)
         outcomes.push(next)
       }
-      while (waited.length < limit) {
+      while (waited.length < limit && batchBytes < maxBatchBytes) {
         const next = durable.peek()
         if (next === undefined || next.order > (implicit.peek()?.order ?? Infinity)) break
         durable.shift()
-        waited.push(next)
+        if (next.abandoned) forget(next.parts.decisions)
+        else {
+          for (const record of next.parts.decisions) batchBytes += bytesOf(record)
+          waited.push(next)
+        }
       }
       inBatch = { commitId, implicit: outcomes, durable: waited }
       return inBatch
@@ -105,7 +135,15 @@ export const makePending = (maxImplicit: number) => {
       inBatch?.implicit[0]?.offeredAtMillis ?? implicit.peek()?.offeredAtMillis ?? null,
     dropped: () => dropped,
     isEmpty: () => inBatch === null && implicit.length() + durable.length() === 0,
-    decision: (id: DecisionId) => visible.get(id)
+    decision: (id: DecisionId) => visible.get(id),
+    ofSession: (session: { readonly sessionId: string; readonly owner: string | null }): ReadonlyArray<DecisionId> => {
+      const found: Array<DecisionId> = []
+      for (const { decision, outcome } of visible.values()) {
+        const isOfSession = decision.request.sessionId === session.sessionId && decision.owner === session.owner
+        if (isOfSession && outcome?.ok === true) found.push(decision.id)
+      }
+      return found
+    }
   }
 }
 

@@ -1,10 +1,11 @@
 import { type RouterId, uuidV7Floor } from "../../domain/Ids.ts"
+import { storable } from "../../domain/StorableText.ts"
 import type { DecisionQuery } from "../../services/Database.ts"
-import { decisionColumns, storable } from "./rows.ts"
+import { decisionColumns } from "./rows.ts"
 
 /** As it is shown; the same text as in the index. */
 const shownReason = "(CASE WHEN d.answered_by <> d.chosen THEN 'fallback' ELSE d.reason END)"
-const facets = "(ARRAY[coalesce(d.answered_by, d.chosen), d.algorithm, d.task])"
+const facets = "(ARRAY[coalesce(d.answered_by, d.chosen), d.algorithm, d.task, d.user_id])"
 
 const outcomes: Record<NonNullable<DecisionQuery["outcome"]>, string> = {
   ok: "d.ok",
@@ -30,17 +31,18 @@ export const listStatement = (
   where((id) => `d.id < ${id}::uuid`, query.before)
   where((id) => `d.id >= ${id}::uuid`, query.fromMillis === null ? null : uuidV7Floor(query.fromMillis))
   where((id) => `d.id < ${id}::uuid`, query.untilMillis === null ? null : uuidV7Floor(query.untilMillis))
-  where((user) => `d.user_id = ${user}::text`, query.userId)
   where((reason) => `${shownReason} = ${reason}::text`, query.reason)
   const faceted = (column: string) => (value: string) =>
     `${facets} @> ARRAY[${value}::text] AND ${column} = ${value}::text`
   where(faceted("coalesce(d.answered_by, d.chosen)"), query.model)
   where(faceted("d.algorithm"), query.algorithm)
   where(faceted("d.task"), query.task)
+  where(faceted("d.user_id"), query.userId)
   if (query.outcome !== null) conditions.push(outcomes[query.outcome])
   values.push(query.limit)
   return {
-    text: `SELECT ${decisionColumns} FROM decisions d WHERE ${conditions.join(" AND ")} ORDER BY d.id DESC LIMIT $${values.length}`,
+    text: `SELECT ${decisionColumns} FROM decisions d LEFT JOIN prompts p ON p.decision_id = d.id
+           WHERE ${conditions.join(" AND ")} ORDER BY d.id DESC LIMIT $${values.length}`,
     values
   }
 }

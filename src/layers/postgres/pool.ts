@@ -23,7 +23,8 @@ export interface BoundedPool {
 }
 
 /** What a URL says about the name would take precedence, and backends are found by ours. */
-const withoutName = (url: string): string => url.replace(/([?&])application_name=[^&]*&?/, "$1").replace(/[?&]$/, "")
+export const withoutName = (url: string): string =>
+  url.replace(/([?&])application_name=[^&]*&?/, "$1").replace(/[?&]$/, "")
 
 /** Where the server is, without user and password. */
 export const addressOf = (url: Redacted.Redacted): string => {

@@ -4,6 +4,7 @@ import type { Candidate } from "../../domain/Decision.ts"
 import type { DecisionRecord } from "../../domain/DecisionRecord.ts"
 import { DecisionId, ModelId, type RouterId, uuidV7Millis } from "../../domain/Ids.ts"
 import type { Attempt, Outcome } from "../../domain/Outcome.ts"
+import { storable } from "../../domain/StorableText.ts"
 import { normalise, preferences, type Weights } from "../../domain/Weights.ts"
 
 const DecisionIdColumn = Schema.String.pipe(Schema.fromBrand(DecisionId))
@@ -83,15 +84,16 @@ const DecisionRow = Schema.Struct({
   latencies_seconds: Numbers,
   scores: Numbers,
   propensities: Numbers,
-  attempts: Schema.NullOr(AttemptsColumn)
+  attempts: Schema.NullOr(AttemptsColumn),
+  prompt: NullableText
 })
 type DecisionRow = typeof DecisionRow.Type
 
 export const decodeDecisionRow = Schema.decodeUnknown(DecisionRow)
 
-/** What `SELECT` names; int8 columns as float8, exact up to 2^53. */
+/** What `SELECT` names, of `decisions d` and `prompts p`; int8 columns as float8, exact up to 2^53. */
 export const decisionColumns = Object.keys(DecisionRow.fields)
-  .map((name) => (name.endsWith("_position") ? `d.${name}::float8` : `d.${name}`))
+  .map((name) => (name === "prompt" ? "p.prompt" : name.endsWith("_position") ? `d.${name}::float8` : `d.${name}`))
   .join(", ")
 
 export const encodeAttempts = Schema.encodeSync(AttemptsColumn)
@@ -177,6 +179,11 @@ export const decisionJson = ({
         : encodeAttempts(attempts.map((a) => [a.model, a.ok, a.status, a.latencyMs, a.error] as const))
   }
 }
+
+export const promptJson = ({ record }: CommitPlan["decisions"][number]) => ({
+  decision_id: record.decision.id,
+  prompt: record.prompt
+})
 
 const outcomeJson = (outcome: Outcome | null) => ({
   ok: outcome?.ok ?? null,
@@ -270,7 +277,8 @@ export const recordOf = (routerId: RouterId, row: DecisionRow): DecisionRecord =
       latencyMs,
       error
     })),
-    outcome: outcomeOf(row)
+    outcome: outcomeOf(row),
+    prompt: row.prompt
   }
 }
 
@@ -338,11 +346,6 @@ export const feedbackOf = (row: typeof FeedbackRow.Type): StoredFeedback => ({
   parked: row.parked,
   answered: row.answered
 })
-
-const loneSurrogate = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
-
-/** Text that PostgreSQL can hold: it has neither NUL nor half a character, and one bad name must not stop a batch. */
-export const storable = (text: string): string => text.replaceAll("\u0000", "\uFFFD").replace(loneSurrogate, "\uFFFD")
 
 /** JSON for `json_to_recordset`. */
 export const toJson = (rows: ReadonlyArray<unknown>): string =>

@@ -14,6 +14,7 @@ import {
 } from "../../domain/CommitPlan.ts"
 import { encodeEvents } from "../../domain/EventCodec.ts"
 import { DecisionId, RouterId } from "../../domain/Ids.ts"
+import { storable } from "../../domain/StorableText.ts"
 import {
   type Commit,
   type Committed,
@@ -22,6 +23,7 @@ import {
   type RouterRow
 } from "../../services/Database.ts"
 import { toDatabaseError, violated } from "./databaseError.ts"
+import { channel } from "./listen.ts"
 import { listStatement } from "./listing.ts"
 import {
   decisionColumns,
@@ -38,10 +40,11 @@ import {
   feedbackRecordset,
   feedbackRecordsetColumns,
   learnedOf,
+  promptJson,
   recordOf,
-  storable,
   toJson
 } from "./rows.ts"
+import { pruneBatch } from "./pruning.ts"
 import { transact } from "./start.ts"
 
 type StoreError = SqlError.SqlError | ParseResult.ParseError | DatabaseError
@@ -65,6 +68,12 @@ const commitStatement = (plan: CommitPlan): string => {
        SELECT r.key, CASE WHEN x.learned_weight IS NOT NULL THEN (SELECT position FROM moved) END, ${selectDecisions}
        FROM r, json_to_recordset($4::json) AS x(${decisionRecordset}))`
   ]
+  if (hasPrompts(plan)) {
+    parts.push(
+      `prompted AS (INSERT INTO prompts (decision_id, router_key, prompt)
+         SELECT x.decision_id, r.key, x.prompt FROM r, json_to_recordset($9::json) AS x(decision_id uuid, prompt text))`
+    )
+  }
   if (isWide(plan)) {
     parts.push(
       `changed AS (UPDATE decisions d SET
@@ -84,14 +93,18 @@ const commitStatement = (plan: CommitPlan): string => {
       `removed AS (DELETE FROM feedback WHERE id = ANY($8::uuid[]))`
     )
   }
-  return `WITH ${parts.join(",\n")} SELECT coalesce((SELECT position FROM moved), r.position)::float8 AS position FROM r`
+  return `WITH ${parts.join(",\n")} SELECT coalesce((SELECT position FROM moved), r.position)::float8 AS position,
+    (SELECT pg_notify('${channel}', $1::text || ' ' || position) FROM moved) FROM r`
 }
 
+const hasPrompts = (plan: CommitPlan): boolean => plan.decisions.some(({ record }) => record.prompt !== null)
+
 const isWide = (plan: CommitPlan): boolean =>
+  hasPrompts(plan) ||
   plan.decisionUpdates.length + plan.feedbackRows.length + plan.feedbackUpdates.length + plan.feedbackRemoved.length > 0
 
 /** What every method does, over a client whose statements have their limits. */
-export const makeStore = (sql: SqlClient.SqlClient): DatabaseShape => {
+export const makeStore = (sql: SqlClient.SqlClient): Omit<DatabaseShape, "changes"> => {
   const guarded =
     (operation: string) =>
     <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, DatabaseError> =>
@@ -104,7 +117,7 @@ export const makeStore = (sql: SqlClient.SqlClient): DatabaseShape => {
     sql
       .unsafe(
         `SELECT ${decisionColumns} FROM decisions d JOIN routers r ON r.key = d.router_key
-         WHERE r.id = $1 AND d.id = ANY($2::uuid[]) ORDER BY d.id ${lock ? "FOR UPDATE OF d" : ""}`,
+         LEFT JOIN prompts p ON p.decision_id = d.id WHERE r.id = $1 AND d.id = ANY($2::uuid[]) ORDER BY d.id ${lock ? "FOR UPDATE OF d" : ""}`,
         [routerId, ids]
       )
       .pipe(
@@ -138,7 +151,10 @@ export const makeStore = (sql: SqlClient.SqlClient): DatabaseShape => {
           toJson(plan.decisionUpdates.map(decisionUpdateJson)),
           toJson(plan.feedbackRows.map(feedbackJson)),
           toJson(plan.feedbackUpdates.map((u) => ({ id: u.id, superseded_by: u.supersededBy, parked: u.parked }))),
-          plan.feedbackRemoved
+          plan.feedbackRemoved,
+          ...(hasPrompts(plan)
+            ? [toJson(plan.decisions.filter(({ record }) => record.prompt !== null).map(promptJson))]
+            : [])
         ]
       : narrow
     return sql.unsafe<{ position: number }>(commitStatement(plan), parameters).pipe(
@@ -155,6 +171,13 @@ export const makeStore = (sql: SqlClient.SqlClient): DatabaseShape => {
     )
   }
 
+  /** Counts no further than the limit. */
+  const countParked = (routerId: RouterId, limit: number) =>
+    sql<{ parked: number }>`
+      SELECT count(*)::float8 AS parked FROM (
+        SELECT 1 FROM feedback f JOIN routers r ON r.key = f.router_key
+        WHERE r.id = ${routerId} AND f.parked LIMIT ${limit}) parked`.pipe(Effect.map(([row]) => row?.parked ?? 0))
+
   const existingFor = (commit: Commit) =>
     Effect.gen(function* () {
       const named = [...commit.reports, ...commit.feedback, ...commit.joined].map((one) => one.decisionId)
@@ -165,14 +188,18 @@ export const makeStore = (sql: SqlClient.SqlClient): DatabaseShape => {
         ids,
         commit.feedback.map((one) => one.idempotencyKey)
       )
+      const known = new Set<string>(commit.decisions.map((record) => record.decision.id))
+      for (const { record } of decisions) known.add(record.decision.id)
+      const parks = commit.feedback.some((one) => !known.has(one.decisionId))
       const existing: Existing = {
         decisions: new Map(decisions.map((entry) => [entry.record.decision.id, entry])),
-        feedback
+        feedback,
+        parkingRoom: parks ? commit.maxParked - (yield* countParked(commit.routerId, commit.maxParked)) : 0
       }
       return existing
     })
 
-  const nothing: Existing = { decisions: new Map(), feedback: [] }
+  const nothing: Existing = { decisions: new Map(), feedback: [], parkingRoom: 0 }
 
   const store = (commit: Commit): Effect.Effect<Committed, StoreError> =>
     commit.reports.length + commit.feedback.length + commit.joined.length === 0
@@ -268,10 +295,10 @@ export const makeStore = (sql: SqlClient.SqlClient): DatabaseShape => {
         Effect.forEach((row) => decodeDecisionRow(row))
       )
       const ids = rows.map((row) => row.id)
-      const feedback = Map.groupBy(yield* feedbackWhere(routerId, ids, []), (row) => row.decisionId)
+      const feedback = yield* feedbackWhere(routerId, ids, [])
       return rows.map((row) => ({
         record: recordOf(routerId, row),
-        feedback: (feedback.get(row.id) ?? []).map(toFeedback)
+        feedback: feedback.filter((one) => one.decisionId === row.id).map(toFeedback)
       }))
     }, guarded("decisions")),
 
@@ -305,6 +332,21 @@ export const makeStore = (sql: SqlClient.SqlClient): DatabaseShape => {
             Effect.map((rows) => rows.map((row) => toSubmission(feedbackOf(row))))
           ),
       guarded("joinable")
+    ),
+
+    oldestPosition: Effect.fn("Database.oldestPosition")(
+      (routerId) =>
+        sql<{ position: number }>`
+          SELECT l.position::float8 AS position FROM learning_log l JOIN routers r ON r.key = l.router_key
+          WHERE r.id = ${routerId} AND l.position IS NOT NULL ORDER BY l.position LIMIT 1`.pipe(
+          Effect.map(([row]) => row?.position ?? 0)
+        ),
+      guarded("oldestPosition")
+    ),
+
+    prune: Effect.fn("Database.prune")(
+      (routerId, limits, batch) => pruneBatch(sql, routerId, limits, batch),
+      guarded("prune")
     ),
 
     snapshots: Effect.fn("Database.snapshots")(

@@ -8,6 +8,8 @@ import type { ProviderError, Usage } from "../../services/LanguageModels.ts"
 export interface Trial {
   readonly decision: Decision
   readonly startedMs: number
+  /** What is stored of the prompt. */
+  readonly prompt: string | null
   readonly attempts: Array<Attempt>
   readonly errors: Array<ProviderError>
   /** The call that is under way. */
@@ -18,9 +20,10 @@ export interface Trial {
   settled: boolean
 }
 
-export const make = (decision: Decision, startedMs: number): Trial => ({
+export const make = (decision: Decision, startedMs: number, prompt: string | null): Trial => ({
   decision,
   startedMs,
+  prompt,
   attempts: [],
   errors: [],
   current: null,
@@ -81,6 +84,7 @@ export const recordOf = (trial: Trial, ending: Ending): DecisionRecord & { reado
       latencyMs: last?.latencyMs ?? 0,
       firstTokenMs: ending.firstTokenMs,
       error: ending.error
-    }
+    },
+    prompt: trial.prompt
   }
 }

@@ -40,7 +40,12 @@ export const settingsTable: ReadonlyArray<SettingsRow> = [
     "sha256:9f86d081884c7d65..."
   ),
   row("CONDUIT_ALLOW_ANONYMOUS", "false", "production may listen beyond loopback without keys", "true"),
-  row("CONDUIT_REQUEST_TIMEOUT", "10 minutes", "total deadline of one request, all attempts included", "2 minutes"),
+  row(
+    "CONDUIT_REQUEST_TIMEOUT",
+    "10 minutes",
+    "total deadline of one request, all attempts included; a silent model gets half of what is left while another could answer",
+    "2 minutes"
+  ),
   row("CONDUIT_MAX_BODY_BYTES", "33554432", "a larger request body is answered 413", "1048576"),
   row("CONDUIT_BODY_TIMEOUT", "30 seconds", "how long a client may take to send its body", "10 seconds"),
   row("CONDUIT_MAX_IN_FLIGHT", "4096", "more requests at once are answered 503", "512"),
@@ -65,11 +70,38 @@ export const settingsTable: ReadonlyArray<SettingsRow> = [
     "200000"
   ),
   row("CONDUIT_FEEDBACK_EXPIRY", "7 days", "feedback for an older decision is refused", "30 days"),
+  row("CONDUIT_MAX_PARKED", "10000", "feedback that waits for its decision; more is answered 503", "100000"),
+  row("CONDUIT_PARKED_EXPIRY", "7 days", "feedback whose decision has not appeared after this is deleted", "1 day"),
+  row(
+    "CONDUIT_DECISION_RETENTION",
+    "90 days",
+    "older decisions are deleted with their feedback; never before `CONDUIT_FEEDBACK_EXPIRY`",
+    "30 days"
+  ),
+  row(
+    "CONDUIT_LOG_RETENTION",
+    "365 days",
+    "older commits of the learning log are deleted once two snapshots cover them",
+    "90 days"
+  ),
+  row(
+    "CONDUIT_STORE_PROMPTS",
+    "false",
+    "the text of prompts is stored with their decisions, at most 100000 characters of each",
+    "true"
+  ),
+  row("CONDUIT_PROMPT_RETENTION", "7 days", "older stored prompts are deleted", "1 day"),
   row("CONDUIT_CONFIG", "conduit.yaml if it exists", "providers, models and policy", "/etc/conduit/conduit.yaml"),
   row(
     "CONDUIT_SIMULATE",
     "on outside production when no model is usable",
     "simulated models instead of real ones",
+    "true"
+  ),
+  row(
+    "CONDUIT_RELOAD_ON_SIGHUP",
+    "false: SIGHUP stops the service",
+    "SIGHUP makes every replica read its `conduit.yaml` again",
     "true"
   ),
   row("CONDUIT_SHUTDOWN_TIMEOUT", "30 seconds", "limit of the drain, settle included", "20 seconds"),
