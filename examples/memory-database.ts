@@ -15,7 +15,7 @@ import { defaults, Settings } from "../src/services/Settings.ts"
 const TestSettings = Layer.succeed(Settings, {
   ...defaults,
   http: { ...defaults.http, port: 0 },
-  models: { configFile: Option.none(), simulate: Option.some(true) }
+  models: { ...defaults.models, simulate: Option.some(true) }
 })
 
 const App = Conduit.layerWith({ database: DatabaseMemory.layer }) // in production: Conduit.layer

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Net from "node:net"
 import * as HttpSocketLayer from "../../src/layers/HttpSocket.ts"
 import * as IdsCrypto from "../../src/layers/IdsCrypto.ts"
 import * as InFlight from "../../src/layers/InFlight.ts"
@@ -22,6 +23,20 @@ const Socket = HttpSocketLayer.layer.pipe(
 
 const ask = (url: string, method = "GET", headers: Record<string, string> = {}) =>
   Effect.promise(() => request(url, { method, headers }))
+
+/** Writes that and reads until the server closes. */
+const rawly = (url: string, text: string) =>
+  Effect.promise(
+    () =>
+      new Promise<string>((resolve, reject) => {
+        const { hostname, port } = new URL(url)
+        const socket = Net.connect(Number(port), hostname, () => socket.write(text))
+        let answer = ""
+        socket.on("data", (chunk) => (answer += String(chunk)))
+        socket.on("close", () => resolve(answer))
+        socket.on("error", reject)
+      })
+  )
 
 describe("HttpSocket", () => {
   it.scopedLive("answers 503 with the envelope to everything but liveness until an application is attached", () =>
@@ -70,6 +85,36 @@ describe("HttpSocket", () => {
       assert.strictEqual(wrong.status, 405)
       assert.strictEqual(wrong.headers.allow, "GET, HEAD, OPTIONS")
       assert.strictEqual(wrong.json.error.code, "method_not_allowed")
+    }).pipe(Effect.provide(Socket))
+  )
+
+  it.scopedLive.each([
+    ["no host", "GET /health/live HTTP/1.1\r\n\r\n", "400", "malformed_http"],
+    ["no HTTP", "HELLO\r\n\r\n", "400", "malformed_http"],
+    [
+      "too large a head",
+      `GET /health/live HTTP/1.1\r\nhost: x\r\nx: ${"a".repeat(100_000)}\r\n\r\n`,
+      "400",
+      "malformed_http"
+    ],
+    ["a tunnel", "CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n", "405", "method_not_allowed"]
+  ] as const)("answers %s with the envelope and a request id", ([, text, status, code]) =>
+    Effect.gen(function* () {
+      const { url } = yield* HttpSocket
+      const answer = yield* rawly(url, text)
+      assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
+      const id = /x-request-id: (\S+)/i.exec(answer)?.[1]
+      assert.isDefined(id)
+      assert.include(answer, `"code":"${code}"`)
+      assert.include(answer, `"request_id":"${id}"`)
+    }).pipe(Effect.provide(Socket))
+  )
+
+  it.scopedLive("answers a request whose expectation it does not know as if it had none", () =>
+    Effect.gen(function* () {
+      const { url } = yield* HttpSocket
+      const text = "GET /health/live HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\nconnection: close\r\n\r\n"
+      assert.match(yield* rawly(url, text), /^HTTP\/1.1 200 /)
     }).pipe(Effect.provide(Socket))
   )
 })

@@ -5,18 +5,21 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import { RouterId } from "../../src/domain/Ids.ts"
 import * as DatabaseMemory from "../../src/layers/DatabaseMemory.ts"
 import * as IdsCrypto from "../../src/layers/IdsCrypto.ts"
 import * as LearningLogDatabase from "../../src/layers/LearningLogDatabase.ts"
 import * as TelemetryMetrics from "../../src/layers/Telemetry.ts"
 import { type Commit, Database, DatabaseError } from "../../src/services/Database.ts"
 import { LearningLog } from "../../src/services/LearningLog.ts"
-import { defaults, Settings } from "../../src/services/Settings.ts"
+import { defaults, Settings, type SettingsShape } from "../../src/services/Settings.ts"
 import { Telemetry } from "../../src/services/Telemetry.ts"
-import { feedbackOn, recordOf, reportOn, small } from "../support/learningRecords.ts"
+import { longestPrompt } from "../../src/domain/StorableText.ts"
+import { commitOf, feedbackOn, recordOf, reportOn, small } from "../support/learningRecords.ts"
 
 /** The database in memory, which goes away, or holds commits at a gate, when the test says so. */
 const faulty = () => {
@@ -59,12 +62,14 @@ const faulty = () => {
       Telemetry.of({ ...telemetry, dropped: (records) => void (dropped += records) })
     )
   ).pipe(Layer.provide(TelemetryMetrics.layer))
-  const layer = (maxPending = 100) =>
+  const layer = (maxPending = 100, settings: Partial<SettingsShape> = {}) =>
     LearningLogDatabase.layer.pipe(
       Layer.provideMerge(database),
       Layer.provide(IdsCrypto.layerWith({ seed: "log" })),
       Layer.provide(countingTelemetry),
-      Layer.provide(Layer.succeed(Settings, { ...defaults, learning: { ...defaults.learning, maxPending } }))
+      Layer.provide(
+        Layer.succeed(Settings, { ...defaults, learning: { ...defaults.learning, maxPending }, ...settings })
+      )
     )
   return { fault, commits, layer, dropped: () => dropped }
 }
@@ -216,6 +221,136 @@ describe("LearningLogDatabase", () => {
         ]
       )
     }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect("stores several submissions in one commit, and answers each in its order", () => {
+    const { commits, layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const [a, b] = [recordOf(log.router.id), recordOf(log.router.id)]
+      log.offer(a)
+      log.offer(b)
+      const said = [
+        feedbackOn(a.decision.id),
+        feedbackOn(b.decision.id, { owner: "mallory" }),
+        feedbackOn(recordOf(log.router.id).decision.id)
+      ]
+      const { position, results } = yield* log.feedbackAll(said)
+      assert.deepStrictEqual(
+        results,
+        said.map(({ id }, i) => ({ id, status: (["recorded", "not_yours", "parked"] as const)[i]! }))
+      )
+      assert.strictEqual(position, 1)
+      assert.deepStrictEqual(
+        commits.map((commit) => commit.feedback),
+        [said]
+      )
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect("refuses a submission that a silent database does not answer within five seconds", () => {
+    const { commits, fault, layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const db = yield* Database
+      const gate = yield* Deferred.make<void>()
+      fault.gate = gate
+      const [onItsWay, waiting] = [recordOf(log.router.id), recordOf(log.router.id)]
+      const refused = yield* Effect.fork(Effect.flip(log.record(onItsWay)))
+      yield* settle
+      const abandoned = yield* Effect.fork(Effect.flip(log.record(waiting)))
+      yield* TestClock.adjust("4900 millis")
+      assert.isNull(yield* Fiber.poll(abandoned).pipe(Effect.map(Option.getOrNull)))
+      yield* TestClock.adjust("100 millis")
+      for (const fiber of [refused, abandoned]) assert.strictEqual((yield* Fiber.join(fiber)).reason, "timeout")
+      fault.gate = null
+      yield* Deferred.succeed(gate, undefined)
+      yield* log.flush
+      // What was on its way is stored after all; what had not begun never is.
+      assert.isTrue(Option.isSome(yield* db.decision(log.router.id, onItsWay.decision.id)))
+      assert.isTrue(Option.isNone(yield* db.decision(log.router.id, waiting.decision.id)))
+      assert.isUndefined(log.pendingDecision(waiting.decision.id))
+      assert.strictEqual(commits.length, 1)
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect("knows how far the log goes by its own commits, and by the polls", () => {
+    const { layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const db = yield* Database
+      assert.strictEqual(log.newestKnown(), 0)
+      yield* log.append([{ type: "reset", model: small }])
+      assert.strictEqual(log.newestKnown(), 1)
+      for (let i = 0; i < 501; i++) {
+        yield* db.commit(commitOf(log.router.id, { events: [{ type: "reset", model: small }] }))
+      }
+      assert.strictEqual(log.newestKnown(), 1)
+      yield* log.follow(0).pipe(Stream.take(1), Stream.runDrain)
+      assert.strictEqual(log.newestKnown(), 502)
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect(
+    "drops the oldest outcomes when they hold too many bytes, and stores what is large in several commits",
+    () => {
+      const { commits, dropped, fault, layer } = faulty()
+      return Effect.gen(function* () {
+        const log = yield* LearningLog
+        const db = yield* Database
+        const prompt = "x".repeat(longestPrompt)
+        const records = Array.from({ length: 1500 }, () => recordOf(log.router.id, { prompt }))
+        fault.reason = "connection"
+        for (const record of records) log.offer(record)
+        // About 200 kB each, and 256 MiB in all.
+        const kept = 1500 - dropped()
+        assert.isTrue(kept > 1000 && kept < 1400, String(kept))
+        assert.strictEqual(log.backlog().pending, kept)
+        fault.reason = null
+        yield* Effect.all([log.flush, TestClock.adjust("2 minutes")], { concurrency: 2 })
+        assert.isTrue(commits.every((commit) => commit.decisions.length <= 42))
+        assert.isTrue(Option.isSome(yield* db.decision(log.router.id, records.at(-1)!.decision.id)))
+        assert.isTrue(Option.isNone(yield* db.decision(log.router.id, records[0]!.decision.id)))
+      }).pipe(Effect.provide(layer(10_000)))
+    }
+  )
+
+  it.effect("deletes every few minutes what is past its retention, and keeps what can still be judged", () => {
+    const { layer } = faulty()
+    const retention = { ...defaults.retention, decisions: Duration.minutes(1), parked: Duration.minutes(5) }
+    const learning = { ...defaults.learning, feedbackExpiry: Duration.minutes(20) }
+    const lines: Array<string> = []
+    const collected = Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ message }) => void lines.push(String(message)))
+    )
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const db = yield* Database
+      const record = recordOf(log.router.id)
+      const early = feedbackOn(recordOf(log.router.id).decision.id)
+      const isStored = Effect.map(db.decision(log.router.id, record.decision.id), Option.isSome)
+      const isParked = Effect.map(db.feedbackByKey(log.router.id, early.idempotencyKey), Option.isSome)
+      yield* log.record(record)
+      yield* log.feedback(early)
+      yield* TestClock.adjust("19 minutes")
+      // Retention is a minute, but feedback is accepted for twenty.
+      assert.deepStrictEqual([yield* isStored, yield* isParked], [true, false])
+      yield* TestClock.adjust("6 minutes")
+      assert.isFalse(yield* isStored)
+      assert.deepStrictEqual(
+        lines.filter((line) => line.startsWith("Deleted")),
+        [
+          "Deleted what is past its retention: 0 decision(s), 0 feedback, 0 prompt(s), 1 parked feedback, 0 commit(s) of the learning log",
+          "Deleted what is past its retention: 1 decision(s), 0 feedback, 0 prompt(s), 0 parked feedback, 0 commit(s) of the learning log"
+        ]
+      )
+    }).pipe(
+      Effect.provide(layer(100, { learning, retention })),
+      Effect.provide(collected),
+      // From 1970 on, the deletions would be many.
+      (test) => Effect.zipRight(TestClock.setTime(recordOf(RouterId("any")).decision.createdAtMillis), test)
+    )
   })
 
   it.effect("joins parked feedback within a second of its decision", () => {

@@ -21,7 +21,7 @@ const timeoutMs = Duration.toMillis(defaults.http.requestTimeout)
 const routerOver = (
   scripts: Record<string, Script>,
   ids: ReadonlyArray<string> = ["a", "b", "c", "d"],
-  feedbackExpiry = defaults.learning.feedbackExpiry
+  learning: Partial<typeof defaults.learning> = {}
 ) => {
   const log = memoryLog()
   const models = scriptedModels(scripts)
@@ -34,7 +34,7 @@ const routerOver = (
         { algorithm: "static" }
       )
     ),
-    Layer.provide(surroundings({ learning: { ...defaults.learning, feedbackExpiry } }))
+    Layer.provide(surroundings({ learning: { ...defaults.learning, ...learning } }))
   )
   return { log, models, layer }
 }
@@ -86,6 +86,23 @@ describe("RouterBandit", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("keeps the text of a prompt when it is told to, and never else", () => {
+    const asked = request({ text: "secret \u0000 text" })
+    const promptsOf = (over: ReturnType<typeof routerOver>) =>
+      Effect.gen(function* () {
+        const router = yield* Router
+        yield* router.complete(asked, {}, nobody)
+        yield* router.stream(asked, {}, nobody, () => recordingSink().sink)
+        yield* router.route(asked, nobody)
+        return over.log.offered.map(({ prompt }) => prompt)
+      }).pipe(Effect.provide(over.layer))
+    return Effect.gen(function* () {
+      assert.deepStrictEqual(yield* promptsOf(routerOver({})), [null, null, null])
+      const kept = "secret \uFFFD text"
+      assert.deepStrictEqual(yield* promptsOf(routerOver({}, undefined, { storePrompts: true })), [kept, kept, kept])
+    })
+  })
+
   it.effect("falls back down the ranking, and keeps every failed attempt", () => {
     const { layer, log } = routerOver({
       a: failure("a", "server_error", { status: 500 }),
@@ -132,7 +149,7 @@ describe("RouterBandit", () => {
   })
 
   it.effect("ends at the total deadline, whatever the model does, and stops the call", () => {
-    const { layer, log, models } = routerOver({ a: "hangs" })
+    const { layer, log, models } = routerOver({ a: "hangs" }, ["a"])
     return Effect.gen(function* () {
       const router = yield* Router
       const fiber = yield* Effect.fork(Effect.flip(router.complete(request(), {}, nobody)))
@@ -143,6 +160,67 @@ describe("RouterBandit", () => {
       assert.deepInclude(error, { _tag: "AllModelsFailed", timedOut: true })
       assert.deepStrictEqual(models.interrupted, ["a"])
       assert.deepInclude(outcomeOf(log), { ok: false, aborted: false, error: "timeout", latencyMs: timeoutMs })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect.each(["complete", "stream"] as const)(
+    "falls back from a model that hangs when half of the time is gone (%s)",
+    (how) => {
+      const { layer, log, models } = routerOver({ a: "hangs", b: how === "stream" ? [text("Hello")] : "answers" })
+      return Effect.gen(function* () {
+        const router = yield* Router
+        const { seen, sink } = recordingSink()
+        const fiber = yield* Effect.fork(
+          how === "complete"
+            ? router.complete(request(), {}, nobody)
+            : router.stream(request({ stream: true }), {}, nobody, () => sink)
+        )
+        yield* TestClock.adjust(timeoutMs / 2)
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(
+          log.offered[0]?.attempts.map(({ error, latencyMs, model }) => [model as string, error, latencyMs]),
+          [
+            ["a", "timeout", timeoutMs / 2],
+            ["b", null, 0]
+          ]
+        )
+        assert.deepStrictEqual(models.interrupted, ["a"])
+        assert.strictEqual(seen.at(-1), how === "stream" ? "[DONE]" : undefined)
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("gives the last model all the time that is left, and a pinned one too", () => {
+    const { layer, log } = routerOver({ a: "hangs", b: "hangs" }, ["a", "b"])
+    return Effect.gen(function* () {
+      const router = yield* Router
+      const latencies = (asked: ReturnType<typeof request>) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.fork(Effect.flip(router.complete(asked, {}, nobody)))
+          yield* TestClock.adjust(timeoutMs)
+          assert.deepInclude(yield* Fiber.join(fiber), { _tag: "AllModelsFailed", timedOut: true })
+          return log.offered.at(-1)?.attempts.map(({ latencyMs }) => latencyMs)
+        })
+      assert.deepStrictEqual(yield* latencies(request()), [timeoutMs / 2, timeoutMs / 2])
+      assert.deepStrictEqual(yield* latencies(request({ pinned: ModelId("b") })), [timeoutMs])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("does not blame a model for the time that the one before it took", () => {
+    const { layer, log } = routerOver({ a: "hangs", b: "hangs", c: failure("c", "server_error") }, ["a", "b", "c"])
+    return Effect.gen(function* () {
+      const router = yield* Router
+      const fiber = yield* Effect.fork(Effect.flip(router.complete(request(), {}, nobody)))
+      yield* TestClock.adjust(timeoutMs / 2 - 1)
+      // Open when the second one begins, which therefore has all the time; half open when it ends.
+      const pinned = router.complete(request({ pinned: ModelId("c") }), {}, nobody)
+      yield* Effect.replicateEffect(Effect.flip(pinned), 5)
+      yield* TestClock.adjust(timeoutMs)
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(
+        log.offered.at(-1)?.attempts.map(({ model }) => model as string),
+        ["a", "b"]
+      )
     }).pipe(Effect.provide(layer))
   })
 
@@ -368,7 +446,7 @@ describe("RouterBandit", () => {
   })
 
   it.effect("refuses what is said about a decision that is too old or from the future", () => {
-    const { layer } = routerOver({}, ["a"], Duration.hours(1))
+    const { layer } = routerOver({}, ["a"], { feedbackExpiry: Duration.hours(1) })
     return Effect.gen(function* () {
       const router = yield* Router
       const now = Duration.toMillis("2 hours")

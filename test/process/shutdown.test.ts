@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as Http from "node:http"
+import * as Path from "node:path"
 import { chat, oneSocket, request, startConduit } from "../support/conduit.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
 
@@ -144,5 +145,17 @@ describe("SIGTERM while a request and a stream are held", () => {
     assert.isTrue(
       messages(conduit.lines).some((line) => line.startsWith("WARNING Shutdown completed with 1 errors in"))
     )
+  })
+})
+
+describe("SIGTERM to npm start", () => {
+  it("reaches the service, which ends clean and leaves no orphan", async () => {
+    const conduit = await startConduit({
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
+      program: ["npm", "--silent", "--prefix", Path.resolve(import.meta.dirname, "../.."), "start"]
+    })
+    conduit.kill("SIGTERM")
+    assert.strictEqual((await conduit.ended()).code, 0)
   })
 })

@@ -14,6 +14,7 @@ export const quietLifecycle = Layer.mock(Lifecycle, {
   phase: () => "running",
   stopping: () => false,
   onStopping: () => undefined,
+  onReload: () => undefined,
   enter: () => undefined
 })
 

@@ -25,6 +25,8 @@ export interface ConduitOptions {
   readonly databaseUrl?: string
   /** Another program than the built binary, with its arguments. */
   readonly command?: ReadonlyArray<string>
+  /** A whole command line instead of `node` and its arguments. */
+  readonly program?: ReadonlyArray<string>
   /** What is put before `node`, such as `unshare`. */
   readonly prefix?: ReadonlyArray<string>
   /** Do not wait for the line `ready`. */
@@ -72,7 +74,16 @@ export const killAll = async (): Promise<void> => {
   directories.clear()
 }
 
-const yaml = (upstream: string, models: ReadonlyArray<ModelScript>) =>
+/** `kill -9`, and its end. */
+export const kill9 = async ({ child }: ConduitProcess): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, "exit")
+  child.kill("SIGKILL")
+  await ended
+}
+
+/** A `conduit.yaml` of one provider. */
+export const yaml = (upstream: string, models: ReadonlyArray<ModelScript>) =>
   [
     "providers:",
     `  local: { kind: openai-compatible, baseUrl: "${upstream}" }`,
@@ -98,7 +109,8 @@ export const startConduit = async (options: ConduitOptions = {}): Promise<Condui
     env["CONDUIT_CONFIG"] = Path.join(directory, "conduit.yaml")
     Fs.writeFileSync(env["CONDUIT_CONFIG"], yaml(options.upstream, options.models ?? [{ id: "small" }]))
   }
-  const [file, ...args] = [...(options.prefix ?? []), process.execPath, ...(options.command ?? [binary, "serve"])]
+  const program = options.program ?? [process.execPath, ...(options.command ?? [binary, "serve"])]
+  const [file, ...args] = [...(options.prefix ?? []), ...program]
   const child = spawn(file!, args, {
     cwd: directory,
     env: { ...env, ...options.env },

@@ -5,9 +5,37 @@ import * as Either from "effect/Either"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { decodeEvents } from "../../src/domain/EventCodec.ts"
-import { RouterId } from "../../src/domain/Ids.ts"
-import { Database } from "../../src/services/Database.ts"
-import { commitOf, feedbackOn, nextId, recordOf, reportOn, small } from "./learningRecords.ts"
+import { RouterId, uuidV7Millis } from "../../src/domain/Ids.ts"
+import { storablePrompt } from "../../src/domain/StorableText.ts"
+import { Database, type DecisionQuery, type Pruned, type PruneLimits } from "../../src/services/Database.ts"
+import { answered, commitOf, large, feedbackOn, nextId, recordOf, reportOn, small } from "./learningRecords.ts"
+
+/** A page of everything that nobody's key made. */
+export const anyDecision: DecisionQuery = {
+  owner: null,
+  model: null,
+  fromMillis: null,
+  untilMillis: null,
+  userId: null,
+  task: null,
+  algorithm: null,
+  reason: null,
+  outcome: null,
+  before: null,
+  limit: 50
+}
+
+const afterAll = 1_767_225_600_000 + 3_600_000
+
+/** All rows are younger than these. */
+const keepAll: PruneLimits = {
+  decisionsBeforeMillis: 0,
+  promptsBeforeMillis: 0,
+  parkedBeforeMillis: 0,
+  logBeforeMillis: 0,
+  snapshotsSinceMillis: 0
+}
+const nothingPruned: Pruned = { decisions: 0, feedback: 0, prompts: 0, parked: 0, commits: 0 }
 
 /** What every `Database` does. Each test has a router of its own. */
 export const databaseContract = <E>(name: string, database: Layer.Layer<Database, E>) =>
@@ -204,6 +232,210 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         const [[run] = []] = yield* eventsAfter(db, id, 0)
         assert.isTrue(run?.type === "run" && run.latencyScore === 0.5 && run.logOutputTokens === Math.log(20))
       })
+    )
+
+    it.effect("lists the decisions that a query names, newest first, a page at a time", () =>
+      Effect.gen(function* () {
+        const { db, id } = yield* fresh
+        const made = {
+          plain: recordOf(id),
+          other: recordOf(id, { request: { userId: "other", task: null, sessionId: "s" } }),
+          fellBack: recordOf(id, { outcome: answered(large) }),
+          failed: recordOf(id, { outcome: { ...answered(), ok: false, error: "timeout" } }),
+          aborted: recordOf(id, { outcome: { ...answered(), ok: false, aborted: true, error: "aborted" } }),
+          pending: recordOf(id, { outcome: null }),
+          alices: recordOf(id, { owner: "alice" })
+        }
+        const said = feedbackOn(made.other.decision.id)
+        yield* db.commit(commitOf(id, { decisions: Object.values(made), feedback: [said] }))
+        const named = (query: Partial<DecisionQuery>) =>
+          Effect.map(db.decisions(id, { ...anyDecision, ...query }), (found) =>
+            found.map(({ record }) => Object.entries(made).find(([, r]) => r.decision.id === record.decision.id)?.[0])
+          )
+        const all = ["pending", "aborted", "failed", "fellBack", "other", "plain"]
+        assert.deepStrictEqual(yield* named({}), all)
+        assert.deepStrictEqual(yield* named({ owner: "alice" }), ["alices"])
+        assert.deepStrictEqual(yield* named({ limit: 2 }), ["pending", "aborted"])
+        assert.deepStrictEqual(yield* named({ before: made.failed.decision.id }), ["fellBack", "other", "plain"])
+        const at = made.failed.decision.createdAtMillis
+        assert.deepStrictEqual(yield* named({ fromMillis: at }), ["pending", "aborted", "failed"])
+        assert.deepStrictEqual(yield* named({ fromMillis: at, untilMillis: at + 1 }), ["failed"])
+        assert.deepStrictEqual(yield* named({ model: "large" }), ["fellBack"])
+        assert.deepStrictEqual(yield* named({ model: "small", outcome: "ok" }), ["other", "plain"])
+        assert.deepStrictEqual(yield* named({ userId: "other" }), ["other"])
+        assert.deepStrictEqual(yield* named({ task: "code", outcome: "failed" }), ["failed"])
+        assert.deepStrictEqual(yield* named({ task: "small" }), [])
+        assert.deepStrictEqual(yield* named({ algorithm: "thompson" }), all)
+        assert.deepStrictEqual(yield* named({ algorithm: "static" }), [])
+        assert.deepStrictEqual(yield* named({ reason: "fallback" }), ["fellBack"])
+        assert.deepStrictEqual(yield* named({ reason: "best", outcome: "pending" }), ["pending"])
+        assert.deepStrictEqual(yield* named({ outcome: "aborted" }), ["aborted"])
+        assert.deepStrictEqual(yield* named({ userId: "nul\u0000" }), [])
+        const [found] = yield* db.decisions(id, { ...anyDecision, userId: "other" })
+        assert.deepStrictEqual(found, {
+          record: made.other,
+          feedback: [{ ...said, supersededBy: null, parked: false }]
+        })
+        assert.deepStrictEqual(yield* db.decisions(RouterId("nobody"), anyDecision), [])
+      })
+    )
+
+    it.effect("finds the answered decisions of a session, of that owner alone, newest first", () =>
+      Effect.gen(function* () {
+        const { db, id } = yield* fresh
+        const request = { sessionId: "s" }
+        const records = [
+          recordOf(id, { request }),
+          recordOf(id, { request }),
+          recordOf(id, { request, outcome: null }),
+          recordOf(id, { request, outcome: { ...answered(), ok: false, aborted: true } }),
+          recordOf(id, { request, owner: "alice" }),
+          recordOf(id, { request: { sessionId: "t" } })
+        ]
+        yield* db.commit(commitOf(id, { decisions: records }))
+        const [first, second, alices] = [records[0]!, records[1]!, records[4]!].map((record) => record.decision.id)
+        const session = { sessionId: "s", owner: null }
+        assert.deepStrictEqual(yield* db.sessionDecisions(id, session, 8), [second!, first!])
+        assert.deepStrictEqual(yield* db.sessionDecisions(id, session, 1), [second!])
+        assert.deepStrictEqual(yield* db.sessionDecisions(id, { ...session, owner: "alice" }, 8), [alices!])
+        assert.deepStrictEqual(yield* db.sessionDecisions(id, { ...session, sessionId: "u" }, 8), [])
+      })
+    )
+
+    it.effect("finds feedback by its idempotency key, with what it was answered", () =>
+      Effect.gen(function* () {
+        const { db, id } = yield* fresh
+        const record = recordOf(id)
+        const first = feedbackOn(record.decision.id, { idempotencyKey: "first" })
+        const second = feedbackOn(record.decision.id, { idempotencyKey: "second" })
+        yield* db.commit(commitOf(id, { decisions: [record], feedback: [first] }))
+        yield* db.commit(commitOf(id, { feedback: [second] }))
+        assert.deepStrictEqual(
+          yield* db.feedbackByKey(id, "first"),
+          Option.some({ ...first, supersededBy: second.id, parked: false, answered: "recorded" })
+        )
+        const answer = Option.map(yield* db.feedbackByKey(id, "second"), (row) => row.answered)
+        assert.deepStrictEqual(answer, Option.some("superseded"))
+        assert.isTrue(Option.isNone(yield* db.feedbackByKey(id, "third")))
+        assert.isTrue(Option.isNone(yield* db.feedbackByKey(RouterId("nobody"), "first")))
+      })
+    )
+
+    it.effect("keeps a prompt with its decision, with what no database can hold replaced", () =>
+      Effect.gen(function* () {
+        const { db, id } = yield* fresh
+        const [with_, without] = [
+          recordOf(id, { prompt: storablePrompt("nul \u0000 and \uD800 half, 🚀") }),
+          recordOf(id)
+        ]
+        yield* db.commit(commitOf(id, { decisions: [with_, without] }))
+        assert.strictEqual(
+          Option.getOrThrow(yield* db.decision(id, with_.decision.id)).record.prompt,
+          "nul \uFFFD and \uFFFD half, 🚀"
+        )
+        const listed = yield* db.decisions(id, anyDecision)
+        assert.deepStrictEqual(
+          listed.map(({ record }) => record),
+          [without, with_]
+        )
+      })
+    )
+
+    it.effect("parks no more than it may, and answers repetitions of what is parked", () =>
+      Effect.gen(function* () {
+        const { db, id } = yield* fresh
+        const parts = Array.from({ length: 3 }, () => feedbackOn(recordOf(id).decision.id))
+        const first = yield* db.commit(commitOf(id, { feedback: parts.slice(0, 1), maxParked: 2 }))
+        assert.deepStrictEqual(
+          first.feedback.map(({ status }) => status),
+          ["parked"]
+        )
+        const record = recordOf(id)
+        const known = feedbackOn(record.decision.id)
+        const second = yield* db.commit(
+          commitOf(id, { decisions: [record], feedback: [...parts, known], maxParked: 2 })
+        )
+        assert.deepStrictEqual(
+          second.feedback.map(({ status }) => status),
+          ["parked", "parked", "parking_full", "recorded"]
+        )
+        assert.isTrue(Option.isNone(yield* db.feedbackByKey(id, parts[2]!.idempotencyKey)))
+      })
+    )
+
+    it.effect("deletes what is past its limits, in batches, and nothing else", () =>
+      Effect.gen(function* () {
+        const { db, id } = yield* fresh
+        const other = (yield* fresh).id
+        const records = Array.from({ length: 4 }, () => recordOf(id, { prompt: "text" }))
+        const [a, b, c, d] = [records[0]!, records[1]!, records[2]!, records[3]!]
+        const said = records.map((record) => feedbackOn(record.decision.id))
+        const parked = [feedbackOn(recordOf(id).decision.id), feedbackOn(recordOf(id).decision.id)]
+        yield* db.commit(commitOf(id, { decisions: records, feedback: [...said, ...parked] }))
+        const foreign = recordOf(other)
+        yield* db.commit(commitOf(other, { decisions: [foreign] }))
+        const limits = { ...keepAll, decisionsBeforeMillis: d.decision.createdAtMillis }
+        assert.deepStrictEqual(yield* db.prune(id, keepAll, 10), nothingPruned)
+        const first = yield* db.prune(
+          id,
+          {
+            ...limits,
+            promptsBeforeMillis: c.decision.createdAtMillis,
+            parkedBeforeMillis: uuidV7Millis(parked[1]!.id)
+          },
+          2
+        )
+        assert.deepStrictEqual(first, { decisions: 2, feedback: 2, prompts: 2, parked: 1, commits: 0 })
+        assert.deepStrictEqual(yield* db.prune(id, limits, 2), { ...nothingPruned, decisions: 1, feedback: 1 })
+        assert.deepStrictEqual(yield* db.prune(id, limits, 2), nothingPruned)
+        for (const gone of [a, b, c]) assert.isTrue(Option.isNone(yield* db.decision(id, gone.decision.id)))
+        const kept = Option.getOrThrow(yield* db.decision(id, d.decision.id))
+        assert.deepStrictEqual([kept.record.prompt, kept.feedback.length], ["text", 1])
+        assert.isTrue(Option.isNone(yield* db.feedbackByKey(id, parked[0]!.idempotencyKey)))
+        assert.isTrue(Option.isSome(yield* db.feedbackByKey(id, parked[1]!.idempotencyKey)))
+        assert.isTrue(Option.isSome(yield* db.decision(other, foreign.decision.id)))
+      })
+    )
+
+    it.effect(
+      "deletes the oldest commits once both snapshots of every policy in use cover them, never the newest",
+      () =>
+        Effect.gen(function* () {
+          const { db, id } = yield* fresh
+          assert.strictEqual(yield* db.oldestPosition(id), 0)
+          const commits = Array.from({ length: 6 }, () => commitOf(id, { decisions: [recordOf(id)] }))
+          for (const commit of commits) yield* db.commit(commit)
+          const all = { ...keepAll, logBeforeMillis: afterAll }
+          const pruned = (limits: PruneLimits, batch = 100) =>
+            Effect.map(db.prune(id, limits, batch), ({ commits }) => commits)
+          const save = (fingerprint: string, watermark: number) =>
+            db.saveSnapshot(id, fingerprint, { watermark, state: Uint8Array.of(1) })
+          assert.strictEqual(yield* pruned(all), 0)
+          yield* save("f", 6)
+          assert.strictEqual(yield* pruned(all), 0)
+          yield* save("f", 4)
+          yield* save("g", 3)
+          yield* save("g", 6)
+          assert.strictEqual(yield* pruned({ ...all, logBeforeMillis: uuidV7Millis(commits[1]!.commitId) }), 1)
+          assert.strictEqual(yield* db.oldestPosition(id), 2)
+          assert.strictEqual(yield* pruned(all, 1), 1)
+          assert.strictEqual(yield* pruned(all), 1)
+          assert.strictEqual(yield* db.oldestPosition(id), 4)
+          yield* save("f", 7)
+          yield* save("f", 8)
+          yield* save("g", 7)
+          assert.strictEqual(yield* pruned(all), 2)
+          assert.strictEqual(yield* db.oldestPosition(id), 6)
+          assert.strictEqual(yield* db.position(id), 6)
+          const rows = yield* db.commitsAfter(id, 0, 10)
+          assert.deepStrictEqual(
+            rows.map(({ position }) => position),
+            [6]
+          )
+          // Without a snapshot of a policy in use, nothing is covered.
+          yield* db.commit(commitOf(id, { decisions: [recordOf(id)] }))
+          assert.strictEqual(yield* pruned({ ...all, snapshotsSinceMillis: Date.now() + 3_600_000 }), 0)
+        })
     )
 
     it.effect("keeps the two newest snapshots of a policy", () =>

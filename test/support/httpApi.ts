@@ -14,10 +14,10 @@ import { app } from "../../src/layers/http/App.ts"
 import { attach } from "../../src/layers/http/RequestContext.ts"
 import { Ids } from "../../src/services/Ids.ts"
 import type { InFlightRequest } from "../../src/services/InFlight.ts"
-import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { Router, type RouterShape } from "../../src/services/Router.ts"
 import { defaults, Settings, type SettingsShape } from "../../src/services/Settings.ts"
 import { Telemetry } from "../../src/services/Telemetry.ts"
+import { fixedCatalog } from "./catalog.ts"
 
 export interface Answered {
   readonly status: number
@@ -58,7 +58,7 @@ export const serveApi = (
       Layer.succeed(Router, router),
       Layer.succeed(Settings, { ...defaults, http: { ...defaults.http, ...http } }),
       Layer.succeed(Ids, { uuidV7: (millis) => uuidV7From(millis, randomBytes(10)) }),
-      Layer.succeed(ModelCatalog, {
+      fixedCatalog({
         models: [],
         byId: new Map(),
         providers: new Map(),

@@ -6,7 +6,8 @@ import { simulatedModels } from "../../src/domain/SimulatedModel.ts"
 import * as LanguageModelsHttp from "../../src/layers/LanguageModelsHttp.ts"
 import * as UpstreamPools from "../../src/layers/UpstreamPools.ts"
 import type { LanguageModels } from "../../src/services/LanguageModels.ts"
-import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
+import type { Catalog, ModelCatalog } from "../../src/services/ModelCatalog.ts"
+import { fixedCatalog } from "./catalog.ts"
 import { lifecycleWith } from "./lifecycle.ts"
 
 export const modelOf = (id: string, upstream: string): Model => ({
@@ -24,27 +25,29 @@ export const modelOf = (id: string, upstream: string): Model => ({
 
 /** A catalogue with one provider, `local`. */
 export const catalogOf = (baseUrl: string, apiKey: string | null = null): Layer.Layer<ModelCatalog> =>
-  Layer.succeed(ModelCatalog, {
-    models: [],
-    byId: new Map(),
-    providers: new Map([
-      [
-        "local",
-        {
-          name: "local",
-          kind: "openai-compatible" as const,
-          baseUrl,
-          apiKey: apiKey === null ? null : Redacted.make(apiKey)
-        }
-      ]
-    ]),
-    policy: { algorithm: "auto", preference: "balanced" },
-    costReferenceUsd: 0.001,
-    notices: []
-  })
+  fixedCatalog(catalogAt(baseUrl, apiKey))
+
+export const catalogAt = (baseUrl: string, apiKey: string | null = null): Catalog => ({
+  models: [],
+  byId: new Map(),
+  providers: new Map([
+    [
+      "local",
+      {
+        name: "local",
+        kind: "openai-compatible" as const,
+        baseUrl,
+        apiKey: apiKey === null ? null : Redacted.make(apiKey)
+      }
+    ]
+  ]),
+  policy: { algorithm: "auto", preference: "balanced" },
+  costReferenceUsd: 0.001,
+  notices: []
+})
 
 /** A catalogue whose only provider is simulated. */
-export const simulatedCatalog: Layer.Layer<ModelCatalog> = Layer.succeed(ModelCatalog, {
+export const simulatedCatalog: Layer.Layer<ModelCatalog> = fixedCatalog({
   models: simulatedModels,
   byId: new Map(simulatedModels.map((model) => [model.id, model])),
   providers: new Map([["simulated", { name: "simulated", kind: "simulated" as const, baseUrl: "", apiKey: null }]]),

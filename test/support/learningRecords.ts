@@ -34,7 +34,11 @@ export const answered = (model: ModelId = small): Outcome => ({
 /** A decision between two models with an answer of the small one. */
 export const recordOf = (
   routerId: RouterId,
-  overrides: Partial<DecisionRecord> & { readonly owner?: string | null; readonly features?: Float32Array } = {}
+  overrides: Partial<DecisionRecord> & {
+    readonly owner?: string | null
+    readonly features?: Float32Array
+    readonly request?: Partial<DecisionRecord["decision"]["request"]>
+  } = {}
 ): DecisionRecord => {
   const id = DecisionId(nextId())
   const outcome = overrides.outcome === undefined ? answered() : overrides.outcome
@@ -55,7 +59,8 @@ export const recordOf = (
         stream: false,
         inputTokens: 30.5,
         maxTokens: 4e12,
-        featuresVersion: "lexical-1"
+        featuresVersion: "lexical-1",
+        ...overrides.request
       },
       features: overrides.features ?? Float32Array.from({ length: 24 }, (_, i) => Math.sin(i + 1)),
       candidates: [
@@ -93,7 +98,8 @@ export const recordOf = (
       (outcome === null
         ? []
         : [{ model: small, ok: outcome.ok, status: 200, latencyMs: 812.25, error: outcome.error }]),
-    outcome
+    outcome,
+    prompt: overrides.prompt ?? null
   }
 }
 
@@ -133,5 +139,6 @@ export const commitOf = (routerId: RouterId, parts: Partial<Commit>): Commit => 
   feedback: [],
   events: [],
   joined: [],
+  maxParked: 1000,
   ...parts
 })

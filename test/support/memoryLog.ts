@@ -23,15 +23,16 @@ export const memoryLog = () => {
   }
   let pending = 0
 
+  const newest = () => commits.at(-1)?.position ?? 0
   const append = (events: ReadonlyArray<LearningEvent>): Position => {
-    const position = commits.length + 1
+    const position = newest() + 1
     commits.push({ position, events })
     for (const listener of listeners) listener()
     return position
   }
   const more = (position: Position) =>
     Effect.async<void>((resume) => {
-      if (commits.length > position) return resume(Effect.void)
+      if (newest() > position) return resume(Effect.void)
       const listener = () => {
         listeners.delete(listener)
         resume(Effect.void)
@@ -54,17 +55,31 @@ export const memoryLog = () => {
           return commits.length
         }),
       feedback: ({ id }) => Effect.sync(() => ({ id, status: "recorded" as const, position: commits.length })),
+      feedbackAll: (submissions) =>
+        Effect.sync(() => ({
+          results: submissions.map(({ id }) => ({ id, status: "recorded" as const })),
+          position: commits.length
+        })),
       report: () => Effect.sync(() => ({ status: "recorded" as const, position: commits.length })),
       append: (events) => Effect.sync(() => append(events)),
       pendingDecision: (id) => offered.find((record) => record.decision.id === id),
+      pendingOfSession: ({ owner, sessionId }) =>
+        offered.flatMap(({ decision, outcome }) =>
+          decision.request.sessionId === sessionId && decision.owner === owner && outcome?.ok === true
+            ? [decision.id]
+            : []
+        ),
       follow: (position) =>
         Stream.unfoldEffect(position, (at) =>
           more(at).pipe(
-            Effect.map(() => [commits[at]!, at + 1] as const),
+            Effect.map(() => commits.find(({ position }) => position > at)!),
+            Effect.map((commit) => [commit, commit.position] as const),
             Effect.asSome
           )
         ),
-      position: Effect.sync(() => commits.length),
+      position: Effect.sync(newest),
+      oldestPosition: Effect.sync(() => commits[0]?.position ?? 0),
+      newestKnown: newest,
       flush: Effect.suspend(() => {
         if (faults.hangs || faults.error !== null) return Effect.never
         pending = 0

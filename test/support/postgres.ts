@@ -70,7 +70,7 @@ export interface TestPostgres {
   readonly stop: () => Promise<void>
   /** After `stop`: the same data on the same port. */
   readonly start: () => Promise<void>
-  /** It accepts connections (the kernel does) and answers nothing, until `resume`. */
+  /** All its processes: it accepts connections (the kernel does) and answers nothing, until `resume`. */
   readonly pause: () => void
   readonly resume: () => void
   /** Ends it and removes its data. */
@@ -91,13 +91,20 @@ const freePort = (): Promise<number> =>
 
 // Holds the server by a pipe: when the runner dies, however, its end of the pipe closes, and the server and its data go.
 const watchdog = `
-const { spawn } = require("node:child_process")
+const { spawn, spawnSync } = require("node:child_process")
 const fs = require("node:fs")
 const [program, args, folder, as] = JSON.parse(process.argv[1])
 const server = spawn(program, args, { ...as, cwd: folder, stdio: ["ignore", "ignore", "inherit"], detached: true })
 process.stdout.write(server.pid + "\\n")
 let removes = false
-const end = (signal) => { try { process.kill(server.pid, "SIGCONT"); process.kill(server.pid, signal) } catch {} }
+const end = (signal) => {
+  const all = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).stdout || ""
+  for (const line of all.split("\\n")) {
+    const [pid, parent] = line.trim().split(/ +/).map(Number)
+    if (parent === server.pid) try { process.kill(pid, "SIGCONT") } catch {}
+  }
+  try { process.kill(server.pid, "SIGCONT"); process.kill(server.pid, signal) } catch {}
+}
 process.stdin.on("data", (data) => {
   const word = String(data)
   if (word.includes("end")) { removes = true; end("SIGQUIT") } else end("SIGQUIT")
@@ -110,8 +117,37 @@ server.on("exit", () => {
 })
 `
 
-/** A private server, which a test may stop, pause and start again. `source` forces the npm package's. */
-export const startPostgres = async (source: "any" | "npm" = "any"): Promise<TestPostgres> => {
+/** It and its backends, which are in sessions of their own. */
+const family = (pid: number): ReadonlyArray<number> => {
+  const all = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
+  if (all.status !== 0) throw new Error("ps does not work")
+  const children = all.stdout
+    .split("\n")
+    .map((line) => line.trim().split(/ +/).map(Number))
+    .filter(([, parent]) => parent === pid)
+    .flatMap(([child]) => (child === undefined ? [] : [child]))
+  return [pid, ...children]
+}
+
+/** One that has ended meanwhile hears nothing. */
+const signalAll = (pids: ReadonlyArray<number>, signal: NodeJS.Signals) => {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal)
+    } catch {
+      continue
+    }
+  }
+}
+
+/**
+ * A private server, which a test may stop, pause and start again. `source` forces the npm package's; `settings` are
+ * PostgreSQL's own, as `name=value`.
+ */
+export const startPostgres = async (
+  source: "any" | "npm" = "any",
+  settings: ReadonlyArray<string> = []
+): Promise<TestPostgres> => {
   const binaries = (source === "any" ? installed() : null) ?? fromNpm()
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-pg-"))
   if (as.uid !== undefined) fs.chownSync(folder, as.uid, as.gid)
@@ -135,8 +171,7 @@ export const startPostgres = async (source: "any" | "npm" = "any"): Promise<Test
     "",
     "-c",
     "fsync=off",
-    "-c",
-    "max_connections=100"
+    ...["max_connections=100", ...settings].flatMap((setting) => ["-c", setting])
   ]
   let guard: ChildProcess | null = null
   let pid = 0
@@ -172,8 +207,12 @@ export const startPostgres = async (source: "any" | "npm" = "any"): Promise<Test
     port,
     start,
     stop: () => finish("stop"),
-    pause: () => void process.kill(pid, "SIGSTOP"),
-    resume: () => void process.kill(pid, "SIGCONT"),
+    pause: () => {
+      // First itself, so that no backend is born meanwhile.
+      signalAll([pid], "SIGSTOP")
+      signalAll(family(pid), "SIGSTOP")
+    },
+    resume: () => signalAll([...family(pid)].reverse(), "SIGCONT"),
     dispose: () => finish("end")
   }
 }

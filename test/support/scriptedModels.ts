@@ -4,7 +4,8 @@ import { ModelId } from "../../src/domain/Ids.ts"
 import type { Model } from "../../src/domain/Model.ts"
 import { costReferenceUsd } from "../../src/domain/Cost.ts"
 import { type CallLimits, type ChatBody, LanguageModels, ProviderError } from "../../src/services/LanguageModels.ts"
-import { ModelCatalog, type ModelCatalogShape } from "../../src/services/ModelCatalog.ts"
+import { type Catalog } from "../../src/services/ModelCatalog.ts"
+import { fixedCatalog } from "./catalog.ts"
 
 export const model = (id: string, more: Partial<Model> = {}): Model => ({
   id: ModelId(id),
@@ -20,15 +21,17 @@ export const model = (id: string, more: Partial<Model> = {}): Model => ({
   ...more
 })
 
-export const catalogWith = (models: ReadonlyArray<Model>, policy: Partial<ModelCatalogShape["policy"]> = {}) =>
-  Layer.succeed(ModelCatalog, {
-    models,
-    byId: new Map(models.map((model) => [model.id, model])),
-    providers: new Map(),
-    policy: { algorithm: "auto", preference: "balanced", ...policy },
-    costReferenceUsd: costReferenceUsd(models),
-    notices: []
-  })
+export const catalogWith = (models: ReadonlyArray<Model>, policy: Partial<Catalog["policy"]> = {}) =>
+  fixedCatalog(catalogFrom(models, policy))
+
+export const catalogFrom = (models: ReadonlyArray<Model>, policy: Partial<Catalog["policy"]> = {}): Catalog => ({
+  models,
+  byId: new Map(models.map((model) => [model.id, model])),
+  providers: new Map(),
+  policy: { algorithm: "auto", preference: "balanced", ...policy },
+  costReferenceUsd: costReferenceUsd(models),
+  notices: []
+})
 
 export const failure = (
   model: string,

@@ -9,36 +9,83 @@ export interface TcpProxy {
   /** Cuts every connection and refuses new ones until `listen`. */
   readonly refuse: () => Promise<void>
   readonly listen: () => Promise<void>
+  /** The next time a client says `text`, the server hears it, and the client is cut instead of answered. */
+  readonly dropNextAnswer: (text: string) => Promise<void>
+  /** The next time a client says `text`, that and all it says later is held back; its connection stays open until `refuse`. */
+  readonly holdNext: (text: string) => Promise<void>
   readonly connections: () => number
   readonly close: () => Promise<void>
 }
 
+interface Pair {
+  readonly client: net.Socket
+  readonly upstream: net.Socket
+  isHeld: boolean
+  /** Called instead of forwarding the server's next answer. */
+  cut: (() => void) | null
+}
+
+interface Trap {
+  readonly text: string
+  readonly sprung: () => void
+}
+
 /** A TCP proxy on a free port of 127.0.0.1, in front of `target`. */
 export const startTcpProxy = async (target: { readonly host: string; readonly port: number }): Promise<TcpProxy> => {
-  const pairs = new Set<readonly [net.Socket, net.Socket]>()
+  const pairs = new Set<Pair>()
   let isSilent = false
   let port = 0
+  let dropping: Trap | null = null
+  let holding: Trap | null = null
+
+  /** False for what must not be forwarded. */
+  const fromClient = (pair: Pair, data: Buffer): boolean => {
+    if (holding !== null && data.includes(holding.text)) {
+      pair.isHeld = true
+      holding.sprung()
+      holding = null
+    }
+    if (dropping !== null && data.includes(dropping.text)) {
+      const { sprung } = dropping
+      dropping = null
+      pair.cut = () => {
+        pair.client.destroy()
+        pair.upstream.destroy()
+        sprung()
+      }
+    }
+    return !pair.isHeld
+  }
+  const fromUpstream = (pair: Pair): boolean => {
+    if (pair.cut === null) return true
+    pair.cut()
+    return false
+  }
+
   const server = net.createServer({ allowHalfOpen: true }, (client) => {
     const upstream = net.connect(target)
-    const pair = [client, upstream] as const
+    const pair: Pair = { client, upstream, isHeld: false, cut: null }
     pairs.add(pair)
-    const forward = (from: net.Socket, to: net.Socket) => {
-      from.on("data", (data) => {
-        if (!to.write(data)) from.pause()
+    const forward = (from: net.Socket, to: net.Socket, passes: (data: Buffer) => boolean) => {
+      from.on("data", (data: Buffer) => {
+        if (passes(data) && !to.write(data)) from.pause()
       })
       to.on("drain", () => {
         if (!isSilent) from.resume()
       })
-      from.on("end", () => to.end())
+      from.on("end", () => {
+        if (!pair.isHeld) to.end()
+      })
       from.on("error", () => undefined)
       from.on("close", () => {
+        if (pair.isHeld && from === client) return
         pairs.delete(pair)
         to.destroy()
       })
       if (isSilent) from.pause()
     }
-    forward(client, upstream)
-    forward(upstream, client)
+    forward(client, upstream, (data) => fromClient(pair, data))
+    forward(upstream, client, () => fromUpstream(pair))
   })
   const listen = () =>
     new Promise<void>((resolve, reject) => {
@@ -53,14 +100,14 @@ export const startTcpProxy = async (target: { readonly host: string; readonly po
   const refuse = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve())
-      for (const [client, upstream] of Array.from(pairs)) {
+      for (const { client, upstream } of Array.from(pairs)) {
         client.destroy()
         upstream.destroy()
       }
     })
   const setSilent = (value: boolean) => {
     isSilent = value
-    for (const socket of Array.from(pairs).flat()) {
+    for (const socket of Array.from(pairs).flatMap(({ client, upstream }) => [client, upstream])) {
       if (value) socket.pause()
       else socket.resume()
     }
@@ -72,6 +119,14 @@ export const startTcpProxy = async (target: { readonly host: string; readonly po
     resume: () => setSilent(false),
     refuse,
     listen,
+    dropNextAnswer: (text) =>
+      new Promise((resolve) => {
+        dropping = { text, sprung: resolve }
+      }),
+    holdNext: (text) =>
+      new Promise((resolve) => {
+        holding = { text, sprung: resolve }
+      }),
     connections: () => pairs.size,
     close: refuse
   }

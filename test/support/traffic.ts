@@ -1,0 +1,43 @@
+/** A machine that is too slow for the rate must not make the test measure its own queue. */
+const maxOpen = 64
+
+/** Sends at a steady rate, as long as no more than 64 are open, until it is stopped and all is answered. */
+export const paced = (
+  perSecond: number,
+  send: (number: number) => Promise<unknown>
+): { readonly stop: () => Promise<void> } => {
+  const startedAt = performance.now()
+  const open = new Set<Promise<unknown>>()
+  let due = 0
+  let sent = 0
+  const timer = setInterval(() => {
+    const dueNow = Math.floor(((performance.now() - startedAt) * perSecond) / 1000)
+    for (; due < dueNow; due++) {
+      if (open.size >= maxOpen) continue
+      const one: Promise<unknown> = send(sent++).finally(() => open.delete(one))
+      open.add(one)
+    }
+  }, 5)
+  return {
+    stop: async () => {
+      clearInterval(timer)
+      while (open.size > 0) await Promise.all(open)
+    }
+  }
+}
+
+/** Looks again until there is something; fails after the limit. */
+export const eventually = async <A>(
+  what: string,
+  limitMs: number,
+  look: () => Promise<A | undefined> | A | undefined,
+  everyMs = 20
+): Promise<A> => {
+  const giveUpAt = performance.now() + limitMs
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    if (performance.now() > giveUpAt) throw new Error(`${what}: not within ${limitMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+}
