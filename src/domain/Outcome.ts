@@ -21,7 +21,10 @@ export interface Outcome {
   readonly finishReason: string | null
   readonly inputTokens: number | null
   readonly outputTokens: number | null
-  /** Decimal USD, the sum over all attempts; null where the price or the usage is unknown. */
+  /**
+   * Decimal USD, the sum over all attempts; null where the price or the usage is unknown. Of a stream without usage, and
+   * so without `inputTokens`, this and `outputTokens` are estimates.
+   */
   readonly costUsd: number | null
   readonly latencyMs: number
   /** For streams: until the first token. */

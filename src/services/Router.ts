@@ -82,8 +82,8 @@ export interface Answer extends AnswerHead {
 
 /** Where the events of a stream go. */
 export interface StreamSink {
-  /** One data payload; completes when the client can take more. */
-  readonly event: (data: string) => Effect.Effect<void>
+  /** Data payloads, in order, an event each; completes when the client can take more. */
+  readonly events: (payloads: ReadonlyArray<string>) => Effect.Effect<void>
   /** The answer is whole. */
   readonly end: Effect.Effect<void>
   /** The answer is broken: the error, and no end. */
@@ -116,6 +116,7 @@ export class UnknownModel extends Schema.TaggedError<UnknownModel>()("UnknownMod
 
 /** Every model that was tried failed. */
 export class AllModelsFailed extends Schema.TaggedError<AllModelsFailed>()("AllModelsFailed", {
+  decisionId: Schema.String,
   /** The last attempt, or the total deadline, ran out of time. */
   timedOut: Schema.Boolean,
   /** All attempts were rate limited; seconds until one might not be. */
@@ -131,6 +132,7 @@ export class AllModelsFailed extends Schema.TaggedError<AllModelsFailed>()("AllM
 
 /** The model refused the request itself; another model would too. */
 export class UpstreamRejected extends Schema.TaggedError<UpstreamRejected>()("UpstreamRejected", {
+  decisionId: Schema.String,
   model: Schema.String,
   status: Schema.Number,
   detail: Schema.String

@@ -3,16 +3,20 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as TestClock from "effect/TestClock"
 import { DecisionId, ModelId, uuidV7From } from "../../src/domain/Ids.ts"
 import * as BanditStatePersistent from "../../src/layers/BanditStatePersistent.ts"
 import * as DatabaseMemory from "../../src/layers/DatabaseMemory.ts"
 import * as RouterBandit from "../../src/layers/RouterBandit.ts"
+import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { Router, type StreamSink } from "../../src/services/Router.ts"
 import { defaults } from "../../src/services/Settings.ts"
+import { Telemetry } from "../../src/services/Telemetry.ts"
 import { request, surroundings } from "../support/banditParts.ts"
 import { memoryLog } from "../support/memoryLog.ts"
-import { catalogWith, failure, model, type Script, scriptedModels } from "../support/scriptedModels.ts"
+import { catalogFrom, catalogWith, failure, model, type Script, scriptedModels } from "../support/scriptedModels.ts"
 
 const nobody = { owner: null }
 const timeoutMs = Duration.toMillis(defaults.http.requestTimeout)
@@ -42,13 +46,13 @@ const routerOver = (
 const outcomeOf = (log: ReturnType<typeof memoryLog>) => log.offered.at(-1)?.outcome
 
 /** Keeps what the client would see. */
-const recordingSink = (event: (data: string) => Effect.Effect<void> = () => Effect.void) => {
+const recordingSink = (taken: Effect.Effect<void> = Effect.void) => {
   const seen: Array<string> = []
   const sink: StreamSink = {
-    event: (data) =>
+    events: (payloads) =>
       Effect.zipRight(
-        Effect.sync(() => void seen.push(data)),
-        event(data)
+        Effect.sync(() => void seen.push(...payloads)),
+        taken
       ),
     end: Effect.sync(() => void seen.push("[DONE]")),
     fail: (error) => Effect.sync(() => void seen.push(error._tag))
@@ -132,6 +136,7 @@ describe("RouterBandit", () => {
       const router = yield* Router
       const error = yield* Effect.flip(router.complete(request(), {}, nobody))
       assert.deepInclude(error, { _tag: "AllModelsFailed", retryAfterSeconds: 7, timedOut: false })
+      assert.propertyVal(error, "decisionId", log.offered.at(-1)?.decision.id)
       assert.lengthOf(models.calls, 3)
       assert.deepInclude(outcomeOf(log), { ok: false, aborted: false, error: "rate_limited" })
     }).pipe(Effect.provide(layer))
@@ -143,6 +148,7 @@ describe("RouterBandit", () => {
       const router = yield* Router
       const error = yield* Effect.flip(router.complete(request(), {}, nobody))
       assert.deepInclude(error, { _tag: "UpstreamRejected", status: 413 })
+      assert.propertyVal(error, "decisionId", log.offered.at(-1)?.decision.id)
       assert.lengthOf(models.calls, 1)
       assert.deepInclude(outcomeOf(log), { ok: false, aborted: false, error: "rejected" })
     }).pipe(Effect.provide(layer))
@@ -331,12 +337,13 @@ describe("RouterBandit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("estimates the tokens of a stream whose usage never came", () => {
+  it.effect("estimates tokens and cost of a stream whose usage never came", () => {
     const { layer, log } = routerOver({ a: [text("12345678"), text("9")] })
     return Effect.gen(function* () {
       const router = yield* Router
       yield* router.stream(request({ stream: true }), {}, nobody, () => recordingSink().sink)
-      assert.deepInclude(outcomeOf(log), { ok: true, inputTokens: null, outputTokens: 3, costUsd: null })
+      const costUsd = (10 * 1 + 3 * 2) / 1e6
+      assert.deepInclude(outcomeOf(log), { ok: true, inputTokens: null, outputTokens: 3, costUsd })
     }).pipe(Effect.provide(layer))
   })
 
@@ -383,7 +390,7 @@ describe("RouterBandit", () => {
     const { layer, log } = routerOver({ a: [text("Hello")] })
     return Effect.gen(function* () {
       const router = yield* Router
-      const { sink } = recordingSink(() => Effect.never)
+      const { sink } = recordingSink(Effect.never)
       const fiber = yield* Effect.fork(router.stream(request({ stream: true }), {}, nobody, () => sink))
       yield* TestClock.adjust(timeoutMs)
       yield* Fiber.join(fiber)
@@ -405,6 +412,47 @@ describe("RouterBandit", () => {
       assert.lengthOf(log.offered, 1)
       assert.strictEqual(models.openStreams(), 0)
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect.each([
+    ["the usage, if it came", usageChunk, { inputTokens: 100, outputTokens: 50, costUsd: (100 * 1 + 50 * 2) / 1e6 }],
+    ["else an estimate", text("9"), { inputTokens: null, outputTokens: 3, costUsd: (10 * 1 + 3 * 2) / 1e6 }]
+  ] as const)("keeps what a client that leaves in mid-stream has cost: %s", ([, second, known]) => {
+    const { layer, log } = routerOver({ a: [text("12345678"), second, "hangs"] })
+    return Effect.gen(function* () {
+      const router = yield* Router
+      const fiber = yield* Effect.fork(router.stream(request({ stream: true }), {}, nobody, () => recordingSink().sink))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(fiber)
+      assert.deepInclude(outcomeOf(log), { ok: false, aborted: true, error: "aborted", latencyMs: 1000, ...known })
+      assert.strictEqual(outcomeOf(log)?.firstTokenMs, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("says once that a circuit opened, whether calls failed or streams broke", () => {
+    const { layer } = routerOver({ a: [text("Hello"), failure("a", "cut")], b: failure("b", "server_error") })
+    const warnings: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel === LogLevel.Warning) warnings.push(String(Array.isArray(message) ? message[0] : message))
+    })
+    const failed = (id: string, reason: string) => `model ${id} failed again and again (${reason}): no request for 10 s`
+    return Effect.gen(function* () {
+      const router = yield* Router
+      const broken = (id: string) =>
+        Effect.exit(
+          router.stream(request({ stream: true, pinned: ModelId(id) }), {}, nobody, () => recordingSink().sink)
+        )
+      yield* Effect.replicateEffect(broken("a"), 4)
+      assert.deepStrictEqual(warnings, [])
+      // The sixth, on its way when it opened, opens nothing.
+      yield* Effect.replicateEffect(broken("a"), 2)
+      assert.deepStrictEqual(warnings, [failed("a", "cut")])
+      yield* Effect.replicateEffect(broken("b"), 6)
+      assert.deepStrictEqual(warnings, [failed("a", "cut"), failed("b", "server_error")])
+      yield* TestClock.adjust("10 seconds")
+      yield* broken("a")
+      assert.deepStrictEqual(warnings.slice(2), [failed("a", "cut")])
+    }).pipe(Effect.provide(layer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   })
 
   it.effect("moves a session to the model that answered when its own failed", () => {
@@ -451,9 +499,10 @@ describe("RouterBandit", () => {
       const router = yield* Router
       const now = Duration.toMillis("2 hours")
       yield* TestClock.adjust(now)
+      const idOf = (millis: number) => DecisionId(uuidV7From(millis, new Uint8Array(10)))
       const reportOn = (millis: number) =>
         router.report({
-          decisionId: DecisionId(uuidV7From(millis, new Uint8Array(10))),
+          decisionId: idOf(millis),
           ok: true,
           inputTokens: null,
           outputTokens: null,
@@ -461,11 +510,58 @@ describe("RouterBandit", () => {
           error: null,
           owner: null
         })
+      const judge = (millis: number) =>
+        router.feedback({
+          id: "f",
+          decisionId: idOf(millis),
+          kind: "thumbs",
+          value: "up",
+          confidence: 1,
+          comment: null,
+          source: "api",
+          idempotencyKey: "f",
+          createdAtMillis: now,
+          owner: null
+        })
       const expiry = Duration.toMillis("1 hour")
-      yield* reportOn(now - expiry)
-      yield* reportOn(now + 60_000)
-      assert.strictEqual((yield* Effect.flip(reportOn(now - expiry - 1)))._tag, "DecisionNotFound")
-      assert.strictEqual((yield* Effect.flip(reportOn(now + 60_001)))._tag, "DecisionNotFound")
+      for (const say of [reportOn, judge]) {
+        yield* say(now - expiry)
+        yield* say(now + 60_000)
+        for (const millis of [now - expiry - 1, now + 60_001]) {
+          assert.strictEqual(
+            (yield* Effect.flip<unknown, { readonly _tag: string }, never>(say(millis)))._tag,
+            "DecisionNotFound"
+          )
+        }
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("holds nothing against a model that had gone when it was to be called", () => {
+    const log = memoryLog()
+    let catalog = catalogFrom([model("a")], { algorithm: "static" })
+    /** The configuration is read again right after the choice. */
+    const removing = Layer.effect(
+      Telemetry,
+      Effect.map(Telemetry, (telemetry) => ({
+        ...telemetry,
+        modelSelected: () => {
+          catalog = catalogFrom([], { algorithm: "static" })
+        }
+      }))
+    )
+    const layer = RouterBandit.layer.pipe(
+      Layer.provide(removing),
+      Layer.provide(BanditStatePersistent.layer),
+      Layer.provide([log.layer, scriptedModels({}).layer, DatabaseMemory.layer]),
+      Layer.provide(Layer.succeed(ModelCatalog, { current: () => catalog, reload: Effect.sync(() => catalog) })),
+      Layer.provide(surroundings())
+    )
+    return Effect.gen(function* () {
+      const router = yield* Router
+      const error = yield* Effect.flip(router.complete(request(), {}, nobody))
+      assert.strictEqual(error._tag, "NoEligibleModel")
+      assert.deepInclude(outcomeOf(log), { ok: false, aborted: true, error: "not_called" })
     }).pipe(Effect.provide(layer))
   })
 })

@@ -99,7 +99,7 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
       Effect.suspend(() => {
         asked.push({ request, body, caller })
         const sink = open(answerHead())
-        return Effect.zipRight(sink.event('{"n":1}'), Effect.zipRight(sink.event('{"n":2}'), sink.end))
+        return Effect.zipRight(sink.events(['{"n":1}', '{"n":2}']), sink.end)
       }),
     route: (request, caller) =>
       Effect.sync(() => {

@@ -1,6 +1,6 @@
 import * as Match from "effect/Match"
 import type { NoEligibleModel } from "../../services/BanditState.ts"
-import type { AllModelsFailed, Interrupted, RouterError } from "../../services/Router.ts"
+import type { AllModelsFailed, Interrupted, RouterError, UpstreamRejected } from "../../services/Router.ts"
 import type { ErrorEnvelope } from "../../services/api/Responses.ts"
 import type { HttpError } from "./HttpErrors.ts"
 
@@ -40,20 +40,27 @@ const noEligibleModel = (e: NoEligibleModel): PublicError => {
     : { ...invalid(422, "no_eligible_model", e), details }
 }
 
+/** Models were asked: the decision keeps what each of them said. */
+const decided = (e: { readonly decisionId: string }) => ({ "x-conduit-decision-id": e.decisionId })
+
 const allModelsFailed = (e: AllModelsFailed): PublicError => {
-  const details = { attempts: e.attempts }
-  if (e.timedOut) return { status: 504, type: "server_error", code: "upstream_timeout", message: e.message, details }
+  const shared = { message: e.message, details: { attempts: e.attempts }, headers: decided(e) }
+  if (e.timedOut) return { status: 504, type: "server_error", code: "upstream_timeout", ...shared }
   return e.retryAfterSeconds === null
-    ? { status: 502, type: "server_error", code: "all_models_failed", message: e.message, details }
+    ? { status: 502, type: "server_error", code: "all_models_failed", ...shared }
     : {
         status: 429,
         type: "rate_limit_error",
         code: "rate_limit_exceeded",
-        message: e.message,
-        details,
-        headers: retryAfter(e.retryAfterSeconds)
+        ...shared,
+        headers: { ...shared.headers, ...retryAfter(e.retryAfterSeconds) }
       }
 }
+
+const upstreamRejected = (e: UpstreamRejected): PublicError => ({
+  ...invalid(e.status === 413 || e.status === 422 ? e.status : 400, "upstream_rejected", e),
+  headers: decided(e)
+})
 
 /** The only place that knows both our errors and HTTP: a new error does not compile without a line here. */
 export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>().pipe(
@@ -61,7 +68,7 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
   Match.tagsExhaustive({
     MalformedBody: (e) => invalid(400, "malformed_body", e),
     InvalidRequest: (e) => ({ ...invalid(400, "invalid_request", e), param: e.param }),
-    UpstreamRejected: (e) => invalid(e.status === 413 || e.status === 422 ? e.status : 400, "upstream_rejected", e),
+    UpstreamRejected: upstreamRejected,
     Unauthorized: (e) => ({
       status: 401,
       type: "authentication_error",

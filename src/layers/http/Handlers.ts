@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import type * as Http from "node:http"
 import { planConstants } from "../../domain/CommitPlan.ts"
 import type { FeedbackSubmission } from "../../domain/Feedback.ts"
-import { DecisionId, uuidV7Millis } from "../../domain/Ids.ts"
+import { DecisionId } from "../../domain/Ids.ts"
 import { DecisionsQuery } from "../../services/api/DecisionsQuery.ts"
 import { FeedbackHeaders, FeedbackRequest, OutcomeRequest } from "../../services/api/Requests.ts"
 import type {
@@ -68,7 +68,6 @@ const decodeFeedbackHeaders = decoder(FeedbackHeaders, { unknownKeys: "ignored" 
 /** The routes of `/v1`, each a paragraph: read, decode, ask the router, present. */
 export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Dependencies) => {
   const limits = { bytes: settings.http.maxBodyBytes, millis: Duration.toMillis(settings.http.bodyTimeout) }
-  const feedbackExpiryMillis = Duration.toMillis(settings.learning.feedbackExpiry)
   const preferred = () => catalog.current().policy.preference
   const reference = () => ({
     costUsd: catalog.current().costReferenceUsd,
@@ -163,10 +162,6 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
       const about = yield* subjectOf(given)
       if (about.sessionId !== null) return yield* sessionFeedback(about.sessionId, given, headers, caller, now)
       const decisionId = yield* decisionIdOf(about.decisionId)
-      const ageMillis = now - uuidV7Millis(decisionId)
-      if (ageMillis > feedbackExpiryMillis || ageMillis < -clockSkewMillis) {
-        return yield* new DecisionNotFound({ decisionId })
-      }
       const id = ids.uuidV7(now)
       const submission: FeedbackSubmission = {
         id,
@@ -282,9 +277,6 @@ const subjectOf = ({
     decisionId === undefined ? "is missing: decision_id or session_id is needed" : "excludes session_id: send one"
   return Either.left(new InvalidRequest({ param: "decision_id", detail }))
 }
-
-/** How far another replica's clock may be ahead. */
-const clockSkewMillis = 60_000
 
 const decisionIdOf = (id: string): Either.Either<DecisionId, DecisionNotFound> =>
   Either.mapLeft(DecisionId.either(id), () => new DecisionNotFound({ decisionId: id.slice(0, 64) }))

@@ -19,9 +19,10 @@ export const openSink = (
   // When the client has left, its fiber is being interrupted: what is written until then goes nowhere.
   const isOpen = () => !response.writableEnded && !response.destroyed
   return {
-    event: (data) =>
+    // One write, however many they are: one each costs three times as much.
+    events: (payloads) =>
       Effect.suspend(() =>
-        !isOpen() || response.write(`data: ${oneLine(data)}\n\n`) ? Effect.void : drained(response)
+        !isOpen() || response.write(payloads.map(framed).join("")) ? Effect.void : drained(response)
       ),
     end: Effect.sync(() => {
       if (isOpen()) response.end("data: [DONE]\n\n")
@@ -35,6 +36,8 @@ export const endBroken = (response: Http.ServerResponse, error: AnyError, reques
   if (response.writableEnded || response.destroyed) return
   response.end(`event: error\ndata: ${JSON.stringify(envelope(toPublic(error), requestId))}\n\n`)
 }
+
+const framed = (payload: string): string => `data: ${oneLine(payload)}\n\n`
 
 /** A line break inside a payload would end the event's line. */
 const oneLine = (data: string): string => (/[\r\n]/.test(data) ? data.split(/\r\n|[\r\n]/).join("\ndata: ") : data)

@@ -1,7 +1,7 @@
 import type { Decision } from "../../domain/Decision.ts"
 import type { DecisionRecord } from "../../domain/DecisionRecord.ts"
-import type { ModelId } from "../../domain/Ids.ts"
 import type { Attempt, Outcome } from "../../domain/Outcome.ts"
+import type { Model } from "../../domain/Model.ts"
 import type { ProviderError, Usage } from "../../services/LanguageModels.ts"
 
 /** What has come of one decision so far. Times are monotonic milliseconds. */
@@ -13,11 +13,31 @@ export interface Trial {
   readonly attempts: Array<Attempt>
   readonly errors: Array<ProviderError>
   /** The call that is under way. */
-  current: { readonly model: ModelId; readonly startedMs: number } | null
+  current: { readonly model: Model["id"]; readonly startedMs: number } | null
   /** Spent waiting for models. */
   waitedMs: number
+  /** What the answer has said of itself so far. */
+  facts: () => Facts
   /** Its outcome is told. */
   settled: boolean
+}
+
+export interface Facts {
+  readonly usage: Usage | null
+  /** Estimated, for an answer without usage. */
+  readonly outputTokens: number | null
+  readonly costUsd: number | null
+  readonly finishReason: string | null
+  /** Null for an answer that is not a stream. */
+  readonly firstTokenMs: number | null
+}
+
+export const nothingSaid: Facts = {
+  usage: null,
+  outputTokens: null,
+  costUsd: null,
+  finishReason: null,
+  firstTokenMs: null
 }
 
 export const make = (decision: Decision, startedMs: number, prompt: string | null): Trial => ({
@@ -28,63 +48,67 @@ export const make = (decision: Decision, startedMs: number, prompt: string | nul
   errors: [],
   current: null,
   waitedMs: 0,
+  facts: () => nothingSaid,
   settled: false
 })
 
+/** How a call ended, and with the last call the trial. */
+export type Ending =
+  | { readonly _tag: "Answered"; readonly status: number }
+  | { readonly _tag: "Failed"; readonly reason: string; readonly failure: ProviderError | null }
+  /** The client left or does not read, or the shutdown cut it: says nothing about the model. */
+  | { readonly _tag: "Aborted"; readonly reason: string }
+
+export const answered = (status: number): Ending => ({ _tag: "Answered", status })
+export const failed = (reason: string, failure: ProviderError | null): Ending => ({ _tag: "Failed", reason, failure })
+export const aborted = (reason: string): Ending => ({ _tag: "Aborted", reason })
+
 /** Makes an attempt of the call that is under way; null if there is none. */
-export const endCurrent = (trial: Trial, nowMs: number, how: Pick<Attempt, "error" | "status">): Attempt | null => {
+export const endCurrent = (trial: Trial, nowMs: number, ending: Ending): Attempt | null => {
   const { current } = trial
   if (current === null) return null
   trial.current = null
-  const attempt = { model: current.model, ok: how.error === null, latencyMs: nowMs - current.startedMs, ...how }
+  const attempt = { model: current.model, latencyMs: nowMs - current.startedMs, ...resultOf(ending) }
   trial.attempts.push(attempt)
   return attempt
 }
 
-/** How a trial ended. */
-export interface Ending {
-  readonly ok: boolean
-  readonly aborted: boolean
-  readonly error: string | null
-  readonly usage: Usage | null
-  /** Estimated, for an answer without usage. */
-  readonly outputTokens: number | null
-  readonly costUsd: number | null
-  readonly finishReason: string | null
-  /** Null for an answer that is not a stream. */
-  readonly firstTokenMs: number | null
+const resultOf = (ending: Ending): Pick<Attempt, "ok" | "error" | "status"> => {
+  switch (ending._tag) {
+    case "Answered":
+      return { ok: true, error: null, status: ending.status }
+    case "Failed":
+      return { ok: false, error: ending.reason, status: ending.failure?.status ?? null }
+    case "Aborted":
+      return { ok: false, error: ending.reason, status: null }
+  }
 }
-
-const nothingKnown = { usage: null, outputTokens: null, costUsd: null, finishReason: null, firstTokenMs: null }
-
-export const failed = (error: string): Ending => ({ ok: false, aborted: false, error, ...nothingKnown })
-
-export const answered = (facts: Partial<Ending>): Ending => ({
-  ok: true,
-  aborted: false,
-  error: null,
-  ...nothingKnown,
-  ...facts
-})
 
 /** What is learned from. Its latency is that of the last call: what came before it was another model's. */
 export const recordOf = (trial: Trial, ending: Ending): DecisionRecord & { readonly outcome: Outcome } => {
   const last = trial.attempts.at(-1)
+  const { costUsd, finishReason, firstTokenMs, outputTokens, usage } = trial.facts()
+  const { error, ok } = resultOf(ending)
   return {
     decision: trial.decision,
     attempts: trial.attempts,
     outcome: {
       model: last?.model ?? trial.decision.chosen,
-      ok: ending.ok,
-      aborted: ending.aborted,
-      finishReason: ending.finishReason,
-      inputTokens: ending.usage?.inputTokens ?? null,
-      outputTokens: ending.usage?.outputTokens ?? ending.outputTokens,
-      costUsd: ending.costUsd,
+      ok,
+      aborted: ending._tag === "Aborted",
+      finishReason,
+      inputTokens: usage?.inputTokens ?? null,
+      outputTokens: usage?.outputTokens ?? outputTokens,
+      costUsd,
       latencyMs: last?.latencyMs ?? 0,
-      firstTokenMs: ending.firstTokenMs,
-      error: ending.error
+      firstTokenMs,
+      // What the last model said is closer to the cause than how the request ended.
+      error: ending._tag === "Failed" ? (last?.error ?? error) : error
     },
     prompt: trial.prompt
   }
 }
+
+/** For the client: what was tried. */
+export const attemptsOf = ({ attempts }: Trial) =>
+  attempts.map(({ error, model, status }) => ({ model, reason: error ?? "aborted", status }))

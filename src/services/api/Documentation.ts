@@ -77,6 +77,12 @@ const successHeaders: Readonly<Record<string, Record<string, unknown>>> = {
   "/v1/route": chosenHeaders
 }
 
+/** Of a request that was routed, and then refused or not answered by the models. */
+const failedHeaders = {
+  "x-conduit-decision-id": header("Of a request that models were asked: its decision keeps the attempts.")
+}
+const failedStatuses = [400, 413, 422, 429, 502, 504]
+
 const errorContent = { "application/json": { schema: { $ref: "#/components/schemas/Error" } } }
 const feedbackContent = { "application/json": { schema: { $ref: "#/components/schemas/FeedbackRequest" } } }
 
@@ -102,7 +108,12 @@ const documentedOperation = (operation: Record<string, unknown>, path: string): 
   } else {
     for (const status of [...(errorsOf[path] ?? []), 405, 500, 503].sort((a, b) => a - b)) {
       const [description, headers] = statuses[status] ?? ["Error"]
-      responses[String(status)] = { description, headers: { ...requestId, ...headers }, content: errorContent }
+      const isFailure = successHeaders[path] === answerHeaders && failedStatuses.includes(status)
+      responses[String(status)] = {
+        description,
+        headers: { ...requestId, ...headers, ...(isFailure ? failedHeaders : {}) },
+        content: errorContent
+      }
     }
   }
   return {

@@ -109,7 +109,9 @@ const OutcomeEntry = Schema.Struct({
   ok: Schema.Boolean,
   aborted: Schema.Boolean,
   finish_reason: nullableString,
-  input_tokens: nullableNumber,
+  input_tokens: nullableNumber.annotations({
+    description: "Null if the model did not say; then `output_tokens` and `cost_usd` of a stream are estimates."
+  }),
   output_tokens: nullableNumber,
   cost_usd: nullableNumber,
   latency_ms: Schema.Number,

@@ -310,25 +310,15 @@ describe("POST /v1/feedback", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("answers 404 to an id that is malformed, from the future or too old", () =>
+  it.live("answers 404 to an id that is malformed", () =>
     Effect.gen(function* () {
       const router = recordingRouter()
       const api = yield* serveApi(router)
-      const day = 86_400_000
-      for (const id of [
-        "nope",
-        "",
-        freshDecisionId(-120_000),
-        freshDecisionId(8 * day),
-        freshDecisionId().toUpperCase() + "x"
-      ]) {
+      for (const id of ["nope", "", freshDecisionId().toUpperCase() + "x"]) {
         const answered = yield* api.post("/v1/feedback", feedback({ decision_id: id }))
         assert.deepStrictEqual([answered.status, errorOf(answered.body).code], [404, "decision_not_found"])
       }
       assert.strictEqual(router.judged.length, 0)
-      for (const id of [freshDecisionId(-30_000), freshDecisionId(6 * day)]) {
-        assert.strictEqual((yield* api.post("/v1/feedback", feedback({ decision_id: id }))).status, 200)
-      }
     }).pipe(Effect.scoped)
   )
 })
@@ -538,6 +528,14 @@ describe("pages", () => {
       assert.isDefined(chatOperation.responses[200].content["text/event-stream"])
       assert.isDefined(chatOperation.responses[200].headers["x-conduit-decision-id"])
       assert.isDefined(chatOperation.responses[503].headers["retry-after"])
+      const naming = (path: string) =>
+        Object.entries<{ headers: object }>(document.paths[path].post.responses)
+          .filter(([, { headers }]) => "x-conduit-decision-id" in headers)
+          .map(([status]) => Number(status))
+      for (const path of ["/v1/chat/completions", "/v1/complete"]) {
+        assert.deepStrictEqual(naming(path), [200, 400, 413, 422, 429, 502, 504])
+      }
+      assert.deepStrictEqual(naming("/v1/route"), [200])
       assert.include(
         chatOperation.parameters.map((p: { name: string }) => p.name),
         "x-conduit-max-cost-usd"

@@ -36,13 +36,13 @@ describe("the unmodified OpenAI client", () => {
 
   it.live("throws when a stream breaks", () =>
     Effect.gen(function* () {
-      const failed = new AllModelsFailed({ timedOut: true, retryAfterSeconds: null, attempts: [] })
+      const failed = new AllModelsFailed({ decisionId: "d", timedOut: true, retryAfterSeconds: null, attempts: [] })
       const api = yield* serveApi(
         recordingRouter({
           stream: (_request, _body, _caller, open) =>
             Effect.suspend(() => {
               const sink = open(answerHead())
-              return Effect.zipRight(sink.event('{"n":1}'), sink.fail(failed))
+              return Effect.zipRight(sink.events(['{"n":1}']), sink.fail(failed))
             })
         })
       )

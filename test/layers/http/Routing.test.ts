@@ -231,7 +231,8 @@ describe("POST /v1/chat/completions", () => {
 
 describe("what the router says", () => {
   const excluded = (excludedBy: string) => new NoEligibleModel({ excluded: [{ model: "small", excludedBy }] })
-  const failed = { attempts: [{ model: "small", reason: "server_error", status: 500 }] }
+  const decisionId = freshDecisionId()
+  const failed = { decisionId, attempts: [{ model: "small", reason: "server_error", status: 500 }] }
   const table: ReadonlyArray<readonly [RouterError, status: number, code: string, type: string, retryAfter: boolean]> =
     [
       [excluded("max_cost_usd"), 422, "no_eligible_model", "invalid_request_error", false],
@@ -259,21 +260,21 @@ describe("what the router says", () => {
         true
       ],
       [
-        new UpstreamRejected({ model: "small", status: 404, detail: "no" }),
+        new UpstreamRejected({ decisionId, model: "small", status: 404, detail: "no" }),
         400,
         "upstream_rejected",
         "invalid_request_error",
         false
       ],
       [
-        new UpstreamRejected({ model: "small", status: 413, detail: "no" }),
+        new UpstreamRejected({ decisionId, model: "small", status: 413, detail: "no" }),
         413,
         "upstream_rejected",
         "invalid_request_error",
         false
       ],
       [
-        new UpstreamRejected({ model: "small", status: 422, detail: "no" }),
+        new UpstreamRejected({ decisionId, model: "small", status: 422, detail: "no" }),
         422,
         "upstream_rejected",
         "invalid_request_error",
@@ -302,6 +303,9 @@ describe("what the router says", () => {
           assert.deepStrictEqual([shown.code, shown.type, shown.request_id], [code, type, "mine-1"])
           assert.strictEqual(answered.headers["x-request-id"], "mine-1")
           assert.strictEqual(answered.headers["retry-after"] !== undefined, retries)
+          // Where models were asked, what they said can be looked up.
+          const wasAsked = error._tag === "AllModelsFailed" || error._tag === "UpstreamRejected"
+          assert.strictEqual(answered.headers["x-conduit-decision-id"], wasAsked ? decisionId : undefined)
           assert.notInclude(answered.body, "10.0.0.7")
         }
       }).pipe(Effect.scoped)

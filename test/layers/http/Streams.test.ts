@@ -17,7 +17,7 @@ const heldStream =
   (_request, _body, _caller, open) =>
     Effect.suspend(() => {
       const sink = open(answerHead())
-      return sink.event('{"n":1}').pipe(
+      return sink.events(['{"n":1}']).pipe(
         Effect.zipRight(Deferred.succeed(begun, undefined)),
         Effect.zipRight(Effect.never),
         Effect.onInterrupt(() => Effect.zipRight(sink.fail(new Interrupted()), Deferred.succeed(gone, undefined)))
@@ -42,13 +42,32 @@ describe("streams", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("writes what came together as one chunk", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter())
+      const body = JSON.stringify(chat)
+      const raw = yield* Effect.async<string>((resume) => {
+        let text = ""
+        const socket = Net.connect(api.port, "127.0.0.1", () =>
+          socket.write(
+            `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+          )
+        )
+        socket.on("data", (data) => (text += String(data)))
+        socket.on("end", () => resume(Effect.succeed(text)))
+        socket.on("error", (error) => resume(Effect.die(error)))
+      })
+      assert.include(raw, '\r\ndata: {"n":1}\n\ndata: {"n":2}\n\n\r\n')
+    }).pipe(Effect.scoped)
+  )
+
   it.live("keeps a payload of several lines in one event", () =>
     Effect.gen(function* () {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
           Effect.suspend(() => {
             const sink = open(answerHead())
-            return Effect.zipRight(sink.event("{\n}"), sink.end)
+            return Effect.zipRight(sink.events(["{\n}"]), sink.end)
           })
         )
       )
@@ -59,12 +78,12 @@ describe("streams", () => {
 
   it.live("ends a broken stream with the error's envelope and no [DONE]", () =>
     Effect.gen(function* () {
-      const error = new AllModelsFailed({ timedOut: false, retryAfterSeconds: null, attempts: [] })
+      const error = new AllModelsFailed({ decisionId: "d", timedOut: false, retryAfterSeconds: null, attempts: [] })
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
           Effect.suspend(() => {
             const sink = open(answerHead())
-            return Effect.zipRight(sink.event('{"n":1}'), sink.fail(error))
+            return Effect.zipRight(sink.events(['{"n":1}']), sink.fail(error))
           })
         )
       )
@@ -80,7 +99,7 @@ describe("streams", () => {
     Effect.gen(function* () {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
-          Effect.suspend(() => Effect.zipRight(open(answerHead()).event('{"n":1}'), Effect.die("bug")))
+          Effect.suspend(() => Effect.zipRight(open(answerHead()).events(['{"n":1}']), Effect.die("bug")))
         )
       )
       const answered = yield* api.post("/v1/chat/completions", chat)
@@ -102,7 +121,7 @@ describe("streams", () => {
             return Effect.loop(0, {
               while: (i) => i < total,
               step: (i) => i + 1,
-              body: () => Effect.tap(sink.event(payload), () => Effect.sync(() => written++)),
+              body: () => Effect.tap(sink.events([payload]), () => Effect.sync(() => written++)),
               discard: true
             }).pipe(Effect.zipRight(sink.end), Effect.zipRight(Deferred.succeed(finished, undefined)))
           })

@@ -1,0 +1,160 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { type Decision, ranking, type RoutingRequest } from "../../domain/Decision.ts"
+import type { ModelId } from "../../domain/Ids.ts"
+import type { Model } from "../../domain/Model.ts"
+import { NoEligibleModel } from "../../services/BanditState.ts"
+import { type CallLimits, ProviderError } from "../../services/LanguageModels.ts"
+import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
+import { AllModelsFailed, UpstreamRejected } from "../../services/Router.ts"
+import * as Circuit from "./Circuit.ts"
+import type { Deadlines } from "./Deadlines.ts"
+import * as Trial from "./Trial.ts"
+
+/** A request is tried on at most so many models. */
+const mostAttempts = 3
+
+/** Of the time that is left, what a model may take to answer while another one could answer instead. */
+const hangShare = 0.5
+/** With less time than this no further model is tried: it could only be blamed for the one before. */
+const leastMillis = 50
+
+export interface Attempts {
+  /** Down the ranking until a model answers or the time is up. The call that answers is still under way then. */
+  readonly run: <A>(
+    trial: Trial.Trial,
+    request: RoutingRequest,
+    call: (model: Model, limits: CallLimits) => Effect.Effect<A, ProviderError>
+  ) => Effect.Effect<
+    { readonly answer: A; readonly model: Model },
+    AllModelsFailed | UpstreamRejected | NoEligibleModel
+  >
+  /** Ends the call that is under way, if there is one; its model's circuit hears of it. Completes at once. */
+  readonly end: (trial: Trial.Trial, ending: Trial.Ending) => Effect.Effect<void>
+  readonly remainingMs: (trial: Trial.Trial) => number
+  readonly isCircuitOpen: (model: ModelId) => boolean
+  readonly circuitState: (model: ModelId) => ReturnType<Circuit.Circuit["state"]>
+}
+
+interface Parts {
+  readonly catalog: ModelCatalogShape
+  readonly deadlines: Deadlines
+  readonly requestTimeoutMs: number
+  readonly nowMillis: () => number
+  readonly nowMs: () => number
+}
+
+/** The calls that a request makes, one after another, and the circuits that they open and close. */
+export const make = ({ catalog, deadlines, nowMillis, nowMs, requestTimeoutMs }: Parts): Attempts => {
+  const circuits = new Map<ModelId, Circuit.Circuit>()
+  const circuitOf = (model: ModelId) => {
+    const known = circuits.get(model)
+    if (known !== undefined) return known
+    const made = Circuit.make()
+    circuits.set(model, made)
+    return made
+  }
+  const isCircuitOpen = (model: ModelId) => circuits.get(model)?.isOpen(nowMillis()) ?? false
+
+  const remainingMs = (trial: Trial.Trial) => requestTimeoutMs - (nowMs() - trial.startedMs)
+
+  const run: Attempts["run"] = Effect.fnUntraced(function* (trial, request, call) {
+    const candidates = candidatesOf(trial.decision, request)
+    for (const [index, model] of candidates.entries()) {
+      const leftMs = remainingMs(trial)
+      if (trial.attempts.length === mostAttempts || (trial.attempts.length > 0 && leftMs < leastMillis)) break
+      // Open since the decision was made; who names a model insists on it.
+      if (model.id !== request.pinned && isCircuitOpen(model.id)) continue
+      begin(trial, model)
+      const others = trial.attempts.length + 1 < mostAttempts ? candidates.slice(index + 1) : []
+      const limitMs = others.some(({ id }) => !isCircuitOpen(id)) ? hangShare * leftMs : leftMs
+      const answer = yield* Effect.either(
+        deadlines.within(limitMs, () => late(model), call(model, { timeoutMs: Math.max(1, leftMs) }))
+      )
+      if (Either.isRight(answer)) {
+        trial.waitedMs += nowMs() - (trial.current?.startedMs ?? nowMs())
+        return { answer: answer.right, model }
+      }
+      const error = answer.left
+      trial.errors.push(error)
+      yield* end(trial, Trial.failed(error.reason, error))
+      if (error.reason === "rejected") {
+        const { detail, status } = error
+        return yield* new UpstreamRejected({
+          decisionId: trial.decision.id,
+          model: model.id,
+          status: status ?? 400,
+          detail
+        })
+      }
+    }
+    return yield* trial.attempts.length === 0 ? allCircuitsOpen(trial.decision) : allFailed(trial)
+  })
+
+  /** The chosen one and those to fall back to. */
+  const candidatesOf = (decision: Decision, request: RoutingRequest): ReadonlyArray<Model> => {
+    const order = request.pinned !== null && !request.fallback ? [decision.chosen] : ranking(decision)
+    return order.flatMap((id) => catalog.current().byId.get(id) ?? [])
+  }
+
+  const begin = (trial: Trial.Trial, model: Model) => {
+    circuitOf(model.id).enter(nowMillis())
+    trial.current = { model: model.id, startedMs: nowMs() }
+  }
+
+  const end: Attempts["end"] = (trial, ending) =>
+    Effect.suspend(() => {
+      const ended = Trial.endCurrent(trial, nowMs(), ending)
+      if (ended === null) return Effect.void
+      if (ending._tag === "Failed") trial.waitedMs += ended.latencyMs
+      const openedForMs = tellCircuit(circuitOf(ended.model), ending)
+      return openedForMs === null ? Effect.void : sayOpened(ended.model, ended.error, openedForMs)
+    })
+
+  /** Answers for how long that opened the circuit, in milliseconds, or null. A refusal is an answer of the model. */
+  const tellCircuit = (circuit: Circuit.Circuit, ending: Trial.Ending): number | null => {
+    if (ending._tag === "Failed" && ending.reason !== "rejected") {
+      return circuit.failed(nowMillis(), ending.failure?.retryAfterSeconds ?? null)
+    }
+    if (ending._tag === "Aborted") circuit.abandoned()
+    else circuit.succeeded()
+    return null
+  }
+
+  return {
+    run,
+    end,
+    remainingMs,
+    isCircuitOpen,
+    circuitState: (model) => circuits.get(model)?.state(nowMillis()) ?? "closed"
+  }
+}
+
+const sayOpened = (model: ModelId, reason: string | null, millis: number) =>
+  Effect.logWarning(`model ${model} failed again and again (${reason}): no request for ${millis / 1000} s`, {
+    model_id: model
+  })
+
+const late = (model: Model) =>
+  new ProviderError({
+    model: model.id,
+    reason: "timeout",
+    status: null,
+    retryAfterSeconds: null,
+    detail: "no answer in time"
+  })
+
+const allFailed = (trial: Trial.Trial) => {
+  const limited = trial.errors.every((error) => error.reason === "rate_limited")
+  return new AllModelsFailed({
+    decisionId: trial.decision.id,
+    timedOut: trial.errors.at(-1)?.reason === "timeout",
+    retryAfterSeconds: limited ? Math.min(...trial.errors.map((error) => error.retryAfterSeconds ?? 1)) : null,
+    attempts: Trial.attemptsOf(trial)
+  })
+}
+
+const allCircuitsOpen = (decision: Decision) =>
+  new NoEligibleModel({
+    excluded: decision.candidates.map(({ excludedBy, model }) => ({ model, excludedBy: excludedBy ?? "circuit" }))
+  })

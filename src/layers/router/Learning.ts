@@ -1,0 +1,52 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Outcome } from "../../domain/Outcome.ts"
+import type { BanditStateShape } from "../../services/BanditState.ts"
+import type { LearningLogShape } from "../../services/LearningLog.ts"
+import type { Attempts } from "./Attempts.ts"
+import * as Trial from "./Trial.ts"
+
+export interface Learning {
+  /** The end of a trial, told once. Offered to a bounded queue: never waits for the database. */
+  readonly settle: (trial: Trial.Trial, ending: Trial.Ending) => Effect.Effect<Outcome>
+  /** Whatever ends a request is an outcome: for `onExit`, of a trial that nobody settled. */
+  readonly settleBroken: (trial: Trial.Trial, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+}
+
+interface Parts {
+  readonly attempts: Pick<Attempts, "end">
+  readonly log: Pick<LearningLogShape, "offer">
+  readonly state: Pick<BanditStateShape, "moveSession">
+}
+
+/** What is learned of the end of a request, whichever it is. */
+export const make = ({ attempts, log, state }: Parts): Learning => {
+  // Uninterruptible: an ended call without its outcome would be lost.
+  const settle: Learning["settle"] = (trial, ending) =>
+    Effect.uninterruptible(
+      Effect.map(attempts.end(trial, ending), () => {
+        trial.settled = true
+        const record = Trial.recordOf(trial, ending)
+        if (ending._tag === "Answered") stay(trial, record.outcome)
+        log.offer(record)
+        return record.outcome
+      })
+    )
+
+  /** A whole answer: the session goes on with the model that gave it. */
+  const stay = ({ decision: { chosen, owner, request } }: Trial.Trial, { model }: Outcome) => {
+    if (request.sessionId !== null && model !== chosen) state.moveSession(owner, request.sessionId, model)
+  }
+
+  const settleBroken: Learning["settleBroken"] = (trial, exit) =>
+    trial.settled || Exit.isSuccess(exit) ? Effect.void : Effect.asVoid(settle(trial, endingOf(trial, exit)))
+
+  return { settle, settleBroken }
+}
+
+const endingOf = (trial: Trial.Trial, exit: Exit.Exit<unknown, unknown>): Trial.Ending => {
+  if (Exit.isInterrupted(exit)) return Trial.aborted("aborted")
+  // No model was called, so none has failed: those of the decision had gone, or their circuits opened meanwhile.
+  if (trial.attempts.length === 0 && trial.current === null) return Trial.aborted("not_called")
+  return Trial.failed("unexpected", null)
+}
