@@ -29,6 +29,10 @@ export interface ConduitOptions {
   readonly program?: ReadonlyArray<string>
   /** What is put before `node`, such as `unshare`. */
   readonly prefix?: ReadonlyArray<string>
+  /** Where it runs, instead of a folder of its own. */
+  readonly folder?: string
+  /** As whom it runs, where that is not this user. */
+  readonly user?: { readonly uid?: number; readonly gid?: number }
   /** Do not wait for the line `ready`. */
   readonly isUnready?: boolean
 }
@@ -112,7 +116,8 @@ export const startConduit = async (options: ConduitOptions = {}): Promise<Condui
   const program = options.program ?? [process.execPath, ...(options.command ?? [binary, "serve"])]
   const [file, ...args] = [...(options.prefix ?? []), ...program]
   const child = spawn(file!, args, {
-    cwd: directory,
+    cwd: options.folder ?? directory,
+    ...options.user,
     env: { ...env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true

@@ -1,0 +1,167 @@
+import { assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Fs from "node:fs"
+import { parseConfigFile } from "../../src/layers/catalog/ConfigFile.ts"
+import { healthOf } from "../../src/layers/httpSocket/health.ts"
+import { settingsTable } from "../../src/layers/SettingsEnv.ts"
+import type { LifecyclePhase } from "../../src/services/Lifecycle.ts"
+import { type SettingsShape, shutdownBudget } from "../../src/services/Settings.ts"
+import { settingsOf, yamlOf } from "../support/deployKit.ts"
+import { image } from "../support/dockerfile.ts"
+
+const kubernetes = (file: string) => yamlOf(`kubernetes/${file}`)
+const kustomization = kubernetes("kustomization.yaml")
+const deployment = kubernetes("deployment.yaml")
+const values = kubernetes("settings.yaml")
+const models = kubernetes("models.yaml")
+const service = kubernetes("service.yaml")
+const policy = kubernetes("network-policy.yaml")
+const budget = kubernetes("pod-disruption-budget.yaml")
+
+const pod = deployment.spec.template.spec
+const [container] = pod.containers
+const labels = deployment.spec.template.metadata.labels
+
+/** What the Secret holds, named as the service reads it. */
+const secrets = {
+  DATABASE_URL: "postgres://conduit:secret@db:5432/conduit",
+  CONDUIT_API_KEYS: "key",
+  OPENAI_API_KEY: "key"
+}
+
+let settings: SettingsShape
+let warnings: ReadonlyArray<string>
+
+beforeAll(async () => {
+  ;({ settings, warnings } = await settingsOf({ ...image().env, ...values.data, ...secrets }))
+})
+
+const probe = (path: string, phase: LifecyclePhase, stopping = false) =>
+  healthOf({ url: path, method: "GET" } as Parameters<typeof healthOf>[0], { phase, stopping, inFlight: 0 })?.status
+
+describe("the manifests", () => {
+  it("are all in the kustomization", () => {
+    const files = Fs.readdirSync(new URL("../../deploy/kubernetes", import.meta.url))
+    assert.deepStrictEqual([...kustomization.resources, "kustomization.yaml"].sort(), files.sort())
+    assert.include(
+      kustomization.images.map((one: { name: string }) => one.name),
+      container.image
+    )
+  })
+
+  it("configure the service without a problem or a warning, above what the image sets", () => {
+    assert.deepStrictEqual(warnings, [])
+    assert.isTrue(settings.production)
+    assert.strictEqual(settings.http.host, "0.0.0.0")
+    for (const name of Object.keys(values.data)) {
+      assert.isTrue(
+        settingsTable.some((row) => row.name === name),
+        name
+      )
+      assert.notProperty(secrets, name)
+    }
+    assert.strictEqual(values.data.CONDUIT_SHUTDOWN_SETTLE, image().env["CONDUIT_SHUTDOWN_SETTLE"])
+  })
+
+  it("grant the shutdown the time that its limits add up to", () => {
+    assert.isAtMost(Duration.toSeconds(shutdownBudget(settings.shutdown)), pod.terminationGracePeriodSeconds)
+    assert.strictEqual(Duration.toSeconds(settings.shutdown.terminationGrace), pod.terminationGracePeriodSeconds)
+    assert.notProperty(container, "lifecycle")
+  })
+
+  it("probe what the service answers, on the port where it listens", () => {
+    const { livenessProbe, readinessProbe, startupProbe } = container
+    assert.deepStrictEqual(
+      [probe(startupProbe.httpGet.path, "starting"), probe(startupProbe.httpGet.path, "running")],
+      [503, 200]
+    )
+    assert.deepStrictEqual(
+      [
+        probe(readinessProbe.httpGet.path, "starting"),
+        probe(readinessProbe.httpGet.path, "running"),
+        probe(readinessProbe.httpGet.path, "settle", true)
+      ],
+      [503, 200, 503]
+    )
+    for (const phase of ["starting", "running", "drain", "persist"] as const) {
+      assert.strictEqual(probe(livenessProbe.httpGet.path, phase, phase === "drain"), 200)
+    }
+    const [port] = container.ports
+    assert.strictEqual(port.containerPort, settings.http.port)
+    assert.deepInclude(image().instructions, { name: "EXPOSE", value: String(settings.http.port) })
+    for (const one of [startupProbe, livenessProbe, readinessProbe]) assert.strictEqual(one.httpGet.port, port.name)
+    assert.strictEqual(service.spec.ports[0].targetPort, port.name)
+    assert.strictEqual(policy.spec.ingress[0].ports[0].port, port.name)
+  })
+
+  it("see that a pod is not ready while it settles, and give the start the time it may take", () => {
+    const { readinessProbe, startupProbe } = container
+    assert.isBelow(
+      readinessProbe.periodSeconds * readinessProbe.failureThreshold,
+      Duration.toSeconds(settings.shutdown.settle)
+    )
+    // The database's deadline, and a minute for the migration of another replica.
+    assert.isAtLeast(
+      startupProbe.periodSeconds * startupProbe.failureThreshold,
+      Duration.toSeconds(settings.database.connectDeadline) + 60
+    )
+  })
+
+  it("replace pods without a gap, and let a node be drained", () => {
+    assert.isAtLeast(deployment.spec.replicas, 2)
+    assert.strictEqual(deployment.spec.strategy.rollingUpdate.maxUnavailable, 0)
+    assert.isAtLeast(deployment.spec.strategy.rollingUpdate.maxSurge, 1)
+    assert.isAtLeast(budget.spec.maxUnavailable, 1)
+    assert.isBelow(budget.spec.maxUnavailable, deployment.spec.replicas)
+    for (const selector of [deployment.spec.selector, budget.spec.selector, policy.spec.podSelector]) {
+      assert.deepStrictEqual(selector.matchLabels, labels)
+    }
+    assert.deepStrictEqual(service.spec.selector, labels)
+  })
+
+  it("take every right that the service does not need", () => {
+    assert.deepInclude(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } })
+    // `node` of the image.
+    assert.strictEqual(pod.securityContext.runAsUser, 1000)
+    assert.deepInclude(image().instructions, { name: "USER", value: "node" })
+    assert.deepStrictEqual(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] }
+    })
+    assert.isFalse(pod.automountServiceAccountToken)
+    assert.deepStrictEqual(policy.spec.policyTypes, ["Ingress", "Egress"])
+  })
+
+  it("keep Kubernetes from setting CONDUIT_PORT, which it would to the address of a Service of this name", () => {
+    const link = `${service.metadata.name.toUpperCase().replaceAll("-", "_")}_PORT`
+    assert.include(
+      settingsTable.map((row) => row.name),
+      link
+    )
+    assert.isFalse(pod.enableServiceLinks)
+  })
+
+  it("refer to what is there, and to one Secret by its name", () => {
+    const [plain, secret] = container.envFrom
+    assert.strictEqual(plain.configMapRef.name, values.metadata.name)
+    assert.strictEqual(secret.secretRef.name, "conduit-secrets")
+    assert.strictEqual(pod.volumes[0].configMap.name, models.metadata.name)
+    const [mount] = container.volumeMounts
+    assert.strictEqual(mount.name, pod.volumes[0].name)
+    // The directory: a file that is mounted by `subPath` never changes.
+    assert.notProperty(mount, "subPath")
+    const [file] = Object.keys(models.data)
+    assert.strictEqual(values.data.CONDUIT_CONFIG, `${mount.mountPath}/${file}`)
+  })
+
+  it("hold a catalogue that the service accepts, whose keys come from the Secret", () => {
+    const text: string = models.data["conduit.yaml"]
+    const parsed = parseConfigFile(text)
+    assert.isTrue(Either.isRight(parsed), JSON.stringify(parsed))
+    const named = [...text.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name)
+    assert.isNotEmpty(named)
+    for (const name of named) assert.property(secrets, name ?? "")
+  })
+})
