@@ -3,6 +3,8 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as DatabasePg from "../layers/DatabasePg.ts"
 import * as Lifecycle from "../layers/Lifecycle.ts"
@@ -28,7 +30,8 @@ export const migrate = Command.make("migrate", {}, () =>
         problems: ["DATABASE_URL is not set: the embedded database is migrated by the service itself"]
       })
     }
-    yield* Effect.scoped(Layer.build(Migrated))
+    // The messages of the pool's end are those of a shutdown, which people have alerts on: nothing is shut down here.
+    yield* Effect.scoped(Layer.build(Migrated)).pipe(Logger.withMinimumLogLevel(LogLevel.Warning))
     yield* Console.log("the schema is up to date")
   }).pipe(Effect.provide(SettingsEnv.layer))
 ).pipe(Command.withDescription("Bring the schema of DATABASE_URL up to date"))

@@ -37,6 +37,7 @@ export const render = (pairs: ReadonlyArray<MetricPair.MetricPair.Untyped>, gaug
   }
 
   for (const { metricKey, metricState } of pairs) {
+    if (metricKey.name.startsWith("effect_")) continue
     const name = nameOf(metricKey.name)
     const help = Option.getOrElse(metricKey.description, () => "")
     const labels = metricKey.tags.map((tag) => [tag.key, tag.value] as const)
