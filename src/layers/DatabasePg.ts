@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Hash from "effect/Hash"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { Database, type DatabaseError } from "../services/Database.ts"
+import { Database, DatabaseError } from "../services/Database.ts"
 import { DatabaseTools } from "../services/DatabaseTools.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { PostgresServer } from "../services/PostgresServer.ts"
@@ -16,50 +16,80 @@ import { ShutdownReport } from "../services/ShutdownReport.ts"
 import { closePool } from "./postgres/close.ts"
 import { toDatabaseError } from "./postgres/databaseError.ts"
 import { listen } from "./postgres/listen.ts"
-import { makePool, type PoolOptions } from "./postgres/pool.ts"
+import { addressOf, type BoundedPool, makePool, type PoolOptions } from "./postgres/pool.ts"
 import { awaitDatabase, migrate } from "./postgres/start.ts"
 import { makeStore } from "./postgres/store.ts"
 import { makeTools } from "./postgres/tools.ts"
 
 let poolsOfThisProcess = 0
 
-export const layer: Layer.Layer<
+interface Options {
+  /** Whether tables are made in a database that has none of Conduit's. */
+  readonly creates: boolean
+}
+
+export const layerWith = ({
+  creates
+}: Options): Layer.Layer<
   Database | DatabaseTools,
   DatabaseError,
   PostgresServer | ShutdownReport | Lifecycle | Settings
-> = Layer.scopedContext(
-  Effect.gen(function* () {
-    const server = yield* PostgresServer
-    const report = yield* ShutdownReport
-    const lifecycle = yield* Lifecycle
-    const { database, shutdown } = yield* Settings
-    // Backends are found by this name, so it is of this pool alone.
-    const startedAt = yield* Clock.currentTimeMillis
-    const unique = (Hash.string(`${process.pid}-${startedAt}-${poolsOfThisProcess++}`) >>> 0).toString(16)
-    const options: PoolOptions = {
-      url: server.url,
-      size: server.poolSize,
-      applicationName: `conduit-${process.pid}-${unique}`,
-      connectTimeout: Duration.seconds(2),
-      statementTimeout: Duration.seconds(5),
-      lockTimeout: Duration.seconds(3)
-    }
-    // Released after everything that uses the database, which stands above it in the chain.
-    const bounded = yield* Effect.acquireRelease(
-      Effect.sync(() => makePool(options)),
-      (pool) => closePool(pool, shutdown.closeTimeout, report, lifecycle)
-    )
-    yield* awaitDatabase(bounded, database.connectDeadline)
-    yield* migrate(options)
-    const client = yield* Layer.build(PgClient.layerFromPool({ acquire: Effect.succeed(bounded.pool) })).pipe(
-      Effect.mapError(toDatabaseError("connect"))
-    )
-    return yield* Effect.map(SqlClient.SqlClient, (sql) =>
-      Context.make(Database, {
-        ...makeStore(sql),
-        // Notifications do not pass the socket of the embedded one, whose only user is this process.
-        changes: (routerId) => (server.embedded ? Stream.empty : listen(options, routerId))
-      }).pipe(Context.add(DatabaseTools, makeTools(sql)))
-    ).pipe(Effect.provide(client))
-  })
-)
+> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const server = yield* PostgresServer
+      const report = yield* ShutdownReport
+      const lifecycle = yield* Lifecycle
+      const { database, shutdown } = yield* Settings
+      // Backends are found by this name, so it is of this pool alone.
+      const startedAt = yield* Clock.currentTimeMillis
+      const unique = (Hash.string(`${process.pid}-${startedAt}-${poolsOfThisProcess++}`) >>> 0).toString(16)
+      const options: PoolOptions = {
+        url: server.url,
+        size: server.poolSize,
+        applicationName: `conduit-${process.pid}-${unique}`,
+        connectTimeout: Duration.seconds(2),
+        statementTimeout: Duration.seconds(5),
+        lockTimeout: Duration.seconds(3)
+      }
+      // Released after everything that uses the database, which stands above it in the chain.
+      const bounded = yield* Effect.acquireRelease(
+        Effect.sync(() => makePool(options)),
+        (pool) => closePool(pool, shutdown.closeTimeout, report, lifecycle)
+      )
+      yield* awaitDatabase(bounded, database.connectDeadline)
+      if (!creates) yield* refuseForeign(bounded)
+      yield* migrate(options)
+      const client = yield* Layer.build(PgClient.layerFromPool({ acquire: Effect.succeed(bounded.pool) })).pipe(
+        Effect.mapError(toDatabaseError("connect"))
+      )
+      return yield* Effect.map(SqlClient.SqlClient, (sql) =>
+        Context.make(Database, {
+          ...makeStore(sql),
+          // Notifications do not pass the socket of the embedded one, whose only user is this process.
+          changes: (routerId) => (server.embedded ? Stream.empty : listen(options, routerId))
+        }).pipe(Context.add(DatabaseTools, makeTools(sql)))
+      ).pipe(Effect.provide(client))
+    })
+  )
+
+export const layer = layerWith({ creates: true })
+
+const refuseForeign = ({ options, pool }: BoundedPool): Effect.Effect<void, DatabaseError> => {
+  const operation = `open ${addressOf(options.url)}`
+  return Effect.tryPromise({
+    try: () => pool.query<{ known: boolean }>("SELECT to_regclass('conduit_migrations') IS NOT NULL AS known"),
+    catch: toDatabaseError(operation)
+  }).pipe(
+    Effect.flatMap(({ rows }) =>
+      rows[0]?.known === true
+        ? Effect.void
+        : new DatabaseError({
+            operation,
+            reason: "unexpected",
+            detail: "it holds nothing of Conduit: set DATABASE_URL as the service has it, or start the service once"
+          })
+    ),
+    Effect.disconnect
+  )
+}

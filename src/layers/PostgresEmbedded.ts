@@ -16,6 +16,10 @@ const stopLimit = Duration.seconds(2)
 /** One backend serves all connections, in turn. */
 const poolSize = 4
 
+/** Whether a database was made in that folder. */
+export const isThere = (dataDirectory: string): boolean =>
+  fs.existsSync(path.join(path.resolve(dataDirectory), "postgres", "PG_VERSION"))
+
 export const layer: Layer.Layer<PostgresServer, EmbeddedPostgresError, Settings> = Layer.scoped(
   PostgresServer,
   Effect.gen(function* () {

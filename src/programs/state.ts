@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Binary from "../domain/Binary.ts"
 import * as StateFile from "../domain/StateFile.ts"
 import * as Learning from "../layers/bandit/Learning.ts"
+import type { Restored } from "../layers/bandit/Restore.ts"
 import { columns } from "./tools/Columns.ts"
 import { firstDifference, isEqual } from "./tools/Differences.ts"
 import { knownModel, modelFacts, quality } from "./tools/ModelFacts.ts"
@@ -177,17 +178,18 @@ const importState = Command.make("import", { file, yes }, ({ file, yes }) =>
             detail: `the log of router ${router.id} folds to another state at position ${router.position} (first difference: ${firstDifference(own.learning, decoded) ?? "none of the models"}): it is the truth, and nothing was changed`
           })
         }
-        const what = `${file}: the state of router ${given.routerId} at position ${given.position} for router ${router.id}`
-        if (!yes) return yield* new Refused({ detail: `${what}: say --yes to import it` })
-        const isTaken = yield* tools.adopt(router.id, fingerprint, { watermark: given.position, state: given.state })
+        const what = `${file}: the state of router ${given.routerId} at position ${given.position} for router`
+        if (!yes) return yield* new Refused({ detail: `${what} ${router.id}: say --yes to import it` })
+        const { id } = yield* open.made
+        const isTaken = yield* tools.adopt(id, fingerprint, { watermark: given.position, state: given.state })
         if (!isTaken) {
           return yield* new Refused({
-            detail: `the log of router ${router.id} grew meanwhile: stop its service, and import again`
+            detail: `the log of router ${id} grew meanwhile: stop its service, and import again`
           })
         }
-        yield* Console.log(`${what}: imported`)
+        yield* Console.log(`${what} ${id}: imported`)
       }),
-    { makesRouter: true }
+    { mayBeNew: true }
   )
 ).pipe(Command.withDescription("Begin a router's log at an exported state, or give it back the snapshot that it lost"))
 
@@ -212,6 +214,12 @@ const reset = Command.make(
           })
         }
         const position = yield* open.append(ids.map((model) => ({ type: "reset", model })))
+        // Who resets all accepts what is known now, even where no snapshot could be used: the next start begins with it.
+        if (all) {
+          const reached = yield* newest(open)
+          const snapshot = { watermark: reached.position, state: Learning.encode(reached.learning) }
+          yield* open.database.saveSnapshot(open.router.id, open.fingerprint, snapshot)
+        }
         yield* Console.log(`reset at position ${position} of the log: ${ids.join(", ")}`)
       })
     )
@@ -223,12 +231,17 @@ const verify = Command.make("verify", {}, () =>
       const { database, dimension, fingerprint, parameters, router } = open
       const oldest = yield* oldestCommit(open)
       const end = yield* database.position(router.id)
-      const good = (yield* database.snapshots(router.id, fingerprint)).flatMap(({ state, watermark }) =>
-        Either.match(Learning.decode(state, parameters, dimension), {
-          onLeft: () => [],
-          onRight: (learning) => (watermark <= end ? [{ learning, position: watermark }] : [])
-        })
-      )
+      const good: Array<Restored> = []
+      for (const { state, watermark } of yield* database.snapshots(router.id, fingerprint)) {
+        const decoded = Learning.decode(state, parameters, dimension)
+        if (Either.isLeft(decoded)) {
+          yield* Effect.logWarning(
+            `the snapshot at position ${watermark} is damaged, and is not compared: ${decoded.left.message}`
+          )
+        } else if (watermark <= end) {
+          good.push({ learning: decoded.right, position: watermark })
+        }
+      }
       const [latest] = good
       if (latest === undefined) {
         return yield* new Refused({ detail: "no good snapshot is stored that a refold could be compared with" })

@@ -14,8 +14,8 @@ export interface DatabaseToolsShape {
   readonly snapshotList: (routerId: RouterId) => Effect.Effect<ReadonlyArray<SnapshotEntry>, DatabaseError>
 
   /**
-   * Stores the snapshot if the log ends where it does, or moves a log without any commit there. A snapshot that is stored
-   * at that position stays. False if the log ends elsewhere.
+   * Stores the snapshot if the log ends where it does, or moves a log without any commit there. It replaces one that is
+   * stored at that position, which may be damaged. False if the log ends elsewhere.
    */
   readonly adopt: (
     routerId: RouterId,

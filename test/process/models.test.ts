@@ -137,7 +137,7 @@ describe("models that come and go", () => {
     assert.deepInclude({ code, signals: report.signals }, { code: 0, signals: 1 })
   })
 
-  it("refuses a reload that no replica could hear, and a router that is not there", async () => {
+  it("refuses a reload that no replica could hear, and a database that no service uses", async () => {
     const embedded = await runCommand(["reload"])
     assert.strictEqual(embedded.code, 1)
     assert.match(embedded.stderr, /DATABASE_URL is not set, and the embedded database belongs to one process/)
@@ -148,6 +148,6 @@ describe("models that come and go", () => {
     })
     await empty.drop()
     assert.strictEqual(nobody.code, 1)
-    assert.match(nobody.stderr, /there is no router nobody in this database/)
+    assert.match(nobody.stderr, /it holds nothing of Conduit: set DATABASE_URL/)
   })
 })

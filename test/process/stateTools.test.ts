@@ -140,6 +140,11 @@ describe("conduit state", () => {
       const state = await stateOf()
       assert.strictEqual(state.snapshots[0].condition, "damaged")
       assert.deepStrictEqual(state.models, before.models)
+      const verified = await run(["state", "verify"])
+      assert.match(
+        verified.stderr,
+        new RegExp(`snapshot at position ${newest!.watermark} is damaged, and is not compared`)
+      )
     } finally {
       await put(newest!.state)
     }
@@ -174,6 +179,36 @@ describe("conduit state", () => {
     await ok("state", "reset", "large", "--yes")
     await refused(/folds to another state .*nothing was changed/, ["state", "import", other, "--yes"])
     assert.match(await ok("state", "verify"), /^equal/)
+  }, 60_000)
+
+  it("leaves no router behind when an import is refused, or only asked about", async () => {
+    const file = Path.join(folder, "asked.state")
+    await ok("state", "export", file)
+    Fs.writeFileSync(`${file}.bad`, "not a state")
+    const unknown = { CONDUIT_ROUTER_ID: "mistyped" }
+    await refused(/its checksum is wrong/, ["state", "import", `${file}.bad`, "--yes"], unknown)
+    await refused(/for router mistyped: say --yes to import it/, ["state", "import", file], unknown)
+    await refused(/there is no router mistyped/, ["state", "show"], unknown)
+  })
+
+  it("makes nothing where DATABASE_URL is forgotten or another one's", async () => {
+    const empty = Fs.mkdtempSync(Path.join(folder, "empty-"))
+    const forgotten = await runCommand(["state", "show"], { directory: empty })
+    assert.strictEqual(forgotten.code, 1)
+    assert.match(forgotten.stderr, /DATABASE_URL is not set, and there is no embedded database in \.conduit/)
+    assert.deepStrictEqual(Fs.readdirSync(empty), [])
+    const foreign = await createDatabase()
+    try {
+      await refused(/it holds nothing of Conduit: set DATABASE_URL/, ["models", "list"], { DATABASE_URL: foreign.url })
+      assert.deepStrictEqual(await query(foreign.url, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'"), [])
+      // An import may begin there.
+      const file = Path.join(folder, "begin.state")
+      await ok("state", "export", file)
+      const begun = await run(["state", "import", file, "--yes"], { DATABASE_URL: foreign.url })
+      assert.match(begun.stdout, /for router tools: imported/)
+    } finally {
+      await foreign.drop()
+    }
   }, 60_000)
 
   it("resets the model that is named, or all, when it is told yes", async () => {
@@ -265,5 +300,72 @@ describe("conduit state verify, of a pruned log", () => {
     await prune(older + 1)
     await refused(/no older snapshot reaches it: there is nothing to refold/, ["state", "verify"])
     assert.strictEqual((await stateOf()).position, position)
+  }, 60_000)
+
+  it("says which commits are missing between a snapshot and the rest of the log", async () => {
+    const whole = await run(["state", "show"])
+    assert.notInclude(whole.stderr, "the log has no commits")
+    const { snapshots } = await stateOf()
+    const [newest, older] = snapshots
+    const stored = await query<{ state: Buffer }>(
+      database.url,
+      "SELECT state FROM bandit_snapshots WHERE watermark = $1",
+      [newest.watermark]
+    )
+    const put = (state: Uint8Array) =>
+      query(database.url, "UPDATE bandit_snapshots SET state = $1 WHERE watermark = $2", [state, newest.watermark])
+    await put(Buffer.from([0]))
+    try {
+      const { stderr } = await run(["state", "show"])
+      assert.match(stderr, new RegExp(`the log has no commits from position ${older.watermark + 1} to \\d+`))
+    } finally {
+      await put(stored[0]!.state)
+    }
+  })
+})
+
+describe("snapshots that cannot be used, and a log that does not reach back", () => {
+  const stored = () =>
+    query<{ state: Buffer }>(
+      database.url,
+      "SELECT state FROM bandit_snapshots s JOIN routers r ON r.key = s.router_key WHERE r.id = 'tools' ORDER BY watermark"
+    )
+  const damage = () =>
+    query(
+      database.url,
+      "UPDATE bandit_snapshots s SET state = '\\x00' FROM routers r WHERE r.key = s.router_key AND r.id = 'tools'"
+    )
+  const life = async () => {
+    const conduit = await startConduit({ databaseUrl: database.url, env: { CONDUIT_ROUTER_ID: "tools" } })
+    conduit.kill("SIGTERM")
+    const { code } = await conduit.ended()
+    assert.strictEqual(code, 0)
+    const said = (level: string, start: string) =>
+      conduit.lines.some((line) => line["level"] === level && String(line["message"]).startsWith(start))
+    return {
+      isIncomplete: said("ERROR", "no snapshot of this policy can be used"),
+      isPersisted: said("INFO", "Bandit state persisted successfully")
+    }
+  }
+
+  it("stay until an exported state takes their place, or the loss is accepted", async () => {
+    const file = Path.join(folder, "rescue.state")
+    await life()
+    await ok("state", "export", file)
+    const before = await stateOf()
+    await damage()
+    await ok("state", "import", file, "--yes")
+    const after = await stateOf()
+    assert.deepStrictEqual([after.position, after.models], [before.position, before.models])
+
+    await damage()
+    assert.deepStrictEqual(await life(), { isIncomplete: true, isPersisted: false })
+    assert.deepStrictEqual(
+      (await stored()).map(({ state }) => [...state]),
+      [[0], [0]]
+    )
+    await ok("state", "reset", "--all", "--yes")
+    assert.deepStrictEqual(await life(), { isIncomplete: false, isPersisted: true })
+    assert.strictEqual((await stateOf()).snapshots[0].condition, "good")
   }, 60_000)
 })

@@ -57,7 +57,8 @@ export const makeTools = (sql: SqlClient.SqlClient): DatabaseToolsShape => ({
           if (router === undefined) return false
           yield* sql`
             INSERT INTO bandit_snapshots (router_key, fingerprint, watermark, state)
-            VALUES (${router.key}, ${storable(fingerprint)}, ${watermark}, ${state}) ON CONFLICT DO NOTHING`
+            VALUES (${router.key}, ${storable(fingerprint)}, ${watermark}, ${state})
+            ON CONFLICT (router_key, fingerprint, watermark) DO UPDATE SET state = excluded.state, saved_at = now()`
           return true
         })
       ),

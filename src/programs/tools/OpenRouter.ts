@@ -33,7 +33,10 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", { detail: 
 
 /** One router's learning in the database of the environment, for a command. */
 export interface OpenRouter {
+  /** As it would begin, if it is not there and the command may make it. */
   readonly router: RouterRow
+  /** Makes it, if it is not there. */
+  readonly made: Effect.Effect<RouterRow, DatabaseError>
   readonly database: DatabaseShape
   readonly tools: DatabaseToolsShape
   readonly parameters: Hierarchical.Parameters
@@ -44,19 +47,30 @@ export interface OpenRouter {
   readonly append: (events: ReadonlyArray<LearningEvent>) => Effect.Effect<number, DatabaseError>
 }
 
-const Postgres = Layer.unwrapEffect(
-  Effect.map(Settings, ({ database }): Layer.Layer<PostgresServer, EmbeddedPostgresError | InvalidSettings, Settings> =>
-    Option.isSome(database.url) ? PostgresExternal.layer : PostgresEmbedded.layer
+/** A command that only looks makes neither a database nor tables where somebody forgot or mistook `DATABASE_URL`. */
+const storeOf = (creates: boolean) => {
+  const postgres = Layer.unwrapEffect(
+    Effect.map(
+      Settings,
+      ({ database }): Layer.Layer<PostgresServer, EmbeddedPostgresError | InvalidSettings | Refused, Settings> => {
+        if (Option.isSome(database.url)) return PostgresExternal.layer
+        if (creates || PostgresEmbedded.isThere(database.dataDirectory)) return PostgresEmbedded.layer
+        return Layer.fail(
+          new Refused({
+            detail: `DATABASE_URL is not set, and there is no embedded database in ${database.dataDirectory}: set DATABASE_URL as the service has it, or run this in the service's folder`
+          })
+        )
+      }
+    )
   )
-)
-
-const Store = DatabasePg.layer.pipe(
-  Layer.provide(Postgres),
-  Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
-  Layer.provide(ShutdownReportJson.layer),
-  Layer.provide(OutputStdio.layer),
-  Layer.provideMerge(Layer.mergeAll(SettingsEnv.layer, FeatureExtractorLexical.layer, IdsCrypto.layer))
-)
+  return DatabasePg.layerWith({ creates }).pipe(
+    Layer.provide(postgres),
+    Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
+    Layer.provide(ShutdownReportJson.layer),
+    Layer.provide(OutputStdio.layer),
+    Layer.provideMerge(Layer.mergeAll(SettingsEnv.layer, FeatureExtractorLexical.layer, IdsCrypto.layer))
+  )
+}
 
 /** What a command prints is its result; what the layers have to say goes beside it. */
 const logger = Logger.make(({ logLevel, message }) => {
@@ -79,7 +93,7 @@ const stopped = Effect.async<never, Refused>((resume) => {
  */
 export const withRouter = <A, E>(
   use: (open: OpenRouter) => Effect.Effect<A, E, Settings>,
-  options: { readonly makesRouter?: boolean } = {}
+  options: { readonly mayBeNew?: boolean } = {}
 ) =>
   Effect.gen(function* () {
     const { learning } = yield* Settings
@@ -89,13 +103,17 @@ export const withRouter = <A, E>(
     const ids = yield* Ids
     const clock = yield* Effect.clock
     const named = Option.flatMap(learning.routerId, RouterId.option)
-    const found =
-      options.makesRouter === true ? Option.some(yield* database.router(named)) : yield* tools.findRouter(named)
-    if (Option.isNone(found)) return yield* noRouter(named)
-    const router = found.value
+    const found = yield* tools.findRouter(named)
+    if (Option.isNone(found) && options.mayBeNew !== true) return yield* noRouter(named)
+    const router = Option.getOrElse(found, () => ({
+      id: Option.getOrElse(named, () => RouterId("new")),
+      seed: "",
+      position: 0
+    }))
     const parameters = Hierarchical.defaultParameters
     return yield* use({
       router,
+      made: database.router(named),
       database,
       tools,
       parameters,
@@ -119,7 +137,7 @@ export const withRouter = <A, E>(
     })
   }).pipe(
     Effect.raceFirst(stopped),
-    Effect.provide(Store),
+    Effect.provide(storeOf(options.mayBeNew === true)),
     Effect.provide(Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.Warning)))
   )
 

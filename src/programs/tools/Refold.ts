@@ -18,6 +18,7 @@ export const foldOn = Effect.fnUntraced(function* (open: OpenRouter, from: Resto
     const rows = yield* database.commitsAfter(router.id, position, Math.min(chunkSize, until - position))
     if (rows.length === 0) break
     for (const row of rows) {
+      if (row.position > position + 1) yield* missing(position, row.position - 1)
       const events = decodeEvents(row.payload)
       if (Either.isLeft(events)) {
         yield* Effect.logError(
@@ -32,8 +33,17 @@ export const foldOn = Effect.fnUntraced(function* (open: OpenRouter, from: Resto
     yield* Effect.yieldNow()
   }
   progress.end()
+  if (position < until) yield* missing(position, until)
   return { learning: from.learning, position } satisfies Restored
 })
+
+/** Those of a log that was pruned before its first snapshot are `restore`'s to name. */
+const missing = (after: Position, last: Position) =>
+  after === 0
+    ? Effect.void
+    : Effect.logError(
+        `the log has no commits from position ${after + 1} to ${last}: what was learned by them is missing`
+      )
 
 /** The state before the first commit. */
 export const beginning = ({ dimension, parameters }: OpenRouter): Restored => ({
