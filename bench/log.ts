@@ -151,7 +151,10 @@ const stored = async (postgres: TestPostgres) => {
   await Promise.all(Array.from({ length: 16 }, judge))
   await stopped(judged)
   const withFeedback = await bytesOf(url)
-  const stat = await query<{ candidates: string }>(url, "SELECT max(cardinality(models)) AS candidates FROM decisions")
+  const stat = await query<{ candidates: string }>(
+    url,
+    "SELECT max(cardinality(predictions) / 6) AS candidates FROM decisions"
+  )
   row(`bytes a decision, ${stat[0]?.candidates} models`, ["outcome", "+ feedback"], 12)
   const perDecision = (sizes: ReadonlyMap<string, number>, name: string) =>
     ((sizes.get(name) ?? 0) - (before.get(name) ?? 0)) / ids.length

@@ -4,10 +4,11 @@ import type { DecisionId, Position } from "./Ids.ts"
 import type { LearningEvent, QualityEvent, RunEvent } from "./LearningEvent.ts"
 import type { Attempt, Outcome } from "./Outcome.ts"
 
-/** What was folded of a decision's feedback, and by which commit. */
+/** What was folded of a decision's feedback. */
 export interface Learned {
   readonly quality: number
   readonly weight: number
+  /** Of the commit that first judged the decision: all that was forgotten since then was forgotten of its share too. */
   readonly position: Position
 }
 
@@ -59,8 +60,14 @@ export interface Planned {
   readonly joined: ReadonlyArray<FeedbackSubmission>
 }
 
-/** The part of what is learned that does not know its position yet: it gets the commit's. */
+/** The part of what is learned that does not know its position: a revision keeps the first one, a first one gets the commit's. */
 export type NewlyLearned = Pick<Learned, "quality" | "weight">
+
+/** What is stored of a decision after the commit at `position` learned this. */
+export const learnedAt = (stored: Learned | null, newly: NewlyLearned, position: Position): Learned => ({
+  ...newly,
+  position: stored?.position ?? position
+})
 
 /** What a commit writes and answers. */
 export interface CommitPlan {

@@ -41,7 +41,7 @@ export interface QualityEvent {
   readonly quality: number
   /** [0, 1]; 0 takes the old contribution back and adds nothing. */
   readonly weight: number
-  /** What was folded for this decision before, and by which commit; null for a first judgement. */
+  /** What was folded for this decision before, and the commit of its first judgement; null for a first one. */
   readonly previous: { readonly quality: number; readonly weight: number; readonly position: Position } | null
 }
 

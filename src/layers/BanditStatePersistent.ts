@@ -12,7 +12,7 @@ import * as Hierarchical from "../domain/bandits/Hierarchical.ts"
 import type { Position } from "../domain/Ids.ts"
 import type { LearningEvent } from "../domain/LearningEvent.ts"
 import { BanditState, PersistFailed, PersistTimeout } from "../services/BanditState.ts"
-import type { DatabaseError } from "../services/Database.ts"
+import { type DatabaseError, isAway } from "../services/Database.ts"
 import { FeatureExtractor } from "../services/FeatureExtractor.ts"
 import { LearningLog } from "../services/LearningLog.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
@@ -50,7 +50,9 @@ export const layer: Layer.Layer<
     const report = yield* ShutdownReport
     const lifecycle = yield* Lifecycle
     const telemetry = yield* Telemetry
-    const { persistTimeout } = (yield* Settings).shutdown
+    const { database, shutdown } = yield* Settings
+    const { persistTimeout } = shutdown
+    const patiently = retryWhileAway(database.connectDeadline)
     const runtime = yield* Effect.runtime<never>()
     const say = (line: Effect.Effect<void>) => Runtime.runSync(runtime)(line)
 
@@ -62,14 +64,11 @@ export const layer: Layer.Layer<
     const hangups = yield* Queue.sliding<void>(1)
     const snapshotsDue = yield* Queue.sliding<void>(1)
 
-    const restored = yield* restore({
-      end: yield* log.position,
-      oldest: yield* log.oldestPosition,
-      snapshots: yield* log.snapshots(fingerprint),
-      parameters,
-      dimension: extractor.dimension
-    })
-    const { learning } = restored
+    const stored = yield* patiently(
+      Effect.all({ end: log.position, oldest: log.oldestPosition, snapshots: log.snapshots(fingerprint) })
+    )
+    const restored = yield* restore({ ...stored, parameters, dimension: extractor.dimension })
+    const { isIncomplete, learning } = restored
     let position = restored.position
     let eventsSinceSnapshot = 0
     let savedPosition: Position | null = restored.position > 0 ? restored.position : null
@@ -122,16 +121,21 @@ export const layer: Layer.Layer<
         )
       })
 
-    yield* foldUntil(yield* log.position)
     const newModels = ({ models }: Catalog): ReadonlyArray<LearningEvent> =>
       models
         .filter((model) => !Learning.knows(learning, model.id, model.priorQuality))
         .map((model) => ({ type: "model", model: model.id, priorQuality: model.priorQuality }))
-    const atStart = newModels(catalog.current())
-    if (atStart.length > 0 && !broken) yield* foldUntil(yield* log.append(atStart))
+    // A try whose answer got lost may have told it all the same: the next one reads that first.
+    yield* patiently(
+      Effect.gen(function* () {
+        yield* foldUntil(yield* log.position)
+        const atStart = newModels(catalog.current())
+        if (atStart.length > 0 && !broken) yield* foldUntil(yield* log.append(atStart))
+      })
+    )
 
     const saveSnapshot = Effect.suspend(() => {
-      if (broken || position === 0 || position === savedPosition) return Effect.void
+      if (broken || isIncomplete || position === 0 || position === savedPosition) return Effect.void
       const watermark = position
       eventsSinceSnapshot = 0
       return log
@@ -174,7 +178,11 @@ export const layer: Layer.Layer<
         count()
         report.learning.watermark = position
         yield* ok
-          ? Effect.logInfo("Bandit state persisted successfully")
+          ? isIncomplete
+            ? Effect.logWarning(
+                "What was learned since the start is in the learning log; the snapshots that could not be used were not replaced"
+              )
+            : Effect.logInfo("Bandit state persisted successfully")
           : Effect.logError(`Failed to persist router state: ${failure}`)
       })
     )
@@ -288,6 +296,18 @@ export const layer: Layer.Layer<
     })
   })
 )
+
+/** Each try is bounded by the log and its database. */
+const retryWhileAway =
+  (deadline: Duration.Duration) =>
+  <A>(effect: Effect.Effect<A, DatabaseError>): Effect.Effect<A, DatabaseError> =>
+    Effect.retry(effect, {
+      schedule: Schedule.exponential(Duration.millis(100)).pipe(
+        Schedule.union(Schedule.spaced(Duration.seconds(2))),
+        Schedule.upTo(deadline)
+      ),
+      while: isAway
+    })
 
 const unlearned = (priorQuality: number | null) => ({
   quality: { mean: priorQuality ?? 0.5, low: 0, high: 1, observations: 0 },

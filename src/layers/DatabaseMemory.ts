@@ -7,6 +7,7 @@ import {
   type CommitPlan,
   type Existing,
   type Learned,
+  learnedAt,
   planCommit,
   planConstants,
   type StoredFeedback,
@@ -118,14 +119,17 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
 
   const apply = (router: RouterState, plan: CommitPlan, position: Position) => {
     for (const { learned, record } of plan.decisions) {
-      router.decisions.set(record.decision.id, { record, learned: learned === null ? null : { ...learned, position } })
+      router.decisions.set(record.decision.id, {
+        record,
+        learned: learned === null ? null : learnedAt(null, learned, position)
+      })
     }
     for (const { id, learned, outcome } of plan.decisionUpdates) {
       const stored = router.decisions.get(id)
       if (stored === undefined) continue
       router.decisions.set(id, {
         record: outcome === null ? stored.record : { ...stored.record, outcome },
-        learned: learned === null ? stored.learned : { ...learned, position }
+        learned: learned === null ? stored.learned : learnedAt(stored.learned, learned, position)
       })
     }
     for (const row of plan.feedbackRows) router.feedback.set(row.id, row)

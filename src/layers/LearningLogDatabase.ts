@@ -93,7 +93,8 @@ const make = (pollInterval: Duration.Duration) =>
       news,
       maxParked: learning.maxParked,
       flushInterval: learning.flushInterval,
-      newCommitId: () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
+      newCommitId: () => ids.uuidV7(clock.unsafeCurrentTimeMillis()),
+      lost: () => telemetry.dropped(1)
     })
     yield* runJoiner({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
 

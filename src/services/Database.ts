@@ -220,6 +220,10 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   }
 }
 
+/** Whether the same operation may succeed by itself a little later: nobody answered, or had no room. */
+export const isAway = ({ reason }: DatabaseError): boolean =>
+  reason === "connection" || reason === "timeout" || reason === "too_many_connections"
+
 /** The pool did not close in time; its backends were terminated, if the database could still be reached. */
 export class PoolCloseTimeout extends Schema.TaggedError<PoolCloseTimeout>()("PoolCloseTimeout", {
   limitMs: Schema.Number,

@@ -1,7 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
+import * as Either from "effect/Either"
+import * as H from "../../src/domain/bandits/Hierarchical.ts"
 import {
   type Existing,
+  type Learned,
+  learnedAt,
   planCommit,
   planConstants,
   type Planned,
@@ -9,7 +13,9 @@ import {
 } from "../../src/domain/CommitPlan.ts"
 import type { DecisionRecord } from "../../src/domain/DecisionRecord.ts"
 import { combine, type FeedbackSubmission } from "../../src/domain/Feedback.ts"
+import { decodeEvents, encodeEvents } from "../../src/domain/EventCodec.ts"
 import { RouterId } from "../../src/domain/Ids.ts"
+import type { LearningEvent } from "../../src/domain/LearningEvent.ts"
 import { answered, feedbackOn, large, recordOf, reportOn, small } from "../support/learningRecords.ts"
 
 const router = RouterId("plan")
@@ -192,5 +198,71 @@ describe("planCommit", () => {
         made.decisions[0]?.learned?.quality === expected?.quality
       )
     }
+  )
+
+  /** Commits one after another, each at the next position, to a state without change detection. */
+  const life = (record: DecisionRecord) => {
+    const state = H.make({ ...H.defaultParameters, cusumH: Number.POSITIVE_INFINITY }, record.decision.features.length)
+    let position = record.decision.policy.position
+    let learned: Learned | null = null
+    let feedback: ReadonlyArray<StoredFeedback> = []
+    const fold = (events: ReadonlyArray<LearningEvent>) => {
+      position++
+      for (const event of Either.getOrThrow(decodeEvents(encodeEvents(events)))) H.fold(state, position, event)
+    }
+    return {
+      reset: () => fold([{ type: "reset", model: small }]),
+      judge: (value: number, confidence: number) => {
+        const said = feedbackOn(record.decision.id, { value, confidence })
+        const made = plan({ feedback: [said] }, holding(record, feedback, learned))
+        fold(made.events)
+        feedback = [...feedback, ...made.feedbackRows].map((row) => ({
+          ...row,
+          ...made.feedbackUpdates.find(({ id }) => id === row.id)
+        }))
+        const [update] = made.decisionUpdates
+        if (update?.learned != null) learned = learnedAt(learned, update.learned, position)
+      },
+      skip: () => fold([]),
+      /** What the ridge of quality holds of the model. */
+      evidence: () => {
+        const row = state.quality.rows[0]
+        return row === undefined ? [] : [...row.s, ...row.b, row.n, row.r2]
+      }
+    }
+  }
+
+  it.prop(
+    "makes revisions that leave what the last value at the place of the first judgement would, whatever resets come between",
+    [
+      Schema.Array(
+        Schema.Union(
+          Schema.Literal("reset"),
+          Schema.Tuple(Schema.Number.pipe(Schema.between(0, 1)), Schema.Number.pipe(Schema.between(0.01, 1)))
+        )
+      ).pipe(Schema.maxItems(14))
+    ],
+    ([steps]) => {
+      const record = recordOf(router)
+      const revised = life(record)
+      const once = life(record)
+      const last = steps.findLast((step) => step !== "reset")
+      let isFirst = true
+      for (const step of steps) {
+        if (step === "reset") {
+          revised.reset()
+          once.reset()
+          continue
+        }
+        revised.judge(...step)
+        if (isFirst && last !== undefined) once.judge(...last)
+        else once.skip()
+        isFirst = false
+      }
+      const expected = once.evidence()
+      const held = revised.evidence()
+      return held.length === expected.length && held.every((value, i) => Math.abs(value - (expected[i] ?? NaN)) < 1e-9)
+    },
+    { fastCheck: { numRuns: 300 } }
   )
 })

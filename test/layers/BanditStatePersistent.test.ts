@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import type { Decision } from "../../src/domain/Decision.ts"
 import * as Binary from "../../src/domain/Binary.ts"
@@ -189,6 +190,108 @@ describe("BanditStatePersistent", () => {
       )
       const again = yield* lifeOf(log, () => Effect.void)
       assert.isEmpty(again.lines.filter((line) => line.startsWith("WARN")))
+    })
+  })
+
+  it.effect(
+    "does not replace snapshots that it cannot use by what an incomplete log folds to, and says what to do",
+    () => {
+      const log = memoryLog()
+      log.commits.push({ position: 5, events: [{ type: "model", model: a, priorQuality: 0.5 }] })
+      const damaged = { watermark: 4, state: Uint8Array.of(1, 2, 3) }
+      log.snapshots.push(damaged)
+      const life = lifeOf(log, (state) =>
+        Effect.gen(function* () {
+          yield* state.caughtUp(log.append([judged(1, a, 0.9), ...Array.from({ length: 20_000 }, (_, n) => ran(n, a))]))
+          yield* TestClock.adjust("3 minutes")
+          return state.learned(a)
+        })
+      )
+      return Effect.gen(function* () {
+        const { errors, lines, result } = yield* life
+        assert.strictEqual(result.quality.observations, 1)
+        assert.deepStrictEqual(log.snapshots, [damaged])
+        assert.match(
+          lines.find((line) => line.startsWith("ERROR")) ?? "",
+          /^ERROR no snapshot .* begins at position 5 of 5: .*`conduit state import FILE --yes`.*`conduit state reset --all --yes`$/
+        )
+        assert.isEmpty(errors)
+        assert.notInclude(lines, "INFO Bandit state persisted successfully")
+        assert.include(lines.at(-1), "WARN What was learned since the start is in the learning log")
+
+        // What it learned is in the log indeed; and a log that is whole replaces them.
+        const again = yield* lifeOf(log, (state) => Effect.sync(() => state.learned(a)))
+        assert.deepStrictEqual(again.result, result)
+        log.commits.splice(
+          0,
+          1,
+          ...[1, 2, 3, 4, 5].map((position) => ({ position, events: [judged(position, a, 0.1)] }))
+        )
+        const whole = yield* lifeOf(log, () => Effect.void)
+        assert.isEmpty(whole.lines.filter((line) => line.startsWith("ERROR")))
+        assert.strictEqual(whole.lines.at(-1), "INFO Bandit state persisted successfully")
+        assert.strictEqual(log.snapshots.at(-1)?.watermark, log.commits.at(-1)?.position)
+      })
+    }
+  )
+
+  it.effect("does not fold over a hole between a good snapshot and the log", () => {
+    const log = memoryLog()
+    return Effect.gen(function* () {
+      yield* lifeOf(log, () => Effect.void)
+      const stored = log.snapshots.map(({ watermark }) => watermark)
+      assert.isNotEmpty(stored)
+      log.commits.splice(0, log.commits.length, { position: 9, events: [judged(1, a, 0.9)] })
+      const { lines } = yield* lifeOf(log, (state) => Effect.sync(() => state.learned(a)))
+      assert.isTrue(lines.some((line) => /^WARN the snapshot at position 1 .* begins at 9/.test(line)))
+      assert.isTrue(lines.some((line) => line.startsWith("ERROR no snapshot of this policy can be used")))
+      assert.deepStrictEqual(
+        log.snapshots.map(({ watermark }) => watermark),
+        stored
+      )
+    })
+  })
+
+  /** The log, whose database is away for so many appends after it stored the first one; without limit for ever. */
+  const forgetful = (log: ReturnType<typeof memoryLog>, failures: number) => {
+    const away = new DatabaseError({ operation: "commit", reason: "connection", detail: "away" })
+    let left = failures
+    const layer = Layer.effect(
+      LearningLog,
+      Effect.map(LearningLog, (service) =>
+        LearningLog.of({
+          ...service,
+          append: (events) =>
+            Effect.suspend(() => {
+              if (left-- <= 0) return service.append(events)
+              return left === failures - 1 && Number.isFinite(failures)
+                ? Effect.zipRight(service.append(events), Effect.fail(away))
+                : Effect.fail(away)
+            })
+        })
+      )
+    ).pipe(Layer.provide(log.layer))
+    return { ...log, layer }
+  }
+
+  it.effect("tells the log of its models once, though the first answer got lost", () => {
+    const log = memoryLog()
+    return Effect.gen(function* () {
+      const living = yield* Effect.fork(lifeOf(forgetful(log, 1), (state) => Effect.sync(() => state.position())))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(living)).result, 1)
+      assert.lengthOf(log.commits, 1)
+    })
+  })
+
+  it.effect("gives the start up when the database stays away for the deadline, with its reason", () => {
+    const log = memoryLog()
+    return Effect.gen(function* () {
+      const starting = yield* Effect.fork(Effect.flip(lifeOf(forgetful(log, Infinity), () => Effect.void)))
+      yield* TestClock.adjust(Duration.subtract(defaults.database.connectDeadline, "2 seconds"))
+      assert.isNull(Option.getOrNull(yield* Fiber.poll(starting)))
+      yield* TestClock.adjust("4 seconds")
+      assert.deepInclude(yield* Fiber.join(starting), { _tag: "DatabaseError", reason: "connection" })
     })
   })
 

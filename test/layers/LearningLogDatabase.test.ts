@@ -28,7 +28,9 @@ const faulty = () => {
     gate: Deferred.Deferred<void> | null
     /** The answer gets lost after the commit was stored. */
     losesAnswer: boolean
-  } = { reason: null, gate: null, losesAnswer: false }
+    /** Goes away as soon as it has refused a commit for what is in it. */
+    leavesAfterRefusal: boolean
+  } = { reason: null, gate: null, losesAnswer: false, leavesAfterRefusal: false }
   const commits: Array<Commit> = []
   let dropped = 0
   const away = (operation: string) =>
@@ -47,7 +49,11 @@ const faulty = () => {
             commits.push(commit)
             if (fault.gate !== null) yield* Deferred.await(fault.gate)
             yield* away("commit")
-            const committed = yield* db.commit(commit)
+            const committed = yield* Effect.tapError(db.commit(commit), () =>
+              Effect.sync(() => {
+                if (fault.leavesAfterRefusal) fault.reason = "connection"
+              })
+            )
             if (!fault.losesAnswer) return committed
             fault.losesAnswer = false
             return yield* new DatabaseError({ operation: "commit", reason: "connection", detail: "lost" })
@@ -181,6 +187,42 @@ describe("LearningLogDatabase", () => {
       assert.strictEqual(log.backlog().pending, 0)
     }).pipe(Effect.provide(layer()))
   })
+
+  it.effect(
+    "refuses what waits, and keeps outcomes, when the database goes away while a bad batch is taken apart",
+    () => {
+      const { commits, dropped, fault, layer } = faulty()
+      return Effect.gen(function* () {
+        const log = yield* LearningLog
+        const db = yield* Database
+        const records = Array.from({ length: 3 }, () => recordOf(log.router.id))
+        const [good, twice, other] = [records[0]!, records[1]!, records[2]!]
+        yield* log.record(twice)
+        for (const record of records) log.offer(record)
+        fault.leavesAfterRefusal = true
+        const said = feedbackOn(good.decision.id)
+        const refused = yield* Effect.fork(Effect.flip(log.feedback(said)))
+        yield* TestClock.adjust("100 millis")
+        assert.strictEqual((yield* Fiber.join(refused)).detail, "away")
+        const later = yield* Effect.fork(Effect.flip(log.feedback(said)))
+        yield* TestClock.adjust("100 millis")
+        assert.strictEqual((yield* Fiber.join(later)).detail, "away")
+        assert.deepStrictEqual([log.backlog().pending, log.backlog().lastError?.reason], [3, "connection"])
+        fault.leavesAfterRefusal = false
+        fault.reason = null
+        fault.losesAnswer = true
+        const tries = commits.length
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual([log.backlog().pending, log.backlog().dropped, dropped()], [0, 1, 1])
+        assert.isNull(log.backlog().lastError)
+        assert.isTrue(Option.isSome(yield* db.decision(log.router.id, good.decision.id)))
+        assert.isTrue(Option.isSome(yield* db.decision(log.router.id, other.decision.id)))
+        // One of them twice, because the first answer got lost.
+        assert.strictEqual(commits.length - tries, 4)
+        assert.strictEqual((yield* log.feedback(said)).status, "recorded")
+      }).pipe(Effect.provide(layer()))
+    }
+  )
 
   it.effect("loses only the outcome that the database will never take", () => {
     const { layer } = faulty()

@@ -41,11 +41,12 @@ describe("PostgresEmbedded", () => {
         const scope = yield* Scope.make()
         const context = yield* Layer.build(database).pipe(Scope.extend(scope))
         const id = RouterId("restart")
-        const record = recordOf(id)
-        yield* Effect.gen(function* () {
+        const record = yield* Effect.gen(function* () {
           const db = yield* Database
-          yield* db.router(Option.some(id))
+          const { seed } = yield* db.router(Option.some(id))
+          const record = recordOf(id, { seed })
           yield* db.commit(commitOf(id, { decisions: [record] }))
+          return record
         }).pipe(Effect.provide(context))
         const second = yield* Effect.flip(Effect.scoped(Layer.build(Layer.fresh(server))))
         assert.strictEqual(second.reason, "in_use")

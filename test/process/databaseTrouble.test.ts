@@ -44,6 +44,31 @@ const startBehindProxy = async () => {
   })
 }
 
+describe("A start whose first commit is stored and not acknowledged", () => {
+  it("comes up, and has told the log of its models once", async () => {
+    proxy = await startTcpProxy({ host: "127.0.0.1", port: postgres.port })
+    const dropped = proxy.dropNextAnswer("INSERT INTO learning_log")
+    const conduit = await startConduit({
+      upstream: mock.url,
+      databaseUrl: `postgres://postgres@127.0.0.1:${proxy.port}/postgres`,
+      env: { ...limits, CONDUIT_ROUTER_ID: "unacknowledged" }
+    })
+    await dropped
+    await complete(conduit, 1)
+    const commits = () =>
+      query<{ position: string }>(
+        postgres.url,
+        "SELECT l.position FROM learning_log l JOIN routers r ON r.key = l.router_key WHERE r.id = 'unacknowledged' ORDER BY 1"
+      )
+    assert.deepStrictEqual((await commits())[0], { position: "1" })
+    conduit.kill("SIGTERM")
+    const { code } = await conduit.ended()
+    assert.strictEqual(code, 0)
+    // The models, and the answer.
+    assert.lengthOf(await commits(), 2)
+  })
+})
+
 describe("SIGTERM while PostgreSQL is away", () => {
   it("says exactly how many events are not stored, closes the pool, and ends with 3", async () => {
     const conduit = await startBehindProxy()

@@ -43,8 +43,8 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
     let routers = 0
     const fresh = Effect.gen(function* () {
       const db = yield* Database
-      const { id } = yield* db.router(Option.some(RouterId(`router-${routers++}`)))
-      return { db, id }
+      const { id, seed } = yield* db.router(Option.some(RouterId(`router-${routers++}`)))
+      return { db, id, seed }
     })
     const eventsAfter = (db: typeof Database.Service, id: RouterId, position: number) =>
       Effect.map(db.commitsAfter(id, position, 500), (rows) =>
@@ -65,9 +65,9 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
 
     it.effect("answers a decision exactly as it was stored, and its run as an event", () =>
       Effect.gen(function* () {
-        const { db, id } = yield* fresh
-        const record = recordOf(id)
-        const open = recordOf(id, { outcome: null })
+        const { db, id, seed } = yield* fresh
+        const record = recordOf(id, { seed })
+        const open = recordOf(id, { seed, outcome: null })
         const committed = yield* db.commit(commitOf(id, { decisions: [record, open] }))
         assert.deepStrictEqual(committed, { position: 1, duplicate: false, feedback: [], reports: [] })
         const stored = Option.getOrThrow(yield* db.decision(id, record.decision.id))
@@ -78,6 +78,40 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         const [run] = events ?? []
         assert.isTrue(run?.type === "run" && run.ok && run.model === small)
         if (run?.type === "run") assert.deepStrictEqual(run.features, record.decision.features)
+      })
+    )
+
+    it.effect("answers whatever was tried, and whoever answered, as it was", () =>
+      Effect.gen(function* () {
+        const { db, id, seed } = yield* fresh
+        const tried = (model: typeof small, error: string | null = null, more = {}) => ({
+          model,
+          ok: error === null,
+          status: error === null ? 200 : 500,
+          latencyMs: 812.25,
+          error,
+          ...more
+        })
+        const failed = { ...answered(large), ok: false, error: "server" }
+        const records = [
+          recordOf(id, { seed, attempts: [tried(small, "server"), tried(large)], outcome: answered(large) }),
+          recordOf(id, { seed, attempts: [tried(large)], outcome: answered(large) }),
+          recordOf(id, { seed, attempts: [tried(small, "server"), tried(small)] }),
+          recordOf(id, { seed, attempts: [tried(small, null, { status: 201 })] }),
+          recordOf(id, { seed, attempts: [tried(small, null, { status: null })] }),
+          recordOf(id, { seed, attempts: [tried(small, null, { latencyMs: 812.5 })] }),
+          recordOf(id, { seed, attempts: [tried(large, "server")], outcome: failed }),
+          recordOf(id, { seed, attempts: [], outcome: failed }),
+          recordOf(id, { seed, attempts: [] })
+        ]
+        const later = recordOf(id, { seed, outcome: null })
+        yield* db.commit(commitOf(id, { decisions: [...records, later] }))
+        for (const record of records) {
+          assert.deepStrictEqual(Option.getOrThrow(yield* db.decision(id, record.decision.id)).record, record)
+        }
+        yield* db.commit(commitOf(id, { reports: [reportOn(later.decision.id)] }))
+        const reported = Option.getOrThrow(yield* db.decision(id, later.decision.id)).record
+        assert.deepStrictEqual([reported.attempts, reported.outcome?.model], [[], small])
       })
     )
 
@@ -147,10 +181,19 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
           assert.strictEqual(revised.quality, 0.75)
           assert.deepStrictEqual(revised.previous, { quality: 0.25, weight: 1, position: 1 })
         }
+        // A third one still knows where the first was folded.
+        const third = feedbackOn(record.decision.id, { value: 0.5 })
+        yield* db.commit(commitOf(id, { events: [{ type: "reset", model: small }], feedback: [third] }))
+        const [[, again] = []] = yield* eventsAfter(db, id, 2)
+        assert.isTrue(again?.type === "quality")
+        if (again?.type === "quality") {
+          assert.deepStrictEqual(again.previous, { quality: 0.75, weight: 1, position: 1 })
+        }
         const { feedback } = Option.getOrThrow(yield* db.decision(id, record.decision.id))
         assert.deepStrictEqual(feedback, [
           { ...first, supersededBy: second.id, parked: false },
-          { ...second, supersededBy: null, parked: false }
+          { ...second, supersededBy: third.id, parked: false },
+          { ...third, supersededBy: null, parked: false }
         ])
       })
     )
@@ -236,10 +279,10 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
 
     it.effect("lists the decisions that a query names, newest first, a page at a time", () =>
       Effect.gen(function* () {
-        const { db, id } = yield* fresh
+        const { db, id, seed } = yield* fresh
         const made = {
           plain: recordOf(id),
-          other: recordOf(id, { request: { userId: "other", task: null, sessionId: "s" } }),
+          other: recordOf(id, { seed, request: { userId: "other", task: null, sessionId: "s" } }),
           fellBack: recordOf(id, { outcome: answered(large) }),
           failed: recordOf(id, { outcome: { ...answered(), ok: false, error: "timeout" } }),
           aborted: recordOf(id, { outcome: { ...answered(), ok: false, aborted: true, error: "aborted" } }),
@@ -323,10 +366,10 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
 
     it.effect("keeps a prompt with its decision, with what no database can hold replaced", () =>
       Effect.gen(function* () {
-        const { db, id } = yield* fresh
+        const { db, id, seed } = yield* fresh
         const [with_, without] = [
-          recordOf(id, { prompt: storablePrompt("nul \u0000 and \uD800 half, 🚀") }),
-          recordOf(id)
+          recordOf(id, { seed, prompt: storablePrompt("nul \u0000 and \uD800 half, 🚀") }),
+          recordOf(id, { seed })
         ]
         yield* db.commit(commitOf(id, { decisions: [with_, without] }))
         assert.strictEqual(

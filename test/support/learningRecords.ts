@@ -37,6 +37,7 @@ export const recordOf = (
   overrides: Partial<DecisionRecord> & {
     readonly owner?: string | null
     readonly features?: Float32Array
+    readonly seed?: string
     readonly request?: Partial<DecisionRecord["decision"]["request"]>
   } = {}
 ): DecisionRecord => {
@@ -91,7 +92,7 @@ export const recordOf = (
       propensity: 0.123456789012345,
       reason: "best",
       exploration: false,
-      seed: "seed"
+      seed: overrides.seed ?? "seed"
     },
     attempts:
       overrides.attempts ??

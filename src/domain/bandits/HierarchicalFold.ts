@@ -152,7 +152,7 @@ const foldQuality = (state: State, position: Position, event: QualityEvent): voi
 
 /**
  * Whether this judgement belongs to what the state holds. A first one of a decision that a reset has overtaken does not,
- * nor does a revision of such a one; a revision of a judgement that was revised across a reset before is taken for one.
+ * nor does a revision of such a one.
  */
 const isLearned = (model: ModelState, event: QualityEvent): boolean => {
   const until = event.previous === null ? Number.POSITIVE_INFINITY : event.previous.position

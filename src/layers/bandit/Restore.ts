@@ -11,7 +11,13 @@ export interface Restored {
   readonly position: Position
 }
 
-/** The newest snapshot that is whole and not ahead of the log; at worst the state before the first event. */
+/** How a fold of the log begins. */
+export interface Restoration extends Restored {
+  /** Less is known than was learned, though snapshots of it are stored: they are not to be replaced by what is left. */
+  readonly isIncomplete: boolean
+}
+
+/** The newest snapshot that is whole and meets the log; at worst the state before the first event that is left. */
 export const restore = Effect.fnUntraced(function* (from: {
   /** Where the log ends. */
   readonly end: Position
@@ -23,6 +29,7 @@ export const restore = Effect.fnUntraced(function* (from: {
   readonly dimension: number
 }) {
   const { dimension, end, oldest, parameters, snapshots } = from
+  const meetsLog = (watermark: Position) => watermark === end || (oldest > 0 && watermark >= oldest - 1)
   for (const { state, watermark } of snapshots) {
     if (watermark > end) {
       yield* Effect.logWarning(
@@ -30,16 +37,31 @@ export const restore = Effect.fnUntraced(function* (from: {
       )
       continue
     }
+    if (!meetsLog(watermark)) {
+      yield* Effect.logWarning(
+        `the snapshot at position ${watermark} does not meet the log, ${oldest === 0 ? `of which nothing is left before ${end}` : `which begins at ${oldest}`}: the one before it is tried`
+      )
+      continue
+    }
     const decoded = Learning.decode(state, parameters, dimension)
-    if (Either.isRight(decoded)) return { learning: decoded.right, position: watermark } satisfies Restored
+    if (Either.isRight(decoded)) {
+      return { learning: decoded.right, position: watermark, isIncomplete: false } satisfies Restoration
+    }
     yield* Effect.logWarning(
       `the snapshot at position ${watermark} is damaged, the one before it is tried: ${decoded.left.message}`
     )
   }
-  if (end > 0 && oldest !== 1) {
-    yield* Effect.logWarning(
-      `no snapshot of this policy can be used, and the learning log ${oldest === 0 ? "is empty" : `begins at position ${oldest}`} of ${end}: what was learned before is not known to it`
-    )
+  const isCut = end > 0 && oldest !== 1
+  const isIncomplete = isCut && snapshots.length > 0
+  if (isCut) {
+    const what = `no snapshot of this policy can be used, and the learning log ${oldest === 0 ? "is empty" : `begins at position ${oldest}`} of ${end}: what was learned before is not known to it`
+    yield* isIncomplete
+      ? Effect.logError(
+          `${what}; the snapshots stay as they are: give the router an exported state of position ${end} by \`conduit state import FILE --yes\`, or accept the loss by \`conduit state reset --all --yes\``
+        )
+      : Effect.logWarning(what)
   }
-  return { learning: Learning.make(parameters, dimension), position: 0 } satisfies Restored
+  // Of an empty log nothing comes before its end, where whoever waits for what is before would wait for ever.
+  const position = oldest === 0 ? end : 0
+  return { learning: Learning.make(parameters, dimension), position, isIncomplete } satisfies Restoration
 })

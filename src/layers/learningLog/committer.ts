@@ -3,7 +3,9 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { RouterId } from "../../domain/Ids.ts"
 import { type Committed, DatabaseError, type DatabaseShape } from "../../services/Database.ts"
@@ -44,8 +46,10 @@ export const runCommitter = (options: {
   readonly maxParked: number
   readonly flushInterval: Duration.Duration
   readonly newCommitId: () => string
+  /** Told of each outcome that can never be stored. */
+  readonly lost: () => void
 }): Effect.Effect<Committer, never, Scope.Scope> => {
-  const { database, maxParked, newCommitId, news, pending, routerId, stored, work } = options
+  const { database, lost, maxParked, newCommitId, news, pending, routerId, stored, work } = options
   const flushMs = Duration.toMillis(options.flushInterval)
   let flushing = 0
   let outage: Outage | null = null
@@ -108,14 +112,10 @@ export const runCommitter = (options: {
   const refuseWaiting = (error: DatabaseError) =>
     Effect.gen(function* () {
       let refused = 0
-      for (const one of pending.batch()?.durable ?? []) {
-        refused++
-        yield* Deferred.fail(one.done, error)
-      }
+      for (const one of pending.batch()?.durable ?? []) if (yield* Deferred.fail(one.done, error)) refused++
       pending.keepImplicit()
       for (let next = pending.takeDurable(); next !== undefined; next = pending.takeDurable()) {
-        refused++
-        yield* Deferred.fail(next.done, error)
+        if (yield* Deferred.fail(next.done, error)) refused++
       }
       return refused
     })
@@ -148,38 +148,58 @@ export const runCommitter = (options: {
       )
     })
 
-  /** A batch that breaks a rule of the schema goes one by one, so that only what is bad is lost. */
-  const oneByOne = (batch: Batch) =>
-    Effect.gen(function* () {
-      let lost = 0
-      for (const { record } of batch.implicit) {
-        const exit = yield* Effect.exit(untilReached(newCommitId(), { ...noParts, decisions: [record] }))
-        if (Exit.isSuccess(exit)) continue
-        lost++
-        yield* Effect.logError(`Outcome of decision ${record.decision.id} cannot be stored and is lost`, exit.cause)
+  /**
+   * A batch that breaks a rule of the schema goes one by one, so that only what is bad is lost. The database may go away
+   * meanwhile: then what somebody waits for fails, as ever, and the outcomes that are left wait for its return.
+   */
+  const oneByOne = Effect.gen(function* () {
+    for (let next = pending.batch()?.implicit[0]; next !== undefined; next = pending.batch()?.implicit[0]) {
+      const { record } = next
+      const exit = yield* Effect.exit(untilReached(newCommitId(), { ...noParts, decisions: [record] }))
+      pending.settleFirst(Exit.isFailure(exit))
+      if (Exit.isSuccess(exit)) continue
+      lost()
+      yield* Effect.logError(`Outcome of decision ${record.decision.id} cannot be stored and is lost`, exit.cause)
+    }
+    for (const one of pending.batch()?.durable ?? []) {
+      const exit = yield* Effect.exit(commit(newCommitId(), one.parts))
+      if (Exit.isSuccess(exit)) {
+        yield* answer([one], exit.value)
+        continue
       }
-      for (const one of batch.durable) {
-        const exit = yield* Effect.exit(commit(newCommitId(), one.parts))
-        yield* Exit.isSuccess(exit) ? answer([one], exit.value) : Deferred.failCause(one.done, exit.cause)
+      const error = Option.getOrNull(Cause.failureOption(exit.cause))
+      if (error === null || error.reason === "constraint") {
+        yield* Deferred.failCause(one.done, exit.cause)
+        continue
       }
-      pending.settle(lost)
-      stored.notify()
-    })
+      lastAttemptMillis = yield* Clock.currentTimeMillis
+      yield* failed(error, lastAttemptMillis)
+      break
+    }
+    pending.settle()
+    stored.notify()
+  })
 
   /** Tries again while the database is away; fails only for what the record itself is guilty of. */
   const untilReached = (commitId: string, parts: Parts): Effect.Effect<Committed, DatabaseError> =>
-    commit(commitId, parts).pipe(
-      Effect.catchAll((error) =>
-        error.reason === "constraint"
-          ? Effect.fail(error)
-          : Effect.zipRight(Effect.sleep(Duration.millis(maxRetryMs)), untilReached(commitId, parts))
-      )
-    )
+    Effect.gen(function* () {
+      while (true) {
+        const result = yield* Effect.either(commit(commitId, parts))
+        const now = yield* Clock.currentTimeMillis
+        lastAttemptMillis = now
+        if (Either.isRight(result) || result.left.reason === "constraint") {
+          yield* recovered(now)
+          return yield* result
+        }
+        yield* failed(result.left, now)
+        yield* untilDue
+      }
+    })
 
   const attempt = Effect.gen(function* () {
     const batch = pending.batch() ?? pending.take(newCommitId(), batchSize)
     if (batch.implicit.length + batch.durable.length === 0) {
-      pending.settle(0)
+      pending.settle()
       return stored.notify()
     }
     const exit = yield* Effect.exit(commit(batch.commitId, partsOf(batch)))
@@ -187,7 +207,7 @@ export const runCommitter = (options: {
     lastAttemptMillis = now
     if (Exit.isSuccess(exit)) {
       yield* recovered(now)
-      pending.settle(0)
+      pending.settle()
       yield* answer(batch.durable, exit.value)
       return stored.notify()
     }
@@ -195,11 +215,11 @@ export const runCommitter = (options: {
     if (failure._tag === "None") return
     if (failure.value.reason !== "constraint") return yield* failed(failure.value, now)
     yield* recovered(now)
-    yield* oneByOne(batch)
+    yield* oneByOne
   })
 
   const reportDropping = Effect.suspend(() => {
-    const dropped = pending.dropped()
+    const dropped = pending.overflowed()
     const isNow = dropped > droppedBefore
     if (isNow && !isDropping) {
       isDropping = true
@@ -214,16 +234,18 @@ export const runCommitter = (options: {
     return Effect.void
   })
 
-  const loop = Effect.gen(function* () {
+  const untilDue = Effect.gen(function* () {
     while (true) {
       const seen = work.count()
       yield* reportDropping
       const due = dueInMs(yield* Clock.currentTimeMillis)
       if (due === null) yield* work.after(seen)
       else if (due > 0) yield* Effect.raceFirst(waitForUrgent(seen), Effect.sleep(Duration.millis(due)))
-      else yield* attempt
+      else return
     }
   })
+
+  const loop = Effect.forever(Effect.zipRight(untilDue, attempt))
 
   /** Outcomes alone do not end the wait: they fill the batch. */
   const waitForUrgent = (seen: number): Effect.Effect<void> =>

@@ -47,6 +47,7 @@ export const makePending = (maxImplicit: number) => {
   let inBatch: Batch | null = null
   let order = 0
   let dropped = 0
+  let lost = 0
   /** Of the implicit ones, those in the batch excluded. */
   let bytes = 0
 
@@ -114,12 +115,19 @@ export const makePending = (maxImplicit: number) => {
       for (const one of inBatch.durable) forget(one.parts.decisions)
       inBatch = inBatch.implicit.length === 0 ? null : { ...inBatch, durable: [] }
     },
+    /** The first outcome of the batch is stored by itself, or lost: the batch goes on without it. */
+    settleFirst: (isLost: boolean) => {
+      const [first, ...rest] = inBatch?.implicit ?? []
+      if (inBatch === null || first === undefined) return
+      forget([first.record])
+      if (isLost) lost++
+      inBatch = { ...inBatch, implicit: rest }
+    },
     /** The batch is stored, or given up. */
-    settle: (lost: number) => {
+    settle: () => {
       if (inBatch === null) return
       forget(inBatch.implicit.map((one) => one.record))
       for (const one of inBatch.durable) forget(one.parts.decisions)
-      dropped += lost
       inBatch = null
     },
     takeDurable: (): Durable | undefined => {
@@ -133,7 +141,10 @@ export const makePending = (maxImplicit: number) => {
     implicitCount,
     oldestMillis: (): number | null =>
       inBatch?.implicit[0]?.offeredAtMillis ?? implicit.peek()?.offeredAtMillis ?? null,
-    dropped: () => dropped,
+    /** All that will never be stored. */
+    dropped: () => dropped + lost,
+    /** Those for which there was no room. */
+    overflowed: () => dropped,
     isEmpty: () => inBatch === null && implicit.length() + durable.length() === 0,
     decision: (id: DecisionId) => visible.get(id),
     ofSession: (session: { readonly sessionId: string; readonly owner: string | null }): ReadonlyArray<DecisionId> => {

@@ -3,7 +3,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { RouterId } from "../../domain/Ids.ts"
-import type { DatabaseError, DatabaseShape, Pruned, PruneLimits } from "../../services/Database.ts"
+import {
+  type DatabaseError,
+  type DatabaseShape,
+  isAway,
+  type Pruned,
+  type PruneLimits
+} from "../../services/Database.ts"
 import type { SettingsShape } from "../../services/Settings.ts"
 
 const interval = Duration.minutes(3)
@@ -60,6 +66,4 @@ const limitsAt = ({ learning, retention }: Pick<SettingsShape, "learning" | "ret
 
 /** A database that is away is the committer's to name; what it refuses is named here. */
 const sayUnlessAway = (error: DatabaseError) =>
-  error.reason === "connection" || error.reason === "timeout" || error.reason === "too_many_connections"
-    ? Effect.void
-    : Effect.logWarning(`What is past its retention is not deleted: ${error.message}`)
+  isAway(error) ? Effect.void : Effect.logWarning(`What is past its retention is not deleted: ${error.message}`)

@@ -2,8 +2,10 @@ import * as Effect from "effect/Effect"
 import * as SqlClient from "@effect/sql/SqlClient"
 
 /**
- * A decision's time is the first 48 bits of its id, so the primary key orders by time and serves paging too. The columns
- * of candidates are parallel arrays. There are no foreign keys: feedback may come before its decision.
+ * A decision's time is the first 48 bits of its id, so the primary key orders by time and serves paging too. Candidates
+ * are their ids, separated by commas, and six numbers each: quality, its deviation, cost in USD, latency in seconds, score,
+ * propensity. `answered_by` is null where the chosen model answered, `attempts` where it did so at once.
+ * There are no foreign keys: feedback may come before its decision.
  */
 export const init = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -53,7 +55,6 @@ export const init = Effect.gen(function* () {
       features_version text NOT NULL,
       preference text NOT NULL,
       reason text NOT NULL,
-      seed text NOT NULL,
       owner text,
       task text,
       user_id text,
@@ -63,14 +64,9 @@ export const init = Effect.gen(function* () {
       weights double precision[],
       constraints text,
       features bytea NOT NULL,
-      models text[] NOT NULL,
+      models text NOT NULL,
       excluded_by text[],
-      qualities real[] NOT NULL,
-      quality_sds real[] NOT NULL,
-      costs_usd real[] NOT NULL,
-      latencies_seconds real[] NOT NULL,
-      scores real[] NOT NULL,
-      propensities real[] NOT NULL,
+      predictions real[] NOT NULL,
       attempts text
     )`
   yield* sql`

@@ -9,7 +9,6 @@ import { normalise, preferences, type Weights } from "../../domain/Weights.ts"
 
 const DecisionIdColumn = Schema.String.pipe(Schema.fromBrand(DecisionId))
 const ModelIdColumn = Schema.String.pipe(Schema.fromBrand(ModelId))
-const Numbers = Schema.Array(Schema.Number)
 const NullableNumber = Schema.NullOr(Schema.Number)
 const NullableText = Schema.NullOr(Schema.String)
 
@@ -25,7 +24,10 @@ const ExcludedByColumn = Schema.Literal(
   "circuit"
 )
 
-/** Attempts without their keys: model, ok, status, latency in milliseconds, error. */
+/** Model ids, which contain no comma: a text array's headers would be as long as the names. */
+const ModelsColumn = Schema.split(",").pipe(Schema.compose(Schema.Array(ModelIdColumn)))
+
+/** Attempts without their keys: model, ok, status, latency in milliseconds, error. Null is the one that the outcome tells. */
 const AttemptsColumn = Schema.parseJson(
   Schema.Array(Schema.Tuple(ModelIdColumn, Schema.Boolean, NullableNumber, Schema.Number, NullableText))
 )
@@ -76,14 +78,9 @@ const DecisionRow = Schema.Struct({
   weights: Schema.NullOr(Schema.Tuple(Schema.Number, Schema.Number, Schema.Number)),
   constraints: Schema.NullOr(ConstraintsColumn),
   features: Schema.Uint8ArrayFromSelf,
-  models: Schema.Array(ModelIdColumn),
+  models: ModelsColumn,
   excluded_by: Schema.NullOr(Schema.Array(Schema.NullOr(Schema.Union(ExcludedByColumn, Schema.Literal(""))))),
-  qualities: Numbers,
-  quality_sds: Numbers,
-  costs_usd: Schema.Array(NullableNumber),
-  latencies_seconds: Numbers,
-  scores: Numbers,
-  propensities: Numbers,
+  predictions: Schema.Array(NullableNumber),
   attempts: Schema.NullOr(AttemptsColumn),
   prompt: NullableText
 })
@@ -93,7 +90,15 @@ export const decodeDecisionRow = Schema.decodeUnknown(DecisionRow)
 
 /** What `SELECT` names, of `decisions d` and `prompts p`; int8 columns as float8, exact up to 2^53. */
 export const decisionColumns = Object.keys(DecisionRow.fields)
-  .map((name) => (name === "prompt" ? "p.prompt" : name.endsWith("_position") ? `d.${name}::float8` : `d.${name}`))
+  .map((name) =>
+    name === "prompt"
+      ? "p.prompt"
+      : name === "seed"
+        ? "(SELECT r.seed FROM routers r WHERE r.key = d.router_key) AS seed"
+        : name.endsWith("_position")
+          ? `d.${name}::float8`
+          : `d.${name}`
+  )
   .join(", ")
 
 export const encodeAttempts = Schema.encodeSync(AttemptsColumn)
@@ -103,10 +108,9 @@ export const decisionRecordset =
   "id uuid, policy_position bigint, cost_usd float8, propensity float8, learned_quality float8, learned_weight float8, " +
   "latency_ms float8, first_token_ms float8, request_input_tokens float8, request_max_tokens float8, input_tokens float8, " +
   "output_tokens float8, ok boolean, aborted boolean, stream boolean, exploration boolean, chosen text, answered_by text, " +
-  "algorithm text, version text, features_version text, preference text, reason text, seed text, owner text, task text, " +
+  "algorithm text, version text, features_version text, preference text, reason text, owner text, task text, " +
   "user_id text, session_id text, finish_reason text, error text, weights float8[], constraints text, features bytea, " +
-  "models text[], excluded_by text[], qualities real[], quality_sds real[], costs_usd real[], latencies_seconds real[], " +
-  "scores real[], propensities real[], attempts text"
+  "models text, excluded_by text[], predictions real[], attempts text"
 
 export const decisionRecordsetColumns = decisionRecordset.split(", ").map((column) => column.split(" ")[0])
 
@@ -127,6 +131,31 @@ const presetWeights = (row: Pick<DecisionRow, "preference">): Weights => normali
 const sameWeights = (a: Weights, b: Weights): boolean =>
   a.quality === b.quality && a.cost === b.cost && a.latency === b.latency
 
+/** What the decision knew of a candidate, in the order in which `candidatesOf` reads it: one array for all of them. */
+const predictionsOf = (c: Candidate) => [c.quality, c.qualitySd, c.costUsd, c.latencySeconds, c.score, c.propensity]
+const predictionsEach = 6
+
+/** The usual case: the first model called answered. */
+const toldByOutcome = (outcome: Outcome | null): ReadonlyArray<Attempt> =>
+  outcome === null || !outcome.ok
+    ? []
+    : [{ model: outcome.model, ok: true, status: 200, latencyMs: outcome.latencyMs, error: null }]
+
+const isToldByOutcome = (attempts: ReadonlyArray<Attempt>, outcome: Outcome | null): boolean => {
+  const [told] = toldByOutcome(outcome)
+  const [only, ...more] = attempts
+  return (
+    told !== undefined &&
+    only !== undefined &&
+    more.length === 0 &&
+    only.model === told.model &&
+    only.ok === told.ok &&
+    only.status === told.status &&
+    only.latencyMs === told.latencyMs &&
+    only.error === told.error
+  )
+}
+
 const excludedCell = (candidate: Candidate): string | null => candidate.excludedBy ?? (candidate.eligible ? null : "")
 
 export const decisionJson = ({
@@ -145,6 +174,7 @@ export const decisionJson = ({
     learned_quality: learned?.quality ?? null,
     learned_weight: learned?.weight ?? null,
     ...outcomeJson(outcome),
+    answered_by: outcome === null || outcome.model === decision.chosen ? null : outcome.model,
     request_input_tokens: request.inputTokens,
     request_max_tokens: request.maxTokens,
     stream: request.stream,
@@ -155,7 +185,6 @@ export const decisionJson = ({
     features_version: request.featuresVersion,
     preference: request.preference,
     reason: decision.reason,
-    seed: decision.seed,
     owner: decision.owner,
     task: request.task,
     user_id: request.userId,
@@ -165,18 +194,12 @@ export const decisionJson = ({
       : [request.weights.quality, request.weights.cost, request.weights.latency],
     constraints: Object.keys(request.constraints).length === 0 ? null : JSON.stringify(request.constraints),
     features: `\\x${hexOf(decision.features)}`,
-    models: candidates.map((c) => c.model),
+    models: candidates.map((c) => c.model).join(","),
     excluded_by: candidates.every((c) => excludedCell(c) === null) ? null : candidates.map(excludedCell),
-    qualities: candidates.map((c) => c.quality),
-    quality_sds: candidates.map((c) => c.qualitySd),
-    costs_usd: candidates.map((c) => c.costUsd),
-    latencies_seconds: candidates.map((c) => c.latencySeconds),
-    scores: candidates.map((c) => c.score),
-    propensities: candidates.map((c) => c.propensity),
-    attempts:
-      attempts.length === 0
-        ? null
-        : encodeAttempts(attempts.map((a) => [a.model, a.ok, a.status, a.latencyMs, a.error] as const))
+    predictions: candidates.flatMap(predictionsOf),
+    attempts: isToldByOutcome(attempts, outcome)
+      ? null
+      : encodeAttempts(attempts.map((a) => [a.model, a.ok, a.status, a.latencyMs, a.error] as const))
   }
 }
 
@@ -210,10 +233,10 @@ export const decisionUpdateJson = (update: CommitPlan["decisionUpdates"][number]
 })
 
 const outcomeOf = (row: DecisionRow): Outcome | null =>
-  row.ok === null || row.answered_by === null
+  row.ok === null
     ? null
     : {
-        model: row.answered_by,
+        model: row.answered_by ?? row.chosen,
         ok: row.ok,
         aborted: row.aborted ?? false,
         finishReason: row.finish_reason,
@@ -228,21 +251,27 @@ const outcomeOf = (row: DecisionRow): Outcome | null =>
 const candidatesOf = (row: DecisionRow): ReadonlyArray<Candidate> =>
   row.models.map((model, i) => {
     const excluded = row.excluded_by?.[i] ?? null
+    const from = i * predictionsEach
+    const [quality, qualitySd, costUsd, latencySeconds, score, propensity] = row.predictions.slice(
+      from,
+      from + predictionsEach
+    )
     return {
       model,
       eligible: excluded === null,
       excludedBy: excluded === "" ? null : excluded,
-      quality: row.qualities[i] ?? 0,
-      qualitySd: row.quality_sds[i] ?? 0,
-      costUsd: row.costs_usd[i] ?? null,
-      latencySeconds: row.latencies_seconds[i] ?? 0,
-      score: row.scores[i] ?? 0,
-      propensity: row.propensities[i] ?? 0
+      quality: quality ?? 0,
+      qualitySd: qualitySd ?? 0,
+      costUsd: costUsd ?? null,
+      latencySeconds: latencySeconds ?? 0,
+      score: score ?? 0,
+      propensity: propensity ?? 0
     }
   })
 
 export const recordOf = (routerId: RouterId, row: DecisionRow): DecisionRecord => {
   const [quality, cost, latency] = row.weights ?? [null, null, null]
+  const outcome = outcomeOf(row)
   return {
     decision: {
       id: row.id,
@@ -270,14 +299,15 @@ export const recordOf = (routerId: RouterId, row: DecisionRow): DecisionRecord =
       exploration: row.exploration,
       seed: row.seed
     },
-    attempts: (row.attempts ?? []).map(([model, ok, status, latencyMs, error]): Attempt => ({
-      model,
-      ok,
-      status,
-      latencyMs,
-      error
-    })),
-    outcome: outcomeOf(row),
+    attempts:
+      row.attempts?.map(([model, ok, status, latencyMs, error]): Attempt => ({
+        model,
+        ok,
+        status,
+        latencyMs,
+        error
+      })) ?? toldByOutcome(outcome),
+    outcome,
     prompt: row.prompt
   }
 }
@@ -347,6 +377,13 @@ export const feedbackOf = (row: typeof FeedbackRow.Type): StoredFeedback => ({
   answered: row.answered
 })
 
+/** What cannot be stored is rare, and as JSON it is escaped; `\\u0000` in a text looks the same and costs only time. */
+const unstorable = /\\u(?:0000|d[89a-f])/
+
 /** JSON for `json_to_recordset`. */
-export const toJson = (rows: ReadonlyArray<unknown>): string =>
-  JSON.stringify(rows, (_key, value: unknown) => (typeof value === "string" ? storable(value) : value))
+export const toJson = (rows: ReadonlyArray<unknown>): string => {
+  const text = JSON.stringify(rows)
+  return unstorable.test(text)
+    ? JSON.stringify(rows, (_key, value: unknown) => (typeof value === "string" ? storable(value) : value))
+    : text
+}

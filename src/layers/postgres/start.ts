@@ -6,7 +6,7 @@ import * as SqlError from "@effect/sql/SqlError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { DatabaseError } from "../../services/Database.ts"
+import { DatabaseError, isAway } from "../../services/Database.ts"
 import { init } from "../migrations/0001_init.ts"
 import { audit } from "../migrations/0002_audit.ts"
 import { toDatabaseError } from "./databaseError.ts"
@@ -45,17 +45,15 @@ export const awaitDatabase = (
         Effect.catchAll((error) => Effect.succeed(error))
       )
       if (failure === null) return
-      const passes =
-        failure.reason === "connection" || failure.reason === "timeout" || failure.reason === "too_many_connections"
       const now = yield* Clock.currentTimeMillis
-      if (!passes || now + delayMs > giveUpAt) return yield* failure
+      if (!isAway(failure) || now >= giveUpAt) return yield* failure
       if (!announced) {
         announced = true
         yield* Effect.logWarning(
           `Waiting up to ${Math.ceil((giveUpAt - now) / 1000)}s for the database at ${addressOf(options.url)}: ${failure.detail}`
         )
       }
-      yield* Effect.sleep(Duration.millis(delayMs))
+      yield* Effect.sleep(Duration.millis(Math.min(delayMs, giveUpAt - now)))
       delayMs = Math.min(delayMs * 2, 2_000)
     }
   })

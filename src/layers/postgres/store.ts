@@ -77,14 +77,14 @@ const commitStatement = (plan: CommitPlan): string => {
   if (isWide(plan)) {
     parts.push(
       `changed AS (UPDATE decisions d SET
-         ok = coalesce(x.ok, d.ok), aborted = coalesce(x.aborted, d.aborted), answered_by = coalesce(x.answered_by, d.answered_by),
+         ok = coalesce(x.ok, d.ok), aborted = coalesce(x.aborted, d.aborted), answered_by = nullif(coalesce(x.answered_by, d.answered_by), d.chosen),
          finish_reason = coalesce(x.finish_reason, d.finish_reason), input_tokens = coalesce(x.input_tokens, d.input_tokens),
          output_tokens = coalesce(x.output_tokens, d.output_tokens), cost_usd = coalesce(x.cost_usd, d.cost_usd),
          latency_ms = coalesce(x.latency_ms, d.latency_ms), first_token_ms = coalesce(x.first_token_ms, d.first_token_ms),
          error = coalesce(x.error, d.error),
          learned_quality = coalesce(x.learned_quality, d.learned_quality),
          learned_weight = coalesce(x.learned_weight, d.learned_weight),
-         learned_position = CASE WHEN x.learned_weight IS NULL THEN d.learned_position ELSE (SELECT position FROM moved) END
+         learned_position = coalesce(d.learned_position, CASE WHEN x.learned_weight IS NOT NULL THEN (SELECT position FROM moved) END)
        FROM json_to_recordset($5::json) AS x(${decisionUpdateRecordset}) WHERE d.id = x.id)`,
       `said AS (INSERT INTO feedback (router_key, ${insertFeedback})
          SELECT r.key, ${selectFeedback} FROM r, json_to_recordset($6::json) AS x(${feedbackRecordset}))`,
