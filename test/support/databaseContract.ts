@@ -4,10 +4,20 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Hierarchical from "../../src/domain/bandits/Hierarchical.ts"
 import { decodeEvents } from "../../src/domain/EventCodec.ts"
+import { combine } from "../../src/domain/Feedback.ts"
 import { RouterId, uuidV7Millis } from "../../src/domain/Ids.ts"
+import type { LearningEvent } from "../../src/domain/LearningEvent.ts"
 import { storablePrompt } from "../../src/domain/StorableText.ts"
-import { Database, type DecisionQuery, type Pruned, type PruneLimits } from "../../src/services/Database.ts"
+import {
+  type Commit,
+  Database,
+  type DecisionQuery,
+  type Pruned,
+  type PruneLimits
+} from "../../src/services/Database.ts"
+import { seeded } from "./learningEvents.ts"
 import { answered, commitOf, large, feedbackOn, nextId, recordOf, reportOn, small } from "./learningRecords.ts"
 
 /** A page of everything that nobody's key made. */
@@ -501,6 +511,102 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         assert.deepStrictEqual(yield* db.snapshots(RouterId("nobody"), "f"), [])
       })
     )
+
+    // Forgetting is off, so that the order of the log can only show in the last bits.
+    const parameters = { ...Hierarchical.defaultParameters, cusumH: Number.POSITIVE_INFINITY }
+    const stateOf = (events: Iterable<readonly [position: number, event: LearningEvent]>) => {
+      const state = Hierarchical.make(parameters, 24)
+      for (const [position, event] of events) Hierarchical.fold(state, position, event)
+      return state
+    }
+
+    for (let seed = 0; seed < 8; seed++) {
+      it.effect(`folds to the final values, however outcomes, feedback and repetitions interleave (seed ${seed})`, () =>
+        Effect.gen(function* () {
+          const { db, id, seed: routerSeed } = yield* fresh
+          const random = seeded(`interleaving-${seed}`)
+          const pick = <A>(items: ReadonlyArray<A>): A => {
+            const item = items[Math.floor(random() * items.length)]
+            if (item === undefined) throw new Error("nothing to pick from")
+            return item
+          }
+          const records = Array.from({ length: 4 }, (_, n) =>
+            recordOf(id, {
+              seed: routerSeed,
+              outcome: answered(n % 2 === 0 ? small : large),
+              features: Float32Array.from({ length: 24 }, (_, i) => (i === 0 ? 1 : random()))
+            })
+          )
+          const unstored = new Set(records)
+          const sent: Array<Commit> = []
+          const send = (commit: Commit) => {
+            sent.push(commit)
+            return db.commit(commit)
+          }
+          for (let step = 0; step < 24; step++) {
+            const what = random()
+            if (what < 0.25 && unstored.size > 0) {
+              const record = pick([...unstored])
+              unstored.delete(record)
+              yield* send(commitOf(id, { decisions: [record] }))
+            } else if (what < 0.7) {
+              const { decision } = pick(records)
+              const given = { value: random(), confidence: 0.2 + random() / 2, source: pick(["a", "b"]) }
+              yield* send(commitOf(id, { feedback: [feedbackOn(decision.id, given)] }))
+            } else if (what < 0.85 && sent.length > 0) {
+              assert.isTrue((yield* db.commit(pick(sent))).duplicate)
+            } else {
+              yield* send(commitOf(id, { joined: yield* db.joinable(id, 100) }))
+            }
+          }
+          yield* send(commitOf(id, { decisions: [...unstored] }))
+          yield* send(commitOf(id, { joined: yield* db.joinable(id, 100) }))
+
+          const rows = yield* db.commitsAfter(id, 0, 500)
+          const log = rows.flatMap(({ payload, position }) =>
+            Either.getOrThrow(decodeEvents(payload)).map((event) => [position, event] as const)
+          )
+          const folded = stateOf(log)
+
+          // A restart anywhere changes no bit.
+          const cut = Math.floor(random() * log.length)
+          const restored = Either.getOrThrow(
+            Hierarchical.decode(Hierarchical.encode(stateOf(log.slice(0, cut))), parameters, 24)
+          )
+          for (const [position, event] of log.slice(cut)) Hierarchical.fold(restored, position, event)
+          assert.deepStrictEqual(Hierarchical.encode(restored), Hierarchical.encode(folded))
+
+          // What is left of all judgements, folded once.
+          const finals: Array<readonly [number, LearningEvent]> = []
+          for (const { decision, outcome } of records) {
+            const stored = Option.getOrThrow(yield* db.decision(id, decision.id))
+            const judged = combine(stored.feedback.filter((one) => one.supersededBy === null && !one.parked))
+            if (judged === null || outcome === null) continue
+            finals.push([
+              1,
+              {
+                type: "quality",
+                decisionId: decision.id,
+                model: outcome.model,
+                task: decision.request.task,
+                features: decision.features,
+                decidedAt: 0,
+                ...judged,
+                previous: null
+              }
+            ])
+          }
+          assert.isNotEmpty(finals)
+          const expected = stateOf([...log.filter(([, event]) => event.type === "run"), ...finals])
+          for (const model of [small, large]) {
+            const [got, want] = [folded, expected].map((state) => Hierarchical.learned(state, model, null).quality)
+            assert.closeTo(got?.mean ?? 0, want?.mean ?? 1, 1e-9)
+            assert.closeTo(got?.low ?? 0, want?.low ?? 1, 1e-9)
+            assert.closeTo(got?.high ?? 0, want?.high ?? 1, 1e-9)
+          }
+        })
+      )
+    }
 
     it.effect("names a router that does not exist as an error", () =>
       Effect.gen(function* () {
