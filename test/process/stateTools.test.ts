@@ -302,7 +302,7 @@ describe("conduit state verify, of a pruned log", () => {
     assert.strictEqual((await stateOf()).position, position)
   }, 60_000)
 
-  it("says which commits are missing between a snapshot and the rest of the log", async () => {
+  it("says that a snapshot does not meet what is left of the log", async () => {
     const whole = await run(["state", "show"])
     assert.notInclude(whole.stderr, "the log has no commits")
     const { snapshots } = await stateOf()
@@ -317,7 +317,7 @@ describe("conduit state verify, of a pruned log", () => {
     await put(Buffer.from([0]))
     try {
       const { stderr } = await run(["state", "show"])
-      assert.match(stderr, new RegExp(`the log has no commits from position ${older.watermark + 1} to \\d+`))
+      assert.include(stderr, `the snapshot at position ${older.watermark} does not meet the log`)
     } finally {
       await put(stored[0]!.state)
     }
