@@ -53,6 +53,13 @@ const root = (error: unknown): unknown => {
   return cause !== undefined && stringAt(error, "code") === undefined ? root(cause) : error
 }
 
+/** Every message on the way down to it: the pool names a connect time-out above the socket's end that it caused itself. */
+const messagesOf = (error: unknown): ReadonlyArray<string> => {
+  const message = stringAt(error, "message")
+  const cause = Predicate.isRecord(error) ? error["cause"] : undefined
+  return [...(message === undefined ? [] : [message]), ...(cause === undefined ? [] : messagesOf(cause))]
+}
+
 export const sqlState = (error: unknown): string | undefined => {
   const code = stringAt(root(error), "code")
   return code !== undefined && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
@@ -83,7 +90,7 @@ export const toDatabaseError =
     const code = stringAt(cause, "code")
     const reason =
       (code === undefined ? undefined : errno[code]) ??
-      byMessage.find(([pattern]) => pattern.test(message))?.[1] ??
+      byMessage.find(([pattern]) => messagesOf(error).some((one) => pattern.test(one)))?.[1] ??
       "unexpected"
     return new DatabaseError({ operation, reason, detail: message === "" ? (code ?? "unknown error") : message })
   }
