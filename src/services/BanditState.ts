@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Decision, RoutingRequest } from "../domain/Decision.ts"
 import type { ExcludedBy } from "../domain/Constraint.ts"
+import type { learned } from "../domain/bandits/Hierarchical.ts"
 import type { DecisionId, ModelId, Position } from "../domain/Ids.ts"
 import { DatabaseErrorReason } from "./Database.ts"
 
@@ -42,17 +43,8 @@ export interface DecideInput {
   readonly isCircuitOpen: (model: ModelId) => boolean
 }
 
-export interface LearnedModel {
-  /** At the reference point; `observations` counts judged answers. The interval is the central 95 %. */
-  readonly quality: {
-    readonly mean: number
-    readonly low: number
-    readonly high: number
-    readonly observations: number
-  }
-  readonly successRate: number
-  readonly outputTokensMean: number
-  readonly latencySecondsMean: number
+/** At the reference point; the interval of the quality is the central 95 %, `observations` counts judged answers. */
+export interface LearnedModel extends ReturnType<typeof learned> {
   /** Share of the router's recent decisions, [0, 1]. */
   readonly share: number
 }
