@@ -178,9 +178,9 @@ export const layer: Layer.Layer<
         count()
         report.learning.watermark = position
         yield* ok
-          ? isIncomplete
+          ? isIncomplete || broken
             ? Effect.logWarning(
-                "What was learned since the start is in the learning log; the snapshots that could not be used were not replaced"
+                `What was learned since the start is in the learning log; ${broken ? "its fold stopped, so no snapshot of it is stored" : "the snapshots that could not be used were not replaced"}`
               )
             : Effect.logInfo("Bandit state persisted successfully")
           : Effect.logError(`Failed to persist router state: ${failure}`)

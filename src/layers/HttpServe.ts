@@ -116,11 +116,11 @@ export const layer: Layer.Layer<
           // Readiness says 503 since the signal; a balancer that has not seen it yet is still served.
           if (Duration.greaterThan(settings.shutdown.settle, Duration.zero)) {
             lifecycle.enter("settle")
-            const limit = Duration.sum(settings.shutdown.settle, Duration.millis(100))
+            const limit = settings.shutdown.settle
             const onTimeout = () => new DrainTimeout({ limitMs: Duration.toMillis(limit), requests: [] })
             yield* report.phase(
               "settle",
-              { limit, onTimeout },
+              { limit, grace: Duration.millis(100), onTimeout },
               Effect.raceFirst(Effect.sleep(settings.shutdown.settle), report.forced)
             )
           }

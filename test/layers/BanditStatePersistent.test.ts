@@ -416,6 +416,10 @@ describe("BanditStatePersistent", () => {
           1
         )
         assert.lengthOf(log.snapshots, saved)
+        assert.strictEqual(
+          lines.at(-1),
+          "WARN What was learned since the start is in the learning log; its fold stopped, so no snapshot of it is stored"
+        )
       })
     }
   )

@@ -101,6 +101,7 @@ describe("SIGTERM while a request and a stream are held", () => {
     assert.isTrue(events.text.endsWith("data: [DONE]\n\n"))
     const { code, report } = await conduit.ended()
     assert.strictEqual(code, 0)
+    assert.strictEqual(report.phases[0]?.limit_ms, settle * 1_000)
     assert.deepStrictEqual(report.requests, {
       in_flight_at_signal: 2,
       accepted_during_settle: settle > 0 ? 1 : 0,
