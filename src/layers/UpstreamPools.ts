@@ -1,11 +1,7 @@
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Dispatcher, Pool } from "undici"
-import { Lifecycle } from "../services/Lifecycle.ts"
 import { type Catalog, ModelCatalog } from "../services/ModelCatalog.ts"
-import { flushLimit } from "../services/Settings.ts"
-import { FlushTimeout, ShutdownReport } from "../services/ShutdownReport.ts"
 import { UpstreamPools } from "../services/UpstreamPools.ts"
 
 /**
@@ -24,29 +20,26 @@ const poolOf = (origin: string) =>
     bodyTimeout: 0
   })
 
-export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | ShutdownReport | Lifecycle> = Layer.scoped(
+export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog> = Layer.scoped(
   UpstreamPools,
   Effect.gen(function* () {
     const catalog = yield* ModelCatalog
-    const report = yield* ShutdownReport
-    const lifecycle = yield* Lifecycle
     const byOrigin = new Map<string, Pool>()
     /** Without an origin in the catalogue; until their last call has ended. */
     const leaving = new Set<Pool>()
 
-    // Below the database in the chain: whatever calls models has ended, so closing finds idle sockets only.
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
-        lifecycle.enter("flush")
         const all = [...byOrigin.values(), ...leaving]
-        const close = Effect.promise(() => Promise.all(all.map((pool) => pool.close())))
-        const onTimeout = () => new FlushTimeout({ limitMs: Duration.toMillis(flushLimit) })
-        return Effect.zipRight(
-          report.phase("flush", { limit: flushLimit, onTimeout }, Effect.asVoid(close)),
+        return Effect.promise(() => Promise.all(all.map((pool) => pool.close()))).pipe(
+          // The flush phase has a limit.
+          Effect.interruptible,
           // Cuts what did not close; not waited for, the process ends now.
-          Effect.sync(() => {
-            for (const pool of all) pool.destroy().catch(() => undefined)
-          })
+          Effect.ensuring(
+            Effect.sync(() => {
+              for (const pool of all) pool.destroy().catch(() => undefined)
+            })
+          )
         )
       })
     )

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import * as BanditStatePersistent from "../layers/BanditStatePersistent.ts"
 import * as DatabasePg from "../layers/DatabasePg.ts"
 import * as FeatureExtractorLexical from "../layers/FeatureExtractorLexical.ts"
+import * as Flush from "../layers/Flush.ts"
 import * as HttpServe from "../layers/HttpServe.ts"
 import * as HttpSocket from "../layers/HttpSocket.ts"
 import * as IdsCrypto from "../layers/IdsCrypto.ts"
@@ -34,8 +35,8 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
     Layer.provide(BanditStatePersistent.layer), //   3 persist: flush the learning log, write the snapshot ...
     Layer.provide(LearningLogDatabase.layer),
     Layer.provide(database), //                      4 ... before the pool closes
-    Layer.provide(LanguageModels), //                5 flush: the connections to models
-    Layer.provide(UpstreamPools.layer),
+    Layer.provide(LanguageModels),
+    Layer.provide(Flush.layer(UpstreamPools.layer)), // 5 flush, at once: the connections to models
     Layer.provide(ModelCatalogFile.layer),
     Layer.provideMerge(HttpSocket.layer), //         6 listens first: 503 to everything until 1 attaches the application
     Layer.provide(InFlight.layer),

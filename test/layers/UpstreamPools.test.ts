@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Flush from "../../src/layers/Flush.ts"
 import * as LanguageModelsHttp from "../../src/layers/LanguageModelsHttp.ts"
 import * as UpstreamPools from "../../src/layers/UpstreamPools.ts"
 import { LanguageModels } from "../../src/services/LanguageModels.ts"
@@ -22,7 +23,7 @@ describe("UpstreamPools", () => {
     Effect.gen(function* () {
       const mock = yield* startMockLlm()
       const models = LanguageModelsHttp.layer.pipe(
-        Layer.provide(UpstreamPools.layer),
+        Layer.provide(Flush.layer(UpstreamPools.layer)),
         Layer.provide(catalogOf(mock.baseUrl))
       )
       yield* Effect.flatMap(LanguageModels, (m) =>
@@ -40,7 +41,7 @@ describe("UpstreamPools", () => {
   it.live("reports a call that does not end within the limit, and cuts it", () =>
     Effect.gen(function* () {
       const mock = yield* startMockLlm()
-      const pools = UpstreamPools.layer.pipe(Layer.provide(catalogOf(mock.baseUrl)))
+      const pools = Flush.layer(UpstreamPools.layer).pipe(Layer.provide(catalogOf(mock.baseUrl)))
       const call = yield* Effect.scoped(
         Effect.gen(function* () {
           const { pools: byName } = yield* Effect.map(Layer.build(pools), (context) => Context.get(context, Pools))
@@ -100,7 +101,7 @@ describe("UpstreamPools", () => {
 
   it.live("has the flush phase without any provider, too", () =>
     Effect.gen(function* () {
-      yield* Layer.build(UpstreamPools.layer.pipe(Layer.provide(simulatedCatalog))).pipe(Effect.scoped)
+      yield* Layer.build(Flush.layer(UpstreamPools.layer).pipe(Layer.provide(simulatedCatalog))).pipe(Effect.scoped)
       const { phases } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
       assert.strictEqual(phases.find(({ phase }) => phase === "flush")?.outcome, "ok")
     }).pipe(Effect.provide(lifecycle))
