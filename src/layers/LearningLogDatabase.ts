@@ -8,6 +8,7 @@ import { RouterId } from "../domain/Ids.ts"
 import { type Committed, Database, DatabaseError } from "../services/Database.ts"
 import { Ids } from "../services/Ids.ts"
 import { LearningLog } from "../services/LearningLog.ts"
+import { LogFields } from "../services/LogFields.ts"
 import { Settings } from "../services/Settings.ts"
 import { Telemetry } from "../services/Telemetry.ts"
 import { runCommitter } from "./learningLog/committer.ts"
@@ -42,6 +43,7 @@ const make = (pollInterval: Duration.Duration) =>
     const { learning } = settings
     const clock = yield* Effect.clock
     const router = yield* database.router(Option.flatMap(learning.routerId, RouterId.option))
+    ;(yield* LogFields).routerId = router.id
 
     const pending = makePending(learning.maxPending)
     const work = makeSignal()

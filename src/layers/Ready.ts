@@ -26,14 +26,16 @@ export const layer: Layer.Layer<never, never, HttpSocket | Lifecycle | ModelCata
         `-d '${body}'`
       ] as const
       const announce = Effect.gen(function* () {
-        yield* Effect.logInfo("ready", {
-          url,
-          docs: `${url}/docs`,
-          ...(log.format === "json" ? { try: curl.join(" ") } : {}),
-          models: usable.map((model) => model.id),
-          ...(isSimulated ? { simulated: true } : {})
-        })
-        if (log.format !== "pretty") return
+        if (log.format === "json") {
+          return yield* Effect.logInfo("ready", {
+            url,
+            docs: `${url}/docs`,
+            try: curl.join(" "),
+            models: usable.map((model) => model.id),
+            ...(isSimulated ? { simulated: true } : {})
+          })
+        }
+        yield* Effect.logInfo("ready", { url })
         output.line(
           [
             "",
