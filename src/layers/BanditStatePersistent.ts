@@ -23,7 +23,6 @@ import { Telemetry } from "../services/Telemetry.ts"
 import * as Deciding from "./bandit/Deciding.ts"
 import * as Learning from "./bandit/Learning.ts"
 import { restore } from "./bandit/Restore.ts"
-import * as Sessions from "./bandit/Sessions.ts"
 import * as Waiting from "./bandit/Waiting.ts"
 
 const snapshotInterval = Duration.minutes(1)
@@ -241,13 +240,11 @@ export const layer: Layer.Layer<
       )
     )
 
-    const sessions = Sessions.make()
     const deciding = (): Deciding.Deciding => ({
       catalog: catalog.current(),
       disabled: learning.disabled,
       router: log.router,
-      featuresVersion: extractor.version,
-      sessions
+      featuresVersion: extractor.version
     })
     let withoutLearning = false
 
@@ -278,8 +275,7 @@ export const layer: Layer.Layer<
         whenLearningFails(decided.left)
         return Deciding.decideWithoutLearning(deciding(), position, input)
       },
-      moveSession: (owner, sessionId, model) =>
-        sessions.set(owner, sessionId, model, Hierarchical.epoch(learning.state, model)),
+      epoch: (model) => Hierarchical.epoch(learning.state, model),
       learned: (model) => {
         const priorQuality = catalog.current().byId.get(model)?.priorQuality ?? null
         return Either.getOrElse(

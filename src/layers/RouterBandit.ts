@@ -8,7 +8,7 @@ import type { Decision, RoutingRequest } from "../domain/Decision.ts"
 import { DecisionId } from "../domain/Ids.ts"
 import type { Model } from "../domain/Model.ts"
 import { storablePrompt } from "../domain/StorableText.ts"
-import { BanditState, NoEligibleModel } from "../services/BanditState.ts"
+import { BanditState, type DecideInput, NoEligibleModel } from "../services/BanditState.ts"
 import { Database } from "../services/Database.ts"
 import { FeatureExtractor } from "../services/FeatureExtractor.ts"
 import { Ids } from "../services/Ids.ts"
@@ -24,6 +24,7 @@ import {
   type StreamSink,
   UnknownModel
 } from "../services/Router.ts"
+import { type Session, Sessions } from "../services/Sessions.ts"
 import { Settings } from "../services/Settings.ts"
 import { Telemetry } from "../services/Telemetry.ts"
 import * as Afterwards from "./router/Afterwards.ts"
@@ -37,11 +38,21 @@ import * as Trial from "./router/Trial.ts"
 export const layer: Layer.Layer<
   Router,
   never,
-  BanditState | LanguageModels | ModelCatalog | FeatureExtractor | LearningLog | Database | Settings | Ids | Telemetry
+  | BanditState
+  | Sessions
+  | LanguageModels
+  | ModelCatalog
+  | FeatureExtractor
+  | LearningLog
+  | Database
+  | Settings
+  | Ids
+  | Telemetry
 > = Layer.scoped(
   Router,
   Effect.gen(function* () {
     const state = yield* BanditState
+    const sessions = yield* Sessions
     const models = yield* LanguageModels
     const catalog = yield* ModelCatalog
     const extractor = yield* FeatureExtractor
@@ -59,7 +70,7 @@ export const layer: Layer.Layer<
 
     const requestTimeoutMs = Duration.toMillis(http.requestTimeout)
     const attempts = Attempts.make({ catalog, deadlines, requestTimeoutMs, nowMillis, nowMs })
-    const learning = Learning.make({ attempts, log, state })
+    const learning = Learning.make({ attempts, log, sessions, state })
     const relay = Relay.make({ attempts, deadlines, learning, nowMs })
 
     // The request path, in the order in which it is walked.
@@ -123,19 +134,41 @@ export const layer: Layer.Layer<
         const startedMs = nowMs()
         const createdAtMillis = nowMillis()
         const features = extractor.extract(request.text)
-        const decision = state.decide({
+        const input: DecideInput = {
           id: DecisionId(ids.uuidV7(createdAtMillis)),
           createdAtMillis,
           owner: caller.owner,
           request,
           features,
+          session: null,
           isCircuitOpen: attempts.isCircuitOpen
-        })
-        if (decision instanceof NoEligibleModel) return Effect.fail(decision)
-        telemetry.routed((nowMs() - startedMs) / 1000)
-        telemetry.modelSelected(decision.chosen, decision.policy.algorithm)
-        return Effect.succeed(decision)
+        }
+        const made = (decision: Decision | NoEligibleModel) => {
+          if (decision instanceof NoEligibleModel) return Effect.fail(decision)
+          telemetry.routed((nowMs() - startedMs) / 1000)
+          telemetry.modelSelected(decision.chosen, decision.policy.algorithm)
+          return Effect.succeed(decision)
+        }
+        const { pinned, sessionId } = request
+        return sessionId === null || pinned !== null
+          ? made(state.decide(input))
+          : Effect.flatMap(decideInSession(input, sessionId), made)
       })
+
+    /** As the session goes on: with what it has as long as that may answer, else with what is chosen now. */
+    const decideInSession = (input: DecideInput, sessionId: string) =>
+      Effect.map(
+        sessions.choose({ owner: input.owner, sessionId }, (session) => {
+          const decision = state.decide({ ...input, session })
+          return { decision, session: sessionAfter(decision, session) }
+        }),
+        ({ decision }) => decision
+      )
+
+    const sessionAfter = (decision: Decision | NoEligibleModel, before: Session | null): Session | null => {
+      if (decision instanceof NoEligibleModel || decision.reason === "static") return null
+      return decision.reason === "session" ? before : { model: decision.chosen, epoch: state.epoch(decision.chosen) }
+    }
 
     const promptOf = (request: RoutingRequest) => (learningSettings.storePrompts ? storablePrompt(request.text) : null)
 

@@ -17,6 +17,7 @@ import * as PostgresEmbedded from "../layers/PostgresEmbedded.ts"
 import * as PostgresExternal from "../layers/PostgresExternal.ts"
 import * as Ready from "../layers/Ready.ts"
 import * as RouterBandit from "../layers/RouterBandit.ts"
+import * as SessionsMemory from "../layers/SessionsMemory.ts"
 import * as Telemetry from "../layers/Telemetry.ts"
 import * as UpstreamPools from "../layers/UpstreamPools.ts"
 import type { Database } from "../services/Database.ts"
@@ -40,7 +41,7 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
     Layer.provide(ModelCatalogFile.layer),
     Layer.provideMerge(HttpSocket.layer), //         6 listens first: 503 to everything until 1 attaches the application
     Layer.provide(InFlight.layer),
-    Layer.provide(Layer.mergeAll(FeatureExtractorLexical.layer, IdsCrypto.layer, Telemetry.layer))
+    Layer.provide(Layer.mergeAll(FeatureExtractorLexical.layer, IdsCrypto.layer, SessionsMemory.layer, Telemetry.layer))
   )
 
 /** The configured providers, or the simulation where the catalogue is simulated. */

@@ -6,6 +6,7 @@ import type { ExcludedBy } from "../domain/Constraint.ts"
 import type { learned } from "../domain/bandits/Hierarchical.ts"
 import type { DecisionId, ModelId, Position } from "../domain/Ids.ts"
 import { DatabaseErrorReason } from "./Database.ts"
+import type { Session } from "./Sessions.ts"
 
 /** What was learned, as a fold of the log, and the choices made with it. */
 export interface BanditStateShape {
@@ -15,8 +16,8 @@ export interface BanditStateShape {
    */
   readonly decide: (input: DecideInput) => Decision | NoEligibleModel
 
-  /** The session's model failed and this one answered instead: the session goes on with it. */
-  readonly moveSession: (owner: string | null, sessionId: string, model: ModelId) => void
+  /** How often the evidence on the model has changed: a session keeps its model only within one epoch. */
+  readonly epoch: (model: ModelId) => number
 
   /** What is known of each model of the catalogue, at a fixed reference point. */
   readonly learned: (model: ModelId) => LearnedModel
@@ -40,6 +41,8 @@ export interface DecideInput {
   readonly request: RoutingRequest
   /** The base features of the prompt, without label slots. */
   readonly features: Float32Array
+  /** What the session of the request has, if it is in one. */
+  readonly session: Session | null
   readonly isCircuitOpen: (model: ModelId) => boolean
 }
 

@@ -18,6 +18,7 @@ import { BanditState } from "../../src/services/BanditState.ts"
 import { Database, DatabaseError } from "../../src/services/Database.ts"
 import { LearningLog } from "../../src/services/LearningLog.ts"
 import { Lifecycle } from "../../src/services/Lifecycle.ts"
+import type { Session } from "../../src/services/Sessions.ts"
 import { ShutdownReport } from "../../src/services/ShutdownReport.ts"
 import { defaults } from "../../src/services/Settings.ts"
 import { changingCatalog } from "../support/catalog.ts"
@@ -59,13 +60,19 @@ const ran = (n: number, model: ModelId): LearningEvent => ({
   latencyScore: 0.7
 })
 
-const ask = (state: BanditState["Type"], n: number, more: Parameters<typeof request>[0] = {}): Decision => {
+const ask = (
+  state: BanditState["Type"],
+  n: number,
+  more: Parameters<typeof request>[0] = {},
+  session: Session | null = null
+): Decision => {
   const decision = state.decide({
     id: idOf(n),
     createdAtMillis: 1_000_000 + n,
     owner: null,
     request: request(more),
     features,
+    session,
     isCircuitOpen: () => false
   })
   if ("excluded" in decision) throw decision
@@ -424,18 +431,29 @@ describe("BanditStatePersistent", () => {
     }
   )
 
-  it.effect("keeps a session's model, and pins what is asked for, with certainty", () => {
+  it.effect("keeps a session's model until the evidence changes, and pins what is asked for, with certainty", () => {
     const log = memoryLog()
     return lifeOf(log, (state) =>
-      Effect.sync(() => {
-        const first = ask(state, 1, { sessionId: "s" })
-        for (let n = 2; n < 40; n++) {
-          assert.deepInclude(ask(state, n, { sessionId: "s" }), {
-            chosen: first.chosen,
-            reason: "session",
-            propensity: 1
-          })
+      Effect.gen(function* () {
+        const inSession = { sessionId: "s" }
+        for (const model of [a, b]) {
+          assert.strictEqual(state.epoch(model), 0)
+          const session = { model, epoch: 0 }
+          for (let n = 2; n < 20; n++) {
+            const decision = ask(state, n, inSession, session)
+            assert.deepInclude(decision, { chosen: model, reason: "session", propensity: 1 })
+          }
         }
+        yield* state.caughtUp(log.append([{ type: "reset", model: a }]))
+        assert.deepStrictEqual([state.epoch(a), state.epoch(b)], [1, 0])
+        assert.notStrictEqual(ask(state, 30, inSession, { model: a, epoch: 0 }).reason, "session")
+        assert.strictEqual(ask(state, 30, inSession, { model: b, epoch: 0 }).reason, "session")
+        // Chosen by a replica that has folded more.
+        assert.deepInclude(ask(state, 30, inSession, { model: a, epoch: 2 }), { chosen: a, reason: "session" })
+
+        yield* state.caughtUp(log.append([{ type: "availability", model: a, enabled: false }]))
+        assert.deepInclude(ask(state, 30, inSession, { model: a, epoch: 1 }), { chosen: b, reason: "only_eligible" })
+        yield* state.caughtUp(log.append([{ type: "availability", model: a, enabled: true }]))
         assert.deepInclude(ask(state, 50, { pinned: b }), { chosen: b, reason: "pinned", propensity: 1 })
       })
     )

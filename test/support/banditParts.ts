@@ -3,6 +3,7 @@ import type { RoutingRequest } from "../../src/domain/Decision.ts"
 import { normalise, preferences } from "../../src/domain/Weights.ts"
 import * as FeatureExtractorLexical from "../../src/layers/FeatureExtractorLexical.ts"
 import * as IdsCrypto from "../../src/layers/IdsCrypto.ts"
+import * as SessionsMemory from "../../src/layers/SessionsMemory.ts"
 import * as Telemetry from "../../src/layers/Telemetry.ts"
 import { defaults, Settings, type SettingsShape } from "../../src/services/Settings.ts"
 import { lifecycleWith } from "./lifecycle.ts"
@@ -12,6 +13,7 @@ export const surroundings = (settings: Partial<SettingsShape> = {}) =>
   Layer.mergeAll(
     FeatureExtractorLexical.layer,
     IdsCrypto.layerWith({ seed: "test" }),
+    SessionsMemory.layer,
     Telemetry.layer,
     lifecycleWith({ shutdownTimeout: "1 second" }),
     Layer.succeed(Settings, { ...defaults, ...settings })

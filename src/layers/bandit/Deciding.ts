@@ -8,7 +8,6 @@ import { compose } from "../../domain/Score.ts"
 import type { DecideInput } from "../../services/BanditState.ts"
 import { NoEligibleModel } from "../../services/BanditState.ts"
 import type { Catalog } from "../../services/ModelCatalog.ts"
-import type { Sessions } from "./Sessions.ts"
 
 /** What a choice is made with, besides the request. */
 export interface Deciding {
@@ -17,7 +16,6 @@ export interface Deciding {
   readonly disabled: ReadonlySet<string>
   readonly router: { readonly id: RouterId; readonly seed: string }
   readonly featuresVersion: string
-  readonly sessions: Sessions
 }
 
 type Prospects = ReadonlyArray<Option>
@@ -37,8 +35,8 @@ export const decide = (
   position: Position,
   input: DecideInput
 ): Decision | NoEligibleModel => {
-  const { catalog, router, sessions } = deciding
-  const { owner, request } = input
+  const { catalog, router } = deciding
+  const { request, session } = input
   const features = Hierarchical.withLabel(state, input.features, request.task)
   const prospects = prospectsOf(deciding, input, (model) =>
     Hierarchical.predict(state, model.id, model.priorQuality, features)
@@ -51,25 +49,24 @@ export const decide = (
   if (request.pinned !== null) return answer(undrawn(prospects, request.pinned, "pinned"))
   if (catalog.policy.algorithm === "static") return inOrder(deciding, input, features, position, prospects)
 
-  const { sessionId } = request
-  const session = sessionId === null ? undefined : sessions.get(owner, sessionId)
   if (
-    session !== undefined &&
-    session.epoch === Hierarchical.epoch(state, session.model) &&
+    session !== null &&
+    // A replica that has folded more than this one may have chosen it.
+    session.epoch >= Hierarchical.epoch(state, session.model) &&
     isEligible(prospects, session.model)
   ) {
     return answer(undrawn(prospects, session.model, "session"))
   }
-  const choice = choose({
-    candidates: prospects,
-    epsilon: state.parameters.epsilon,
-    control: state.parameters.control,
-    seed: router.seed,
-    key: sessionId ?? input.id,
-    decisionId: input.id
-  })
-  if (sessionId !== null) sessions.set(owner, sessionId, choice.chosen, Hierarchical.epoch(state, choice.chosen))
-  return answer(choice)
+  return answer(
+    choose({
+      candidates: prospects,
+      epsilon: state.parameters.epsilon,
+      control: state.parameters.control,
+      seed: router.seed,
+      key: request.sessionId ?? input.id,
+      decisionId: input.id
+    })
+  )
 }
 
 /** The choice when nothing that was learned can be used: the masks hold, and the order of the configuration decides. */

@@ -3,6 +3,7 @@ import * as Exit from "effect/Exit"
 import type { Outcome } from "../../domain/Outcome.ts"
 import type { BanditStateShape } from "../../services/BanditState.ts"
 import type { LearningLogShape } from "../../services/LearningLog.ts"
+import type { SessionsShape } from "../../services/Sessions.ts"
 import type { Attempts } from "./Attempts.ts"
 import * as Trial from "./Trial.ts"
 
@@ -16,26 +17,30 @@ export interface Learning {
 interface Parts {
   readonly attempts: Pick<Attempts, "end">
   readonly log: Pick<LearningLogShape, "offer">
-  readonly state: Pick<BanditStateShape, "moveSession">
+  readonly state: Pick<BanditStateShape, "epoch">
+  readonly sessions: Pick<SessionsShape, "move">
 }
 
 /** What is learned of the end of a request, whichever it is. */
-export const make = ({ attempts, log, state }: Parts): Learning => {
+export const make = ({ attempts, log, sessions, state }: Parts): Learning => {
   // Uninterruptible: an ended call without its outcome would be lost.
   const settle: Learning["settle"] = (trial, ending) =>
     Effect.uninterruptible(
-      Effect.map(attempts.end(trial, ending), () => {
+      Effect.flatMap(attempts.end(trial, ending), () => {
         trial.settled = true
         const record = Trial.recordOf(trial, ending)
-        if (ending._tag === "Answered") stay(trial, record.outcome)
         log.offer(record)
-        return record.outcome
+        return ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
       })
     )
 
   /** A whole answer: the session goes on with the model that gave it. */
-  const stay = ({ decision: { chosen, owner, request } }: Trial.Trial, { model }: Outcome) => {
-    if (request.sessionId !== null && model !== chosen) state.moveSession(owner, request.sessionId, model)
+  const stay = ({ decision: { chosen, owner, request } }: Trial.Trial, outcome: Outcome) => {
+    const { sessionId } = request
+    const { model } = outcome
+    return sessionId === null || model === chosen
+      ? Effect.succeed(outcome)
+      : Effect.as(sessions.move({ owner, sessionId }, { model, epoch: state.epoch(model) }), outcome)
   }
 
   const settleBroken: Learning["settleBroken"] = (trial, exit) =>

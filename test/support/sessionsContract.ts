@@ -1,0 +1,86 @@
+import { assert, layer as withLayer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import { ModelId } from "../../src/domain/Ids.ts"
+import { type Session, type SessionKey, Sessions } from "../../src/services/Sessions.ts"
+
+export const a: Session = { model: ModelId("a"), epoch: 0 }
+export const b: Session = { model: ModelId("b"), epoch: 3 }
+
+let named = 0
+/** A session that nobody has heard of. */
+export const freshSession = (owner: string | null = null): SessionKey => ({
+  owner,
+  sessionId: `s ${named++}\n\u{1F642}`
+})
+
+/** What the session has. */
+export const known = (sessions: typeof Sessions.Service, key: SessionKey) =>
+  Effect.map(
+    sessions.choose(key, (session) => ({ session: null, seen: session })),
+    ({ seen }) => seen
+  )
+
+/** Keeps what the session has, or begins with this. */
+export const keepOr = (sessions: typeof Sessions.Service, key: SessionKey, session: Session) =>
+  Effect.map(
+    sessions.choose(key, (before) => ({ session: before ?? session })),
+    (choice) => choice.session
+  )
+
+/** What every `Sessions` does. */
+export const sessionsContract = <E>(name: string, sessions: Layer.Layer<Sessions, E>) =>
+  withLayer(sessions, { excludeTestServices: true })(`${name} keeps the contract of Sessions`, (it) => {
+    it.effect("knows nothing of a new session, and remembers what was chosen", () =>
+      Effect.gen(function* () {
+        const sessions = yield* Sessions
+        const key = freshSession()
+        assert.isNull(yield* known(sessions, key))
+        assert.deepStrictEqual(yield* keepOr(sessions, key, a), a)
+        assert.deepStrictEqual(yield* keepOr(sessions, key, b), a)
+        assert.deepStrictEqual(yield* known(sessions, key), a)
+      })
+    )
+
+    it.effect("remembers nothing where there is nothing to remember, and answers with the choice itself", () =>
+      Effect.gen(function* () {
+        const sessions = yield* Sessions
+        const key = freshSession()
+        const choice = { session: null, more: "what the caller wants back" }
+        assert.strictEqual(yield* sessions.choose(key, () => choice), choice)
+        assert.isNull(yield* known(sessions, key))
+        yield* keepOr(sessions, key, a)
+        yield* sessions.choose(key, () => choice)
+        assert.deepStrictEqual(yield* known(sessions, key), a)
+      })
+    )
+
+    it.effect("goes on with another model when that was chosen, or when it was moved", () =>
+      Effect.gen(function* () {
+        const sessions = yield* Sessions
+        const key = freshSession()
+        yield* keepOr(sessions, key, a)
+        yield* sessions.choose(key, () => ({ session: b }))
+        assert.deepStrictEqual(yield* known(sessions, key), b)
+        yield* sessions.move(key, a)
+        assert.deepStrictEqual(yield* known(sessions, key), a)
+        const unknown = freshSession()
+        yield* sessions.move(unknown, b)
+        assert.deepStrictEqual(yield* known(sessions, unknown), b)
+      })
+    )
+
+    it.effect("keeps the sessions of different keys apart", () =>
+      Effect.gen(function* () {
+        const sessions = yield* Sessions
+        const { sessionId } = freshSession()
+        const owners = [null, "0f", "0e"]
+        for (const [n, owner] of owners.entries()) {
+          yield* keepOr(sessions, { owner, sessionId }, { model: ModelId(`m/${n}:x`), epoch: n })
+        }
+        for (const [n, owner] of owners.entries()) {
+          assert.deepStrictEqual(yield* known(sessions, { owner, sessionId }), { model: ModelId(`m/${n}:x`), epoch: n })
+        }
+      })
+    )
+  })
