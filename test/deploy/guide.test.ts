@@ -8,11 +8,13 @@ import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
 import { DatabaseErrorReason } from "../../src/services/Database.ts"
 import { defaults, shutdownBudget } from "../../src/services/Settings.ts"
 import { FlushTimeout, ShutdownError, ShutdownReport } from "../../src/services/ShutdownReport.ts"
+import { alertRules } from "../support/alertRules.ts"
+import { anchors, guide as guideText } from "../support/guide.ts"
 import { logCalls, sources } from "../support/sources.ts"
 
 const root = Path.resolve(import.meta.dirname, "../..")
 const read = (path: string) => Fs.readFileSync(Path.join(root, path), "utf8")
-const guide = read("docs/operations.md")
+const guide = guideText()
 const code = [...sources().values()].join("\n")
 
 const fences = (language: string) =>
@@ -41,13 +43,7 @@ const named = (cell: string | undefined) => [...(cell ?? "").matchAll(/`([^`]+)`
 describe("the operators' guide", () => {
   it("is linked from README, and its own links lead somewhere", () => {
     assert.include(read("README.md"), "(docs/operations.md)")
-    const headings = [...guide.matchAll(/^#+ (.*)$/gm)].map(([, text]) =>
-      (text ?? "")
-        .toLowerCase()
-        .replace(/[^a-z0-9 -]/g, "")
-        .replaceAll(" ", "-")
-    )
-    for (const [, anchor] of guide.matchAll(/\]\(#([^)]+)\)/g)) assert.include(headings, anchor)
+    for (const [, anchor] of guide.matchAll(/\]\(#([^)]+)\)/g)) assert.include(anchors(), anchor)
     for (const [, path] of guide.matchAll(/`((?:deploy|test|bench|docs)\/[\w./-]+)`/g)) {
       assert.isTrue(Fs.existsSync(Path.join(root, path ?? "")), path)
     }
@@ -144,6 +140,18 @@ describe("the operators' guide", () => {
       [...tables, "conduit_migrations"]
     )
     for (const name of guide.match(/\bconduit_[a-z_]+/g) ?? []) assert.include([...metrics, "conduit_migrations"], name)
+  })
+
+  it("lists every alert, with its severity", () => {
+    const alerts = alertRules().filter((rule) => rule.alert !== undefined)
+    const listed = table("| alert |").flatMap(([names, severities]) => {
+      const words = severities?.split(", ") ?? []
+      return named(names).map((name, i) => [name, words[i] ?? words[0]])
+    })
+    assert.sameDeepMembers(
+      listed,
+      alerts.map(({ alert, labels }) => [alert, labels?.["severity"]])
+    )
   })
 
   it("uses names of fields and commands that the code has", () => {

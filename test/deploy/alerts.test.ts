@@ -1,0 +1,80 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { alertRules, prometheusFolder } from "../support/alertRules.ts"
+import { readDeploy, yamlOf } from "../support/deployKit.ts"
+import { isInstalled, run } from "../support/external.ts"
+import { anchors } from "../support/guide.ts"
+
+const rules = alertRules()
+const alerts = rules.filter((rule) => rule.alert !== undefined)
+const promtool = (...args: ReadonlyArray<string>) => run("promtool", args, { cwd: prometheusFolder })
+
+describe("the alert rules", () => {
+  it("say how bad it is, what it is, what to do and where to read more", () => {
+    assert.isAtLeast(alerts.length, 15)
+    for (const { alert, annotations, labels } of alerts) {
+      assert.match(alert ?? "", /^Conduit[A-Z]\w+$/)
+      assert.include(["critical", "warning", "info"], labels?.["severity"], alert)
+      assert.sameMembers(Object.keys(annotations ?? {}), ["summary", "description", "runbook", "runbook_url"], alert)
+      assert.isAbove(annotations?.["runbook"]?.length ?? 0, 40, alert)
+      const [file, anchor] = annotations?.["runbook_url"]?.split("#") ?? []
+      assert.strictEqual(file, "docs/operations.md", alert)
+      assert.include(anchors(), anchor, alert)
+    }
+  })
+
+  it("state the budget once", () => {
+    const [budget, ...others] = rules.filter((rule) => rule.record !== undefined)
+    assert.deepStrictEqual(others, [])
+    assert.match(budget?.expr ?? "", /^vector\(\d+\)$/)
+    assert.lengthOf(
+      rules.filter((rule) => rule.expr.includes(budget?.record ?? "?")),
+      1
+    )
+    assert.lengthOf(readDeploy("prometheus/alerts.yaml").match(/vector\(/g) ?? [], 1)
+  })
+
+  it("have a scenario each in which they fire, after one in which they do not", () => {
+    const { tests } = yamlOf("prometheus/alerts.test.yaml")
+    for (const { alert } of alerts) {
+      const scenarios = tests.filter((one: { name: string }) => one.name.split(/\W/)[0] === alert)
+      assert.lengthOf(scenarios, 1, alert)
+      const [before, ...after] = scenarios[0].promql_expr_test
+      assert.deepStrictEqual(before.exp_samples, [], alert)
+      const fired = after.flatMap((one: { exp_samples: Array<{ labels: string }> }) => one.exp_samples)
+      assert.isNotEmpty(fired, alert)
+      for (const { labels } of fired) assert.include(labels, `alertname="${alert}"`)
+    }
+  })
+})
+
+describe.skipIf(!isInstalled("promtool", ["--version"]))("promtool (skipped where it is not installed)", () => {
+  it("accepts the rules and the configuration", () => {
+    const checked = promtool("check", "config", "prometheus.yml")
+    assert.strictEqual(checked.code, 0, checked.stdout + checked.stderr)
+    assert.include(checked.stdout, `${rules.length} rules found`)
+  })
+
+  it("sees each alert fire when it should, and only then", { timeout: 120_000 }, () => {
+    const tested = promtool("test", "rules", "alerts.test.yaml")
+    assert.strictEqual(tested.code, 0, tested.stdout + tested.stderr)
+  })
+
+  it("sees it if one never fires", { timeout: 120_000 }, () => {
+    const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-alerts-"))
+    try {
+      const text = readDeploy("prometheus/alerts.yaml")
+      const broken = text.replace(/(alert: ConduitFoldLag\s+expr:).*/, "$1 vector(0) > 1")
+      assert.notStrictEqual(broken, text)
+      Fs.writeFileSync(Path.join(folder, "alerts.yaml"), broken)
+      Fs.copyFileSync(Path.join(prometheusFolder, "alerts.test.yaml"), Path.join(folder, "alerts.test.yaml"))
+      const tested = run("promtool", ["test", "rules", "alerts.test.yaml"], { cwd: folder })
+      assert.notStrictEqual(tested.code, 0)
+      assert.include(tested.stdout + tested.stderr, "ConduitFoldLag")
+    } finally {
+      Fs.rmSync(folder, { recursive: true })
+    }
+  })
+})
