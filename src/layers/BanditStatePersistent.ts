@@ -74,6 +74,15 @@ export const layer: Layer.Layer<
     /** The fold died of a bug: what is in memory is not what the log says, so it is neither used nor stored. */
     let broken = false
 
+    // Before the persisting is made to run at release, so that they tell the truth while it does.
+    yield* telemetry.gauge(
+      "conduit_learning_lag_commits",
+      "Commits in the database that are not folded, as far as known",
+      () => Math.max(0, log.newestKnown() - position)
+    )
+    yield* telemetry.gauge("conduit_learning_position", "Log position that is folded", () => position)
+    yield* telemetry.gauge("conduit_learning_pending", "Outcomes that are not stored yet", () => log.backlog().pending)
+
     const foldCommit = (commit: { readonly position: Position; readonly events: ReadonlyArray<LearningEvent> }) => {
       // Two readers may overlap for a moment at shutdown; each commit is folded once.
       if (commit.position <= position || broken) return
@@ -254,14 +263,6 @@ export const layer: Layer.Layer<
       withoutLearning = true
       say(Effect.logError("the learning failed: the order of the configuration decides", cause))
     }
-
-    telemetry.gauge(
-      "conduit_learning_lag_commits",
-      "Commits in the database that are not folded, as far as known.",
-      () => Math.max(0, log.newestKnown() - position)
-    )
-    telemetry.gauge("conduit_learning_position", "Log position that is folded.", () => position)
-    telemetry.gauge("conduit_learning_pending", "Outcomes that are not stored yet.", () => log.backlog().pending)
 
     return BanditState.of({
       decide: (input) => {

@@ -50,9 +50,9 @@ const make = (pollInterval: Duration.Duration) =>
     const stored = makeSignal()
     const news = makeNews(router.position)
     const parked = makeSignal()
-    telemetry.gauge(
+    yield* telemetry.gauge(
       "conduit_learning_oldest_pending_seconds",
-      "Age of the oldest outcome that is not stored yet.",
+      "Age of the oldest outcome that is not stored yet",
       () => {
         const oldest = pending.oldestMillis()
         return oldest === null ? 0 : (clock.unsafeCurrentTimeMillis() - oldest) / 1000

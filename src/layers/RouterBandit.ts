@@ -69,8 +69,8 @@ export const layer: Layer.Layer<
     const nowMs = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
     const requestTimeoutMs = Duration.toMillis(http.requestTimeout)
-    const attempts = Attempts.make({ catalog, deadlines, requestTimeoutMs, nowMillis, nowMs })
-    const learning = Learning.make({ attempts, log, sessions, state })
+    const attempts = Attempts.make({ catalog, deadlines, telemetry, requestTimeoutMs, nowMillis, nowMs })
+    const learning = Learning.make({ attempts, log, sessions, state, telemetry })
     const relay = Relay.make({ attempts, deadlines, learning, nowMs })
 
     // The request path, in the order in which it is walked.
@@ -145,8 +145,7 @@ export const layer: Layer.Layer<
         }
         const made = (decision: Decision | NoEligibleModel) => {
           if (decision instanceof NoEligibleModel) return Effect.fail(decision)
-          telemetry.routed((nowMs() - startedMs) / 1000)
-          telemetry.modelSelected(decision.chosen, decision.policy.algorithm)
+          telemetry.decided(decision, (nowMs() - startedMs) / 1000)
           return Effect.succeed(decision)
         }
         const { pinned, sessionId } = request

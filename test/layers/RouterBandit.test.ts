@@ -545,7 +545,7 @@ describe("RouterBandit", () => {
       Telemetry,
       Effect.map(Telemetry, (telemetry) => ({
         ...telemetry,
-        modelSelected: () => {
+        decided: () => {
           catalog = catalogFrom([], { algorithm: "static" })
         }
       }))

@@ -68,12 +68,18 @@ export const serveApi = (
       }),
       Layer.succeed(Telemetry, {
         requestStarted: () => {},
-        routed: () => {},
-        modelSelected: () => {},
+        requestRefused: () => {},
+        decided: () => {},
+        called: () => {},
+        settled: () => {},
         folded: () => {},
         dropped: () => {},
         fallbackToStatic: () => {},
-        gauge: () => {},
+        feedbackAnswered: () => {},
+        feedbackStored: () => {},
+        feedbackJoined: () => {},
+        judged: () => {},
+        gauge: () => Effect.void,
         requestEnded: (route, method, status) => void ended.push({ route, method, status }),
         render: () => "conduit_requests_active 0\n"
       })

@@ -40,6 +40,7 @@ export const app: Effect.Effect<
   const settings = yield* Settings
   const telemetry = yield* Telemetry
   const ids = yield* Ids
+  const clock = yield* Effect.clock
   const v1 = Handlers.make({
     router: yield* Router,
     settings,
@@ -90,11 +91,15 @@ export const app: Effect.Effect<
       const found = find(request.url ?? "/")
       const pattern = found?.route.pattern ?? "unknown"
       const isCounted = pattern !== "/metrics"
+      const startedNanos = clock.unsafeCurrentTimeNanos()
       if (isCounted) telemetry.requestStarted()
 
       const finish = (reply: Reply | null) => {
         const status = reply?.status ?? response.statusCode
-        if (isCounted) telemetry.requestEnded(pattern, request.method ?? "GET", status)
+        if (isCounted) {
+          const seconds = Number(clock.unsafeCurrentTimeNanos() - startedNanos) / 1e9
+          telemetry.requestEnded(pattern, request.method ?? "GET", status, seconds)
+        }
         if (reply === null || status === clientLeftStatus) return closed(response)
         const headers = { ...reply.headers, "x-request-id": requestId }
         return Effect.zipRight(send(request, response, { ...reply, headers }, discardLimits), closed(response))

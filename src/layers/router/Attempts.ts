@@ -7,6 +7,7 @@ import { NoEligibleModel } from "../../services/BanditState.ts"
 import { type CallLimits, ProviderError } from "../../services/LanguageModels.ts"
 import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
 import { AllModelsFailed, UpstreamRejected } from "../../services/Router.ts"
+import type { CallResult, TelemetryShape } from "../../services/Telemetry.ts"
 import * as Circuit from "./Circuit.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as Trial from "./Trial.ts"
@@ -39,13 +40,14 @@ export interface Attempts {
 interface Parts {
   readonly catalog: ModelCatalogShape
   readonly deadlines: Deadlines
+  readonly telemetry: Pick<TelemetryShape, "called">
   readonly requestTimeoutMs: number
   readonly nowMillis: () => number
   readonly nowMs: () => number
 }
 
 /** The calls that a request makes, one after another, and the circuits that they open and close. */
-export const make = ({ catalog, deadlines, nowMillis, nowMs, requestTimeoutMs }: Parts): Attempts => {
+export const make = ({ catalog, deadlines, nowMillis, nowMs, requestTimeoutMs, telemetry }: Parts): Attempts => {
   const circuits = new Map<ModelId, Circuit.Circuit>()
   const circuitOf = (model: ModelId) => {
     const known = circuits.get(model)
@@ -106,6 +108,7 @@ export const make = ({ catalog, deadlines, nowMillis, nowMs, requestTimeoutMs }:
     Effect.suspend(() => {
       const ended = Trial.endCurrent(trial, nowMs(), ending)
       if (ended === null) return Effect.void
+      telemetry.called(ended.model, resultOf(ending), ended.latencyMs / 1000)
       if (ending._tag === "Failed") trial.waitedMs += ended.latencyMs
       const openedForMs = tellCircuit(circuitOf(ended.model), ending)
       return openedForMs === null ? Effect.void : sayOpened(ended.model, ended.error, openedForMs)
@@ -129,6 +132,9 @@ export const make = ({ catalog, deadlines, nowMillis, nowMs, requestTimeoutMs }:
     circuitState: (model) => circuits.get(model)?.state(nowMillis()) ?? "closed"
   }
 }
+
+const resultOf = (ending: Trial.Ending): CallResult =>
+  ending._tag === "Answered" ? "ok" : ending._tag === "Aborted" ? "aborted" : ending.reason
 
 const sayOpened = (model: ModelId, reason: string | null, millis: number) =>
   Effect.logWarning(`model ${model} failed again and again (${reason}): no request for ${millis / 1000} s`, {

@@ -4,6 +4,7 @@ import type { Outcome } from "../../domain/Outcome.ts"
 import type { BanditStateShape } from "../../services/BanditState.ts"
 import type { LearningLogShape } from "../../services/LearningLog.ts"
 import type { SessionsShape } from "../../services/Sessions.ts"
+import type { TelemetryShape } from "../../services/Telemetry.ts"
 import type { Attempts } from "./Attempts.ts"
 import * as Trial from "./Trial.ts"
 
@@ -19,10 +20,11 @@ interface Parts {
   readonly log: Pick<LearningLogShape, "offer">
   readonly state: Pick<BanditStateShape, "epoch">
   readonly sessions: Pick<SessionsShape, "move">
+  readonly telemetry: Pick<TelemetryShape, "settled">
 }
 
 /** What is learned of the end of a request, whichever it is. */
-export const make = ({ attempts, log, sessions, state }: Parts): Learning => {
+export const make = ({ attempts, log, sessions, state, telemetry }: Parts): Learning => {
   // Uninterruptible: an ended call without its outcome would be lost.
   const settle: Learning["settle"] = (trial, ending) =>
     Effect.uninterruptible(
@@ -30,6 +32,7 @@ export const make = ({ attempts, log, sessions, state }: Parts): Learning => {
         trial.settled = true
         const record = Trial.recordOf(trial, ending)
         log.offer(record)
+        telemetry.settled(trial.decision, record.outcome)
         return ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
       })
     )

@@ -54,7 +54,7 @@ export const make =
       }
     })
 
-    const broken = (reason: string, error: ProviderError | null) =>
+    const broken = (reason: Trial.FailureReason, error: ProviderError | null) =>
       Effect.flatMap(
         learning.settle(
           trial,

@@ -52,15 +52,22 @@ export const make = (decision: Decision, startedMs: number, prompt: string | nul
   settled: false
 })
 
+/** `unexpected` is a bug. */
+export type FailureReason = ProviderError["reason"] | "unexpected"
+
 /** How a call ended, and with the last call the trial. */
 export type Ending =
   | { readonly _tag: "Answered"; readonly status: number }
-  | { readonly _tag: "Failed"; readonly reason: string; readonly failure: ProviderError | null }
+  | { readonly _tag: "Failed"; readonly reason: FailureReason; readonly failure: ProviderError | null }
   /** The client left or does not read, or the shutdown cut it: says nothing about the model. */
   | { readonly _tag: "Aborted"; readonly reason: string }
 
 export const answered = (status: number): Ending => ({ _tag: "Answered", status })
-export const failed = (reason: string, failure: ProviderError | null): Ending => ({ _tag: "Failed", reason, failure })
+export const failed = (reason: FailureReason, failure: ProviderError | null): Ending => ({
+  _tag: "Failed",
+  reason,
+  failure
+})
 export const aborted = (reason: string): Ending => ({ _tag: "Aborted", reason })
 
 /** Makes an attempt of the call that is under way; null if there is none. */
