@@ -18,7 +18,7 @@ import { LearningLog } from "../services/LearningLog.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { type Catalog, ModelCatalog } from "../services/ModelCatalog.ts"
 import { Settings } from "../services/Settings.ts"
-import { type ShutdownError, ShutdownReport } from "../services/ShutdownReport.ts"
+import { OutcomesDropped, type ShutdownError, ShutdownReport } from "../services/ShutdownReport.ts"
 import { Telemetry } from "../services/Telemetry.ts"
 import * as Deciding from "./bandit/Deciding.ts"
 import * as Learning from "./bandit/Learning.ts"
@@ -151,7 +151,7 @@ export const layer: Layer.Layer<
         .pipe(Effect.tap(() => Effect.sync(() => (savedPosition = watermark))))
     })
 
-    report.unstored(() => log.backlog().pending)
+    report.backlog(log.backlog)
 
     // The log and its database are below this layer, so they are released after it.
     yield* Effect.addFinalizer(() =>
@@ -159,6 +159,8 @@ export const layer: Layer.Layer<
         yield* Effect.sync(() => lifecycle.enter("persist"))
         yield* Effect.logInfo("Phase 2/3: Persisting bandit state")
         const count = accounting(log, report)
+        const { dropped } = report.learning
+        if (dropped > 0) report.error(null, new OutcomesDropped({ dropped }))
         let failure = "it did not end"
         const noted = <E extends ShutdownError>(error: E): E => {
           failure = error.message
@@ -317,6 +319,7 @@ const unlearned = (priorQuality: number | null) => ({
 /** Keeps the report's numbers: what is counted as pending is persisted or not, at any moment. What is dropped now is lost. */
 const accounting = (log: LearningLog["Type"], { learning }: ShutdownReport["Type"]) => {
   const before = log.backlog()
+  learning.dropped = before.dropped
   return () => {
     const { dropped, pending } = log.backlog()
     learning.unpersisted = pending + dropped - before.dropped

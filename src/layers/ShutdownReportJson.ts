@@ -29,11 +29,11 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
     const entries: Array<PhaseEntry> = []
     const errors: Array<Report["errors"][number]> = []
     const requests = { in_flight_at_signal: 0, accepted_during_settle: 0, drained: 0, interrupted: 0, rejected: 0 }
-    const learning = { pending: 0, persisted: 0, unpersisted: 0, watermark: 0 }
+    const learning = { pending: 0, persisted: 0, unpersisted: 0, dropped: 0, watermark: 0 }
     const forced = yield* Deferred.make<void>()
     const listeners: Array<() => void> = []
     let running: PhaseEntry | undefined
-    let unstored = () => 0
+    let backlog = () => ({ pending: 0, dropped: 0 })
 
     const changed = () => listeners.forEach((listener) => listener())
 
@@ -90,8 +90,8 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
       error,
       requests,
       learning,
-      unstored: (read) => {
-        unstored = read
+      backlog: (read) => {
+        backlog = read
       },
       entries: Effect.sync(() => ({ phases: entries, errors })),
       force: () => Deferred.unsafeDone(forced, Effect.void),
@@ -101,9 +101,11 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
       },
       render: (facts) => {
         const persistRan = entries.some((entry) => entry.phase === "persist")
-        const left = persistRan ? learning.unpersisted : unstored()
+        const now = backlog()
+        const left = persistRan ? learning.unpersisted : now.pending
+        const dropped = persistRan ? learning.dropped : now.dropped
         const total = requests.in_flight_at_signal + requests.accepted_during_settle
-        const { outcome, exitCode } = verdict(facts, errors.length > 0, left > 0)
+        const { outcome, exitCode } = verdict(facts, errors.length > 0, left + dropped > 0)
         return {
           event: "shutdown_report",
           outcome,
@@ -117,7 +119,9 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
               (running?.phase === phase ? running : { phase, outcome: "skipped", took_ms: 0, limit_ms: 0 })
           ),
           requests: { ...requests, interrupted: total - requests.drained },
-          learning: persistRan ? { ...learning } : { ...learning, pending: left, persisted: 0, unpersisted: left },
+          learning: persistRan
+            ? { ...learning }
+            : { ...learning, pending: left, persisted: 0, unpersisted: left, dropped },
           errors: [...errors]
         }
       }

@@ -32,6 +32,15 @@ export class FlushTimeout extends Schema.TaggedError<FlushTimeout>()("FlushTimeo
   }
 }
 
+/** Outcomes were lost while the process ran, long before it was stopped: the exit code would not tell of them otherwise. */
+export class OutcomesDropped extends Schema.TaggedError<OutcomesDropped>()("OutcomesDropped", {
+  dropped: Schema.Number
+}) {
+  override get message() {
+    return `${this.dropped} outcome(s) were dropped while the process ran: the queue to the database was full, or it refused them for ever`
+  }
+}
+
 /** A hook of an embedder failed, or a phase died of a bug. */
 export class PhaseDefect extends Schema.TaggedError<PhaseDefect>()("PhaseDefect", { detail: Schema.String }) {
   override get message() {
@@ -60,6 +69,7 @@ export const ShutdownError = Schema.Union(
   PersistTimeout,
   PoolCloseTimeout,
   FlushTimeout,
+  OutcomesDropped,
   PhaseDefect,
   HookTimeout,
   ServiceFailure
@@ -93,6 +103,8 @@ export const Report = Schema.Struct({
     pending: Schema.Number,
     persisted: Schema.Number,
     unpersisted: Schema.Number,
+    /** Lost before the shutdown began, since the start of the process; not part of `pending`. */
+    dropped: Schema.Number,
     watermark: Schema.Number
   }),
   errors: Schema.Array(
@@ -128,8 +140,8 @@ export interface ShutdownReportShape {
   readonly requests: { -readonly [K in keyof Report["requests"]]: Report["requests"][K] }
   readonly learning: { -readonly [K in keyof Report["learning"]]: Report["learning"][K] }
 
-  /** How many events are not stored at this moment, for a report that is written before `persist` has run. */
-  readonly unstored: (read: () => number) => void
+  /** How many events are not stored, and how many are lost, at this moment: for a report before `persist` has run. */
+  readonly backlog: (read: () => { readonly pending: number; readonly dropped: number }) => void
 
   /** What was collected so far, phases in their order. */
   readonly entries: Effect.Effect<Pick<Report, "phases" | "errors">>

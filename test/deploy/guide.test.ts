@@ -116,7 +116,7 @@ describe("the operators' guide", () => {
       facts.map(({ failed, hasErrors, isUnsaved, signals }) =>
         Effect.gen(function* () {
           const report = yield* ShutdownReport
-          if (isUnsaved) report.unstored(() => 1)
+          if (isUnsaved) report.backlog(() => ({ pending: 1, dropped: 0 }))
           if (hasErrors) report.error(null, new FlushTimeout({ limitMs: 1 }))
           const { exit_code, outcome } = report.render({ signal: null, signals, failed, durationSeconds: 0 })
           return `${exit_code} ${outcome}`

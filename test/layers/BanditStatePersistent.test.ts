@@ -310,7 +310,7 @@ describe("BanditStatePersistent", () => {
           Effect.sync(() => service.offer({ decision: ask(state, 1), attempts: [], outcome: null, prompt: null }))
         ).pipe(Effect.provide(log.layer))
       )
-      assert.deepStrictEqual(learning, { pending: 1, persisted: 1, unpersisted: 0, watermark: 1 })
+      assert.deepStrictEqual(learning, { pending: 1, persisted: 1, unpersisted: 0, dropped: 0, watermark: 1 })
       assert.strictEqual(phases.find((phase) => phase.phase === "persist")?.outcome, "ok")
       assert.deepStrictEqual(lines, [
         "INFO Phase 2/3: Persisting bandit state",
@@ -363,6 +363,18 @@ describe("BanditStatePersistent", () => {
       assert.strictEqual(phases.find((phase) => phase.phase === "persist")?.outcome, "failed")
       assert.deepInclude(learning, { pending: 2, persisted: 0, unpersisted: 2 })
       assert.match(lines.at(-1) ?? "", /^ERROR Failed to persist router state: commit: disk_full/)
+    })
+  })
+
+  it.effect("reports what was lost before the shutdown, apart from what is pending now", () => {
+    const log = memoryLog()
+    return Effect.gen(function* () {
+      const { errors, learning } = yield* lifeOf(
+        log,
+        offerTwo(log, () => (log.faults.dropped = 3))
+      )
+      assert.deepInclude(learning, { pending: 2, persisted: 2, unpersisted: 0, dropped: 3 })
+      assert.deepInclude(errors[0], { _tag: "OutcomesDropped", phase: null, dropped: 3 })
     })
   })
 

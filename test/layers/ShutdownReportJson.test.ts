@@ -87,7 +87,7 @@ describe("ShutdownReportJson", () => {
       report.requests.in_flight_at_signal = 3
       report.requests.accepted_during_settle = 2
       report.requests.drained = 4
-      report.unstored(() => 5)
+      report.backlog(() => ({ pending: 5, dropped: 0 }))
       const last = report.render(facts)
       assert.deepStrictEqual(
         last.phases.map((entry) => entry.phase),
@@ -109,10 +109,12 @@ describe("ShutdownReportJson", () => {
       assert.deepStrictEqual(verdict({}), ["clean", 0])
       assert.deepStrictEqual(verdict({ failed: true }), ["failed", 1])
       assert.deepStrictEqual(verdict({ signals: 2 }), ["forced", 2])
-      report.unstored(() => 1)
+      report.backlog(() => ({ pending: 1, dropped: 0 }))
       assert.deepStrictEqual(verdict({}), ["dirty", 3])
       assert.deepStrictEqual(verdict({ signals: 2 }), ["forced", 3])
-      report.unstored(() => 0)
+      report.backlog(() => ({ pending: 0, dropped: 2 }))
+      assert.deepStrictEqual(verdict({}), ["dirty", 3])
+      report.backlog(() => ({ pending: 0, dropped: 0 }))
       report.error("close", onTimeout())
       assert.deepStrictEqual(verdict({}), ["dirty", 2])
     }).pipe(Effect.provide(ShutdownReportJson.layer))

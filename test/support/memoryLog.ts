@@ -16,11 +16,14 @@ export const memoryLog = () => {
   const snapshots: Array<StoredSnapshot> = []
   const offered: Array<DecisionRecord> = []
   const listeners = new Set<() => void>()
-  const faults: { error: DatabaseError | null; hangs: boolean; snapshotError: DatabaseError | null } = {
-    error: null,
-    hangs: false,
-    snapshotError: null
-  }
+  const faults: { error: DatabaseError | null; hangs: boolean; snapshotError: DatabaseError | null; dropped: number } =
+    {
+      error: null,
+      hangs: false,
+      snapshotError: null,
+      /** Lost before, as of a queue that was full. */
+      dropped: 0
+    }
   let pending = 0
 
   const newest = () => commits.at(-1)?.position ?? 0
@@ -85,7 +88,7 @@ export const memoryLog = () => {
         pending = 0
         return Effect.void
       }),
-      backlog: () => ({ pending, dropped: 0, oldestPendingMillis: null, lastError: faults.error }),
+      backlog: () => ({ pending, dropped: faults.dropped, oldestPendingMillis: null, lastError: faults.error }),
       snapshots: () => Effect.sync(() => snapshots.toReversed()),
       saveSnapshot: (_, snapshot) =>
         Effect.suspend(() => {
