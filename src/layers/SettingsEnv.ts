@@ -94,7 +94,8 @@ const read = ({ optional, variable }: ReturnType<typeof readerOf>, terminal: boo
   http: {
     host: variable("CONDUIT_HOST", Parse.text, defaults.http.host),
     port: variable("CONDUIT_PORT", Parse.integer(0, 65_535), defaults.http.port),
-    apiKeyHashes: variable("CONDUIT_API_KEYS", Parse.apiKeyHashes, defaults.http.apiKeyHashes, true),
+    apiKeyHashes: variable("CONDUIT_API_KEYS", Parse.keyHashes, defaults.http.apiKeyHashes, true),
+    metricsKeyHashes: variable("CONDUIT_METRICS_KEYS", Parse.keyHashes, defaults.http.metricsKeyHashes, true),
     requestTimeout: variable("CONDUIT_REQUEST_TIMEOUT", Parse.duration(), defaults.http.requestTimeout),
     maxBodyBytes: variable("CONDUIT_MAX_BODY_BYTES", Parse.integer(1024, 1024 ** 3), defaults.http.maxBodyBytes),
     bodyTimeout: variable("CONDUIT_BODY_TIMEOUT", Parse.duration(), defaults.http.bodyTimeout),

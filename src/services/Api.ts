@@ -155,7 +155,12 @@ const operations = HttpApiGroup.make("Operations", { topLevel: true })
   .add(
     HttpApiEndpoint.get("metrics", "/metrics")
       .addSuccess(HttpApiSchema.Text({ contentType: "text/plain" }))
-      .annotateContext(markdown("Metrics", "Prometheus text exposition format 0.0.4."))
+      .annotateContext(
+        markdown(
+          "Metrics",
+          "Prometheus text exposition format 0.0.4. Its keys are its own, `CONDUIT_METRICS_KEYS`: those of `/v1` do not open it."
+        )
+      )
   )
   .add(
     HttpApiEndpoint.get("openapi", "/openapi.json")

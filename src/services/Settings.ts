@@ -13,6 +13,8 @@ export interface SettingsShape {
     readonly port: number
     /** Accepted keys as SHA-256 in hex; empty = everybody may call. */
     readonly apiKeyHashes: ReadonlyArray<string>
+    /** Keys that read `/metrics`, likewise; empty = everybody may. */
+    readonly metricsKeyHashes: ReadonlyArray<string>
     /** Total deadline of one request, all attempts included. */
     readonly requestTimeout: Duration.Duration
     /** A larger body is answered 413. */
@@ -85,6 +87,7 @@ export const defaults: SettingsShape = {
     host: "127.0.0.1",
     port: 8000,
     apiKeyHashes: [],
+    metricsKeyHashes: [],
     requestTimeout: Duration.minutes(10),
     maxBodyBytes: 32 * 1024 * 1024,
     bodyTimeout: Duration.seconds(30),

@@ -80,7 +80,14 @@ describe("SettingsEnv", () => {
     const names = SettingsEnv.settingsTable.map((row) => row.name)
     assert.strictEqual(new Set(names).size, names.length)
     for (const [name] of flips) assert.include(names, name)
-    for (const name of ["NODE_ENV", "DATABASE_URL", "PGSSLROOTCERT", "CONDUIT_API_KEYS", "CONDUIT_ALLOW_ANONYMOUS"])
+    for (const name of [
+      "NODE_ENV",
+      "DATABASE_URL",
+      "PGSSLROOTCERT",
+      "CONDUIT_API_KEYS",
+      "CONDUIT_METRICS_KEYS",
+      "CONDUIT_ALLOW_ANONYMOUS"
+    ])
       assert.include(names, name)
   })
 
@@ -109,6 +116,9 @@ describe("SettingsEnv", () => {
       const hash = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683" // sha256("key")
       const settings = yield* settingsOf({ CONDUIT_API_KEYS: `key, sha256:${hash.toUpperCase()}` })
       assert.deepStrictEqual(settings.http.apiKeyHashes, [hash, hash])
+      assert.deepStrictEqual(settings.http.metricsKeyHashes, [])
+      const { http } = yield* settingsOf({ CONDUIT_METRICS_KEYS: `sha256:${hash},key` })
+      assert.deepStrictEqual([http.apiKeyHashes, http.metricsKeyHashes], [[], [hash, hash]])
     })
   )
 
@@ -119,13 +129,14 @@ describe("SettingsEnv", () => {
         LOG_LEVEL: "loud",
         DATABASE_URL: "mysql://u:hunter2@h/db",
         CONDUIT_API_KEYS: "hunter2,,",
+        CONDUIT_METRICS_KEYS: "sha256:hunter2",
         CONDUIT_REQUEST_TIMEOUT: "soon",
         CONDUIT_BODY_TIMEOUT: "0",
         CONDUIT_ROUTER_ID: "a b",
         CONDUIT_SHUTDOWN_SETTLE: "40",
         NODE_ENV: "production"
       })
-      assert.lengthOf(problems, 8)
+      assert.lengthOf(problems, 9)
       const text = problems.join("\n")
       assert.include(text, 'CONDUIT_PORT: "99999" is not right: a whole number from 0 to 65535')
       assert.include(text, 'LOG_LEVEL: "loud" is not right: DEBUG, INFO, WARNING (or WARN) or ERROR')

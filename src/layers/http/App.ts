@@ -49,7 +49,8 @@ export const app: Effect.Effect<
     startedAtSeconds: Math.floor((yield* Clock.currentTimeMillis) / 1000)
   })
   const docs = yield* Docs.make
-  const authenticate = authenticator(settings.http.apiKeyHashes)
+  const authenticate = authenticator(settings.http.apiKeyHashes, "API")
+  const authenticateScraper = authenticator(settings.http.metricsKeyHashes, "metrics")
 
   const find = finder([
     { pattern: "/v1/chat/completions", open: false, post: v1.chat },
@@ -64,7 +65,10 @@ export const app: Effect.Effect<
     {
       pattern: "/metrics",
       open: true,
-      get: () => Effect.sync(() => text("text/plain; version=0.0.4; charset=utf-8", telemetry.render()))
+      get: ({ request }) =>
+        Effect.map(authenticateScraper(request), () =>
+          text("text/plain; version=0.0.4; charset=utf-8", telemetry.render())
+        )
     },
     { pattern: "/openapi.json", open: true, get: () => docs.openApi },
     { pattern: "/docs", open: true, get: () => docs.page },

@@ -46,11 +46,14 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   }
 }
 
-export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", { presented: Schema.Boolean }) {
+export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", {
+  needed: Schema.Literal("API", "metrics"),
+  presented: Schema.Boolean
+}) {
   override get message() {
     return this.presented
-      ? "the API key is not one of this service's"
-      : "an API key is needed: send it as Authorization: Bearer <key> or x-api-key"
+      ? `the ${this.needed} key is not one of this service's`
+      : `${this.needed === "API" ? "an" : "a"} ${this.needed} key is needed: send it as Authorization: Bearer <key> or x-api-key`
   }
 }
 

@@ -69,7 +69,7 @@ export const withRootCertificate = (url: Redacted.Redacted, file: string): Redac
 const sha256 = (key: string) => createHash("sha256").update(key).digest("hex")
 
 /** Keys, plain or as `sha256:` and 64 hex digits; only the hashes are kept. */
-export const apiKeyHashes: Parse<ReadonlyArray<string>> = (value) => {
+export const keyHashes: Parse<ReadonlyArray<string>> = (value) => {
   const right = "keys separated by commas, none empty, each plain or sha256: followed by 64 hex digits"
   const keys = value.split(",").map((key) => key.trim())
   const hashes = keys.flatMap((key) => {

@@ -39,6 +39,12 @@ export const settingsTable: ReadonlyArray<SettingsRow> = [
     "accepted keys, comma separated, plain or `sha256:HEX`",
     "sha256:9f86d081884c7d65..."
   ),
+  row(
+    "CONDUIT_METRICS_KEYS",
+    "none: everybody may read them",
+    "accepted keys of `GET /metrics`, which those of the API do not open, and which do not open the API; comma separated, plain or `sha256:HEX`",
+    "sha256:9f86d081884c7d65..."
+  ),
   row("CONDUIT_ALLOW_ANONYMOUS", "false", "production may listen beyond loopback without keys", "true"),
   row(
     "CONDUIT_REQUEST_TIMEOUT",

@@ -69,7 +69,8 @@ const errorsOf: Readonly<Record<string, ReadonlyArray<number>>> = {
   "/v1/decisions": [400, 401],
   "/v1/decisions/{id}": [401, 404],
   "/v1/models": [401],
-  "/v1/models/{id}": [401, 404]
+  "/v1/models/{id}": [401, 404],
+  "/metrics": [401]
 }
 const successHeaders: Readonly<Record<string, Record<string, unknown>>> = {
   "/v1/chat/completions": answerHeaders,
@@ -121,7 +122,7 @@ const documentedOperation = (operation: Record<string, unknown>, path: string): 
     // HttpApi takes a union for several payloads and nests them.
     ...(path === "/v1/feedback" ? { requestBody: { required: true, content: feedbackContent } } : {}),
     responses,
-    security: path.startsWith("/v1/") ? [{ bearer: [] }, { apiKey: [] }, {}] : []
+    security: path.startsWith("/v1/") || path === "/metrics" ? [{ bearer: [] }, { apiKey: [] }, {}] : []
   }
 }
 

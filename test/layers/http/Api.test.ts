@@ -479,6 +479,37 @@ describe("GET /v1/models", () => {
 })
 
 describe("pages", () => {
+  it.live("opens metrics by keys of their own, which open nothing else", () =>
+    Effect.gen(function* () {
+      const sha256 = (key: string) => createHash("sha256").update(key).digest("hex")
+      const api = yield* serveApi(recordingRouter(), {
+        apiKeyHashes: [sha256("sk-api")],
+        metricsKeyHashes: [sha256("sk-other"), sha256("sk-metrics")]
+      })
+      const ask = (path: string, headers: Record<string, string>) => api.ask("GET", path, { headers })
+      for (const headers of [{ authorization: "Bearer sk-metrics" }, { "x-api-key": "sk-metrics" }]) {
+        assert.strictEqual((yield* ask("/metrics", headers)).status, 200)
+        assert.strictEqual((yield* ask("/v1/models", headers)).status, 401)
+      }
+      for (const headers of [{}, { authorization: "Bearer sk-api" }, { "x-api-key": "sk-metrics2" }]) {
+        const refused = yield* ask("/metrics", headers)
+        const { code, message } = errorOf(refused.body)
+        assert.deepStrictEqual([refused.status, code], [401, "invalid_api_key"])
+        assert.include(message, "metrics key")
+        assert.notInclude(refused.body, "conduit_requests_active")
+      }
+      assert.strictEqual((yield* api.ask("HEAD", "/metrics")).status, 401)
+      assert.strictEqual((yield* ask("/v1/models", { authorization: "Bearer sk-api" })).status, 200)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("leaves metrics open where only the API has keys", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter(), { apiKeyHashes: ["00".repeat(32)] })
+      assert.strictEqual((yield* api.ask("GET", "/metrics")).status, 200)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("serves metrics that do not count themselves", () =>
     Effect.gen(function* () {
       const api = yield* serveApi(recordingRouter())
@@ -508,6 +539,8 @@ describe("pages", () => {
         assert.isDefined(document.paths[path])
       const references = [...answered.body.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map((m) => m[1])
       for (const name of references) assert.isDefined(document.components.schemas[String(name)], name)
+      assert.isNotEmpty(document.paths["/metrics"].get.security)
+      assert.isDefined(document.paths["/metrics"].get.responses[401])
       const chatOperation = document.paths["/v1/chat/completions"].post
       assert.sameMembers(Object.keys(chatOperation.responses), [
         "200",
