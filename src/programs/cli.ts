@@ -4,6 +4,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { stripVTControlCharacters } from "node:util"
 import { version } from "../domain/Version.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { migrate } from "./migrate.ts"
@@ -36,6 +37,21 @@ const conduit = Command.make("conduit").pipe(
   Command.withSubcommands([serve, migrate, route, models, reload, state, replay, mockLlm, health])
 )
 
+/** The library writes colours whatever it writes to. */
+const plainText =
+  (isTerminal: boolean) =>
+  (part: unknown): unknown =>
+    typeof part === "string" && !isTerminal ? stripVTControlCharacters(part) : part
+
+const withPlainPipes = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Console.consoleWith((console) =>
+    Effect.withConsole(program, {
+      ...console,
+      log: (...parts) => console.log(...parts.map(plainText(process.stdout.isTTY))),
+      error: (...parts) => console.error(...parts.map(plainText(process.stderr.isTTY)))
+    })
+  )
+
 /** Every command; `serve` and `healthcheck` without arguments come here only in tests. Answers the exit code. */
 export const cli = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   Command.run(conduit, { name: "conduit", version })(argv).pipe(
@@ -46,5 +62,6 @@ export const cli = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
         ? Effect.succeed(error.code)
         : Effect.as(ValidationError.isValidationError(error) ? Effect.void : Console.error(error.message), 1)
     ),
+    withPlainPipes,
     Effect.provide(NodeContext.layer)
   )

@@ -1,5 +1,6 @@
 import { afterEach, assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { spawnSync } from "node:child_process"
 import * as Http from "node:http"
 import { cli } from "../../src/programs/cli.ts"
 
@@ -12,6 +13,8 @@ const answering = (status: number) =>
     }),
     (server) => Effect.sync(() => server.close())
   ).pipe(Effect.map((server) => server.address()))
+
+const binary = new URL("../../dist/bin/conduit.js", import.meta.url).pathname
 
 afterEach(() => void vi.unstubAllEnvs())
 
@@ -32,4 +35,12 @@ describe("the command line", () => {
       assert.include(text, said)
     })
   )
+
+  it("writes no colour into a pipe", () => {
+    const help = spawnSync(process.execPath, [binary, "state", "--help"], { encoding: "utf8" })
+    assert.include(help.stdout, "USAGE")
+    const wrong = spawnSync(process.execPath, [binary, "stat"], { encoding: "utf8" })
+    assert.include(wrong.stderr + wrong.stdout, "healthcheck")
+    for (const text of [help.stdout, wrong.stdout, wrong.stderr]) assert.notInclude(text, "\u001b")
+  })
 })
