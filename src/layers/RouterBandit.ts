@@ -31,6 +31,7 @@ import * as Afterwards from "./router/Afterwards.ts"
 import * as Attempts from "./router/Attempts.ts"
 import * as Deadlines from "./router/Deadlines.ts"
 import * as Learning from "./router/Learning.ts"
+import * as Lines from "./router/Lines.ts"
 import * as Relay from "./router/Relay.ts"
 import * as SessionFeedback from "./router/SessionFeedback.ts"
 import * as Trial from "./router/Trial.ts"
@@ -58,7 +59,7 @@ export const layer: Layer.Layer<
     const extractor = yield* FeatureExtractor
     const log = yield* LearningLog
     const database = yield* Database
-    const { http, learning: learningSettings } = yield* Settings
+    const { http, learning: learningSettings, log: logSettings } = yield* Settings
     const ids = yield* Ids
     const telemetry = yield* Telemetry
     const clock = yield* Effect.clock
@@ -69,7 +70,8 @@ export const layer: Layer.Layer<
     const nowMs = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
     const requestTimeoutMs = Duration.toMillis(http.requestTimeout)
-    const attempts = Attempts.make({ catalog, deadlines, telemetry, requestTimeoutMs, nowMillis, nowMs })
+    const isDebug = logSettings.level === "DEBUG"
+    const attempts = Attempts.make({ catalog, deadlines, telemetry, requestTimeoutMs, isDebug, nowMillis, nowMs })
     const learning = Learning.make({ attempts, log, sessions, state, telemetry })
     const relay = Relay.make({ attempts, deadlines, learning, nowMs })
 
@@ -144,9 +146,11 @@ export const layer: Layer.Layer<
           isCircuitOpen: attempts.isCircuitOpen
         }
         const made = (decision: Decision | NoEligibleModel) => {
-          if (decision instanceof NoEligibleModel) return Effect.fail(decision)
-          telemetry.decided(decision, (nowMs() - startedMs) / 1000)
-          return Effect.succeed(decision)
+          const tookMs = nowMs() - startedMs
+          if (request.pinned === null) attempts.decided(decision)
+          if (!(decision instanceof NoEligibleModel)) telemetry.decided(decision, tookMs / 1000)
+          const answer = decision instanceof NoEligibleModel ? Effect.fail(decision) : Effect.succeed(decision)
+          return isDebug ? Effect.zipRight(Lines.decided(decision, tookMs), answer) : answer
         }
         const { pinned, sessionId } = request
         return sessionId === null || pinned !== null

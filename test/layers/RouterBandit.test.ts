@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as TestClock from "effect/TestClock"
 import { DecisionId, ModelId, uuidV7From } from "../../src/domain/Ids.ts"
 import * as BanditStatePersistent from "../../src/layers/BanditStatePersistent.ts"
@@ -429,13 +428,17 @@ describe("RouterBandit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("says once that a circuit opened, whether calls failed or streams broke", () => {
-    const { layer } = routerOver({ a: [text("Hello"), failure("a", "cut")], b: failure("b", "server_error") })
-    const warnings: Array<string> = []
+  it.effect("says when a model goes out and when it answers again, whether calls failed or streams broke", () => {
+    const { layer, models } = routerOver({ a: [text("Hello"), failure("a", "cut")], b: failure("b", "server_error") })
+    const lines: Array<string> = []
+    const fields: Array<unknown> = []
     const logger = Logger.make(({ logLevel, message }) => {
-      if (logLevel === LogLevel.Warning) warnings.push(String(Array.isArray(message) ? message[0] : message))
+      const [text, more] = Array.isArray(message) ? message : [message]
+      lines.push(`${logLevel.label} ${String(text)}`)
+      fields.push(more)
     })
-    const failed = (id: string, reason: string) => `model ${id} failed again and again (${reason}): no request for 10 s`
+    const failed = (id: string, reason: string) =>
+      `WARN model ${id} failed again and again (${reason}): it is left out for 10 s, then tried by one request at a time`
     return Effect.gen(function* () {
       const router = yield* Router
       const broken = (id: string) =>
@@ -443,15 +446,25 @@ describe("RouterBandit", () => {
           router.stream(request({ stream: true, pinned: ModelId(id) }), {}, nobody, () => recordingSink().sink)
         )
       yield* Effect.replicateEffect(broken("a"), 4)
-      assert.deepStrictEqual(warnings, [])
+      assert.deepStrictEqual(lines, [])
       // The sixth, on its way when it opened, opens nothing.
       yield* Effect.replicateEffect(broken("a"), 2)
-      assert.deepStrictEqual(warnings, [failed("a", "cut")])
+      assert.deepStrictEqual(lines, [failed("a", "cut")])
       yield* Effect.replicateEffect(broken("b"), 6)
-      assert.deepStrictEqual(warnings, [failed("a", "cut"), failed("b", "server_error")])
+      assert.deepStrictEqual(lines, [failed("a", "cut"), failed("b", "server_error")])
+      yield* Effect.replicateEffect(router.complete(request(), {}, nobody), 3)
+      // However often it opens again, that is nothing new.
       yield* TestClock.adjust("10 seconds")
       yield* broken("a")
-      assert.deepStrictEqual(warnings.slice(2), [failed("a", "cut")])
+      assert.lengthOf(lines, 2)
+      yield* TestClock.adjust("10 seconds")
+      models.scripts["a"] = "answers"
+      const { decisionId } = yield* router.complete(request({ pinned: ModelId("a") }), {}, nobody)
+      yield* router.complete(request({ pinned: ModelId("a") }), {}, nobody)
+      assert.deepStrictEqual(lines.slice(2), [
+        "INFO model a answers again after 20.0s: 7 failed call(s), 3 decision(s) were made without it"
+      ])
+      assert.deepStrictEqual(fields[2], { decision_id: decisionId, model_id: "a", latency_ms: 0 })
     }).pipe(Effect.provide(layer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   })
 

@@ -38,6 +38,7 @@ export const app: Effect.Effect<
   Router | Settings | ModelCatalog | Telemetry | Ids
 > = Effect.gen(function* () {
   const settings = yield* Settings
+  const isDebug = settings.log.level === "DEBUG"
   const telemetry = yield* Telemetry
   const ids = yield* Ids
   const clock = yield* Effect.clock
@@ -100,11 +101,15 @@ export const app: Effect.Effect<
 
       const finish = (reply: Reply | null) => {
         const status = reply?.status ?? response.statusCode
-        if (isCounted) {
-          const seconds = Number(clock.unsafeCurrentTimeNanos() - startedNanos) / 1e9
-          telemetry.requestEnded(pattern, request.method ?? "GET", status, seconds)
-        }
-        if (reply === null || status === clientLeftStatus) return closed(response)
+        const seconds = Number(clock.unsafeCurrentTimeNanos() - startedNanos) / 1e9
+        const { method = "GET" } = request
+        if (isCounted) telemetry.requestEnded(pattern, method, status, seconds)
+        const written = reply === null || status === clientLeftStatus ? closed(response) : sent(reply)
+        if (!isDebug) return written
+        const line = { route: pattern, method, status, latency_ms: Math.round(seconds * 1e6) / 1e3 }
+        return Effect.zipRight(Effect.logDebug("request", line), written)
+      }
+      const sent = (reply: Reply) => {
         const headers = { ...reply.headers, "x-request-id": requestId }
         return Effect.zipRight(send(request, response, { ...reply, headers }, discardLimits), closed(response))
       }

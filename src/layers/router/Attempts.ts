@@ -3,6 +3,7 @@ import * as Either from "effect/Either"
 import { type Decision, ranking, type RoutingRequest } from "../../domain/Decision.ts"
 import type { ModelId } from "../../domain/Ids.ts"
 import type { Model } from "../../domain/Model.ts"
+import type { Attempt } from "../../domain/Outcome.ts"
 import { NoEligibleModel } from "../../services/BanditState.ts"
 import { type CallLimits, ProviderError } from "../../services/LanguageModels.ts"
 import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
@@ -10,6 +11,7 @@ import { AllModelsFailed, UpstreamRejected } from "../../services/Router.ts"
 import type { CallResult, TelemetryShape } from "../../services/Telemetry.ts"
 import * as Circuit from "./Circuit.ts"
 import type { Deadlines } from "./Deadlines.ts"
+import * as Lines from "./Lines.ts"
 import * as Trial from "./Trial.ts"
 
 /** A request is tried on at most so many models. */
@@ -32,6 +34,8 @@ export interface Attempts {
   >
   /** Ends the call that is under way, if there is one; its model's circuit hears of it. Completes at once. */
   readonly end: (trial: Trial.Trial, ending: Trial.Ending) => Effect.Effect<void>
+  /** Told of each decision that had the choice: an outage counts those that its model was left out of. */
+  readonly decided: (decision: Decision | NoEligibleModel) => void
   readonly remainingMs: (trial: Trial.Trial) => number
   readonly isCircuitOpen: (model: ModelId) => boolean
   readonly circuitState: (model: ModelId) => ReturnType<Circuit.Circuit["state"]>
@@ -42,13 +46,23 @@ interface Parts {
   readonly deadlines: Deadlines
   readonly telemetry: Pick<TelemetryShape, "called">
   readonly requestTimeoutMs: number
+  /** Says each call. */
+  readonly isDebug: boolean
   readonly nowMillis: () => number
   readonly nowMs: () => number
 }
 
 /** The calls that a request makes, one after another, and the circuits that they open and close. */
-export const make = ({ catalog, deadlines, nowMillis, nowMs, requestTimeoutMs, telemetry }: Parts): Attempts => {
-  const circuits = new Map<ModelId, Circuit.Circuit>()
+export const make = ({
+  catalog,
+  deadlines,
+  isDebug,
+  nowMillis,
+  nowMs,
+  requestTimeoutMs,
+  telemetry
+}: Parts): Attempts => {
+  const circuits = new Map<string, Circuit.Circuit>()
   const circuitOf = (model: ModelId) => {
     const known = circuits.get(model)
     if (known !== undefined) return known
@@ -110,23 +124,35 @@ export const make = ({ catalog, deadlines, nowMillis, nowMs, requestTimeoutMs, t
       if (ended === null) return Effect.void
       telemetry.called(ended.model, resultOf(ending), ended.latencyMs / 1000)
       if (ending._tag === "Failed") trial.waitedMs += ended.latencyMs
-      const openedForMs = tellCircuit(circuitOf(ended.model), ending)
-      return openedForMs === null ? Effect.void : sayOpened(ended.model, ended.error, openedForMs)
+      const news = tellCircuit(trial, ended, ending)
+      return isDebug ? Effect.zipRight(Lines.called(trial, ended), news) : news
     })
 
-  /** Answers for how long that opened the circuit, in milliseconds, or null. A refusal is an answer of the model. */
-  const tellCircuit = (circuit: Circuit.Circuit, ending: Trial.Ending): number | null => {
-    if (ending._tag === "Failed" && ending.reason !== "rejected") {
-      return circuit.failed(nowMillis(), ending.failure?.retryAfterSeconds ?? null)
+  /** Says what is new of the model. A refusal is an answer of the model. */
+  const tellCircuit = (trial: Trial.Trial, ended: Attempt, ending: Trial.Ending): Effect.Effect<void> => {
+    const circuit = circuitOf(ended.model)
+    const now = nowMillis()
+    if (ending._tag === "Aborted") {
+      circuit.abandoned()
+      return Effect.void
     }
-    if (ending._tag === "Aborted") circuit.abandoned()
-    else circuit.succeeded()
-    return null
+    if (ending._tag === "Failed" && ending.reason !== "rejected") {
+      const opened = circuit.failed(now, ending.failure?.retryAfterSeconds ?? null)
+      return opened?.isNews === true ? Lines.outageBegan(trial, ended, opened.forMillis) : Effect.void
+    }
+    const outage = circuit.succeeded(now)
+    return outage === null ? Effect.void : Lines.outageEnded(trial, ended, outage, now)
+  }
+
+  const decided: Attempts["decided"] = (decision) => {
+    const models = decision instanceof NoEligibleModel ? decision.excluded : decision.candidates
+    for (const { excludedBy, model } of models) if (excludedBy === "circuit") circuits.get(model)?.keptAway()
   }
 
   return {
     run,
     end,
+    decided,
     remainingMs,
     isCircuitOpen,
     circuitState: (model) => circuits.get(model)?.state(nowMillis()) ?? "closed"
@@ -135,11 +161,6 @@ export const make = ({ catalog, deadlines, nowMillis, nowMs, requestTimeoutMs, t
 
 const resultOf = (ending: Trial.Ending): CallResult =>
   ending._tag === "Answered" ? "ok" : ending._tag === "Aborted" ? "aborted" : ending.reason
-
-const sayOpened = (model: ModelId, reason: string | null, millis: number) =>
-  Effect.logWarning(`model ${model} failed again and again (${reason}): no request for ${millis / 1000} s`, {
-    model_id: model
-  })
 
 const late = (model: Model) =>
   new ProviderError({

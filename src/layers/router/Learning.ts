@@ -1,5 +1,8 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
 import type { Outcome } from "../../domain/Outcome.ts"
 import type { BanditStateShape } from "../../services/BanditState.ts"
 import type { LearningLogShape } from "../../services/LearningLog.ts"
@@ -47,10 +50,24 @@ export const make = ({ attempts, log, sessions, state, telemetry }: Parts): Lear
   }
 
   const settleBroken: Learning["settleBroken"] = (trial, exit) =>
-    trial.settled || Exit.isSuccess(exit) ? Effect.void : Effect.asVoid(settle(trial, endingOf(trial, exit)))
+    Exit.isSuccess(exit)
+      ? Effect.void
+      : Effect.zipRight(
+          trial.settled ? Effect.void : settle(trial, endingOf(trial, exit)),
+          Cause.isDie(exit.cause) ? loggedAbout(trial) : Effect.void
+        )
 
   return { settle, settleBroken }
 }
+
+/** What is logged of a bug says which decision it broke: the fiber is the request's own. */
+const loggedAbout = ({ attempts, decision }: Trial.Trial) =>
+  FiberRef.update(FiberRef.currentLogAnnotations, (annotations) =>
+    annotations.pipe(
+      HashMap.set<string, unknown>("decision_id", decision.id),
+      HashMap.set<string, unknown>("model_id", attempts.at(-1)?.model ?? decision.chosen)
+    )
+  )
 
 const endingOf = (trial: Trial.Trial, exit: Exit.Exit<unknown, unknown>): Trial.Ending => {
   if (Exit.isInterrupted(exit)) return Trial.aborted("aborted")
