@@ -8,7 +8,7 @@ import * as path from "node:path"
 import type { Worker } from "node:worker_threads"
 import { EmbeddedPostgresError, PostgresServer } from "../services/PostgresServer.ts"
 import { Settings } from "../services/Settings.ts"
-import { lockDirectory } from "./embedded/directoryLock.ts"
+import { lockDirectory, lockHolder } from "./embedded/directoryLock.ts"
 import { startWorker } from "./embedded/worker.ts"
 
 const startLimit = Duration.minutes(2)
@@ -19,6 +19,11 @@ const poolSize = 4
 /** Whether a database was made in that folder. */
 export const isThere = (dataDirectory: string): boolean =>
   fs.existsSync(path.join(path.resolve(dataDirectory), "postgres", "PG_VERSION"))
+
+const lockOf = (folder: string) => path.join(folder, "postgres.lock")
+
+/** The process that uses the database in that folder; null if none does. */
+export const userOf = (dataDirectory: string): number | null => lockHolder(lockOf(path.resolve(dataDirectory)))
 
 export const layer: Layer.Layer<PostgresServer, EmbeddedPostgresError, Settings> = Layer.scoped(
   PostgresServer,
@@ -34,7 +39,7 @@ export const layer: Layer.Layer<PostgresServer, EmbeddedPostgresError, Settings>
       })
 
     yield* onDisk(() => fs.mkdirSync(folder, { recursive: true, mode: 0o700 }))
-    yield* lockDirectory(directory, path.join(folder, "postgres.lock"))
+    yield* lockDirectory(directory, lockOf(folder))
     yield* Effect.logWarning(
       "Using the embedded PostgreSQL, which is for development: one process, about 0.4 GB of memory; set DATABASE_URL to use another"
     )

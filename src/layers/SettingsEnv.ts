@@ -58,7 +58,8 @@ const graceExceeded = (shutdown: SettingsShape["shutdown"]) => {
 
 const knownNames = settingsTable.map((row) => row.name)
 
-const unknownNames = (variables: ReadonlyMap<string, string>) =>
+/** Names that begin as a setting and are none, each with the one that is probably meant. */
+export const unknownNames = (variables: ReadonlyMap<string, string>) =>
   [...variables.keys()]
     .filter((name) => name.startsWith("CONDUIT_") && !knownNames.includes(name))
     .sort()
@@ -167,7 +168,7 @@ const read = ({ optional, variable }: ReturnType<typeof readerOf>, terminal: boo
   }
 })
 
-const isLoopback = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
+export const isLoopback = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
 
 /** Each value is right, but they cannot be true together. What has a problem of its own is not blamed again. */
 const impossible = (

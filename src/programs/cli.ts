@@ -3,9 +3,9 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { stripVTControlCharacters } from "node:util"
 import { version } from "../domain/Version.ts"
+import { doctor } from "./doctor.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { migrate } from "./migrate.ts"
 import { mockLlm } from "./mock-llm.ts"
@@ -15,12 +15,7 @@ import { replay } from "./replay.ts"
 import { route } from "./route.ts"
 import { start } from "./start.ts"
 import { state } from "./state.ts"
-
-/** A command that ended by itself with another exit code than 0; it has said why. */
-class EndedWith extends Schema.TaggedError<EndedWith>()("EndedWith", { code: Schema.Number }) {}
-
-const ending = (program: Effect.Effect<number>) =>
-  Effect.flatMap(program, (code) => (code === 0 ? Effect.void : new EndedWith({ code })))
+import { EndedWith, ending } from "./tools/Ending.ts"
 
 const serve = Command.make("serve", {}, () => ending(start)).pipe(
   Command.withDescription("Run the service until a signal; settings come from the environment (see README.md)")
@@ -34,7 +29,7 @@ const health = Command.make("healthcheck", {}, () => ending(healthcheck)).pipe(
 
 const conduit = Command.make("conduit").pipe(
   Command.withDescription("An LLM router that learns which model suits which request"),
-  Command.withSubcommands([serve, migrate, route, models, reload, state, replay, mockLlm, health])
+  Command.withSubcommands([serve, migrate, route, models, reload, state, replay, doctor, mockLlm, health])
 )
 
 /** The library writes colours whatever it writes to. */

@@ -44,6 +44,12 @@ const holderOf = (file: string, content: string): number | null => {
   return started === null || start === "" || started === start ? pid : null
 }
 
+/** The living process that holds the lock; null if none does. */
+export const lockHolder = (file: string): number | null => {
+  const content = read(file)
+  return content === null ? null : holderOf(file, content)
+}
+
 /** Answers who holds it already, or null when it is ours. Created whole, by a link, so nobody reads half of it. */
 const take = (file: string): number | null => {
   const own = `${file}.${process.pid}`

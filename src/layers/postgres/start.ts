@@ -13,7 +13,7 @@ import { toDatabaseError } from "./databaseError.ts"
 import { addressOf, type BoundedPool, endPool, makePool, type PoolOptions } from "./pool.ts"
 
 const migrations = { "0001_init": init, "0002_audit": audit }
-const newestMigration = Object.keys(migrations).length
+export const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"
 
 /** Waits for a database that is not there yet, at most until the deadline; what waiting cannot cure fails at once. */
@@ -83,7 +83,8 @@ const ensureTable = (sql: SqlClient.SqlClient) =>
     )
   )
 
-const currentMigration = (sql: SqlClient.SqlClient) =>
+/** The version of the schema; 0 if there is none. */
+export const currentMigration = (sql: SqlClient.SqlClient) =>
   Effect.gen(function* () {
     const [found] = yield* sql<{ exists: boolean }>`SELECT to_regclass(${table}) IS NOT NULL AS exists`
     if (found?.exists !== true) return 0

@@ -1,0 +1,123 @@
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as ModelCatalogFile from "../layers/ModelCatalogFile.ts"
+import * as SettingsEnv from "../layers/SettingsEnv.ts"
+import { Environment, type EnvironmentShape } from "../services/Environment.ts"
+import { type Catalog, ModelCatalog } from "../services/ModelCatalog.ts"
+import { type InvalidSettings, Settings, type SettingsShape } from "../services/Settings.ts"
+import { fail, type Findings, found, guarded, type Line } from "./doctor/Check.ts"
+import { clockLines } from "./doctor/Clocks.ts"
+import { accessLines, loggingLines, settingsLines, shutdownLines } from "./doctor/Configuration.ts"
+import { databaseFindings } from "./doctor/Database.ts"
+import { instanceFindings } from "./doctor/Instance.ts"
+import { catalogLines, providerFindings } from "./doctor/Models.ts"
+import { countOf, forMachines, forPeople } from "./doctor/Print.ts"
+import { ending } from "./tools/Ending.ts"
+
+/** The service writes no terminal's format where it runs, whatever this command is run on. */
+const asService = (environment: EnvironmentShape) => Layer.succeed(Environment, { ...environment, terminal: false })
+
+const problemLines = (name: string, { problems }: InvalidSettings): ReadonlyArray<Line> =>
+  problems.map((problem) =>
+    fail(name, problem, "correct it, and run this again: the rest of the checklist builds on it")
+  )
+
+interface Asked {
+  readonly replicas: number
+  readonly url: Option.Option<string>
+}
+
+/** Every line, in the order of the checklist. What waits for others waits at the same time. */
+const examine = (
+  { replicas, url }: Asked,
+  settings: SettingsShape,
+  environment: EnvironmentShape,
+  catalog: Either.Either<Catalog, InvalidSettings>
+): Effect.Effect<ReadonlyArray<Line>> =>
+  Effect.gen(function* () {
+    const providers = Either.match(catalog, {
+      onLeft: () => Effect.succeed<Findings>(found()),
+      onRight: providerFindings
+    })
+    const groups = yield* Effect.all(
+      {
+        database: guarded("database", "30 seconds", databaseFindings(settings, replicas)),
+        providers: guarded("providers", "30 seconds", providers),
+        instance: guarded("instance", "15 seconds", instanceFindings(settings, environment, url))
+      },
+      { concurrency: "unbounded" }
+    )
+    return [
+      ...settingsLines(settings, environment),
+      ...groups.database.lines,
+      ...shutdownLines(settings),
+      ...accessLines(settings, environment),
+      ...loggingLines(settings),
+      ...Either.match(catalog, {
+        onLeft: (error) => problemLines("models", error),
+        onRight: (catalog) => catalogLines(catalog, settings.production)
+      }),
+      ...groups.providers.lines,
+      ...clockLines([...groups.database.clocks, ...groups.providers.clocks]),
+      ...groups.instance.lines
+    ]
+  })
+
+const catalogOf = (settings: SettingsShape, environment: Layer.Layer<Environment>) =>
+  Effect.map(ModelCatalog, (catalog) => catalog.current()).pipe(
+    Effect.provide(
+      ModelCatalogFile.layer.pipe(Layer.provide(Layer.merge(Layer.succeed(Settings, settings), environment)))
+    ),
+    Effect.either
+  )
+
+interface Answer {
+  readonly lines: ReadonlyArray<Line>
+  readonly isTerminal: boolean
+}
+
+const diagnose = (asked: Asked): Effect.Effect<Answer> =>
+  Effect.gen(function* () {
+    const environment = yield* Environment
+    const isTerminal = environment.terminal && !environment.variables.has("NO_COLOR")
+    const layer = asService(environment)
+    const settings = yield* Effect.either(Effect.provide(Settings, Layer.provide(SettingsEnv.fromEnvironment, layer)))
+    if (Either.isLeft(settings)) return { lines: problemLines("settings", settings.left), isTerminal }
+    const catalog = yield* catalogOf(settings.right, layer)
+    return { lines: yield* examine(asked, settings.right, environment, catalog), isTerminal }
+  }).pipe(Effect.provide(SettingsEnv.environment))
+
+const options = {
+  replicas: Options.integer("replicas").pipe(
+    Options.withDefault(2),
+    Options.withDescription("how many instances there are, or will be; connections are counted for one more")
+  ),
+  url: Options.text("url").pipe(
+    Options.optional,
+    Options.withDescription("address of a running instance, where it is not the configured one")
+  ),
+  strict: Options.boolean("strict").pipe(Options.withDescription("end with 1 for warnings too")),
+  json: Options.boolean("json").pipe(Options.withDescription("print JSON"))
+}
+
+/** `conduit doctor`: the checklist of a deployment, against what is really there. Changes nothing. */
+export const doctor = Command.make("doctor", options, ({ json, replicas, strict, url }) =>
+  ending(
+    Effect.gen(function* () {
+      const { isTerminal, lines } = yield* diagnose({ replicas, url })
+      const failed = countOf(lines, "fail")
+      const warned = countOf(lines, "warn")
+      if (json) yield* Console.log(forMachines(lines))
+      else {
+        yield* Console.log(forPeople(lines, isTerminal))
+        yield* Console.log(`\n${countOf(lines, "pass")} pass, ${warned} warn, ${failed} fail`)
+      }
+      return failed > 0 || (strict && warned > 0) ? 1 : 0
+    })
+  )
+).pipe(Command.withDescription("Run the deployment checklist against this configuration; it changes nothing"))

@@ -1,0 +1,139 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Hierarchical from "../../domain/bandits/Hierarchical.ts"
+import { RouterId } from "../../domain/Ids.ts"
+import { restore } from "../../layers/bandit/Restore.ts"
+import * as FeatureExtractorLexical from "../../layers/FeatureExtractorLexical.ts"
+import { toDatabaseError } from "../../layers/postgres/databaseError.ts"
+import type { BoundedPool } from "../../layers/postgres/pool.ts"
+import { makeStore } from "../../layers/postgres/store.ts"
+import { makeTools } from "../../layers/postgres/tools.ts"
+import type { RouterRow } from "../../services/Database.ts"
+import { FeatureExtractor } from "../../services/FeatureExtractor.ts"
+import type { SettingsShape } from "../../services/Settings.ts"
+import { fail, type Line, pass, spoken, warn } from "./Check.ts"
+import { rows } from "./Connection.ts"
+
+/** What a rehearsal calls its router; one that was cut by SIGKILL leaves it. */
+export const rehearsalPrefix = "conduit-doctor-"
+
+/** A snapshot is written after so many events at the latest. */
+const longTail = 20_000
+
+const routerLine = (
+  named: Option.Option<string>,
+  remembered: string | null,
+  others: ReadonlyArray<string>,
+  replicas: number
+): Line => {
+  const name = "router id"
+  const several = `this database has ${others.length} (${others.slice(0, 5).join(", ")}${others.length > 5 ? ", ..." : ""})`
+  if (Option.isSome(named)) {
+    return others.length === 0 || others.includes(named.value)
+      ? pass(name, `${named.value}${others.includes(named.value) ? "" : ", which the first start makes"}`)
+      : warn(
+          name,
+          `${named.value} is new, and begins with an empty state: ${several}`,
+          "if that is not meant, set CONDUIT_ROUTER_ID to one of them; `conduit state export` and `import` carry a state over"
+        )
+  }
+  if (replicas === 1 && others.length <= 1) return pass(name, remembered ?? "the first start makes a name up")
+  return warn(
+    name,
+    `CONDUIT_ROUTER_ID is not set${replicas > 1 ? ` for ${replicas} replicas` : `, and ${several}`}: ${remembered === null ? "the first start makes a name up, which all share" : `they share ${remembered}, which the database remembers`}`,
+    remembered === null ? "set it, to any name" : `set CONDUIT_ROUTER_ID=${remembered}`
+  )
+}
+
+/** What a start would do: as the service does it, but without folding the tail. */
+const stateLine = (sql: SqlClient.SqlClient, router: RouterRow) =>
+  Effect.gen(function* () {
+    const name = "learning"
+    const store = makeStore(sql)
+    const { dimension, version } = yield* FeatureExtractor
+    const parameters = Hierarchical.defaultParameters
+    const fingerprint = Hierarchical.fingerprint(parameters, version)
+    const end = yield* store.position(router.id)
+    if (end === 0) return pass(name, "nothing is learned yet")
+    const oldest = yield* store.oldestPosition(router.id)
+    const snapshots = yield* store.snapshots(router.id, fingerprint)
+    const newest = (yield* makeTools(sql).snapshotList(router.id)).find((one) => one.fingerprint === fingerprint)
+    const said: Array<string> = []
+    const listening = Logger.make<unknown, void>(({ message }) => {
+      said.push(Array.isArray(message) ? message.join(" ") : String(message))
+    })
+    const start = yield* restore({ end, oldest, snapshots, parameters, dimension }).pipe(
+      Effect.provide(Logger.replace(Logger.defaultLogger, listening))
+    )
+    const tail = end - start.position
+    const begins =
+      newest === undefined
+        ? `no snapshot is stored yet: a start folds ${tail} commits`
+        : `the newest snapshot is ${spoken(newest.ageSeconds)} old; a start folds ${tail} commits from position ${start.position}`
+    if (start.isIncomplete) {
+      return fail(
+        name,
+        said.join("; "),
+        "give it back by `conduit state import`, or accept the loss: `conduit state reset --all --yes`"
+      )
+    }
+    if (said.length > 0)
+      return warn(
+        name,
+        said.join("; "),
+        "the next snapshot takes its place; a state that is missing comes back by `conduit state import`"
+      )
+    if (tail > longTail) {
+      return warn(name, begins, "see why no snapshot is stored: rights, disk, or the messages of the service")
+    }
+    return pass(name, begins)
+  })
+
+/** Which state would be used, and what it takes to begin with it. */
+export const learningLines = (
+  bounded: BoundedPool,
+  { learning }: SettingsShape,
+  replicas: number
+): Effect.Effect<ReadonlyArray<Line>> =>
+  Effect.gen(function* () {
+    const [state] = yield* rows<{ there: boolean; readable: boolean }>(
+      bounded,
+      `SELECT bool_and(to_regclass(t.name) IS NOT NULL) AS there,
+         bool_and(has_table_privilege(to_regclass(t.name), 'SELECT')) AS readable
+       FROM unnest(ARRAY['routers', 'learning_log', 'bandit_snapshots']) AS t(name)`
+    )
+    if (state?.there !== true) return [routerLine(learning.routerId, null, [], replicas)]
+    // The line about rights says so.
+    if (!state.readable) return []
+    const known = yield* rows<{ id: string; remembered: boolean }>(
+      bounded,
+      "SELECT id, remembered FROM routers WHERE id NOT LIKE $1 ORDER BY created_at, id",
+      [`${rehearsalPrefix}%`]
+    )
+    const remembered = known.find((one) => one.remembered)?.id ?? null
+    const client = yield* Layer.build(PgClient.layerFromPool({ acquire: Effect.succeed(bounded.pool) })).pipe(
+      Effect.mapError(toDatabaseError("connect"))
+    )
+    const sql = yield* Effect.provide(SqlClient.SqlClient, client)
+    const router = yield* makeTools(sql).findRouter(Option.flatMap(learning.routerId, RouterId.option))
+    return [
+      routerLine(
+        learning.routerId,
+        remembered,
+        known.map((one) => one.id),
+        replicas
+      ),
+      ...(Option.isNone(router)
+        ? []
+        : [yield* stateLine(sql, router.value).pipe(Effect.provide(FeatureExtractorLexical.layer))])
+    ]
+  }).pipe(
+    Effect.scoped,
+    Effect.catchAll((error) =>
+      Effect.succeed([fail("learning", error.message, "run it again; the server's log says more")])
+    )
+  )

@@ -1,0 +1,85 @@
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import { newestMigration } from "../../layers/postgres/start.ts"
+import type { BoundedPool } from "../../layers/postgres/pool.ts"
+import { fail, type Line, pass, warn } from "./Check.ts"
+import { rows } from "./Connection.ts"
+
+/** Those that the service writes; `test/process/doctor.test.ts` compares them with the migrations. */
+export const serviceTables = ["routers", "learning_log", "decisions", "feedback", "bandit_snapshots", "prompts"]
+const migrations = "conduit_migrations"
+
+interface Right {
+  readonly table: string
+  readonly right: string
+}
+
+const missingRights = (bounded: BoundedPool) =>
+  rows<{ [Key in keyof Right]: Right[Key] }>(
+    bounded,
+    `SELECT t.name AS "table", r.name AS "right"
+     FROM unnest($1::text[]) WITH ORDINALITY AS t(name, i)
+     CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS r(name, i)
+     WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), r.name)
+       AND (t.name <> '${migrations}' OR r.name = 'SELECT')
+     ORDER BY t.i, r.i`,
+    [[migrations, ...serviceTables]]
+  )
+
+/** Whether this role could migrate: it makes tables in the schema, and alters those that are there. */
+const migrating = (bounded: BoundedPool) =>
+  rows<{ known: boolean; readable: boolean; may: boolean }>(
+    bounded,
+    `SELECT to_regclass('${migrations}') IS NOT NULL AS known,
+       coalesce(has_table_privilege(to_regclass('${migrations}'), 'SELECT'), false) AS readable,
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AND coalesce((
+         SELECT bool_and(pg_has_role(c.relowner, 'USAGE')) FROM pg_class c
+         WHERE c.oid IN (SELECT to_regclass(t.name)::oid FROM unnest($1::text[]) AS t(name))), true) AS may`,
+    [[migrations, ...serviceTables]]
+  )
+
+const versionLine = (version: number, may: boolean, role: string): Line => {
+  const name = "schema"
+  if (version === newestMigration) return pass(name, `version ${version}, current`)
+  if (version > newestMigration) {
+    return fail(
+      name,
+      `version ${version}, and this program knows ${newestMigration}: it would refuse to start`,
+      "run the newer program, or restore the dump from before the upgrade"
+    )
+  }
+  const state = version === 0 ? "there are no tables yet" : `version ${version} of ${newestMigration}`
+  return may
+    ? warn(name, `${state}: the first start migrates`, "let it, or run `conduit migrate` before")
+    : fail(
+        name,
+        `${state}, and the role ${role} may not migrate`,
+        "run `conduit migrate` as the owner of the tables; GRANT CREATE ON SCHEMA where there are none"
+      )
+}
+
+/** Whether the tables are there, those of this program, and what the role may do with them. */
+export const schemaLines = (bounded: BoundedPool, role: string): Effect.Effect<ReadonlyArray<Line>> =>
+  Effect.gen(function* () {
+    const [state] = yield* migrating(bounded)
+    const missing = yield* missingRights(bounded)
+    const [row] =
+      state?.readable === true
+        ? yield* rows<{ version: number | null }>(bounded, `SELECT max(migration_id) AS version FROM ${migrations}`)
+        : []
+    const isHidden = state?.known === true && !state.readable
+    const version = row?.version ?? 0
+    const byTable = Object.entries(Arr.groupBy(missing, ({ table }) => table))
+    const wanted = byTable.map(([table, rights]) => `${rights.map(({ right }) => right).join(", ")} on ${table}`)
+    const rights =
+      wanted.length > 0
+        ? [fail("rights", `the role ${role} lacks ${wanted.join("; ")}`, `GRANT ${wanted.join("; GRANT ")} TO ${role}`)]
+        : version === 0
+          ? []
+          : [pass("rights", `SELECT, INSERT, UPDATE and DELETE on all tables, as ${role}`)]
+    return [...(isHidden ? [] : [versionLine(version, state?.may === true, role)]), ...rights]
+  }).pipe(
+    Effect.catchAll((error) =>
+      Effect.succeed([fail("schema", error.message, "run it again; the server's log says more")])
+    )
+  )
