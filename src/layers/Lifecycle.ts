@@ -24,6 +24,7 @@ export interface LifecycleOptions {
   readonly reloadOnSighup?: boolean
 }
 
+const publishInterval = Duration.millis(100)
 const hookLimit = Duration.seconds(1)
 /** What persist, close and flush may take together after a second signal. */
 const forcedBudgetMillis = 6_000
@@ -48,7 +49,7 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
       const reloadListeners: Array<() => void> = []
       const startHooks: Array<Effect.Effect<void>> = []
       const completeHooks: Array<(report: Report) => Effect.Effect<void>> = []
-      const watchdog = options.installSignalHandlers ? Watchdog.start() : undefined
+      const watchdog = options.installSignalHandlers ? Watchdog.start(output.descriptor()) : undefined
 
       let phase: LifecyclePhase = "starting"
       let stoppingSince: number | undefined
@@ -151,13 +152,29 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         Effect.acquireUseRelease(
           Scope.make(),
           (scope) => Effect.zipRight(Effect.zipRight(Layer.buildWithScope(service, scope), isRunning), Effect.never),
-          (scope, exit) => Effect.zipRight(beforeRelease(exit), Scope.close(scope, exit))
+          (scope, exit) => Effect.zipRight(beforeRelease(exit), released(scope, exit))
         )
+
+      /** Our own steps never fail; a finalizer of somebody else's may, and the report says so. */
+      const released = (scope: Scope.CloseableScope, exit: Exit.Exit<unknown, unknown>) =>
+        Effect.catchAllCause(Scope.close(scope, exit), (cause) =>
+          Effect.sync(() => report.error(null, new PhaseDefect({ detail: Cause.pretty(cause) })))
+        )
+
+      /** What the other thread would write stays true while this one only waits. */
+      const publishing =
+        watchdog === undefined
+          ? Effect.void
+          : Effect.sync(() => watchdog.publish(render())).pipe(
+              Effect.zipRight(Effect.sleep(publishInterval)),
+              Effect.forever
+            )
 
       const run = <A, E, R>(service: Layer.Layer<A, E, R>): Effect.Effect<Report, never, R> =>
         Effect.gen(function* () {
           const serving = yield* Effect.forkDaemon(held(service))
           yield* Deferred.await(requested)
+          yield* Effect.fork(publishing)
           yield* Fiber.interrupt(serving).pipe(
             Effect.disconnect,
             Effect.timeoutFail({

@@ -1,3 +1,4 @@
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Fs from "node:fs"
 import { Output } from "../services/Output.ts"
@@ -22,15 +23,27 @@ const writeAll = (fd: number, bytes: Buffer): boolean => {
   return true
 }
 
+/**
+ * Closed before the start: node has opened the null device in its place, for reading and writing. Who discards the output
+ * on purpose (`>/dev/null`) opened it for writing only.
+ */
+const isMissing = (): boolean =>
+  Either.try(
+    () =>
+      Fs.fstatSync(stdout).rdev === Fs.statSync("/dev/null").rdev &&
+      Fs.readSync(stdout, Buffer.alloc(1), 0, 1, null) === 0
+  ).pipe(Either.getOrElse(() => false))
+
 // Not process.stdout: its writes can be asynchronous, and the report must be out before the process is gone.
 export const layer: Layer.Layer<Output> = Layer.sync(Output, () => {
-  let isOpen = true
+  let isOpen = !isMissing()
   return Output.of({
     line: (text) => {
       const bytes = Buffer.from(`${text}\n`)
       if (isOpen) isOpen = writeAll(stdout, bytes)
       if (!isOpen) writeAll(stderr, bytes)
     },
+    descriptor: () => (isOpen ? stdout : stderr),
     isTerminal: process.stdout.isTTY === true
   })
 })

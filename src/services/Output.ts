@@ -4,6 +4,8 @@ import * as Context from "effect/Context"
 export interface OutputShape {
   /** Writes a line before it returns, in order: to stdout, or to stderr once stdout is closed. Never fails. */
   readonly line: (text: string) => void
+  /** The file descriptor to which the next line goes. */
+  readonly descriptor: () => number
   /** A person reads it: colour is welcome. */
   readonly isTerminal: boolean
 }

@@ -22,7 +22,11 @@ const logged = (
         lifecycleWith({ shutdownTimeout: "1 second" }),
         Layer.succeed(LogFields, fields),
         Layer.succeed(Settings, { ...defaults, log: { ...defaults.log, ...options.log } }),
-        Layer.succeed(Output, { isTerminal: options.isTerminal ?? false, line: (text) => void lines.push(text) })
+        Layer.succeed(Output, {
+          descriptor: () => 1,
+          isTerminal: options.isTerminal ?? false,
+          line: (text) => void lines.push(text)
+        })
       )
     )
   )

@@ -18,10 +18,10 @@ const reportBytes = 256 * 1024
 
 // Evaluated from a string, so that it runs the same from sources, from `dist` and from a bundle.
 const source = `
-const { workerData } = require("node:worker_threads")
+const { shared, descriptor } = require("node:worker_threads").workerData
 const fs = require("node:fs")
-const header = new Int32Array(workerData, 0, 4)
-const times = new Float64Array(workerData, 16, 2)
+const header = new Int32Array(shared, 0, 4)
+const times = new Float64Array(shared, 16, 2)
 const write = (fd, text) => {
   const bytes = Buffer.from(text)
   for (let at = 0, tries = 0; at < bytes.length && tries < 200; tries++) {
@@ -37,24 +37,27 @@ for (;;) {
   if (deadline < 0) break
   const left = deadline - Date.now()
   if (left > 0) { Atomics.wait(header, 0, version, left); continue }
-  const length = Atomics.load(header, 1)
-  const report = JSON.parse(Buffer.from(new Uint8Array(workerData, ${headerBytes}, length)).toString("utf8"))
+  const newest = Atomics.load(header, 1)
+  const at = ${headerBytes} + (newest % 2) * ${reportBytes}
+  const report = JSON.parse(Buffer.from(new Uint8Array(shared, at, newest >> 1)).toString("utf8"))
   report.outcome = "watchdog"
   report.exit_code = 137
   report.duration_seconds = Math.round(Date.now() - times[1]) / 1000
   const line = JSON.stringify(report) + "\\n"
-  if (!write(1, line)) write(2, line)
+  if (!write(descriptor, line)) write(2, line)
   process.kill(process.pid, "SIGKILL")
   Atomics.wait(header, 3, 0, 1000)
 }
 `
 
-export const start = (): Watchdog => {
-  const shared = new SharedArrayBuffer(headerBytes + reportBytes)
+/** What is written goes to the descriptor, or to stderr where that is closed. */
+export const start = (descriptor: number): Watchdog => {
+  // Two reports, written in turns: the thread never reads a half written one.
+  const shared = new SharedArrayBuffer(headerBytes + 2 * reportBytes)
   const header = new Int32Array(shared, 0, 4)
   const times = new Float64Array(shared, 16, 2)
   const text = new Uint8Array(shared, headerBytes)
-  const worker = new Worker(source, { eval: true, workerData: shared, stdout: false, stderr: false })
+  const worker = new Worker(source, { eval: true, workerData: { shared, descriptor }, stdout: false, stderr: false })
   worker.unref()
   const tell = () => {
     Atomics.add(header, 0, 1)
@@ -68,8 +71,9 @@ export const start = (): Watchdog => {
     },
     publish: (report) => {
       const bytes = Buffer.from(JSON.stringify(fitting(report)))
-      text.set(bytes)
-      Atomics.store(header, 1, bytes.length)
+      const turn = 1 - (Atomics.load(header, 1) % 2)
+      text.set(bytes, turn * reportBytes)
+      Atomics.store(header, 1, 2 * bytes.length + turn)
     },
     disarm: () => {
       times[0] = -1
