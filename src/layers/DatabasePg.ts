@@ -6,8 +6,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Hash from "effect/Hash"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { Database, DatabaseError } from "../services/Database.ts"
+import { Database, DatabaseError, isAway } from "../services/Database.ts"
 import { DatabaseTools } from "../services/DatabaseTools.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { PostgresServer } from "../services/PostgresServer.ts"
@@ -57,9 +58,19 @@ export const layerWith = ({
         Effect.sync(() => makePool(options)),
         (pool) => closePool(pool, shutdown.closeTimeout, report, lifecycle)
       )
-      yield* awaitDatabase(bounded, database.connectDeadline)
-      if (!creates) yield* refuseForeign(bounded)
-      yield* migrate(options)
+      const giveUpAt = startedAt + Duration.toMillis(database.connectDeadline)
+      const untilGivenUp = Effect.map(Clock.currentTimeMillis, (now) => Duration.millis(Math.max(0, giveUpAt - now)))
+      // A database that goes away in the middle of it is waited for again.
+      yield* untilGivenUp.pipe(
+        Effect.flatMap((left) => awaitDatabase(bounded, left)),
+        Effect.zipRight(creates ? Effect.void : refuseForeign(bounded)),
+        Effect.zipRight(migrate(options)),
+        Effect.retry({
+          schedule: Schedule.spaced(Duration.millis(100)),
+          while: (error) =>
+            Effect.map(untilGivenUp, (left) => isAway(error) && Duration.greaterThan(left, Duration.zero))
+        })
+      )
       const client = yield* Layer.build(PgClient.layerFromPool({ acquire: Effect.succeed(bounded.pool) })).pipe(
         Effect.mapError(toDatabaseError("connect"))
       )

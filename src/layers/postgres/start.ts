@@ -18,7 +18,7 @@ const table = "conduit_migrations"
 
 /** Waits for a database that is not there yet, at most until the deadline; what waiting cannot cure fails at once. */
 export const awaitDatabase = (
-  { options, pool }: BoundedPool,
+  { destroy, options, pool }: BoundedPool,
   deadline: Duration.Duration
 ): Effect.Effect<void, DatabaseError> => {
   const operation = `connect to ${addressOf(options.url)}`
@@ -33,7 +33,9 @@ export const awaitDatabase = (
             new DatabaseError({ operation, reason: "unexpected", detail: "PostgreSQL 13 or newer is required" })
           )
     ),
-    Effect.disconnect
+    Effect.disconnect,
+    // Nobody else uses the pool yet: a connection that is being made must not hold up its end.
+    Effect.onInterrupt(() => destroy)
   )
   return Effect.gen(function* () {
     const giveUpAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(deadline)
