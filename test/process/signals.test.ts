@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import * as Pg from "pg"
 import { chat, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, query } from "../support/postgres.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
@@ -72,85 +71,7 @@ describe.each(places)("further signals to $name", ({ name, prefix }) => {
   })
 })
 
-describe("a shutdown that cannot end", () => {
-  const hooked = (how: string) => [Path.resolve(import.meta.dirname, "../fixtures/serveHooked.mjs"), how]
-
-  it.each(["hang", "block"])("is ended by the watchdog, which writes the report (%s)", async (how) => {
-    const conduit = await startConduit({
-      databaseUrl: fixture.database.url,
-      upstream: fixture.mock.url,
-      command: hooked(how),
-      env: {
-        CONDUIT_SHUTDOWN_TIMEOUT: "1 second",
-        CONDUIT_SHUTDOWN_PERSIST_TIMEOUT: "1 second",
-        CONDUIT_SHUTDOWN_CLOSE_TIMEOUT: "1 second"
-      }
-    })
-    conduit.kill("SIGTERM")
-    const { code, report, signal, tookMs } = await conduit.ended()
-    assert.strictEqual(code, null)
-    assert.strictEqual(signal, "SIGKILL")
-    assert.deepInclude(report, { outcome: "watchdog", exit_code: 137 })
-    assert.isBelow(tookMs, 3 * 5_000)
-  })
-
-  it("runs the same sequence for an unhandled rejection, and ends with 1", async () => {
-    const conduit = await startConduit({
-      databaseUrl: fixture.database.url,
-      upstream: fixture.mock.url,
-      command: hooked("reject")
-    })
-    const { code, report } = await conduit.ended()
-    assert.strictEqual(code, 1)
-    assert.deepInclude(report, { outcome: "failed", exit_code: 1, signal: null })
-    assert.deepStrictEqual(
-      report.phases.map((entry) => entry.outcome),
-      ["skipped", "ok", "ok", "ok", "ok"]
-    )
-    assert.include(report.errors[0]?.message, "nobody awaits me")
-  })
-})
-
-describe("SIGTERM during start", () => {
-  it("ends promptly and clean while it waits for the database", async () => {
-    const conduit = await startConduit({
-      upstream: fixture.mock.url,
-      databaseUrl: "postgres://nobody@127.0.0.1:9/none",
-      isUnready: true
-    })
-    await conduit.logged("Waiting up to")
-    conduit.kill("SIGTERM")
-    const { code, report, tookMs } = await conduit.ended()
-    assert.strictEqual(code, 0)
-    assert.deepInclude(report, { outcome: "clean", exit_code: 0 })
-    assert.isBelow(tookMs, 3_000)
-  })
-
-  it("leaves nothing half migrated when it comes during the migration", async () => {
-    const fresh = await createDatabase()
-    // Whoever reads the table of migrations holds up the transaction that migrates.
-    const reader = new Pg.Client({ connectionString: fresh.url })
-    await reader.connect()
-    await reader.query(
-      "CREATE TABLE conduit_migrations (migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)"
-    )
-    await reader.query("BEGIN; LOCK TABLE conduit_migrations IN ROW EXCLUSIVE MODE")
-    const conduit = await startConduit({ upstream: fixture.mock.url, databaseUrl: fresh.url, isUnready: true })
-    const waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    for (let i = 0; i < 500 && (await query(fresh.url, waits)).length === 0; i++) await pause(20)
-    conduit.kill("SIGTERM")
-    const { code, tookMs } = await conduit.ended()
-    assert.strictEqual(code, 0)
-    assert.isBelow(tookMs, 6_000)
-    await reader.query("COMMIT")
-    await reader.end()
-    assert.deepStrictEqual(await query(fresh.url, "SELECT to_regclass('decisions') AS found"), [{ found: null }])
-    const next = await startConduit({ upstream: fixture.mock.url, databaseUrl: fresh.url })
-    next.kill("SIGTERM")
-    assert.strictEqual((await next.ended()).code, 0)
-    await fresh.drop()
-  })
-
+describe("a start", () => {
   it("lets three processes start at once on an empty database", async () => {
     const fresh = await createDatabase()
     const three = await Promise.all(

@@ -33,6 +33,8 @@ export interface ConduitOptions {
   readonly folder?: string
   /** As whom it runs, where that is not this user. */
   readonly user?: { readonly uid?: number; readonly gid?: number }
+  /** Where its log is read. */
+  readonly log?: "stdout" | "stderr"
   /** Do not wait for the line `ready`. */
   readonly isUnready?: boolean
 }
@@ -132,8 +134,9 @@ export const startConduit = async (options: ConduitOptions = {}): Promise<Condui
     for (const wake of waiting) wake()
     waiting = []
   }
-  child.stderr.on("data", (chunk) => (stderr += String(chunk)))
-  const reader = createInterface({ input: child.stdout })
+  const [log, rest] = options.log === "stderr" ? [child.stderr, child.stdout] : [child.stdout, child.stderr]
+  rest.on("data", (chunk) => (stderr += String(chunk)))
+  const reader = createInterface({ input: log })
   reader.on("line", (line) => {
     raw.push(line)
     try {
@@ -143,7 +146,7 @@ export const startConduit = async (options: ConduitOptions = {}): Promise<Condui
     }
     changed()
   })
-  const outputEnded = once(reader, "close")
+  const outputEnded = once(child, "close")
   let exited: { code: number | null; signal: NodeJS.Signals | null; atMs: number } | undefined
   child.on("exit", (code, signal) => {
     exited = { code, signal, atMs: Date.now() }

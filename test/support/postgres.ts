@@ -263,10 +263,11 @@ export interface TestDatabase {
   readonly drop: () => Promise<void>
 }
 
-/** An empty database of its own on the run's server. */
-export const createDatabase = async (): Promise<TestDatabase> => {
+/** A database of its own on the run's server: empty, or as the one that it is made from, to which nobody is connected. */
+export const createDatabase = async (from?: TestDatabase): Promise<TestDatabase> => {
   const name = `test_${process.pid}_${Date.now().toString(36)}_${databases++}`
-  await query(sharedUrl(), `CREATE DATABASE ${name}`)
+  const template = from === undefined ? "" : ` TEMPLATE ${new URL(from.url).pathname.slice(1)}`
+  await query(sharedUrl(), `CREATE DATABASE ${name}${template}`)
   const url = new URL(sharedUrl())
   url.pathname = `/${name}`
   return {

@@ -1,0 +1,67 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { killAll } from "../../support/conduit.ts"
+import { runCommand } from "../../support/command.ts"
+import { makeCell, type Postgres } from "../../support/hostile.ts"
+import { createDatabase, type TestDatabase } from "../../support/postgres.ts"
+import { startUpstream, type Upstream } from "../../support/processMock.ts"
+import { limitsFor, type Situation, situations } from "./situations.ts"
+
+/** What a shutdown takes that waits for nothing. */
+const plainMs = 500
+
+let migrated: TestDatabase
+let upstream: Upstream
+
+beforeAll(async () => {
+  migrated = await createDatabase()
+  upstream = await startUpstream()
+  const { code, stderr } = await runCommand(["migrate"], { env: { DATABASE_URL: migrated.url } })
+  assert.strictEqual(code, 0, stderr)
+})
+afterAll(async () => {
+  await killAll()
+  await upstream.close()
+  await migrated.drop()
+})
+
+const run = async (situation: Situation, postgres: Postgres) => {
+  const { act, after, expected, isEmpty, launch, process } = situation
+  const cell = await makeCell({
+    postgres,
+    upstream,
+    ...(isEmpty === true ? {} : { from: migrated }),
+    process: { ...process, env: { ...limitsFor(postgres), ...process?.env } }
+  })
+  try {
+    if (launch === undefined) {
+      await cell.start()
+      await cell.judge()
+      await cell.trouble()
+      await cell.ask()
+      await cell.ask()
+    } else await launch(cell)
+    const seen = act(cell)
+    seen.catch(() => undefined)
+
+    const { code, report, signal, tookMs } = await cell.conduit().ended(60_000)
+    await seen
+    const { errors, exit, outcomes, waitsMs } = expected[postgres]
+    const text = JSON.stringify(report)
+    assert.deepStrictEqual<unknown>([code, signal], exit === 137 ? [null, "SIGKILL"] : [exit, null], text)
+    assert.include(outcomes, report.outcome, text)
+    assert.strictEqual(report.exit_code, exit, text)
+    assert.deepStrictEqual(
+      report.errors.map(({ _tag }) => _tag),
+      [...errors],
+      text
+    )
+    assert.isAtMost(tookMs, 3 * (waitsMs + plainMs), text)
+    await (after === undefined ? cell.assertStored(report) : after(cell, report))
+  } finally {
+    await cell.close()
+  }
+}
+
+describe.concurrent.each<Postgres>(["up", "down", "silent"])("PostgreSQL %s", (postgres) => {
+  for (const situation of situations) it(situation.name, () => run(situation, postgres), 60_000)
+})
