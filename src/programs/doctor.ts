@@ -16,8 +16,10 @@ import { accessLines, loggingLines, settingsLines, shutdownLines } from "./docto
 import { databaseFindings } from "./doctor/Database.ts"
 import { instanceFindings } from "./doctor/Instance.ts"
 import { catalogLines, providerFindings } from "./doctor/Models.ts"
+import { rehearsalLines } from "./doctor/Rehearsal.ts"
 import { countOf, forMachines, forPeople } from "./doctor/Print.ts"
 import { ending } from "./tools/Ending.ts"
+import { type Refused, stopped } from "./tools/OpenRouter.ts"
 
 /** The service writes no terminal's format where it runs, whatever this command is run on. */
 const asService = (environment: EnvironmentShape) => Layer.succeed(Environment, { ...environment, terminal: false })
@@ -28,6 +30,7 @@ const problemLines = (name: string, { problems }: InvalidSettings): ReadonlyArra
   )
 
 interface Asked {
+  readonly rehearse: boolean
   readonly replicas: number
   readonly url: Option.Option<string>
 }
@@ -81,7 +84,7 @@ interface Answer {
   readonly isTerminal: boolean
 }
 
-const diagnose = (asked: Asked): Effect.Effect<Answer> =>
+const diagnose = (asked: Asked): Effect.Effect<Answer, Refused> =>
   Effect.gen(function* () {
     const environment = yield* Environment
     const isTerminal = environment.terminal && !environment.variables.has("NO_COLOR")
@@ -89,8 +92,10 @@ const diagnose = (asked: Asked): Effect.Effect<Answer> =>
     const settings = yield* Effect.either(Effect.provide(Settings, Layer.provide(SettingsEnv.fromEnvironment, layer)))
     if (Either.isLeft(settings)) return { lines: problemLines("settings", settings.left), isTerminal }
     const catalog = yield* catalogOf(settings.right, layer)
-    return { lines: yield* examine(asked, settings.right, environment, catalog), isTerminal }
-  }).pipe(Effect.provide(SettingsEnv.environment))
+    const lines = yield* examine(asked, settings.right, environment, catalog)
+    const rehearsed = asked.rehearse ? yield* rehearsalLines(settings.right, environment, lines) : []
+    return { lines: [...lines, ...rehearsed], isTerminal }
+  }).pipe(Effect.raceFirst(stopped), Effect.provide(SettingsEnv.environment))
 
 const options = {
   replicas: Options.integer("replicas").pipe(
@@ -101,23 +106,30 @@ const options = {
     Options.optional,
     Options.withDescription("address of a running instance, where it is not the configured one")
   ),
+  rehearse: Options.boolean("rehearse").pipe(
+    Options.withDescription("also start a spare instance, stop it under load, and look at its report")
+  ),
   strict: Options.boolean("strict").pipe(Options.withDescription("end with 1 for warnings too")),
   json: Options.boolean("json").pipe(Options.withDescription("print JSON"))
 }
 
+const offer =
+  "\nconduit doctor --rehearse also starts a spare instance with a router of its own, and rehearses its shutdown"
+
 /** `conduit doctor`: the checklist of a deployment, against what is really there. Changes nothing. */
-export const doctor = Command.make("doctor", options, ({ json, replicas, strict, url }) =>
+export const doctor = Command.make("doctor", options, ({ json, rehearse, replicas, strict, url }) =>
   ending(
     Effect.gen(function* () {
-      const { isTerminal, lines } = yield* diagnose({ replicas, url })
+      const { isTerminal, lines } = yield* diagnose({ rehearse, replicas, url })
       const failed = countOf(lines, "fail")
       const warned = countOf(lines, "warn")
       if (json) yield* Console.log(forMachines(lines))
       else {
         yield* Console.log(forPeople(lines, isTerminal))
         yield* Console.log(`\n${countOf(lines, "pass")} pass, ${warned} warn, ${failed} fail`)
+        if (!rehearse && failed === 0) yield* Console.log(offer)
       }
       return failed > 0 || (strict && warned > 0) ? 1 : 0
     })
   )
-).pipe(Command.withDescription("Run the deployment checklist against this configuration; it changes nothing"))
+).pipe(Command.withDescription("Run the deployment checklist against this configuration, and change nothing"))

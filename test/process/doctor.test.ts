@@ -1,4 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
@@ -9,7 +10,7 @@ import { defaultParameters, fingerprint } from "../../src/domain/bandits/Hierarc
 import { version } from "../../src/domain/LexicalFeatures.ts"
 import { serviceTables } from "../../src/programs/doctor/Schema.ts"
 import { type CommandResult, runCommand } from "../support/command.ts"
-import { type ConduitProcess, killAll, request, startConduit, yaml } from "../support/conduit.ts"
+import { binary, type ConduitProcess, killAll, request, startConduit, yaml } from "../support/conduit.ts"
 import { query, startPostgres, type TestPostgres } from "../support/postgres.ts"
 import { sources } from "../support/sources.ts"
 import { startTcpProxy } from "../support/tcpProxy.ts"
@@ -29,12 +30,15 @@ interface Line {
 interface FakeProvider {
   readonly url: string
   answer: { status: number; ids: ReadonlyArray<string>; dateMs: number | null; key: string | null }
+  readonly asked: ReadonlyArray<string>
   readonly close: () => void
 }
 
 const startProvider = async (): Promise<FakeProvider> => {
   const healthy = { status: 200, ids: models.map(({ id }) => id), dateMs: null, key: null }
+  const asked: Array<string> = []
   const server = Http.createServer((incoming, response) => {
+    asked.push(incoming.url ?? "")
     const { dateMs, ids, key, status } = provider.answer
     const isRefused = key !== null && incoming.headers.authorization !== `Bearer ${key}`
     response.sendDate = dateMs === null
@@ -47,6 +51,7 @@ const startProvider = async (): Promise<FakeProvider> => {
   const provider: FakeProvider = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     answer: healthy,
+    asked,
     close: () => server.close()
   }
   return provider
@@ -403,6 +408,66 @@ describe("conduit doctor", () => {
 
     it("has to be Conduit", () => failing("instance", /is not Conduit/, {}, "--url", provider.url))
     it("has to run where it was named", () => failing("instance", /ECONNREFUSED/, {}, "--url", "http://127.0.0.1:1"))
+  })
+
+  describe("--rehearse", () => {
+    const rehearsal = (lines: ReadonlyArray<Line>) => lines.find(({ name }) => name === "rehearsal")
+    const routers = (url: string) => query(url, "SELECT id FROM routers WHERE id LIKE 'conduit-doctor-%'")
+
+    it("stops a spare instance under load, shows when each phase ran, and leaves no row", async () => {
+      const before = await rowsOf("healthy")
+      const settling = { CONDUIT_SHUTDOWN_SETTLE: "300 millis" }
+      const { code, stdout } = await run(settling, "--rehearse", "--strict")
+      assert.strictEqual(code, 0, stdout)
+      assert.match(stdout, /^pass {2}rehearsal .*exit code 0 after .* 2 of 2 open requests answered, 0 events lost/m)
+      assert.match(stdout, /\n +settle +█+·* +3\d\d ms of 0\.3 s\n +drain .*\n +persist .*\n +close .*\n +flush /)
+      assert.deepStrictEqual(await rowsOf("healthy"), before)
+      assert.notInclude(provider.asked, "/v1/chat/completions")
+    })
+
+    it("fails when the shutdown of the spare instance does", async () => {
+      const url = await copied("unsaved")
+      await query(
+        url,
+        `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53100'; END $$`
+      )
+      await query(url, "CREATE TRIGGER refuse BEFORE INSERT ON bandit_snapshots FOR EACH ROW EXECUTE FUNCTION refuse()")
+      await failing("rehearsal", /^exit code \d; .*disk_full/, { DATABASE_URL: url }, "--rehearse")
+      assert.deepStrictEqual(await routers(url), [])
+    })
+
+    it("migrates nothing, and starts nothing where something failed", async () => {
+      await query(server.url, "CREATE DATABASE untouched")
+      const untouched = { DATABASE_URL: databaseUrl("untouched") }
+      const { code, lines } = await doctor(untouched, "--rehearse")
+      assert.strictEqual(code, 0)
+      assert.match(rehearsal(lines)?.detail ?? "", /left out: schema comes first/)
+      assert.deepStrictEqual(
+        await query(untouched.DATABASE_URL, "SELECT FROM pg_tables WHERE schemaname = 'public'"),
+        []
+      )
+    })
+
+    it("ends with the spare instance, and without its rows, when a signal comes", async () => {
+      const url = await copied("signalled")
+      const child = spawn(process.execPath, [binary, "doctor", "--rehearse", "--url", conduit.url], {
+        cwd: folder,
+        env: { PATH: process.env["PATH"] ?? "", ...env, DATABASE_URL: url, CONDUIT_SHUTDOWN_SETTLE: "20 seconds" },
+        stdio: ["ignore", "ignore", "pipe"]
+      })
+      const ended = once(child, "exit")
+      const until = async (what: string, isTrue: () => Promise<boolean>) => {
+        const giveUpAt = Date.now() + 15_000
+        while (!(await isTrue())) if (Date.now() > giveUpAt) throw new Error(`not so in time: ${what}`)
+      }
+      const connections = () => query(server.url, "SELECT pid FROM pg_stat_activity WHERE datname = 'signalled'")
+      await until("its router is there", async () => (await routers(url)).length === 1)
+      child.kill("SIGTERM")
+      const [code] = await ended
+      assert.strictEqual(code, 1)
+      assert.deepStrictEqual(await routers(url), [])
+      await until("its connections are closed", async () => (await connections()).length === 0)
+    })
   })
 
   it("works without a database, and says which it would use", async () => {

@@ -77,7 +77,8 @@ const logger = Logger.make(({ logLevel, message }) => {
   process.stderr.write(`${logLevel.label} ${Array.isArray(message) ? message.join(" ") : String(message)}\n`)
 })
 
-const stopped = Effect.async<never, Refused>((resume) => {
+/** Fails with the first SIGINT or SIGTERM, so that what a command holds is released. */
+export const stopped = Effect.async<never, Refused>((resume) => {
   const stop = () => resume(new Refused({ detail: "stopped by a signal" }))
   process.once("SIGINT", stop)
   process.once("SIGTERM", stop)
