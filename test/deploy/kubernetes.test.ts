@@ -2,13 +2,18 @@ import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { parseAllDocuments } from "yaml"
 import { parseConfigFile } from "../../src/layers/catalog/ConfigFile.ts"
 import { healthOf } from "../../src/layers/httpSocket/health.ts"
 import { settingsTable } from "../../src/layers/SettingsEnv.ts"
 import type { LifecyclePhase } from "../../src/services/Lifecycle.ts"
 import { type SettingsShape, shutdownBudget } from "../../src/services/Settings.ts"
-import { settingsOf, yamlOf } from "../support/deployKit.ts"
+import { conduitSecrets, manifestsOf, settingsOf, yamlOf } from "../support/deployKit.ts"
 import { image } from "../support/dockerfile.ts"
+import { isInstalled, run } from "../support/external.ts"
+import { type Manifest, problemsOf } from "../support/kubernetesSchemas.ts"
 
 const kubernetes = (file: string) => yamlOf(`kubernetes/${file}`)
 const kustomization = kubernetes("kustomization.yaml")
@@ -17,24 +22,18 @@ const values = kubernetes("settings.yaml")
 const models = kubernetes("models.yaml")
 const service = kubernetes("service.yaml")
 const policy = kubernetes("network-policy.yaml")
+const autoscaler = kubernetes("autoscaling/horizontal-pod-autoscaler.yaml")
 const budget = kubernetes("pod-disruption-budget.yaml")
 
 const pod = deployment.spec.template.spec
 const [container] = pod.containers
 const labels = deployment.spec.template.metadata.labels
 
-/** What the Secret holds, named as the service reads it. */
-const secrets = {
-  DATABASE_URL: "postgres://conduit:secret@db:5432/conduit",
-  CONDUIT_API_KEYS: "key",
-  OPENAI_API_KEY: "key"
-}
-
 let settings: SettingsShape
 let warnings: ReadonlyArray<string>
 
 beforeAll(async () => {
-  ;({ settings, warnings } = await settingsOf({ ...image().env, ...values.data, ...secrets }))
+  ;({ settings, warnings } = await settingsOf({ ...image().env, ...values.data, ...conduitSecrets }))
 })
 
 const probe = (path: string, phase: LifecyclePhase, stopping = false) =>
@@ -43,11 +42,53 @@ const probe = (path: string, phase: LifecyclePhase, stopping = false) =>
 describe("the manifests", () => {
   it("are all in the kustomization", () => {
     const files = Fs.readdirSync(new URL("../../deploy/kubernetes", import.meta.url))
-    assert.deepStrictEqual([...kustomization.resources, "kustomization.yaml"].sort(), files.sort())
+    assert.deepStrictEqual([...kustomization.resources, "autoscaling", "kustomization.yaml"].sort(), files.sort())
     assert.include(
       kustomization.images.map((one: { name: string }) => one.name),
       container.image
     )
+  })
+
+  it("are as the schemas of Kubernetes want them, which refuse a wrong value and an unknown field", async () => {
+    assert.deepStrictEqual(await problemsOf([...manifestsOf("kubernetes"), autoscaler]), [])
+    const wrong: Manifest = structuredClone(deployment)
+    wrong["spec"].template.spec.containers[0].ports[0].containerPort = "8000"
+    assert.include((await problemsOf([wrong])).join(), "containerPort must be integer")
+    const misspelled: Manifest = structuredClone(deployment)
+    misspelled["spec"].template.spec.containers[0].livenesProbe = {}
+    assert.include((await problemsOf([misspelled])).join(), "livenesProbe")
+  })
+
+  it("scale by the requests in flight, slowly down, and never below two", () => {
+    const { behavior, maxReplicas, metrics, minReplicas, scaleTargetRef } = autoscaler.spec
+    assert.deepStrictEqual(scaleTargetRef, {
+      apiVersion: deployment.apiVersion,
+      kind: deployment.kind,
+      name: deployment.metadata.name
+    })
+    assert.strictEqual(minReplicas, 2)
+    // PostgreSQL's default is 100 connections, of which it keeps 3 for itself.
+    assert.isAtMost((maxReplicas + 1) * (settings.database.poolSize + 3), 97)
+    const [{ pods, type }] = metrics
+    assert.strictEqual(type, "Pods")
+    assert.strictEqual(pods.metric.name, "conduit_requests_active")
+    assert.isBelow(Number(pods.target.averageValue), settings.http.maxInFlight / 2)
+    assert.isAbove(behavior.scaleDown.stabilizationWindowSeconds, behavior.scaleUp.stabilizationWindowSeconds)
+    const [down] = behavior.scaleDown.policies
+    assert.isAtLeast(down.periodSeconds, pod.terminationGracePeriodSeconds)
+    assert.strictEqual(down.value, 1)
+    const [rule] = kubernetes("autoscaling/prometheus-adapter.yaml").rules.custom
+    assert.strictEqual(rule.name.as, pods.metric.name)
+    assert.isTrue(rule.seriesQuery.startsWith(pods.metric.name))
+  })
+
+  it("tell Prometheus where the metrics are", () => {
+    const { annotations } = deployment.spec.template.metadata
+    assert.deepStrictEqual(annotations, {
+      "prometheus.io/scrape": "true",
+      "prometheus.io/port": String(container.ports[0].containerPort),
+      "prometheus.io/path": "/metrics"
+    })
   })
 
   it("configure the service without a problem or a warning, above what the image sets", () => {
@@ -59,7 +100,7 @@ describe("the manifests", () => {
         settingsTable.some((row) => row.name === name),
         name
       )
-      assert.notProperty(secrets, name)
+      assert.notProperty(conduitSecrets, name)
     }
     assert.strictEqual(values.data.CONDUIT_SHUTDOWN_SETTLE, image().env["CONDUIT_SHUTDOWN_SETTLE"])
   })
@@ -162,6 +203,50 @@ describe("the manifests", () => {
     assert.isTrue(Either.isRight(parsed), JSON.stringify(parsed))
     const named = [...text.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name)
     assert.isNotEmpty(named)
-    for (const name of named) assert.property(secrets, name ?? "")
+    for (const name of named) assert.property(conduitSecrets, name ?? "")
   })
 })
+
+describe.skipIf(!isInstalled("kubectl", ["version", "--client"]))(
+  "kustomize (skipped where there is no kubectl)",
+  () => {
+    const built = (folder: string): ReadonlyArray<Manifest> => {
+      const { code, stderr, stdout } = run("kubectl", ["kustomize", folder])
+      assert.strictEqual(code, 0, stderr)
+      return parseAllDocuments(stdout).map((document) => document.toJS())
+    }
+    const folder = Path.resolve(import.meta.dirname, "../../deploy/kubernetes")
+
+    it("makes every document, with the image and a label that selectors do not have", async () => {
+      const documents = built(folder)
+      assert.deepStrictEqual(await problemsOf(documents), [])
+      assert.sameMembers(
+        documents.map((one) => `${one.kind} ${one["metadata"].name}`),
+        manifestsOf("kubernetes").map((one) => `${one.kind} ${one["metadata"].name}`)
+      )
+      const made = documents.find(({ kind }) => kind === "Deployment")?.["spec"]
+      const [{ newName, newTag }] = kustomization.images
+      assert.strictEqual(made.template.spec.containers[0].image, `${newName}:${newTag}`)
+      assert.deepStrictEqual(made.selector, deployment.spec.selector)
+      assert.strictEqual(made.replicas, deployment.spec.replicas)
+    })
+
+    it("leaves the replicas to the autoscaler, where that is asked for", async () => {
+      const overlay = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-overlay-"))
+      try {
+        Fs.cpSync(folder, Path.join(overlay, "base"), { recursive: true })
+        const file = Path.join(overlay, "base/kustomization.yaml")
+        const text = Fs.readFileSync(file, "utf8")
+        const enabled = text.replace("# components: [autoscaling]", "components: [autoscaling]")
+        assert.notStrictEqual(enabled, text)
+        Fs.writeFileSync(file, enabled)
+        const documents = built(Path.join(overlay, "base"))
+        assert.deepStrictEqual(await problemsOf(documents), [])
+        assert.notProperty(documents.find(({ kind }) => kind === "Deployment")?.["spec"], "replicas")
+        assert.isDefined(documents.find(({ kind }) => kind === "HorizontalPodAutoscaler"))
+      } finally {
+        Fs.rmSync(overlay, { recursive: true })
+      }
+    })
+  }
+)

@@ -6,6 +6,7 @@ import { parse } from "yaml"
 import * as SettingsEnv from "../../src/layers/SettingsEnv.ts"
 import { Environment } from "../../src/services/Environment.ts"
 import { Settings, type SettingsShape } from "../../src/services/Settings.ts"
+import type { Manifest } from "./kubernetesSchemas.ts"
 
 const deploy = new URL("../../deploy/", import.meta.url)
 
@@ -31,3 +32,14 @@ export const settingsOf = (
 
 /** `45s` or `45` of Compose and Kubernetes. */
 export const secondsOf = (text: string | number): number => Number(String(text).replace(/s$/, ""))
+
+/** The documents of a folder of manifests that its kustomization names. */
+export const manifestsOf = (folder: string): ReadonlyArray<Manifest> =>
+  yamlOf(`${folder}/kustomization.yaml`).resources.map((file: string) => yamlOf(`${folder}/${file}`))
+
+/** What the Secret holds, named as the service reads it. */
+export const conduitSecrets: Readonly<Record<string, string>> = {
+  DATABASE_URL: "postgres://conduit:secret@db:5432/conduit",
+  CONDUIT_API_KEYS: "key",
+  OPENAI_API_KEY: "key"
+}
