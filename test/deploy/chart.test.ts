@@ -66,6 +66,7 @@ const plain = (): ReadonlyArray<Manifest> => {
 const everything: Values = {
   "autoscaling.enabled": true,
   "metrics.podMonitor.enabled": true,
+  "metrics.podMonitor.secretKey": "METRICS_KEY",
   "alerts.enabled": true,
   "service.type": "LoadBalancer",
   "networkPolicy.extraEgressPorts": [6379, 4318] as never,
@@ -153,7 +154,14 @@ describe.skipIf(helm === undefined)("the Helm chart (skipped where there is no H
       }
       assert.strictEqual(only(documents, "HorizontalPodAutoscaler")["spec"].scaleTargetRef.name, "llm-conduit")
       const { podMetricsEndpoints } = only(documents, "PodMonitor")["spec"]
-      assert.deepStrictEqual(podMetricsEndpoints, [{ port: "http", path: "/metrics", interval: "15s" }])
+      assert.deepStrictEqual(podMetricsEndpoints, [
+        {
+          port: "http",
+          path: "/metrics",
+          interval: "15s",
+          authorization: { credentials: { name: "conduit-secrets", key: "METRICS_KEY" } }
+        }
+      ])
       const { volumes } = only(all[2] ?? [], "Deployment")["spec"].template.spec
       assert.strictEqual(volumes[0].configMap.name, "mine")
       assert.lengthOf((all[2] ?? []).filter(isCustom), 0)
@@ -181,6 +189,7 @@ describe.skipIf(helm === undefined)("the Helm chart (skipped where there is no H
       [{ "settings.CONDUIT_SHUTDOWN_TIMEOUT": "60 seconds" }, "CONDUIT_SHUTDOWN_TIMEOUT"],
       [{ "settings.CONDUIT_TERMINATION_GRACE": "60 seconds" }, "CONDUIT_TERMINATION_GRACE"],
       [{ "settings.OPENAI_API_KEY": "sk-1" }, "OPENAI_API_KEY"],
+      [{ "settings.CONDUIT_METRICS_KEYS": "k" }, "CONDUIT_METRICS_KEYS"],
       [{ "settings.DATABASE_POOL_SIZE": 10 }, "DATABASE_POOL_SIZE"],
       [{ "image.tag": "latest" }, "tag"],
       [{ secretName: "" }, "secretName"],

@@ -164,7 +164,7 @@ describe("the operators' guide", () => {
 
     const commands = new Set([...code.matchAll(/(?:Command\.make|change)\(\s*"([a-z-]+)"/g)].map(([, name]) => name))
     const shell = fences("sh").flatMap((text) =>
-      text.split("\n").filter((line) => !/^(?:docker|kubectl) |^  /.test(line))
+      text.split("\n").filter((line) => !/^(?:docker|kubectl|helm) |^  /.test(line))
     )
     const used = [...spans, ...shell].flatMap((text) => [
       ...text.matchAll(/(?:^|[" ])(?:conduit|\/app\/conduit\.js) (models|state)? ?([a-z-]+)\b/g)
