@@ -69,6 +69,13 @@ export const learnedAt = (stored: Learned | null, newly: NewlyLearned, position:
   position: stored?.position ?? position
 })
 
+/** An answer that nobody had judged before; its record has an outcome. */
+export interface Judged {
+  readonly record: DecisionRecord
+  /** [0, 1]. */
+  readonly quality: number
+}
+
 /** What a commit writes and answers. */
 export interface CommitPlan {
   /** Rows to insert. */
@@ -91,6 +98,9 @@ export interface CommitPlan {
     readonly status: Answered | "conflict" | "not_yours" | "parking_full"
   }>
   readonly reports: ReadonlyArray<{ readonly status: "recorded" | "unknown" | "conflict" }>
+  /** How much parked feedback found its decision. */
+  readonly joined: number
+  readonly judged: ReadonlyArray<Judged>
 }
 
 /** What the events are computed with; the same for every replica of a router. */
@@ -136,6 +146,7 @@ export const planCommit = (existing: Existing, commit: Planned, constants: PlanC
 
   const book = new FeedbackBook(existing.feedback)
   const touched = new Set<DecisionId>()
+  let joined = 0
   for (const { id } of commit.joined) {
     const parked = book.byId(id)
     const entry = parked?.parked === true ? entries.get(parked.decisionId) : undefined
@@ -145,6 +156,7 @@ export const planCommit = (existing: Existing, commit: Planned, constants: PlanC
       continue
     }
     book.join(parked)
+    joined++
     touched.add(parked.decisionId)
   }
   const added = new Set<string>()
@@ -174,11 +186,15 @@ export const planCommit = (existing: Existing, commit: Planned, constants: PlanC
   })
 
   const qualities: Array<QualityEvent> = []
+  const judged: Array<Judged> = []
   for (const id of touched) {
     const entry = entries.get(id)
     const event = entry === undefined ? null : qualityEvent(entry, book.activeOn(id))
     if (entry === undefined || event === null) continue
     qualities.push(event)
+    if (event.previous === null && entry.record.outcome !== null) {
+      judged.push({ record: entry.record, quality: event.quality })
+    }
     entry.newlyLearned = { quality: event.quality, weight: event.weight }
   }
 
@@ -195,7 +211,9 @@ export const planCommit = (existing: Existing, commit: Planned, constants: PlanC
     ...book.changes(),
     events: [...commit.events, ...runs, ...qualities],
     feedback: answers,
-    reports
+    reports,
+    joined,
+    judged
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Candidate } from "./Decision.ts"
 import type { Outcome } from "./Outcome.ts"
 import { costScore, latencyScore } from "./Score.ts"
 import type { Weights } from "./Weights.ts"
@@ -21,3 +22,13 @@ export const reward = (
     weights.latency * latencyScore((outcome.firstTokenMs ?? outcome.latencyMs) / 1000, reference.latencySeconds)
   )
 }
+
+/** The reward of an answered call as the decision predicted it. */
+export const expectedReward = (
+  candidate: Pick<Candidate, "quality" | "costUsd" | "latencySeconds">,
+  weights: Weights,
+  reference: { readonly costUsd: number; readonly latencySeconds: number }
+): number =>
+  weights.quality * candidate.quality +
+  weights.cost * costScore(candidate.costUsd, reference.costUsd) +
+  weights.latency * latencyScore(candidate.latencySeconds, reference.latencySeconds)

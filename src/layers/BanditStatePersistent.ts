@@ -71,6 +71,9 @@ export const layer: Layer.Layer<
     let position = restored.position
     let eventsSinceSnapshot = 0
     let savedPosition: Position | null = restored.position > 0 ? restored.position : null
+    const clock = yield* Effect.clock
+    /** When a snapshot last held all that was learned. */
+    let savedAtMillis = clock.unsafeCurrentTimeMillis()
     /** The fold died of a bug: what is in memory is not what the log says, so it is neither used nor stored. */
     let broken = false
 
@@ -81,6 +84,11 @@ export const layer: Layer.Layer<
       () => Math.max(0, log.newestKnown() - position)
     )
     yield* telemetry.gauge("conduit_learning_position", "Log position that is folded", () => position)
+    yield* telemetry.gauge(
+      "conduit_snapshot_age_seconds",
+      "Since a snapshot of this process held all that was learned",
+      () => (clock.unsafeCurrentTimeMillis() - savedAtMillis) / 1000
+    )
     yield* telemetry.gauge("conduit_learning_pending", "Outcomes that are not stored yet", () => log.backlog().pending)
 
     const foldCommit = (commit: { readonly position: Position; readonly events: ReadonlyArray<LearningEvent> }) => {
@@ -143,12 +151,22 @@ export const layer: Layer.Layer<
     )
 
     const saveSnapshot = Effect.suspend(() => {
-      if (broken || isIncomplete || position === 0 || position === savedPosition) return Effect.void
+      if (broken || isIncomplete) return Effect.void
+      const startedAtMillis = clock.unsafeCurrentTimeMillis()
+      if (position === 0 || position === savedPosition) {
+        savedAtMillis = startedAtMillis
+        return Effect.void
+      }
       const watermark = position
       eventsSinceSnapshot = 0
-      return log
-        .saveSnapshot(fingerprint, { watermark, state: Learning.encode(learning) })
-        .pipe(Effect.tap(() => Effect.sync(() => (savedPosition = watermark))))
+      return log.saveSnapshot(fingerprint, { watermark, state: Learning.encode(learning) }).pipe(
+        Effect.tap(() =>
+          Effect.sync(() => {
+            savedPosition = watermark
+            savedAtMillis = startedAtMillis
+          })
+        )
+      )
     })
 
     report.backlog(log.backlog)

@@ -169,7 +169,9 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
               position: before ?? router.position,
               duplicate: true,
               feedback: [],
-              reports: []
+              reports: [],
+              joined: 0,
+              judged: []
             })
           }
           const ids = commit.decisions.map((record) => record.decision.id)
@@ -184,7 +186,8 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
           }
           apply(router, plan, position)
           commits.set(commit.commitId, takesPosition ? position : null)
-          return Effect.succeed({ position, duplicate: false, feedback: plan.feedback, reports: plan.reports })
+          const { feedback, joined, judged, reports } = plan
+          return Effect.succeed({ position, duplicate: false, feedback, reports, joined, judged })
         })
       ),
 

@@ -14,10 +14,11 @@ import { Lifecycle } from "../services/Lifecycle.ts"
 import { PostgresServer } from "../services/PostgresServer.ts"
 import { Settings } from "../services/Settings.ts"
 import { ShutdownReport } from "../services/ShutdownReport.ts"
+import { Telemetry } from "../services/Telemetry.ts"
 import { closePool } from "./postgres/close.ts"
 import { toDatabaseError } from "./postgres/databaseError.ts"
 import { listen } from "./postgres/listen.ts"
-import { addressOf, type BoundedPool, makePool, type PoolOptions } from "./postgres/pool.ts"
+import { addressOf, type BoundedPool, makePool, observePool, type PoolOptions } from "./postgres/pool.ts"
 import { awaitDatabase, migrate } from "./postgres/start.ts"
 import { makeStore } from "./postgres/store.ts"
 import { makeTools } from "./postgres/tools.ts"
@@ -34,7 +35,7 @@ export const layerWith = ({
 }: Options): Layer.Layer<
   Database | DatabaseTools,
   DatabaseError,
-  PostgresServer | ShutdownReport | Lifecycle | Settings
+  PostgresServer | ShutdownReport | Lifecycle | Settings | Telemetry
 > =>
   Layer.scopedContext(
     Effect.gen(function* () {
@@ -53,10 +54,12 @@ export const layerWith = ({
         statementTimeout: Duration.seconds(5),
         lockTimeout: Duration.seconds(3)
       }
+      const made = makePool(options)
+      // Before the pool is made to close at release: its last numbers are those of a closed pool.
+      yield* observePool(made, yield* Telemetry)
       // Released after everything that uses the database, which stands above it in the chain.
-      const bounded = yield* Effect.acquireRelease(
-        Effect.sync(() => makePool(options)),
-        (pool) => closePool(pool, shutdown.closeTimeout, report, lifecycle)
+      const bounded = yield* Effect.acquireRelease(Effect.succeed(made), (pool) =>
+        closePool(pool, shutdown.closeTimeout, report, lifecycle)
       )
       const giveUpAt = startedAt + Duration.toMillis(database.connectDeadline)
       const untilGivenUp = Effect.map(Clock.currentTimeMillis, (now) => Duration.millis(Math.max(0, giveUpAt - now)))

@@ -14,7 +14,7 @@ import type { ModelCatalog } from "../services/ModelCatalog.ts"
 import { Interrupted, type Router } from "../services/Router.ts"
 import { Settings } from "../services/Settings.ts"
 import { DrainTimeout, ShutdownReport } from "../services/ShutdownReport.ts"
-import type { Telemetry } from "../services/Telemetry.ts"
+import { Telemetry } from "../services/Telemetry.ts"
 import { app } from "./http/App.ts"
 import { Overloaded } from "./http/HttpErrors.ts"
 import { refuse } from "./http/Refusal.ts"
@@ -37,6 +37,7 @@ export const layer: Layer.Layer<
     const lifecycle = yield* Lifecycle
     const report = yield* ShutdownReport
     const ids = yield* Ids
+    const telemetry = yield* Telemetry
     const clock = yield* Effect.clock
 
     const serve = yield* Effect.flatMap(app, NodeHttpServer.makeHandler).pipe(
@@ -51,11 +52,15 @@ export const layer: Layer.Layer<
 
     const handle = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
       if (isUncounted(request)) return serve(request, response)
+      const refuseWith = (error: Interrupted | Overloaded) => {
+        telemetry.requestRefused(request.method ?? "GET", 503)
+        refuse(request, response, error, ids)
+      }
       if (isDraining) {
         report.requests.rejected++
-        return refuse(request, response, new Interrupted(), ids)
+        return refuseWith(new Interrupted())
       }
-      if (inFlight.count() >= settings.http.maxInFlight) return refuse(request, response, new Overloaded(), ids)
+      if (inFlight.count() >= settings.http.maxInFlight) return refuseWith(new Overloaded())
       const startedAtMillis = clock.unsafeCurrentTimeMillis()
       const begun = inFlight.begin({ id: requestIdOf(request, ids), route: routeOf(request), startedAtMillis })
       attach(request, begun)

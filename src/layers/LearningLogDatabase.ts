@@ -4,8 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { Judged } from "../domain/CommitPlan.ts"
+import type { FeedbackSubmission } from "../domain/Feedback.ts"
 import { RouterId } from "../domain/Ids.ts"
-import { type Committed, Database, DatabaseError } from "../services/Database.ts"
+import { type Committed, Database, DatabaseError, type FeedbackResult } from "../services/Database.ts"
 import { Ids } from "../services/Ids.ts"
 import { LearningLog } from "../services/LearningLog.ts"
 import { LogFields } from "../services/LogFields.ts"
@@ -59,6 +61,18 @@ const make = (pollInterval: Duration.Duration) =>
       }
     )
 
+    const judgedListeners: Array<(judged: Judged) => void> = []
+    const committed = ({ joined, judged }: Committed) => {
+      if (joined > 0) telemetry.feedbackJoined(joined)
+      for (const one of judged) for (const listener of judgedListeners) listener(one)
+    }
+    /** A repetition has the id of the first one. */
+    const countStored = (submission: FeedbackSubmission, { id, status }: FeedbackResult) => {
+      const isStored = status === "recorded" || status === "superseded" || status === "parked"
+      if (isStored && id === submission.id) telemetry.feedbackStored(status === "parked")
+      if (status === "parked") parked.notify()
+    }
+
     const submit = (parts: Partial<Parts>): Effect.Effect<Committed, DatabaseError> =>
       Effect.gen(function* () {
         if (pending.durableCount() >= maxWaiting) {
@@ -96,8 +110,13 @@ const make = (pollInterval: Duration.Duration) =>
       maxParked: learning.maxParked,
       flushInterval: learning.flushInterval,
       newCommitId: () => ids.uuidV7(clock.unsafeCurrentTimeMillis()),
+      committed,
       lost: () => telemetry.dropped(1)
     })
+    const polls = makePolls(database)
+    yield* telemetry.gauge("conduit_database_up", "Whether the database answers, as far as known: 1 or 0", () =>
+      polls.answered() && (committer.lastError() === null || pending.isEmpty()) ? 1 : 0
+    )
     yield* runJoiner({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
 
     yield* runPruner({ routerId: router.id, database, settings })
@@ -121,7 +140,7 @@ const make = (pollInterval: Duration.Duration) =>
         const { feedback, position } = yield* submit({ feedback: [submission] })
         const [result] = feedback
         if (result === undefined) return yield* refused("the database answered for another commit")
-        if (result.status === "parked") parked.notify()
+        countStored(submission, result)
         return { ...result, position }
       }),
       feedbackAll: Effect.fn("LearningLog.feedbackAll")(function* (submissions) {
@@ -129,7 +148,10 @@ const make = (pollInterval: Duration.Duration) =>
         if (feedback.length !== submissions.length) {
           return yield* refused("the database answered for another commit")
         }
-        if (feedback.some((result) => result.status === "parked")) parked.notify()
+        for (const [index, submission] of submissions.entries()) {
+          const result = feedback[index]
+          if (result !== undefined) countStored(submission, result)
+        }
         return { results: feedback, position }
       }),
       report: Effect.fn("LearningLog.report")(function* (report) {
@@ -141,9 +163,12 @@ const make = (pollInterval: Duration.Duration) =>
       }),
       append: Effect.fn("LearningLog.append")((events) => Effect.map(submit({ events }), ({ position }) => position)),
 
+      onJudged: (listener) => {
+        judgedListeners.push(listener)
+      },
       pendingDecision: pending.decision,
       pendingOfSession: pending.ofSession,
-      follow: (position) => follow({ routerId: router.id, database, news, pollInterval, position }),
+      follow: (position) => follow({ routerId: router.id, database: polls, news, pollInterval, position }),
       position: Effect.tap(database.position(router.id), (position) => Effect.sync(() => news.heard(position))),
       oldestPosition: database.oldestPosition(router.id),
       newestKnown: news.newest,
@@ -161,5 +186,19 @@ const make = (pollInterval: Duration.Duration) =>
       saveSnapshot: (fingerprint, snapshot) => database.saveSnapshot(router.id, fingerprint, snapshot)
     })
   })
+
+/** The reads of those who follow the log, and whether the last one was answered. */
+const makePolls = (database: Database["Type"]) => {
+  let answered = true
+  const heard = (isAnswer: boolean) => Effect.sync(() => void (answered = isAnswer))
+  return {
+    position: database.position,
+    commitsAfter: (...args: Parameters<Database["Type"]["commitsAfter"]>) =>
+      database
+        .commitsAfter(...args)
+        .pipe(Effect.tapBoth({ onFailure: () => heard(false), onSuccess: () => heard(true) })),
+    answered: () => answered
+  }
+}
 
 export const layer = layerWith({ pollInterval: Duration.millis(500) })

@@ -3,10 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { planConstants } from "../domain/CommitPlan.ts"
 import { costUsd } from "../domain/Cost.ts"
 import type { Decision, RoutingRequest } from "../domain/Decision.ts"
 import { DecisionId } from "../domain/Ids.ts"
 import type { Model } from "../domain/Model.ts"
+import { expectedReward, reward } from "../domain/Reward.ts"
 import { storablePrompt } from "../domain/StorableText.ts"
 import { BanditState, type DecideInput, NoEligibleModel } from "../services/BanditState.ts"
 import { Database } from "../services/Database.ts"
@@ -29,6 +31,7 @@ import { Settings } from "../services/Settings.ts"
 import { Telemetry } from "../services/Telemetry.ts"
 import * as Afterwards from "./router/Afterwards.ts"
 import * as Attempts from "./router/Attempts.ts"
+import * as Circuits from "./router/Circuits.ts"
 import * as Deadlines from "./router/Deadlines.ts"
 import * as Learning from "./router/Learning.ts"
 import * as Lines from "./router/Lines.ts"
@@ -71,7 +74,18 @@ export const layer: Layer.Layer<
 
     const requestTimeoutMs = Duration.toMillis(http.requestTimeout)
     const isDebug = logSettings.level === "DEBUG"
-    const attempts = Attempts.make({ catalog, deadlines, telemetry, requestTimeoutMs, isDebug, nowMillis, nowMs })
+    const circuits = yield* Circuits.make({ catalog, nowMillis, telemetry })
+    yield* circuits.watch
+    const attempts = Attempts.make({
+      catalog,
+      circuits,
+      deadlines,
+      telemetry,
+      requestTimeoutMs,
+      isDebug,
+      nowMillis,
+      nowMs
+    })
     const learning = Learning.make({ attempts, log, sessions, state, telemetry })
     const relay = Relay.make({ attempts, deadlines, learning, nowMs })
 
@@ -143,7 +157,7 @@ export const layer: Layer.Layer<
           request,
           features,
           session: null,
-          isCircuitOpen: attempts.isCircuitOpen
+          isCircuitOpen: circuits.isOpen
         }
         const made = (decision: Decision | NoEligibleModel) => {
           const tookMs = nowMs() - startedMs
@@ -195,16 +209,28 @@ export const layer: Layer.Layer<
       catalog.current().models.map((model) => ({
         model: state.isDisabled(model.id) ? { ...model, unavailable: "disabled by an operator" } : model,
         learned: state.learned(model.id),
-        circuit: attempts.circuitState(model.id)
+        circuit: circuits.state(model.id)
       }))
+
+    log.onJudged(({ quality, record: { decision, outcome } }) => {
+      const candidate = decision.candidates.find(({ model }) => model === outcome?.model)
+      if (outcome === null || candidate === undefined) return
+      const { weights } = decision.request
+      const reference = {
+        costUsd: catalog.current().costReferenceUsd,
+        latencySeconds: planConstants.latencyReferenceSeconds
+      }
+      const realised = reward(outcome, { quality }, weights, reference)
+      if (realised !== null) telemetry.judged(outcome.model, expectedReward(candidate, weights, reference), realised)
+    })
 
     const expiryMs = Duration.toMillis(learningSettings.feedbackExpiry)
     return Router.of({
       complete,
       stream,
       route,
-      ...Afterwards.make({ log, database, state, nowMillis, expiryMs }),
-      sessionFeedback: SessionFeedback.make({ log, database, state, ids, nowMillis, expiryMs }),
+      ...Afterwards.make({ log, database, state, telemetry, nowMillis, expiryMs }),
+      sessionFeedback: SessionFeedback.make({ log, database, state, telemetry, ids, nowMillis, expiryMs }),
       models: routed
     })
   })

@@ -31,11 +31,11 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
     const requests = { in_flight_at_signal: 0, accepted_during_settle: 0, drained: 0, interrupted: 0, rejected: 0 }
     const learning = { pending: 0, persisted: 0, unpersisted: 0, dropped: 0, watermark: 0 }
     const forced = yield* Deferred.make<void>()
-    const listeners: Array<() => void> = []
+    const listeners: Array<(entries: Pick<Report, "phases" | "errors">) => void> = []
     let running: PhaseEntry | undefined
     let backlog = () => ({ pending: 0, dropped: 0 })
 
-    const changed = () => listeners.forEach((listener) => listener())
+    const changed = () => listeners.forEach((listener) => listener({ phases: entries, errors }))
 
     const error = (phase: PhaseName | null, failure: ShutdownError) => {
       errors.push({ ...encodeError(failure), phase, message: failure.message })

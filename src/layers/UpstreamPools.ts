@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Dispatcher, Pool } from "undici"
 import { type Catalog, ModelCatalog } from "../services/ModelCatalog.ts"
+import { Telemetry } from "../services/Telemetry.ts"
 import { UpstreamPools } from "../services/UpstreamPools.ts"
 
 /**
@@ -20,13 +21,22 @@ const poolOf = (origin: string) =>
     bodyTimeout: 0
   })
 
-export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog> = Layer.scoped(
+export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | Telemetry> = Layer.scoped(
   UpstreamPools,
   Effect.gen(function* () {
     const catalog = yield* ModelCatalog
+    const telemetry = yield* Telemetry
     const byOrigin = new Map<string, Pool>()
     /** Without an origin in the catalogue; until their last call has ended. */
     const leaving = new Set<Pool>()
+    for (const state of ["connected", "running", "queued"] as const) {
+      yield* telemetry.gauge(
+        "conduit_upstream_connections",
+        "Sockets to providers that are connected, calls that run on them, and calls that wait for one",
+        () => [...byOrigin.values(), ...leaving].reduce((sum, { stats }) => sum + stats[state], 0),
+        { state }
+      )
+    }
 
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {

@@ -12,13 +12,14 @@ import * as OutputStdio from "../layers/OutputStdio.ts"
 import * as PostgresExternal from "../layers/PostgresExternal.ts"
 import * as SettingsEnv from "../layers/SettingsEnv.ts"
 import * as ShutdownReportJson from "../layers/ShutdownReportJson.ts"
+import * as Telemetry from "../layers/Telemetry.ts"
 import { InvalidSettings, Settings } from "../services/Settings.ts"
 
 const Migrated = DatabasePg.layer.pipe(
   Layer.provide(PostgresExternal.layer),
   Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
   Layer.provide(ShutdownReportJson.layer),
-  Layer.provide(OutputStdio.layer)
+  Layer.provide(Layer.merge(OutputStdio.layer, Telemetry.layer))
 )
 
 /** `conduit migrate`: brings the schema up to date and ends; for deploys that do not let the service do it. */

@@ -41,7 +41,10 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
     Layer.provide(ModelCatalogFile.layer),
     Layer.provideMerge(HttpSocket.layer), //         6 listens first: 503 to everything until 1 attaches the application
     Layer.provide(InFlight.layer),
-    Layer.provide(Layer.mergeAll(FeatureExtractorLexical.layer, IdsCrypto.layer, SessionsMemory.layer, Telemetry.layer))
+    Layer.provide(
+      Layer.mergeAll(FeatureExtractorLexical.layer, IdsCrypto.layer, SessionsMemory.layer, Telemetry.layer)
+    ),
+    Layer.provide(Telemetry.lifecycleLayer)
   )
 
 /** The configured providers, or the simulation where the catalogue is simulated. */

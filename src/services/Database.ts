@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import type { StoredFeedback } from "../domain/CommitPlan.ts"
+import type { Judged, StoredFeedback } from "../domain/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../domain/DecisionRecord.ts"
 import type { Feedback, FeedbackSubmission } from "../domain/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../domain/Ids.ts"
@@ -123,6 +123,10 @@ export interface Committed {
   readonly feedback: ReadonlyArray<FeedbackResult>
   /** One for each of `commit.reports`, in order. Empty for a duplicate. */
   readonly reports: ReadonlyArray<ReportResult>
+  /** How much of `commit.joined` found its decision; 0 for a duplicate. */
+  readonly joined: number
+  /** The answers that this commit judged for the first time. Empty for a duplicate. */
+  readonly judged: ReadonlyArray<Judged>
 }
 
 /**

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
+import type { Judged } from "../domain/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../domain/DecisionRecord.ts"
 import type { FeedbackSubmission } from "../domain/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../domain/Ids.ts"
@@ -41,6 +42,9 @@ export interface LearningLogShape {
 
   /** Durable: events that belong to no request. */
   readonly append: (events: ReadonlyArray<LearningEvent>) => Effect.Effect<Position, DatabaseError>
+
+  /** Called with each answer whose first judgement this replica has stored. */
+  readonly onJudged: (listener: (judged: Judged) => void) => void
 
   /** A record that is offered but not stored yet. */
   readonly pendingDecision: (id: DecisionId) => DecisionRecord | undefined

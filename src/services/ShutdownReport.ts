@@ -150,8 +150,8 @@ export interface ShutdownReportShape {
   readonly force: () => void
   readonly forced: Effect.Effect<void>
 
-  /** Called at every change, so that another thread can write the report when this one cannot. */
-  readonly onChange: (listener: () => void) => void
+  /** Called at every change with what was collected so far, so that others can tell it when this process cannot any more. */
+  readonly onChange: (listener: (entries: Pick<Report, "phases" | "errors">) => void) => void
 
   /** The report as it stands. Synchronous: signal handlers use it. */
   readonly render: (facts: ShutdownFacts) => Report

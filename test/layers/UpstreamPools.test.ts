@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Flush from "../../src/layers/Flush.ts"
 import * as LanguageModelsHttp from "../../src/layers/LanguageModelsHttp.ts"
+import * as Telemetry from "../../src/layers/Telemetry.ts"
 import * as UpstreamPools from "../../src/layers/UpstreamPools.ts"
 import { LanguageModels } from "../../src/services/LanguageModels.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
@@ -16,7 +17,7 @@ import { chatBody } from "../support/languageModelsContract.ts"
 import { lifecycleWith } from "../support/lifecycle.ts"
 import { startMockLlm } from "../support/mockLlm.ts"
 
-const lifecycle = lifecycleWith({ shutdownTimeout: "1 second" })
+const lifecycle = Layer.merge(lifecycleWith({ shutdownTimeout: "1 second" }), Telemetry.layer)
 
 describe("UpstreamPools", () => {
   it.live("closes its sockets in the flush phase", () =>

@@ -13,6 +13,7 @@ import { RouterId } from "../../src/domain/Ids.ts"
 import * as DatabasePg from "../../src/layers/DatabasePg.ts"
 import * as PostgresEmbedded from "../../src/layers/PostgresEmbedded.ts"
 import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
+import * as Telemetry from "../../src/layers/Telemetry.ts"
 import { Database } from "../../src/services/Database.ts"
 import { PostgresServer } from "../../src/services/PostgresServer.ts"
 import { ShutdownReport } from "../../src/services/ShutdownReport.ts"
@@ -28,7 +29,7 @@ const server = PostgresEmbedded.layer.pipe(Layer.provide(settings))
 const database = DatabasePg.layer.pipe(
   Layer.provideMerge(server),
   Layer.provideMerge(ShutdownReportJson.layer),
-  Layer.provide(Layer.merge(quietLifecycle, settings))
+  Layer.provide(Layer.mergeAll(quietLifecycle, Telemetry.layer, settings))
 )
 
 databaseContract("embedded", database)

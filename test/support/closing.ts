@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as DatabasePg from "../../src/layers/DatabasePg.ts"
 import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
+import * as Telemetry from "../../src/layers/Telemetry.ts"
 import { Lifecycle } from "../../src/services/Lifecycle.ts"
 import { PostgresServer } from "../../src/services/PostgresServer.ts"
 import { defaults, Settings } from "../../src/services/Settings.ts"
@@ -40,7 +41,7 @@ export const databaseAt = (url: string, options: Omit<Parameters<typeof settings
   DatabasePg.layer.pipe(
     Layer.provide(Layer.succeed(PostgresServer, { url: Redacted.make(url), embedded: false, poolSize: 5 })),
     Layer.provideMerge(ShutdownReportJson.layer),
-    Layer.provide(Layer.merge(quietLifecycle, settingsWith({ ...options, url })))
+    Layer.provide(Layer.mergeAll(quietLifecycle, Telemetry.layer, settingsWith({ ...options, url })))
   )
 
 /** A fresh database that is dropped with the layer. */

@@ -79,7 +79,14 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         const record = recordOf(id, { seed })
         const open = recordOf(id, { seed, outcome: null })
         const committed = yield* db.commit(commitOf(id, { decisions: [record, open] }))
-        assert.deepStrictEqual(committed, { position: 1, duplicate: false, feedback: [], reports: [] })
+        assert.deepStrictEqual(committed, {
+          position: 1,
+          duplicate: false,
+          feedback: [],
+          reports: [],
+          joined: 0,
+          judged: []
+        })
         const stored = Option.getOrThrow(yield* db.decision(id, record.decision.id))
         assert.deepStrictEqual(stored, { record, feedback: [] })
         assert.deepStrictEqual(Option.getOrThrow(yield* db.decision(id, open.decision.id)).record, open)
@@ -132,11 +139,25 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         yield* db.commit(commit)
         yield* db.commit(commitOf(id, { decisions: [recordOf(id)] }))
         const again = yield* db.commit(commit)
-        assert.deepStrictEqual(again, { position: 1, duplicate: true, feedback: [], reports: [] })
+        assert.deepStrictEqual(again, {
+          position: 1,
+          duplicate: true,
+          feedback: [],
+          reports: [],
+          joined: 0,
+          judged: []
+        })
         assert.strictEqual(yield* db.position(id), 2)
         const eventless = commitOf(id, { decisions: [recordOf(id, { outcome: null })] })
         assert.strictEqual((yield* db.commit(eventless)).position, 2)
-        assert.deepStrictEqual(yield* db.commit(eventless), { position: 2, duplicate: true, feedback: [], reports: [] })
+        assert.deepStrictEqual(yield* db.commit(eventless), {
+          position: 2,
+          duplicate: true,
+          feedback: [],
+          reports: [],
+          joined: 0,
+          judged: []
+        })
       })
     )
 

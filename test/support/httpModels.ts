@@ -4,6 +4,7 @@ import { ModelId } from "../../src/domain/Ids.ts"
 import type { Model } from "../../src/domain/Model.ts"
 import { simulatedModels } from "../../src/domain/SimulatedModel.ts"
 import * as LanguageModelsHttp from "../../src/layers/LanguageModelsHttp.ts"
+import * as Telemetry from "../../src/layers/Telemetry.ts"
 import * as UpstreamPools from "../../src/layers/UpstreamPools.ts"
 import type { LanguageModels } from "../../src/services/LanguageModels.ts"
 import type { Catalog, ModelCatalog } from "../../src/services/ModelCatalog.ts"
@@ -61,5 +62,5 @@ export const httpModels = (baseUrl: string, apiKey: string | null = null): Layer
   LanguageModelsHttp.layer.pipe(
     Layer.provide(UpstreamPools.layer),
     Layer.provide(catalogOf(baseUrl, apiKey)),
-    Layer.provide(lifecycleWith({ shutdownTimeout: "1 second" }))
+    Layer.provide(Layer.merge(lifecycleWith({ shutdownTimeout: "1 second" }), Telemetry.layer))
   )

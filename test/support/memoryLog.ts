@@ -66,6 +66,7 @@ export const memoryLog = () => {
       report: () => Effect.sync(() => ({ status: "recorded" as const, position: commits.length })),
       append: (events) => Effect.sync(() => append(events)),
       pendingDecision: (id) => offered.find((record) => record.decision.id === id),
+      onJudged: () => undefined,
       pendingOfSession: ({ owner, sessionId }) =>
         offered.flatMap(({ decision, outcome }) =>
           decision.request.sessionId === sessionId && decision.owner === owner && outcome?.ok === true

@@ -46,10 +46,12 @@ export const runCommitter = (options: {
   readonly maxParked: number
   readonly flushInterval: Duration.Duration
   readonly newCommitId: () => string
+  /** Told of each commit that is stored. */
+  readonly committed: (committed: Committed) => void
   /** Told of each outcome that can never be stored. */
   readonly lost: () => void
 }): Effect.Effect<Committer, never, Scope.Scope> => {
-  const { database, lost, maxParked, newCommitId, news, pending, routerId, stored, work } = options
+  const { committed, database, lost, maxParked, newCommitId, news, pending, routerId, stored, work } = options
   const flushMs = Duration.toMillis(options.flushInterval)
   let flushing = 0
   let outage: Outage | null = null
@@ -72,7 +74,12 @@ export const runCommitter = (options: {
 
   const commit = (commitId: string, parts: Parts): Effect.Effect<Committed, DatabaseError> =>
     database.commit({ ...parts, commitId, routerId, maxParked }).pipe(
-      Effect.tap(({ position }) => Effect.sync(() => news.heard(position))),
+      Effect.tap((stored) =>
+        Effect.sync(() => {
+          news.heard(stored.position)
+          committed(stored)
+        })
+      ),
       // What cannot even be encoded will not be stored by trying again.
       Effect.catchAllDefect((defect) =>
         Effect.fail(

@@ -14,7 +14,7 @@ const chunkSize = 500
 /** All commits after `position`, waiting for those that are not there yet and for a database that is away. */
 export const follow = (options: {
   readonly routerId: RouterId
-  readonly database: DatabaseShape
+  readonly database: Pick<DatabaseShape, "position" | "commitsAfter">
   /** Wakes the reader. */
   readonly news: News
   /** Commits that nobody told of are seen at the latest after this. */

@@ -1,8 +1,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import * as net from "node:net"
 import * as Pg from "pg"
+import type { TelemetryShape } from "../../services/Telemetry.ts"
 
 /** Limits of one pool's sessions. */
 export interface PoolOptions {
@@ -72,6 +74,24 @@ export const makePool = (options: PoolOptions): BoundedPool => {
       for (const socket of sockets) socket.destroy()
     })
   }
+}
+
+/** Its numbers as gauges, until the scope closes. */
+export const observePool = (
+  { options, pool }: BoundedPool,
+  telemetry: TelemetryShape
+): Effect.Effect<void, never, Scope.Scope> => {
+  const connections = (state: string, read: () => number) =>
+    telemetry.gauge("conduit_database_pool_connections", "Connections to PostgreSQL", read, { state })
+  return Effect.all(
+    [
+      connections("idle", () => pool.idleCount),
+      connections("busy", () => pool.totalCount - pool.idleCount),
+      telemetry.gauge("conduit_database_pool_waiting", "Queries that wait for a connection", () => pool.waitingCount),
+      telemetry.gauge("conduit_database_pool_size", "Connections that the pool may have", () => options.size)
+    ],
+    { discard: true }
+  )
 }
 
 /** Ends the pool when its busy connections are done, without limit. */

@@ -165,7 +165,9 @@ export const makeStore = (sql: SqlClient.SqlClient): Omit<DatabaseShape, "change
               position: row.position,
               duplicate: false,
               feedback: plan.feedback,
-              reports: plan.reports
+              reports: plan.reports,
+              joined: plan.joined,
+              judged: plan.judged
             })
       )
     )
@@ -217,7 +219,7 @@ export const makeStore = (sql: SqlClient.SqlClient): Omit<DatabaseShape, "change
       Effect.map(([row]) =>
         row === undefined
           ? Option.none()
-          : Option.some({ position: row.position, duplicate: true, feedback: [], reports: [] })
+          : Option.some({ position: row.position, duplicate: true, feedback: [], reports: [], joined: 0, judged: [] })
       )
     )
 

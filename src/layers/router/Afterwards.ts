@@ -4,6 +4,8 @@ import { type DecisionId, uuidV7Millis } from "../../domain/Ids.ts"
 import type { BanditStateShape } from "../../services/BanditState.ts"
 import type { DatabaseShape } from "../../services/Database.ts"
 import type { LearningLogShape } from "../../services/LearningLog.ts"
+import type { TelemetryShape } from "../../services/Telemetry.ts"
+import { countAnswers } from "./FeedbackAnswers.ts"
 import {
   DecisionNotFound,
   IdempotencyConflict,
@@ -19,6 +21,7 @@ interface Parts {
   readonly log: LearningLogShape
   readonly database: DatabaseShape
   readonly state: BanditStateShape
+  readonly telemetry: Pick<TelemetryShape, "feedbackAnswered">
   readonly nowMillis: () => number
   readonly expiryMs: number
 }
@@ -29,7 +32,8 @@ export const make = ({
   expiryMs,
   log,
   nowMillis,
-  state
+  state,
+  telemetry
 }: Parts): Pick<RouterShape, "report" | "feedback" | "decisions" | "decision"> => {
   /** Fails unless the id is of an age at which its decision can still be judged. */
   const plausible = (id: DecisionId) =>
@@ -57,7 +61,7 @@ export const make = ({
       if (status === "parking_full") return yield* new ParkingFull()
       if (status !== "parked") yield* state.caughtUp(position)
       return { id, status }
-    }),
+    }, countAnswers(telemetry)),
 
     decisions: (query) => database.decisions(log.router.id, query),
 

@@ -1,7 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { type Decision, ranking, type RoutingRequest } from "../../domain/Decision.ts"
-import type { ModelId } from "../../domain/Ids.ts"
 import type { Model } from "../../domain/Model.ts"
 import type { Attempt } from "../../domain/Outcome.ts"
 import { NoEligibleModel } from "../../services/BanditState.ts"
@@ -9,7 +8,7 @@ import { type CallLimits, ProviderError } from "../../services/LanguageModels.ts
 import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
 import { AllModelsFailed, UpstreamRejected } from "../../services/Router.ts"
 import type { CallResult, TelemetryShape } from "../../services/Telemetry.ts"
-import * as Circuit from "./Circuit.ts"
+import type { Circuits } from "./Circuits.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as Lines from "./Lines.ts"
 import * as Trial from "./Trial.ts"
@@ -37,12 +36,11 @@ export interface Attempts {
   /** Told of each decision that had the choice: an outage counts those that its model was left out of. */
   readonly decided: (decision: Decision | NoEligibleModel) => void
   readonly remainingMs: (trial: Trial.Trial) => number
-  readonly isCircuitOpen: (model: ModelId) => boolean
-  readonly circuitState: (model: ModelId) => ReturnType<Circuit.Circuit["state"]>
 }
 
 interface Parts {
   readonly catalog: ModelCatalogShape
+  readonly circuits: Circuits
   readonly deadlines: Deadlines
   readonly telemetry: Pick<TelemetryShape, "called">
   readonly requestTimeoutMs: number
@@ -52,9 +50,10 @@ interface Parts {
   readonly nowMs: () => number
 }
 
-/** The calls that a request makes, one after another, and the circuits that they open and close. */
+/** The calls that a request makes, one after another; they open and close the circuits. */
 export const make = ({
   catalog,
+  circuits,
   deadlines,
   isDebug,
   nowMillis,
@@ -62,28 +61,19 @@ export const make = ({
   requestTimeoutMs,
   telemetry
 }: Parts): Attempts => {
-  const circuits = new Map<string, Circuit.Circuit>()
-  const circuitOf = (model: ModelId) => {
-    const known = circuits.get(model)
-    if (known !== undefined) return known
-    const made = Circuit.make()
-    circuits.set(model, made)
-    return made
-  }
-  const isCircuitOpen = (model: ModelId) => circuits.get(model)?.isOpen(nowMillis()) ?? false
-
   const remainingMs = (trial: Trial.Trial) => requestTimeoutMs - (nowMs() - trial.startedMs)
 
   const run: Attempts["run"] = Effect.fnUntraced(function* (trial, request, call) {
     const candidates = candidatesOf(trial.decision, request)
+    yield* circuits.watch
     for (const [index, model] of candidates.entries()) {
       const leftMs = remainingMs(trial)
       if (trial.attempts.length === mostAttempts || (trial.attempts.length > 0 && leftMs < leastMillis)) break
       // Open since the decision was made; who names a model insists on it.
-      if (model.id !== request.pinned && isCircuitOpen(model.id)) continue
+      if (model.id !== request.pinned && circuits.isOpen(model.id)) continue
       begin(trial, model)
       const others = trial.attempts.length + 1 < mostAttempts ? candidates.slice(index + 1) : []
-      const limitMs = others.some(({ id }) => !isCircuitOpen(id)) ? hangShare * leftMs : leftMs
+      const limitMs = others.some(({ id }) => !circuits.isOpen(id)) ? hangShare * leftMs : leftMs
       const answer = yield* Effect.either(
         deadlines.within(limitMs, () => late(model), call(model, { timeoutMs: Math.max(1, leftMs) }))
       )
@@ -114,7 +104,7 @@ export const make = ({
   }
 
   const begin = (trial: Trial.Trial, model: Model) => {
-    circuitOf(model.id).enter(nowMillis())
+    circuits.of(model.id).enter(nowMillis())
     trial.current = { model: model.id, startedMs: nowMs() }
   }
 
@@ -130,7 +120,7 @@ export const make = ({
 
   /** Says what is new of the model. A refusal is an answer of the model. */
   const tellCircuit = (trial: Trial.Trial, ended: Attempt, ending: Trial.Ending): Effect.Effect<void> => {
-    const circuit = circuitOf(ended.model)
+    const circuit = circuits.of(ended.model)
     const now = nowMillis()
     if (ending._tag === "Aborted") {
       circuit.abandoned()
@@ -146,17 +136,10 @@ export const make = ({
 
   const decided: Attempts["decided"] = (decision) => {
     const models = decision instanceof NoEligibleModel ? decision.excluded : decision.candidates
-    for (const { excludedBy, model } of models) if (excludedBy === "circuit") circuits.get(model)?.keptAway()
+    for (const { excludedBy, model } of models) if (excludedBy === "circuit") circuits.keptAway(model)
   }
 
-  return {
-    run,
-    end,
-    decided,
-    remainingMs,
-    isCircuitOpen,
-    circuitState: (model) => circuits.get(model)?.state(nowMillis()) ?? "closed"
-  }
+  return { run, end, decided, remainingMs }
 }
 
 const resultOf = (ending: Trial.Ending): CallResult =>

@@ -7,6 +7,8 @@ import type { BanditStateShape } from "../../services/BanditState.ts"
 import type { DatabaseError, DatabaseShape } from "../../services/Database.ts"
 import type { IdsShape } from "../../services/Ids.ts"
 import type { LearningLogShape } from "../../services/LearningLog.ts"
+import type { TelemetryShape } from "../../services/Telemetry.ts"
+import { countAnswers } from "./FeedbackAnswers.ts"
 import {
   IdempotencyConflict,
   ParkingFull,
@@ -19,13 +21,22 @@ interface Parts {
   readonly log: LearningLogShape
   readonly database: DatabaseShape
   readonly state: BanditStateShape
+  readonly telemetry: Pick<TelemetryShape, "feedbackAnswered">
   readonly ids: IdsShape
   readonly nowMillis: () => number
   readonly expiryMs: number
 }
 
 /** Feedback on a session: one feedback on each of its newest answered decisions, in one commit. */
-export const make = ({ database, expiryMs, ids, log, nowMillis, state }: Parts): RouterShape["sessionFeedback"] => {
+export const make = ({
+  database,
+  expiryMs,
+  ids,
+  log,
+  nowMillis,
+  state,
+  telemetry
+}: Parts): RouterShape["sessionFeedback"] => {
   const routerId = log.router.id
 
   /** What the first feedback with this key was answered; none if there is none. */
@@ -91,5 +102,5 @@ export const make = ({ database, expiryMs, ids, log, nowMillis, state }: Parts):
       decisionIds: submissions.filter((_, rank) => isCredited(rank)).map(({ decisionId }) => decisionId),
       status: newest.status
     }
-  })
+  }, countAnswers(telemetry))
 }

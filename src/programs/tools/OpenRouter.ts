@@ -17,6 +17,7 @@ import * as PostgresEmbedded from "../../layers/PostgresEmbedded.ts"
 import * as PostgresExternal from "../../layers/PostgresExternal.ts"
 import * as SettingsEnv from "../../layers/SettingsEnv.ts"
 import * as ShutdownReportJson from "../../layers/ShutdownReportJson.ts"
+import * as Telemetry from "../../layers/Telemetry.ts"
 import { Database, type DatabaseError, type DatabaseShape, type RouterRow } from "../../services/Database.ts"
 import { DatabaseTools, type DatabaseToolsShape } from "../../services/DatabaseTools.ts"
 import { FeatureExtractor } from "../../services/FeatureExtractor.ts"
@@ -67,7 +68,7 @@ const storeOf = (creates: boolean) => {
     Layer.provide(postgres),
     Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
     Layer.provide(ShutdownReportJson.layer),
-    Layer.provide(OutputStdio.layer),
+    Layer.provide(Layer.merge(OutputStdio.layer, Telemetry.layer)),
     Layer.provideMerge(Layer.mergeAll(SettingsEnv.layer, FeatureExtractorLexical.layer, IdsCrypto.layer))
   )
 }
