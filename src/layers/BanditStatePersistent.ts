@@ -22,8 +22,11 @@ import { OutcomesDropped, type ShutdownError, ShutdownReport } from "../services
 import { Telemetry } from "../services/Telemetry.ts"
 import * as Deciding from "./bandit/Deciding.ts"
 import * as Learning from "./bandit/Learning.ts"
+import * as Lines from "./bandit/Lines.ts"
 import { restore } from "./bandit/Restore.ts"
+import * as SnapshotTrouble from "./bandit/SnapshotTrouble.ts"
 import * as Waiting from "./bandit/Waiting.ts"
+import * as WithoutLearning from "./bandit/WithoutLearning.ts"
 
 const snapshotInterval = Duration.minutes(1)
 /** After so many events a snapshot does not wait for its minute; several replicas may store the same one. */
@@ -49,7 +52,9 @@ export const layer: Layer.Layer<
     const report = yield* ShutdownReport
     const lifecycle = yield* Lifecycle
     const telemetry = yield* Telemetry
-    const { database, shutdown } = yield* Settings
+    const { database, log: logSettings, shutdown } = yield* Settings
+    const isDebug = logSettings.level === "DEBUG"
+    const clock = yield* Effect.clock
     const { persistTimeout } = shutdown
     const patiently = retryWhileAway(database.connectDeadline)
     const runtime = yield* Effect.runtime<never>()
@@ -62,6 +67,7 @@ export const layer: Layer.Layer<
     const reloads = yield* Queue.sliding<void>(1)
     const hangups = yield* Queue.sliding<void>(1)
     const snapshotsDue = yield* Queue.sliding<void>(1)
+    const snapshotTrouble = SnapshotTrouble.make()
 
     const stored = yield* patiently(
       Effect.all({ end: log.position, oldest: log.oldestPosition, snapshots: log.snapshots(fingerprint) })
@@ -71,7 +77,6 @@ export const layer: Layer.Layer<
     let position = restored.position
     let eventsSinceSnapshot = 0
     let savedPosition: Position | null = restored.position > 0 ? restored.position : null
-    const clock = yield* Effect.clock
     /** When a snapshot last held all that was learned. */
     let savedAtMillis = clock.unsafeCurrentTimeMillis()
     /** The fold died of a bug: what is in memory is not what the log says, so it is neither used nor stored. */
@@ -107,6 +112,7 @@ export const layer: Layer.Layer<
         )
       }
       position = commit.position
+      if (isDebug) say(Lines.folded(commit))
       telemetry.folded(commit.events.length)
       eventsSinceSnapshot += commit.events.length
       if (eventsSinceSnapshot >= eventsPerSnapshot) snapshotsDue.unsafeOffer()
@@ -151,21 +157,20 @@ export const layer: Layer.Layer<
     )
 
     const saveSnapshot = Effect.suspend(() => {
-      if (broken || isIncomplete) return Effect.void
+      if (broken || isIncomplete) return Effect.succeed(false)
       const startedAtMillis = clock.unsafeCurrentTimeMillis()
       if (position === 0 || position === savedPosition) {
         savedAtMillis = startedAtMillis
-        return Effect.void
+        return Effect.succeed(false)
       }
       const watermark = position
       eventsSinceSnapshot = 0
       return log.saveSnapshot(fingerprint, { watermark, state: Learning.encode(learning) }).pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            savedPosition = watermark
-            savedAtMillis = startedAtMillis
-          })
-        )
+        Effect.map(() => {
+          savedPosition = watermark
+          savedAtMillis = startedAtMillis
+          return true
+        })
       )
     })
 
@@ -188,7 +193,7 @@ export const layer: Layer.Layer<
           Effect.zipRight(
             log.position.pipe(
               Effect.flatMap(foldUntil),
-              Effect.zipRight(saveSnapshot),
+              Effect.zipRight(Effect.asVoid(saveSnapshot)),
               Effect.mapError((error) => persistFailed(error, count().unpersisted))
             )
           ),
@@ -262,9 +267,10 @@ export const layer: Layer.Layer<
       Effect.forever(
         Effect.raceFirst(Effect.sleep(snapshotInterval), Queue.take(snapshotsDue)).pipe(
           Effect.zipRight(saveSnapshot),
-          Effect.catchAll((error) =>
-            Effect.logWarning(`the snapshot at position ${position} is not stored: ${error.message}`)
-          )
+          Effect.matchEffect({
+            onSuccess: (isStored) => (isStored ? snapshotTrouble.stored : Effect.void),
+            onFailure: (error) => snapshotTrouble.failed(error, position, log.backlog().lastError)
+          })
         )
       )
     )
@@ -275,25 +281,20 @@ export const layer: Layer.Layer<
       router: log.router,
       featuresVersion: extractor.version
     })
-    let withoutLearning = false
-
-    const whenLearningFails = (cause: unknown) => {
-      telemetry.fallbackToStatic()
-      if (withoutLearning) return
-      withoutLearning = true
-      say(Effect.logError("the learning failed: the order of the configuration decides", cause))
-    }
+    const withoutLearning = WithoutLearning.make({ say, nowMillis: () => clock.unsafeCurrentTimeMillis() })
 
     return BanditState.of({
       decide: (input) => {
         const decided = broken
-          ? Either.left("its fold stopped")
+          ? Either.left(null)
           : Either.try(() => Deciding.decide(deciding(), learning.state, position, input))
         if (Either.isRight(decided)) {
-          withoutLearning = false
+          withoutLearning.worked()
           return decided.right
         }
-        whenLearningFails(decided.left)
+        telemetry.fallbackToStatic()
+        // Of a fold that stopped it was said.
+        if (!broken) withoutLearning.failed(decided.left)
         return Deciding.decideWithoutLearning(deciding(), position, input)
       },
       epoch: (model) => Hierarchical.epoch(learning.state, model),

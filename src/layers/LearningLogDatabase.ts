@@ -17,6 +17,7 @@ import { runCommitter } from "./learningLog/committer.ts"
 import { follow } from "./learningLog/follow.ts"
 import { runJoiner } from "./learningLog/joiner.ts"
 import { makeNews } from "./learningLog/news.ts"
+import { makeOutage } from "./learningLog/outage.ts"
 import { makePending, noParts, type Parts } from "./learningLog/pending.ts"
 import { runPruner } from "./learningLog/pruner.ts"
 import { makeSignal } from "./learningLog/signal.ts"
@@ -51,6 +52,7 @@ const make = (pollInterval: Duration.Duration) =>
     const work = makeSignal()
     const stored = makeSignal()
     const news = makeNews(router.position)
+    const outage = makeOutage(pending)
     const parked = makeSignal()
     yield* telemetry.gauge(
       "conduit_learning_oldest_pending_seconds",
@@ -107,15 +109,15 @@ const make = (pollInterval: Duration.Duration) =>
       work,
       stored,
       news,
+      outage,
       maxParked: learning.maxParked,
       flushInterval: learning.flushInterval,
       newCommitId: () => ids.uuidV7(clock.unsafeCurrentTimeMillis()),
       committed,
       lost: () => telemetry.dropped(1)
     })
-    const polls = makePolls(database)
     yield* telemetry.gauge("conduit_database_up", "Whether the database answers, as far as known: 1 or 0", () =>
-      polls.answered() && (committer.lastError() === null || pending.isEmpty()) ? 1 : 0
+      outage.isOpen() ? 0 : 1
     )
     yield* runJoiner({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
 
@@ -168,7 +170,7 @@ const make = (pollInterval: Duration.Duration) =>
       },
       pendingDecision: pending.decision,
       pendingOfSession: pending.ofSession,
-      follow: (position) => follow({ routerId: router.id, database: polls, news, pollInterval, position }),
+      follow: (position) => follow({ routerId: router.id, database, news, outage, pollInterval, position }),
       position: Effect.tap(database.position(router.id), (position) => Effect.sync(() => news.heard(position))),
       oldestPosition: database.oldestPosition(router.id),
       newestKnown: news.newest,
@@ -179,26 +181,12 @@ const make = (pollInterval: Duration.Duration) =>
           pending: pending.implicitCount(),
           dropped: pending.dropped(),
           oldestPendingMillis: oldest === null ? null : clock.unsafeCurrentTimeMillis() - oldest,
-          lastError: committer.lastError()
+          lastError: outage.lastError()
         }
       },
       snapshots: (fingerprint) => database.snapshots(router.id, fingerprint),
       saveSnapshot: (fingerprint, snapshot) => database.saveSnapshot(router.id, fingerprint, snapshot)
     })
   })
-
-/** The reads of those who follow the log, and whether the last one was answered. */
-const makePolls = (database: Database["Type"]) => {
-  let answered = true
-  const heard = (isAnswer: boolean) => Effect.sync(() => void (answered = isAnswer))
-  return {
-    position: database.position,
-    commitsAfter: (...args: Parameters<Database["Type"]["commitsAfter"]>) =>
-      database
-        .commitsAfter(...args)
-        .pipe(Effect.tapBoth({ onFailure: () => heard(false), onSuccess: () => heard(true) })),
-    answered: () => answered
-  }
-}
 
 export const layer = layerWith({ pollInterval: Duration.millis(500) })

@@ -431,7 +431,7 @@ describe("BanditStatePersistent", () => {
           ]
         )
         assert.lengthOf(
-          lines.filter((line) => line.startsWith("ERROR the learning failed")),
+          lines.filter((line) => line.startsWith("ERROR")),
           1
         )
         assert.lengthOf(log.snapshots, saved)
@@ -442,6 +442,76 @@ describe("BanditStatePersistent", () => {
       })
     }
   )
+
+  it.effect("says when the learning begins to fail and when it works again, however often it comes and goes", () => {
+    const log = memoryLog()
+    let isBroken = false
+    const weights = Object.defineProperty({ ...request().weights }, "quality", {
+      get: () => {
+        if (isBroken) throw new Error("cosmic ray")
+        return 1
+      }
+    })
+    return Effect.gen(function* () {
+      const { lines } = yield* lifeOf(log, (state) =>
+        Effect.gen(function* () {
+          for (let second = 0; second < 20; second++) {
+            isBroken = true
+            // The static order composes a score from the weights too.
+            assert.throws(() => ask(state, second, { weights }))
+            isBroken = false
+            ask(state, second, { weights })
+            yield* TestClock.adjust("1 second")
+          }
+          yield* TestClock.adjust("9 seconds")
+          ask(state, 30)
+          ask(state, 31)
+        })
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("the learning")),
+        [
+          "ERROR the learning failed: the order of the configuration decides,Error: cosmic ray",
+          "INFO the learning decides again after 29.0s: 20 decision(s) were made without it"
+        ]
+      )
+    })
+  })
+
+  it.effect("says once that snapshots are not stored, and nothing where the database is away anyway", () => {
+    const log = memoryLog()
+    const minutes = (state: BanditState["Type"], count: number) =>
+      Effect.gen(function* () {
+        for (let n = 0; n < count; n++) {
+          yield* state.caughtUp(log.append([ran(n, a)]))
+          yield* TestClock.adjust("1 minute")
+        }
+      })
+    return Effect.gen(function* () {
+      const { lines } = yield* lifeOf(log, (state) =>
+        Effect.gen(function* () {
+          const away = new DatabaseError({ operation: "commit", reason: "connection", detail: "refused" })
+          log.faults.error = away
+          log.faults.snapshotError = away
+          yield* minutes(state, 3)
+          log.faults.error = null
+          log.faults.snapshotError = null
+          yield* minutes(state, 2)
+          log.faults.snapshotError = databaseError
+          yield* minutes(state, 4)
+          log.faults.snapshotError = null
+          yield* minutes(state, 2)
+        })
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("snapshot")),
+        [
+          "WARN the snapshot at position 7 is not stored: commit: disk_full (53100)",
+          "INFO snapshots are stored again after 240.0s: 4 failed attempt(s)"
+        ]
+      )
+    })
+  })
 
   it.effect("keeps a session's model until the evidence changes, and pins what is asked for, with certainty", () => {
     const log = memoryLog()

@@ -152,6 +152,59 @@ describe("LearningLogDatabase", () => {
     }
   )
 
+  it.effect("says an outage twice, at its beginning and its end, whoever notices it", () => {
+    const { fault, layer } = faulty()
+    const lines: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${String(message)}`))
+    const begun = "WARN The database is away, outcomes wait in memory and feedback is refused:"
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      yield* Effect.fork(Stream.runDrain(log.follow(0)))
+      yield* TestClock.adjust("1 second")
+      // One read that fails is a connection that died.
+      fault.reason = "connection"
+      yield* TestClock.adjust("500 millis")
+      fault.reason = null
+      yield* TestClock.adjust("500 millis")
+      assert.deepStrictEqual(lines, [])
+      // Nobody writes.
+      fault.reason = "connection"
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(lines, [`${begun} commitsAfter: connection (away)`])
+      for (let n = 0; n < 3; n++) log.offer(recordOf(log.router.id))
+      yield* TestClock.adjust("1 minute")
+      fault.reason = null
+      yield* TestClock.adjust("3 seconds")
+      assert.lengthOf(lines, 2)
+      assert.match(
+        lines[1] ?? "",
+        /^INFO The database is back after 6\d\.\ds: \d+ failed attempt\(s\), 3 outcome\(s\) waited, 0 submission\(s\) were refused$/
+      )
+      // Refused feedback leaves nothing to write: reads show that it is over, but not at once.
+      fault.reason = "timeout"
+      const refused = yield* Effect.fork(Effect.flip(log.feedback(feedbackOn(recordOf(log.router.id).decision.id))))
+      yield* TestClock.adjust(0)
+      yield* Fiber.join(refused)
+      fault.reason = null
+      yield* TestClock.adjust("9 seconds")
+      assert.deepStrictEqual(lines.slice(2), [`${begun} commit: timeout (away)`])
+      yield* TestClock.adjust("2 seconds")
+      assert.match(lines[3] ?? "", /^INFO The database is back after 10\.\ds: .* 1 submission\(s\) were refused$/)
+      // Of a log that cannot be read, writing shows nothing.
+      fault.reason = "permission"
+      yield* TestClock.adjust("1 minute")
+      fault.reason = null
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        lines.slice(4).map((line) => line.replace(/\d.*/, "")),
+        [
+          "WARN The learning log cannot be read, what others learn is missing here: commitsAfter: permission (away)",
+          "INFO The learning log is read again after "
+        ]
+      )
+    }).pipe(Effect.provide(layer()), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+  })
+
   it.effect("drops the oldest outcomes when the queue is full, and counts them", () => {
     const { dropped, fault, layer } = faulty()
     return Effect.gen(function* () {

@@ -7,10 +7,12 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { RouterId } from "../../domain/Ids.ts"
+import * as Episode from "../../domain/Episode.ts"
+import type { DecisionId, Position, RouterId } from "../../domain/Ids.ts"
 import { type Committed, DatabaseError, type DatabaseShape } from "../../services/Database.ts"
 import { type Batch, type Durable, noParts, type Parts, type Pending } from "./pending.ts"
 import type { News } from "./news.ts"
+import type { Outage } from "./outage.ts"
 import type { Signal } from "./signal.ts"
 
 const batchSize = 500
@@ -20,15 +22,6 @@ const maxRetryMs = 2_000
 export interface Committer {
   /** Completes when nothing is pending; makes the committer hurry meanwhile. */
   readonly flush: Effect.Effect<void>
-  readonly lastError: () => DatabaseError | null
-}
-
-/** Since when and how often the database has not answered. */
-interface Outage {
-  readonly sinceMillis: number
-  readonly error: DatabaseError
-  attempts: number
-  refused: number
 }
 
 /**
@@ -43,6 +36,7 @@ export const runCommitter = (options: {
   /** Told after each batch. */
   readonly stored: Signal
   readonly news: News
+  readonly outage: Outage
   readonly maxParked: number
   readonly flushInterval: Duration.Duration
   readonly newCommitId: () => string
@@ -51,10 +45,12 @@ export const runCommitter = (options: {
   /** Told of each outcome that can never be stored. */
   readonly lost: () => void
 }): Effect.Effect<Committer, never, Scope.Scope> => {
-  const { committed, database, lost, maxParked, newCommitId, news, pending, routerId, stored, work } = options
+  const { committed, database, lost, maxParked, newCommitId, news, outage, pending, routerId, stored, work } = options
   const flushMs = Duration.toMillis(options.flushInterval)
   let flushing = 0
-  let outage: Outage | null = null
+  const losses = Episode.make({ quietMillis: 60_000 })
+  /** Attempts that failed since the last one that did not. */
+  let failures = 0
   let lastAttemptMillis = 0
   let droppedBefore = 0
   let isDropping = false
@@ -63,8 +59,8 @@ export const runCommitter = (options: {
 
   /** How long the next attempt may wait; null if there is nothing to do. */
   const dueInMs = (now: number): number | null => {
-    if (outage !== null) {
-      const backoff = Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(outage.attempts - 1, 10))
+    if (failures > 0) {
+      const backoff = Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(failures - 1, 10))
       return pending.isEmpty() ? null : lastAttemptMillis + (isUrgent() ? minRetryMs : backoff) - now
     }
     if (pending.isEmpty()) return null
@@ -74,12 +70,13 @@ export const runCommitter = (options: {
 
   const commit = (commitId: string, parts: Parts): Effect.Effect<Committed, DatabaseError> =>
     database.commit({ ...parts, commitId, routerId, maxParked }).pipe(
-      Effect.tap((stored) =>
-        Effect.sync(() => {
-          news.heard(stored.position)
-          committed(stored)
-        })
-      ),
+      Effect.timed,
+      Effect.tap(([took, stored]) => {
+        news.heard(stored.position)
+        committed(stored)
+        return sayStored(stored.position, parts, took)
+      }),
+      Effect.map(([, stored]) => stored),
       // What cannot even be encoded will not be stored by trying again.
       Effect.catchAllDefect((defect) =>
         Effect.fail(
@@ -127,33 +124,34 @@ export const runCommitter = (options: {
       return refused
     })
 
-  const failed = (error: DatabaseError, now: number) =>
-    Effect.gen(function* () {
-      if (outage === null) {
-        outage = { sinceMillis: now, error, attempts: 0, refused: 0 }
-        yield* Effect.logWarning(
-          `The database is away, outcomes wait in memory and feedback is refused: ${error.message}`
-        )
-      }
-      outage = {
-        ...outage,
-        error,
-        attempts: outage.attempts + 1,
-        refused: outage.refused + (yield* refuseWaiting(error))
-      }
+  const failed = (error: DatabaseError) =>
+    Effect.suspend(() => {
+      failures++
+      return Effect.flatMap(refuseWaiting(error), (refused) => outage.writeFailed(error, refused))
     })
 
-  const recovered = (now: number) =>
-    Effect.suspend(() => {
-      if (outage === null) return Effect.void
-      const { attempts, refused, sinceMillis } = outage
-      const waiting = pending.implicitCount()
-      outage = null
-      return Effect.logInfo(
-        `The database is back after ${((now - sinceMillis) / 1000).toFixed(1)}s: ` +
-          `${attempts} failed attempt(s), ${waiting} outcome(s) waited, ${refused} submission(s) were refused`
-      )
-    })
+  const recovered = Effect.suspend(() => {
+    failures = 0
+    return Effect.zipRight(sayStoredAgain, outage.wrote)
+  })
+
+  const sayLost = (id: DecisionId, cause: Cause.Cause<DatabaseError>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      losses.failed(now)
+        ? Effect.logError("An outcome cannot be stored and is lost", { decision_id: id }, cause)
+        : Effect.void
+    )
+
+  const sayStoredAgain = Effect.suspend(() =>
+    losses.isOpen()
+      ? Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const past = losses.worked(now)
+          return past === null
+            ? Effect.void
+            : Effect.logInfo(`Outcomes are stored again: ${past.failures} were lost in ${past.seconds.toFixed(1)}s`)
+        })
+      : Effect.void
+  )
 
   /**
    * A batch that breaks a rule of the schema goes one by one, so that only what is bad is lost. The database may go away
@@ -166,7 +164,7 @@ export const runCommitter = (options: {
       pending.settleFirst(Exit.isFailure(exit))
       if (Exit.isSuccess(exit)) continue
       lost()
-      yield* Effect.logError(`Outcome of decision ${record.decision.id} cannot be stored and is lost`, exit.cause)
+      yield* sayLost(record.decision.id, exit.cause)
     }
     for (const one of pending.batch()?.durable ?? []) {
       const exit = yield* Effect.exit(commit(newCommitId(), one.parts))
@@ -180,7 +178,7 @@ export const runCommitter = (options: {
         continue
       }
       lastAttemptMillis = yield* Clock.currentTimeMillis
-      yield* failed(error, lastAttemptMillis)
+      yield* failed(error)
       break
     }
     pending.settle()
@@ -192,13 +190,12 @@ export const runCommitter = (options: {
     Effect.gen(function* () {
       while (true) {
         const result = yield* Effect.either(commit(commitId, parts))
-        const now = yield* Clock.currentTimeMillis
-        lastAttemptMillis = now
+        lastAttemptMillis = yield* Clock.currentTimeMillis
         if (Either.isRight(result) || result.left.reason === "constraint") {
-          yield* recovered(now)
+          yield* recovered
           return yield* result
         }
-        yield* failed(result.left, now)
+        yield* failed(result.left)
         yield* untilDue
       }
     })
@@ -210,18 +207,17 @@ export const runCommitter = (options: {
       return stored.notify()
     }
     const exit = yield* Effect.exit(commit(batch.commitId, partsOf(batch)))
-    const now = yield* Clock.currentTimeMillis
-    lastAttemptMillis = now
+    lastAttemptMillis = yield* Clock.currentTimeMillis
     if (Exit.isSuccess(exit)) {
-      yield* recovered(now)
+      yield* recovered
       pending.settle()
       yield* answer(batch.durable, exit.value)
       return stored.notify()
     }
     const failure = Cause.failureOption(exit.cause)
     if (failure._tag === "None") return
-    if (failure.value.reason !== "constraint") return yield* failed(failure.value, now)
-    yield* recovered(now)
+    if (failure.value.reason !== "constraint") return yield* failed(failure.value)
+    yield* recovered
     yield* oneByOne
   })
 
@@ -256,7 +252,7 @@ export const runCommitter = (options: {
 
   /** Outcomes alone do not end the wait: they fill the batch. */
   const waitForUrgent = (seen: number): Effect.Effect<void> =>
-    isUrgent() && outage === null
+    isUrgent() && failures === 0
       ? Effect.void
       : Effect.flatMap(work.after(seen), () =>
           isUrgent() || pending.implicitWaiting() >= batchSize ? Effect.void : waitForUrgent(work.count())
@@ -276,7 +272,16 @@ export const runCommitter = (options: {
       }),
       () => emptied,
       () => Effect.sync(() => void flushing--)
-    ),
-    lastError: () => outage?.error ?? null
+    )
   })
 }
+
+const sayStored = (position: Position, parts: Parts, took: Duration.Duration) =>
+  Effect.logDebug("stored", {
+    latency_ms: Duration.toMillis(took),
+    position,
+    decisions: parts.decisions.length,
+    reports: parts.reports.length,
+    feedback: parts.feedback.length + parts.joined.length,
+    events: parts.events.length
+  })

@@ -9,19 +9,21 @@ import type { Position, RouterId } from "../../domain/Ids.ts"
 import type { LearningEvent } from "../../domain/LearningEvent.ts"
 import type { DatabaseShape } from "../../services/Database.ts"
 import type { News } from "./news.ts"
+import type { Outage } from "./outage.ts"
 
 const chunkSize = 500
 /** All commits after `position`, waiting for those that are not there yet and for a database that is away. */
 export const follow = (options: {
   readonly routerId: RouterId
-  readonly database: Pick<DatabaseShape, "position" | "commitsAfter">
+  readonly database: DatabaseShape
   /** Wakes the reader. */
   readonly news: News
+  readonly outage: Outage
   /** Commits that nobody told of are seen at the latest after this. */
   readonly pollInterval: Duration.Duration
   readonly position: Position
 }) => {
-  const { database, news, pollInterval, routerId } = options
+  const { database, news, outage, pollInterval, routerId } = options
 
   /** How far the log goes beyond a full chunk; the next poll asks again. */
   const askHowFar = Effect.disconnect(database.position(routerId)).pipe(
@@ -32,9 +34,9 @@ export const follow = (options: {
     Effect.gen(function* () {
       while (true) {
         const seen = news.count()
-        const rows = yield* Effect.disconnect(database.commitsAfter(routerId, position, chunkSize)).pipe(
-          Effect.orElseSucceed(() => null)
-        )
+        const rows = yield* outage
+          .watched(Effect.disconnect(database.commitsAfter(routerId, position, chunkSize)))
+          .pipe(Effect.orElseSucceed(() => null))
         if (rows === null) yield* Effect.sleep(pollInterval)
         else if (rows.length > 0) {
           if (rows.length === chunkSize && news.newest() <= (rows.at(-1)?.position ?? 0)) yield* askHowFar
