@@ -47,6 +47,9 @@ export const databaseAt = (url: string, options: Omit<Parameters<typeof settings
 /** A fresh database that is dropped with the layer. */
 export const scopedUrl = (create: () => Promise<{ readonly url: string; readonly drop: () => Promise<void> }>) =>
   Effect.map(
-    Effect.acquireRelease(Effect.promise(create), ({ drop }) => Effect.promise(drop)),
+    Effect.acquireRelease(
+      Effect.promise(() => create()),
+      ({ drop }) => Effect.promise(drop)
+    ),
     ({ url }) => url
   )
