@@ -25,6 +25,7 @@ import {
   type DecisionQuery,
   type StoredSnapshot
 } from "../services/Database.ts"
+import { savingsOf, statsOf } from "./memory/stats.ts"
 
 interface RouterState {
   readonly seed: string
@@ -258,6 +259,10 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
           .slice(0, query.limit)
           .map((record) => ({ record, feedback: feedbackOn(router, record.decision.id) }))
       }),
+
+    stats: (routerId, query) => Effect.sync(() => statsOf(routers.get(routerId)?.decisions.values() ?? [], query)),
+
+    savings: (routerId, query) => Effect.sync(() => savingsOf(routers.get(routerId)?.decisions.values() ?? [], query)),
 
     sessionDecisions: (routerId, { owner, sessionId }, limit) =>
       Effect.sync(() => {

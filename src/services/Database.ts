@@ -8,10 +8,12 @@ import type { DecisionRecord, OutcomeReport } from "../domain/DecisionRecord.ts"
 import type { Feedback, FeedbackSubmission } from "../domain/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../domain/Ids.ts"
 import type { LearningEvent } from "../domain/LearningEvent.ts"
+import type { SavingsRows } from "../domain/Savings.ts"
+import type { StatsQuery, StatsRows } from "../domain/Stats.ts"
 
 /**
  * What is stored: routers, decisions, feedback, the learning log and snapshots. All implementations pass
- * `test/support/databaseContract.ts`. Every method has its own time limit and fails with `DatabaseError` only.
+ * `test/support/databaseContract.ts`. Every method has its own time limit and fails with `DatabaseError`, or as its type says.
  */
 export interface DatabaseShape {
   /** The router of that name, made if new; without a name the one that this database remembers. */
@@ -47,6 +49,16 @@ export interface DatabaseShape {
     routerId: RouterId,
     query: DecisionQuery
   ) => Effect.Effect<ReadonlyArray<StoredDecision>, DatabaseError>
+
+  /** The decisions that the query names, added up. Reads all of them: what does not end in time is `WindowTooLong`. */
+  readonly stats: (routerId: RouterId, query: StatsQuery) => Effect.Effect<StatsRows, DatabaseError | WindowTooLong>
+
+  /** What savings are estimated from, of a random share (0, 1] of those decisions: of about so many of them. */
+  readonly savings: (
+    routerId: RouterId,
+    query: StatsQuery,
+    sampled: number
+  ) => Effect.Effect<SavingsRows, DatabaseError | WindowTooLong>
 
   /** The answered decisions of a session, newest first, at most `limit`. */
   readonly sessionDecisions: (
@@ -227,6 +239,13 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
 /** Whether the same operation may succeed by itself a little later: nobody answered, or had no room. */
 export const isAway = ({ reason }: DatabaseError): boolean =>
   reason === "connection" || reason === "timeout" || reason === "too_many_connections"
+
+/** There are more decisions than can be added up within the limit of one statement. */
+export class WindowTooLong extends Schema.TaggedError<WindowTooLong>()("WindowTooLong", {}) {
+  override get message() {
+    return "there are too many decisions in this window to add them up in time: ask for a shorter one"
+  }
+}
 
 /** The pool did not close in time; its backends were terminated, if the database could still be reached. */
 export class PoolCloseTimeout extends Schema.TaggedError<PoolCloseTimeout>()("PoolCloseTimeout", {

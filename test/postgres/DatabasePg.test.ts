@@ -1,7 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as DatabaseMemory from "../../src/layers/DatabaseMemory.ts"
 import { databaseAt, scopedUrl } from "../support/closing.ts"
 import { databaseContract } from "../support/databaseContract.ts"
 import { createDatabase } from "../support/postgres.ts"
+import { statsContract } from "../support/statsContract.ts"
 
-databaseContract("PostgreSQL", Layer.unwrapScoped(Effect.map(scopedUrl(createDatabase), (url) => databaseAt(url))))
+const database = Layer.unwrapScoped(Effect.map(scopedUrl(createDatabase), (url) => databaseAt(url)))
+databaseContract("PostgreSQL", database)
+statsContract("PostgreSQL", database, DatabaseMemory.layer)

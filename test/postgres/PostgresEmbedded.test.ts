@@ -10,6 +10,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { RouterId } from "../../src/domain/Ids.ts"
+import * as DatabaseMemory from "../../src/layers/DatabaseMemory.ts"
 import * as DatabasePg from "../../src/layers/DatabasePg.ts"
 import * as PostgresEmbedded from "../../src/layers/PostgresEmbedded.ts"
 import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
@@ -21,6 +22,7 @@ import { quietLifecycle, settingsWith } from "../support/closing.ts"
 import { databaseContract } from "../support/databaseContract.ts"
 import { commitOf, recordOf } from "../support/learningRecords.ts"
 import { query } from "../support/postgres.ts"
+import { statsContract } from "../support/statsContract.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-embedded-"))
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
@@ -33,6 +35,7 @@ const database = DatabasePg.layer.pipe(
 )
 
 databaseContract("embedded", database)
+statsContract("embedded", database, DatabaseMemory.layer)
 
 describe("PostgresEmbedded", () => {
   it.live(

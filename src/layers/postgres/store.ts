@@ -20,9 +20,10 @@ import {
   type Committed,
   DatabaseError,
   type DatabaseShape,
-  type RouterRow
+  type RouterRow,
+  WindowTooLong
 } from "../../services/Database.ts"
-import { toDatabaseError, violated } from "./databaseError.ts"
+import { sqlState, toDatabaseError, violated } from "./databaseError.ts"
 import { channel } from "./listen.ts"
 import { listStatement } from "./listing.ts"
 import {
@@ -46,6 +47,7 @@ import {
 } from "./rows.ts"
 import { pruneBatch } from "./pruning.ts"
 import { transact } from "./start.ts"
+import { selectSavings, selectStats } from "./stats.ts"
 
 type StoreError = SqlError.SqlError | ParseResult.ParseError | DatabaseError
 
@@ -109,6 +111,14 @@ export const makeStore = (sql: SqlClient.SqlClient): Omit<DatabaseShape, "change
     (operation: string) =>
     <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, DatabaseError> =>
       Effect.mapError(effect, toDatabaseError(operation))
+
+  /** The statement was cancelled at its limit. */
+  const inTime =
+    (operation: string) =>
+    <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, DatabaseError | WindowTooLong> =>
+      Effect.mapError(effect, (error) =>
+        sqlState(error) === "57014" ? new WindowTooLong() : toDatabaseError(operation)(error)
+      )
 
   const unknownRouter = (operation: string, routerId: RouterId) =>
     new DatabaseError({ operation, reason: "unexpected", detail: `there is no router ${routerId}` })
@@ -303,6 +313,13 @@ export const makeStore = (sql: SqlClient.SqlClient): Omit<DatabaseShape, "change
         feedback: feedback.filter((one) => one.decisionId === row.id).map(toFeedback)
       }))
     }, guarded("decisions")),
+
+    stats: Effect.fn("Database.stats")((routerId, query) => selectStats(sql, routerId, query), inTime("stats")),
+
+    savings: Effect.fn("Database.savings")(
+      (routerId, query, sampled) => selectSavings(sql, routerId, query, sampled),
+      inTime("savings")
+    ),
 
     sessionDecisions: Effect.fn("Database.sessionDecisions")(
       (routerId, session, limit) =>
