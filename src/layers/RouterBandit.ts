@@ -37,6 +37,7 @@ import * as Learning from "./router/Learning.ts"
 import * as Lines from "./router/Lines.ts"
 import * as Relay from "./router/Relay.ts"
 import * as SessionFeedback from "./router/SessionFeedback.ts"
+import * as Stats from "./router/Stats.ts"
 import * as Trial from "./router/Trial.ts"
 
 export const layer: Layer.Layer<
@@ -231,6 +232,7 @@ export const layer: Layer.Layer<
       route,
       ...Afterwards.make({ log, database, state, telemetry, nowMillis, expiryMs }),
       sessionFeedback: SessionFeedback.make({ log, database, state, telemetry, ids, nowMillis, expiryMs }),
+      stats: Stats.make({ catalog, database, log }),
       models: routed
     })
   })

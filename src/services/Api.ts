@@ -28,6 +28,8 @@ import {
   SessionFeedbackAnswer
 } from "./api/Responses.ts"
 import { documented } from "./api/Documentation.ts"
+import { StatsAnswer } from "./api/Stats.ts"
+import { StatsQuery } from "./api/StatsQuery.ts"
 
 // The contract, from the schemas that decode the requests. It is read, never run: the handlers are leaner than what
 // HttpApiBuilder would make of it. Loaded only when somebody asks for it.
@@ -107,6 +109,17 @@ const audit = HttpApiGroup.make("Audit", { topLevel: true })
         markdown(
           "One decision, explained",
           "Candidates with their predicted parts, what excluded whom, the propensity, outcome and feedback. Visible within a second of its outcome."
+        )
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("stats", "/v1/stats")
+      .setUrlParams(StatsQuery)
+      .addSuccess(StatsAnswer)
+      .annotateContext(
+        markdown(
+          "Decisions, added up",
+          "Those of the asking key, from stored rows: counts, tokens, cost, latency, how much is judged, quality and reward, by model, task and time, and what routing saved against always the best and always the dearest model. Adding up takes about four seconds for a million decisions; a window with more than can be added up within five is 503 `window_too_long`. They are added up one at a time: who had to wait too long gets 503 `stats_busy`."
         )
       )
   )

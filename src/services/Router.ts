@@ -6,8 +6,10 @@ import type { OutcomeReport } from "../domain/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback } from "../domain/Feedback.ts"
 import type { DecisionId, ModelId } from "../domain/Ids.ts"
 import type { Model } from "../domain/Model.ts"
+import type { Savings } from "../domain/Savings.ts"
+import type { StatsQuery, StatsRows } from "../domain/Stats.ts"
 import type { LearnedModel, NoEligibleModel } from "./BanditState.ts"
-import type { DatabaseError, DecisionQuery, StoredDecision } from "./Database.ts"
+import type { DatabaseError, DecisionQuery, StoredDecision, WindowTooLong } from "./Database.ts"
 import type { ChatBody, Usage } from "./LanguageModels.ts"
 
 /** Decides, calls, falls back, learns. */
@@ -41,6 +43,8 @@ export interface RouterShape {
   /** The stored ones, newest first: what is still on its way to the database is missing. */
   readonly decisions: (query: DecisionQuery) => Effect.Effect<ReadonlyArray<StoredDecision>, RouterError>
   readonly decision: (id: DecisionId, caller: Caller) => Effect.Effect<StoredDecision, RouterError>
+  /** The stored decisions of all replicas, added up. */
+  readonly stats: (query: StatsQuery) => Effect.Effect<Stats, RouterError>
   readonly models: () => ReadonlyArray<RoutedModel>
 }
 
@@ -56,6 +60,11 @@ export interface SessionFeedbackResult {
   readonly id: string
   readonly decisionIds: ReadonlyArray<DecisionId>
   readonly status: "recorded" | "superseded" | "parked"
+}
+
+export interface Stats extends StatsRows {
+  /** Null where the query names a model: what one model answered says nothing about the choice between them. */
+  readonly savings: (Savings & { readonly sampled: number }) | null
 }
 
 /** What the headers of an answer say. */
@@ -106,6 +115,8 @@ export type RouterError =
   | IdempotencyConflict
   | OutcomeConflict
   | ParkingFull
+  | WindowTooLong
+  | StatsBusy
   | DatabaseError
 
 export class UnknownModel extends Schema.TaggedError<UnknownModel>()("UnknownModel", { model: Schema.String }) {
@@ -176,6 +187,13 @@ export class OutcomeConflict extends Schema.TaggedError<OutcomeConflict>()("Outc
 export class ParkingFull extends Schema.TaggedError<ParkingFull>()("ParkingFull", {}) {
   override get message() {
     return "this decision is not stored yet, and too much feedback waits for such decisions already: send it again later"
+  }
+}
+
+/** Statistics are added up one at a time, so that they never keep the database from what requests need. */
+export class StatsBusy extends Schema.TaggedError<StatsBusy>()("StatsBusy", {}) {
+  override get message() {
+    return "other statistics are being added up: ask again later"
   }
 }
 

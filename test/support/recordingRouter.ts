@@ -3,6 +3,7 @@ import type { Decision, RoutingRequest } from "../../src/domain/Decision.ts"
 import type { OutcomeReport } from "../../src/domain/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback } from "../../src/domain/Feedback.ts"
 import { DecisionId, ModelId, RouterId, uuidV7From } from "../../src/domain/Ids.ts"
+import { noFigures, type StatsQuery } from "../../src/domain/Stats.ts"
 import type { DecisionQuery } from "../../src/services/Database.ts"
 import type { ChatBody } from "../../src/services/LanguageModels.ts"
 import {
@@ -76,6 +77,7 @@ export interface RecordingRouter extends RouterShape {
   readonly judgedSessions: Array<SessionFeedback>
   readonly listed: Array<DecisionQuery>
   readonly reported: Array<OutcomeReport>
+  readonly addedUp: Array<StatsQuery>
 }
 
 export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRouter => {
@@ -84,12 +86,14 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
   const judgedSessions: RecordingRouter["judgedSessions"] = []
   const listed: RecordingRouter["listed"] = []
   const reported: RecordingRouter["reported"] = []
+  const addedUp: RecordingRouter["addedUp"] = []
   return {
     asked,
     judged,
     judgedSessions,
     listed,
     reported,
+    addedUp,
     complete: (request, body, caller) =>
       Effect.sync(() => {
         asked.push({ request, body, caller })
@@ -123,6 +127,11 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
         return []
       }),
     decision: (decisionId) => Effect.fail(new DecisionNotFound({ decisionId })),
+    stats: (query) =>
+      Effect.sync(() => {
+        addedUp.push(query)
+        return { totals: noFigures, byModel: [], byTask: [], tasks: 0, overTime: [], errors: [], savings: null }
+      }),
     models: () => [
       {
         model: {

@@ -61,6 +61,7 @@ export const app: Effect.Effect<
     { pattern: "/v1/feedback", open: false, post: v1.feedback },
     { pattern: "/v1/decisions", open: false, get: v1.decisions },
     { pattern: "/v1/decisions/{id}", open: false, get: v1.decision },
+    { pattern: "/v1/stats", open: false, get: v1.stats },
     { pattern: "/v1/models", open: false, get: v1.models },
     { pattern: "/v1/models/{id}", open: false, get: v1.model },
     {

@@ -110,6 +110,20 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
       message: e.message,
       headers: retryAfter(5)
     }),
+    WindowTooLong: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "window_too_long",
+      message: e.message,
+      headers: retryAfter(30)
+    }),
+    StatsBusy: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "stats_busy",
+      message: e.message,
+      headers: retryAfter(5)
+    }),
     // Its own message has the driver's words, which are for the log.
     DatabaseError: () => ({
       status: 503,

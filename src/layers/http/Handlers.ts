@@ -36,6 +36,7 @@ import { query } from "./Query.ts"
 import { json, type Reply } from "./Reply.ts"
 import { fromChat, fromComplete, fromRoute, type RoutingInput } from "./RoutingInput.ts"
 import { openSink } from "./SseSink.ts"
+import * as Stats from "./Stats.ts"
 
 /** One request as a handler sees it. */
 export interface Exchange {
@@ -258,7 +259,9 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
         : Effect.succeed(json(modelEntry(found, startedAtSeconds)))
     })
 
-  return { chat, completeSimply, route, outcomes, feedback, decisions, decision, models, model }
+  const stats = Stats.make(router, reference)
+
+  return { chat, completeSimply, route, outcomes, feedback, decisions, decision, stats, models, model }
 }
 
 const defaultDecisions = 50

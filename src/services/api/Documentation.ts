@@ -53,7 +53,7 @@ const statuses: Readonly<Record<number, readonly [description: string, headers?:
   500: ["A bug in this service; its log has more under the request id."],
   502: ["Every model that was tried failed."],
   503: [
-    "Starting, shutting down, overloaded, only open circuits left, or the database is away or full of what waits.",
+    "Starting, shutting down, overloaded, only open circuits left, too much asked of `/v1/stats`, or the database is away or full of what waits.",
     retryAfter
   ],
   504: ["No model answered in time."]
@@ -68,6 +68,7 @@ const errorsOf: Readonly<Record<string, ReadonlyArray<number>>> = {
   "/v1/feedback": [...inputErrors, 404, 409],
   "/v1/decisions": [400, 401],
   "/v1/decisions/{id}": [401, 404],
+  "/v1/stats": [400, 401],
   "/v1/models": [401],
   "/v1/models/{id}": [401, 404],
   "/metrics": [401]

@@ -1,0 +1,35 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { savings } from "../../domain/Savings.ts"
+import type { DatabaseShape } from "../../services/Database.ts"
+import type { LearningLogShape } from "../../services/LearningLog.ts"
+import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
+import { type RouterShape, StatsBusy } from "../../services/Router.ts"
+
+/** Savings look at each request beside each model: at so many pairs, drawn from all of them. About a second. */
+const mostPairs = 200_000
+
+/** Waiting for others included; each statement has a limit of its own. */
+const limit = Duration.seconds(20)
+
+/** One at a time: an addition over a long window holds a connection for seconds, and requests need theirs. */
+export const make = ({
+  catalog,
+  database,
+  log
+}: {
+  readonly catalog: Pick<ModelCatalogShape, "current">
+  readonly database: Pick<DatabaseShape, "stats" | "savings">
+  readonly log: Pick<LearningLogShape, "router">
+}): RouterShape["stats"] => {
+  const one = Effect.unsafeMakeSemaphore(1)
+  return (query) =>
+    Effect.gen(function* () {
+      const rows = yield* database.stats(log.router.id, query)
+      if (query.model !== null) return { ...rows, savings: null }
+      const models = Math.max(rows.byModel.length, catalog.current().models.length)
+      const sampled = Math.min(1, mostPairs / Math.max(1, rows.totals.requests * models))
+      const found = yield* database.savings(log.router.id, query, sampled)
+      return { ...rows, savings: { ...savings(found), sampled } }
+    }).pipe(one.withPermits(1), Effect.timeoutFail({ duration: limit, onTimeout: () => new StatsBusy() }))
+}
