@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as ModelCatalogFile from "../layers/ModelCatalogFile.ts"
 import * as SettingsEnv from "../layers/SettingsEnv.ts"
 import { Environment, type EnvironmentShape } from "../services/Environment.ts"
@@ -99,6 +100,9 @@ const diagnose = (asked: Asked): Effect.Effect<Answer, Refused> =>
 
 const options = {
   replicas: Options.integer("replicas").pipe(
+    Options.withSchema(
+      Schema.Int.pipe(Schema.between(1, 10_000, { message: () => "--replicas is a whole number from 1 to 10000" }))
+    ),
     Options.withDefault(2),
     Options.withDescription("how many instances there are, or will be; connections are counted for one more")
   ),

@@ -1,5 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
@@ -11,7 +11,7 @@ import { version } from "../../src/domain/LexicalFeatures.ts"
 import { serviceTables } from "../../src/programs/doctor/Schema.ts"
 import { type CommandResult, runCommand } from "../support/command.ts"
 import { binary, type ConduitProcess, killAll, request, startConduit, yaml } from "../support/conduit.ts"
-import { query, startPostgres, type TestPostgres } from "../support/postgres.ts"
+import { freePort, query, startPostgres, type TestPostgres } from "../support/postgres.ts"
 import { sources } from "../support/sources.ts"
 import { startTcpProxy } from "../support/tcpProxy.ts"
 
@@ -122,6 +122,20 @@ const warning = async (name: string, detail: RegExp, more: Record<string, string
   assert.deepStrictEqual(complaints(lines), [`warn ${name}`], JSON.stringify(lines))
   assert.strictEqual(code, 0)
   assert.match(lines.find(({ status }) => status === "warn")?.detail ?? "", detail)
+}
+
+/** Asks again and again, at most for 15 seconds. */
+const until = async (what: string, isTrue: () => Promise<boolean>) => {
+  const giveUpAt = Date.now() + 15_000
+  while (!(await isTrue())) if (Date.now() > giveUpAt) throw new Error(`not so in time: ${what}`)
+}
+
+const bouncer = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].find((path) => Fs.existsSync(path))
+
+/** Whose files are in a folder of the server's. */
+const asOwner = (folder: string) => {
+  const { gid, uid } = Fs.statSync(folder)
+  return process.getuid?.() === 0 ? { uid, gid } : {}
 }
 
 const rowsOf = async (name: string) => {
@@ -306,6 +320,89 @@ describe("conduit doctor", () => {
       })
     })
 
+    it.skipIf(bouncer === undefined)("is behind a pooler", async () => {
+      const port = await freePort()
+      const file = Path.join(folder, "pgbouncer.ini")
+      Fs.writeFileSync(
+        file,
+        `[databases]\n* = host=127.0.0.1 port=${server.port} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nauth_type = any\npool_mode = transaction\nunix_socket_dir =\n`
+      )
+      const child = spawn(bouncer!, [file], {
+        stdio: "ignore",
+        ...(process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {})
+      })
+      await copied("pooled")
+      const url = databaseUrl("pooled").replace(`:${server.port}/`, `:${port}/`)
+      await until("the pooler answers", () =>
+        query(url, "SELECT 1").then(
+          () => true,
+          () => false
+        )
+      )
+      await warning("pooler", /^one is between: notifications do not pass, and/, { DATABASE_URL: url })
+      await query(databaseUrl("pooled"), "ALTER ROLE postgres IN DATABASE pooled SET statement_timeout = '5s'")
+      const { lines } = await doctor({ DATABASE_URL: url }, "--strict")
+      assert.deepStrictEqual(complaints(lines), [])
+      assert.match(lines.find(({ name }) => name === "pooler")?.detail ?? "", /polled for/)
+      child.kill("SIGKILL")
+      await once(child, "exit")
+    })
+
+    it("is in the network, without TLS or with a certificate that nobody signed", async (context) => {
+      const [address] = Object.values(Os.networkInterfaces())
+        .flatMap((all) => all ?? [])
+        .filter(({ family, internal }) => family === "IPv4" && !internal)
+      if (address === undefined || spawnSync("openssl", ["version"]).status !== 0) return context.skip()
+      const [row] = await query<{ folder: string }>(server.url, "SELECT current_setting('data_directory') AS folder")
+      const made = spawnSync(
+        "openssl",
+        [
+          "req",
+          "-new",
+          "-x509",
+          "-nodes",
+          "-subj",
+          "/CN=db",
+          "-addext",
+          `subjectAltName=IP:${address.address}`,
+          "-keyout",
+          "server.key",
+          "-out",
+          "server.crt"
+        ],
+        { cwd: row!.folder, ...asOwner(row!.folder) }
+      )
+      assert.strictEqual(made.status, 0, String(made.stderr))
+      const away = await startTcpProxy({ host: "127.0.0.1", port: server.port }, address.address)
+      const url = databaseUrl("healthy").replace(/127\.0\.0\.1:\d+/, `${address.address}:${away.port}`)
+      await warning("database", /, without TLS: /, { DATABASE_URL: url })
+      await query(server.url, "ALTER SYSTEM SET ssl = on")
+      await query(server.url, "SELECT pg_reload_conf()")
+      const unverified = { DATABASE_URL: `${url}?sslmode=no-verify` }
+      await until("TLS is on", async () => !/without TLS/.test((await doctor(unverified)).text))
+      await warning("database", /TLS with a certificate that is not verified/, unverified)
+      await failing("database", /self-signed certificate/, { DATABASE_URL: `${url}?sslmode=verify-full` })
+      const trusted = { PGSSLROOTCERT: Path.join(row!.folder, "server.crt") }
+      const { lines } = await doctor({ DATABASE_URL: `${url}?sslmode=verify-full`, ...trusted }, "--strict")
+      assert.deepStrictEqual(complaints(lines), [])
+      assert.match(lines.find(({ name }) => name === "database")?.detail ?? "", /, TLS$/)
+      await away.close()
+    })
+
+    it("is a standby", async () => {
+      const standby = await startPostgres()
+      await query(standby.url, "CREATE DATABASE healthy")
+      const url = standby.url.replace(/postgres$/, "healthy")
+      const migrated = await runCommand(["migrate"], { env: { DATABASE_URL: url } })
+      assert.strictEqual(migrated.code, 0, migrated.stderr)
+      const [row] = await query<{ folder: string }>(url, "SELECT current_setting('data_directory') AS folder")
+      await standby.stop()
+      Fs.writeFileSync(Path.join(row!.folder, "standby.signal"), "")
+      await standby.start()
+      await failing("writable", /is a standby/, { DATABASE_URL: url })
+      await standby.dispose()
+    })
+
     it("has nobody's name for the replicas' state, or another's", async () => {
       await warning("router id", /not set for 2 replicas: the first start makes/, {
         DATABASE_URL: await copied("nameless"),
@@ -456,10 +553,6 @@ describe("conduit doctor", () => {
         stdio: ["ignore", "ignore", "pipe"]
       })
       const ended = once(child, "exit")
-      const until = async (what: string, isTrue: () => Promise<boolean>) => {
-        const giveUpAt = Date.now() + 15_000
-        while (!(await isTrue())) if (Date.now() > giveUpAt) throw new Error(`not so in time: ${what}`)
-      }
       const connections = () => query(server.url, "SELECT pid FROM pg_stat_activity WHERE datname = 'signalled'")
       await until("its router is there", async () => (await routers(url)).length === 1)
       child.kill("SIGTERM")

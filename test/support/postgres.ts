@@ -77,7 +77,8 @@ export interface TestPostgres {
   readonly dispose: () => Promise<void>
 }
 
-const freePort = (): Promise<number> =>
+/** One of 127.0.0.1 that nobody listened on a moment ago. */
+export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = net.createServer()
     server.once("error", reject)

@@ -30,8 +30,11 @@ interface Trap {
   readonly sprung: () => void
 }
 
-/** A TCP proxy on a free port of 127.0.0.1, in front of `target`. */
-export const startTcpProxy = async (target: { readonly host: string; readonly port: number }): Promise<TcpProxy> => {
+/** A TCP proxy on a free port of 127.0.0.1, or another address, in front of `target`. */
+export const startTcpProxy = async (
+  target: { readonly host: string; readonly port: number },
+  address = "127.0.0.1"
+): Promise<TcpProxy> => {
   const pairs = new Set<Pair>()
   let isSilent = false
   let port = 0
@@ -90,7 +93,7 @@ export const startTcpProxy = async (target: { readonly host: string; readonly po
   const listen = () =>
     new Promise<void>((resolve, reject) => {
       server.once("error", reject)
-      server.listen(port, "127.0.0.1", () => {
+      server.listen(port, address, () => {
         server.off("error", reject)
         const address = server.address()
         if (address !== null && typeof address === "object") port = address.port

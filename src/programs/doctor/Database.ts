@@ -25,7 +25,7 @@ interface Server {
   readonly databaseLimit: number
   /** Connections that are not this database's Conduit. */
   readonly others: number
-  /** The role has a limit for statements of its own. */
+  /** The server itself limits statements of this role or in this database. */
   readonly isLimited: boolean
 }
 
@@ -44,8 +44,10 @@ const serverOf = (bounded: BoundedPool) =>
         WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
           AND pid <> pg_backend_pid()
           AND NOT (datname = current_database() AND application_name LIKE 'conduit-%')) AS others,
-       (SELECT coalesce(array_to_string(rolconfig, ','), '') LIKE '%statement_timeout%'
-        FROM pg_roles WHERE rolname = current_user) AS "isLimited"`
+       EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS set(text)
+         WHERE s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+           AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+           AND set.text LIKE 'statement_timeout=%') AS "isLimited"`
   )
 
 const remedies: Partial<Record<DatabaseError["reason"], string>> = {
