@@ -27,14 +27,13 @@ const Ready = Schema.decodeUnknownEither(
   Schema.parseJson(Schema.Struct({ status: Schema.Literal("ready", "not_ready"), phase: Schema.String }))
 )
 
-/** Names of the exposition's samples and types, or the first line that is none. */
+/** Names of the exposition's metrics, or the first line that is no sample. */
 const namesOf = (text: string): Either.Either<ReadonlySet<string>, string> => {
-  const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? (?:[+-]?Inf|NaN|[-+0-9.eE]+)(?: -?\d+)?$/
+  const sample = /^[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? (?:[+-]?Inf|NaN|[-+0-9.eE]+)(?: -?\d+)?$/
   const lines = text.split("\n").filter((line) => line !== "")
   const wrong = lines.find((line) => !line.startsWith("#") && !sample.test(line))
   if (wrong !== undefined) return Either.left(wrong.slice(0, 80))
-  const names = lines.map((line) => (/^# TYPE (\S+)/.exec(line) ?? sample.exec(line))?.[1] ?? "")
-  return Either.right(new Set(names))
+  return Either.right(new Set(Array.from(text.matchAll(/^# TYPE (\S+)/gm), ([, name = ""]) => name)))
 }
 
 const metricsLine = (base: string, environment: EnvironmentShape): Effect.Effect<Line> => {
@@ -58,7 +57,7 @@ const metricsLine = (base: string, environment: EnvironmentShape): Effect.Effect
     const absent = documented.filter((one) => !names.right.has(one))
     return pass(
       name,
-      `${names.right.size} names at /metrics${absent.length === 0 ? "" : `; ${absent.join(", ")} with the first event`}`
+      `${names.right.size} at /metrics${absent.length === 0 ? "" : `; ${absent.join(", ")} with the first event`}`
     )
   })
 }
