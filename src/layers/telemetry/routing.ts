@@ -2,12 +2,14 @@ import type { Candidate, Decision, Reason } from "../../domain/Decision.ts"
 import type { ModelId } from "../../domain/Ids.ts"
 import type { Outcome } from "../../domain/Outcome.ts"
 import type { CallResult } from "../../services/Telemetry.ts"
-import { byLabel, counter, gauge, histogram, lazily } from "./series.ts"
+import { byLabel, counter, edges, gauge, histogram, lazily } from "./series.ts"
 
 /** Seconds; from 50 microseconds, because a decision takes about a tenth of a millisecond. */
-const routingEdges = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
+const routingEdges = edges([
+  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
+])
 /** Seconds, as models take them. */
-const callEdges = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600]
+const callEdges = edges([0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600])
 
 /** The choice was drawn; other reasons leave none. */
 const drawn: ReadonlySet<Reason> = new Set<Reason>(["best", "explore", "control"])

@@ -26,15 +26,16 @@ export const counter = (name: string, help: string, labels: Labels = {}): Metric
 export const gauge = (name: string, help: string, labels: Labels = {}): MetricHook.MetricHook.Gauge<number> =>
   registry.getGauge(MetricKey.taggedWithLabels(MetricKey.gauge(name, { description: help }), labelled(labels)))
 
+/** Made once: the registry takes equal edges that were made twice for two histograms. */
+export const edges: (values: ReadonlyArray<number>) => MetricBoundaries.MetricBoundaries = MetricBoundaries.fromIterable
+
 export const histogram = (
   name: string,
   help: string,
-  edges: ReadonlyArray<number>,
+  boundaries: MetricBoundaries.MetricBoundaries,
   labels: Labels = {}
 ): MetricHook.MetricHook.Histogram =>
-  registry.getHistogram(
-    MetricKey.taggedWithLabels(MetricKey.histogram(name, MetricBoundaries.fromIterable(edges), help), labelled(labels))
-  )
+  registry.getHistogram(MetricKey.taggedWithLabels(MetricKey.histogram(name, boundaries, help), labelled(labels)))
 
 /** One series for each value of a label. Whoever calls it answers for the number of values. */
 export const byLabel = <Value extends string, A>(make: (value: Value) => A): ((value: Value) => A) => {

@@ -1,10 +1,10 @@
-import { byLabel, counter, gauge, histogram } from "./series.ts"
+import { byLabel, counter, edges, gauge, histogram } from "./series.ts"
 
 /** Methods that become label values; anything else is `other`, so that no client can make new series. */
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 /** Seconds; up to the default deadline of a request. */
-const requestEdges = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600]
+const requestEdges = edges([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600])
 
 /** What is refused before its route is looked up. */
 const refusedRoute = "refused"
