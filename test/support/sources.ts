@@ -13,6 +13,14 @@ export const sources = (): ReadonlyMap<string, string> => {
   )
 }
 
+/** Every metric that the code defines. */
+export const metricNames = (): ReadonlyArray<string> => {
+  const definition =
+    /(?:Metric\.\w+|counter|gauge|histogram|(?:counter|gauge)Reader)\(\s*"((?:conduit|process|nodejs)_\w+)"/g
+  const found = [...sources().values()].flatMap((text) => [...text.matchAll(definition)].map(([, name]) => name ?? ""))
+  return [...new Set(found)]
+}
+
 export interface LogCall {
   readonly file: string
   readonly level: string
