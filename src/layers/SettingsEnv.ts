@@ -7,6 +7,7 @@ import { nearestName } from "../domain/NearestName.ts"
 import { Environment } from "../services/Environment.ts"
 import type { SettingsShape } from "../services/Settings.ts"
 import { defaults, InvalidSettings, Settings, shutdownBudget } from "../services/Settings.ts"
+import { readOtlp } from "./settings/otlp.ts"
 import * as Parse from "./settings/parsers.ts"
 import { settingsTable } from "./settings/table.ts"
 
@@ -90,7 +91,7 @@ const readerOf = (variables: ReadonlyMap<string, string>) => {
 
 const exampleOf = (name: string) => settingsTable.find((row) => row.name === name)?.example ?? ""
 
-const read = ({ optional, variable }: ReturnType<typeof readerOf>, terminal: boolean): SettingsShape => ({
+const read = ({ optional, variable }: Parse.Reader, terminal: boolean): SettingsShape => ({
   production: variable("NODE_ENV", (value) => Either.right(value === "production"), defaults.production),
   http: {
     host: variable("CONDUIT_HOST", Parse.text, defaults.http.host),
@@ -165,7 +166,8 @@ const read = ({ optional, variable }: ReturnType<typeof readerOf>, terminal: boo
       Parse.choice<SettingsShape["log"]["format"]>({ pretty: "pretty", json: "json" }, "pretty or json"),
       terminal ? "pretty" : "json"
     )
-  }
+  },
+  otlp: readOtlp({ optional, variable })
 })
 
 export const isLoopback = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type { Sampler } from "../domain/Sampling.ts"
 
 /** Everything that can be set, typed; where each comes from is in `layers/SettingsEnv.ts`. */
 export interface SettingsShape {
@@ -77,6 +78,24 @@ export interface SettingsShape {
     readonly level: "DEBUG" | "INFO" | "WARNING" | "ERROR"
     readonly format: "pretty" | "json"
   }
+  /** Export of traces and metrics, by the names of OpenTelemetry. */
+  readonly otlp: {
+    /** None = no spans are made. */
+    readonly tracesUrl: Option.Option<string>
+    /** None = metrics are only there to be read. */
+    readonly metricsUrl: Option.Option<string>
+    readonly protocol: "http/protobuf" | "http/json"
+    /** Sent with every export, by name. */
+    readonly headers: Option.Option<Redacted.Redacted<Readonly<Record<string, string>>>>
+    /** For one export, all its tries together. */
+    readonly timeout: Duration.Duration
+    readonly metricsInterval: Duration.Duration
+    /** A span is exported at the latest after this. */
+    readonly tracesInterval: Duration.Duration
+    readonly serviceName: string
+    readonly resourceAttributes: Readonly<Record<string, string>>
+    readonly sampler: Sampler
+  }
 }
 
 export class Settings extends Context.Tag("conduit/services/Settings")<Settings, SettingsShape>() {}
@@ -121,7 +140,19 @@ export const defaults: SettingsShape = {
     terminationGrace: Duration.seconds(45)
   },
   models: { configFile: Option.none(), simulate: Option.none(), reloadOnSighup: false },
-  log: { level: "INFO", format: "json" }
+  log: { level: "INFO", format: "json" },
+  otlp: {
+    tracesUrl: Option.none(),
+    metricsUrl: Option.none(),
+    protocol: "http/protobuf",
+    headers: Option.none(),
+    timeout: Duration.seconds(10),
+    metricsInterval: Duration.minutes(1),
+    tracesInterval: Duration.seconds(5),
+    serviceName: "conduit",
+    resourceAttributes: {},
+    sampler: { parentBased: true, ratio: 1 }
+  }
 }
 
 /** Grace for terminating backends after the pool did not close, and for the flush of telemetry and upstream pools. */

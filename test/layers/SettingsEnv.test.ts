@@ -58,7 +58,51 @@ const flips: ReadonlyArray<
   ["CONDUIT_SHUTDOWN_SETTLE", "5 seconds", (s) => Duration.toMillis(s.shutdown.settle), 5000],
   ["CONDUIT_SHUTDOWN_PERSIST_TIMEOUT", "1 second", (s) => Duration.toMillis(s.shutdown.persistTimeout), 1000],
   ["CONDUIT_SHUTDOWN_CLOSE_TIMEOUT", "1 second", (s) => Duration.toMillis(s.shutdown.closeTimeout), 1000],
-  ["CONDUIT_TERMINATION_GRACE", "90", (s) => Duration.toMillis(s.shutdown.terminationGrace), 90_000]
+  ["CONDUIT_TERMINATION_GRACE", "90", (s) => Duration.toMillis(s.shutdown.terminationGrace), 90_000],
+  [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "http://c:4318/",
+    (s) => [s.otlp.tracesUrl, s.otlp.metricsUrl].map(Option.getOrNull),
+    ["http://c:4318/v1/traces", "http://c:4318/v1/metrics"]
+  ],
+  ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://t/x", (s) => Option.getOrNull(s.otlp.tracesUrl), "https://t/x"],
+  ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://m/x", (s) => Option.getOrNull(s.otlp.metricsUrl), "https://m/x"],
+  ["OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", (s) => s.otlp.protocol, "http/json"],
+  [
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "api-key=a%20b, x-scope = t=1 ,",
+    (s) => Option.getOrNull(Option.map(s.otlp.headers, Redacted.value)),
+    { "api-key": "a b", "x-scope": "t=1" }
+  ],
+  ["OTEL_EXPORTER_OTLP_TIMEOUT", "500", (s) => Duration.toMillis(s.otlp.timeout), 500],
+  ["OTEL_SERVICE_NAME", "conduit-eu", (s) => s.otlp.serviceName, "conduit-eu"],
+  ["OTEL_RESOURCE_ATTRIBUTES", "a=1,b=x%2Cy", (s) => s.otlp.resourceAttributes, { a: "1", b: "x,y" }],
+  ["OTEL_TRACES_SAMPLER", "always_off", (s) => s.otlp.sampler, { parentBased: false, ratio: 0 }],
+  ["OTEL_METRIC_EXPORT_INTERVAL", "250", (s) => Duration.toMillis(s.otlp.metricsInterval), 250],
+  ["OTEL_BSP_SCHEDULE_DELAY", "100", (s) => Duration.toMillis(s.otlp.tracesInterval), 100]
+]
+
+/** Those that change something only beside others. */
+const exported = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://c:4318" }
+const dependents: ReadonlyArray<
+  readonly [
+    name: string,
+    value: string,
+    beside: Record<string, string>,
+    read: (s: SettingsShape) => unknown,
+    expected: unknown
+  ]
+> = [
+  ["OTEL_TRACES_EXPORTER", "none", exported, (s) => Option.isSome(s.otlp.tracesUrl), false],
+  ["OTEL_METRICS_EXPORTER", "none", exported, (s) => Option.isSome(s.otlp.metricsUrl), false],
+  ["OTEL_SDK_DISABLED", "true", exported, (s) => [s.otlp.tracesUrl, s.otlp.metricsUrl].some(Option.isSome), false],
+  [
+    "OTEL_TRACES_SAMPLER_ARG",
+    "0.25",
+    { OTEL_TRACES_SAMPLER: "parentbased_traceidratio" },
+    (s) => s.otlp.sampler,
+    { parentBased: true, ratio: 0.25 }
+  ]
 ]
 
 describe("SettingsEnv", () => {
@@ -76,10 +120,57 @@ describe("SettingsEnv", () => {
     })
   )
 
+  it.effect.each(dependents)("takes %s beside others", ([name, value, beside, read, expected]) =>
+    Effect.gen(function* () {
+      assert.notDeepEqual(read(yield* settingsOf(beside)), expected)
+      assert.deepStrictEqual(read(yield* settingsOf({ ...beside, [name]: value })), expected)
+    })
+  )
+
+  it.effect("takes the variables of OpenTelemetry as its specification has them", () =>
+    Effect.gen(function* () {
+      const both = yield* settingsOf({ ...exported, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://t:1/own" })
+      assert.strictEqual(Option.getOrNull(both.otlp.tracesUrl), "http://t:1/own")
+      assert.strictEqual(Option.getOrNull(both.otlp.metricsUrl), "http://c:4318/v1/metrics")
+      const named = { OTEL_RESOURCE_ATTRIBUTES: "service.name=from-attributes" }
+      assert.strictEqual((yield* settingsOf(named)).otlp.serviceName, "from-attributes")
+      assert.strictEqual((yield* settingsOf({ ...named, OTEL_SERVICE_NAME: "own" })).otlp.serviceName, "own")
+      // A share is for ratios only.
+      const sampler = yield* settingsOf({ OTEL_TRACES_SAMPLER: "always_on", OTEL_TRACES_SAMPLER_ARG: "0.1" })
+      assert.deepStrictEqual(sampler.otlp.sampler, { parentBased: false, ratio: 1 })
+      // Not read here, so nobody's business.
+      assert.deepStrictEqual(yield* warningsOf({ OTEL_LOGS_EXPORTER: "console", OTEL_BLRP_SCHEDULE_DELAY: "x" }), [])
+    })
+  )
+
+  it.effect("refuses what it does not follow of OpenTelemetry, and keeps the headers secret", () =>
+    Effect.gen(function* () {
+      const problems = yield* problemsOf({
+        OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4317",
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "http://u:hunter2@c/v1/metrics",
+        OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+        OTEL_EXPORTER_OTLP_HEADERS: "hunter2",
+        OTEL_EXPORTER_OTLP_TIMEOUT: "10 seconds",
+        OTEL_RESOURCE_ATTRIBUTES: "a=%",
+        OTEL_TRACES_SAMPLER: "jaeger_remote",
+        OTEL_TRACES_SAMPLER_ARG: "1.5",
+        OTEL_TRACES_EXPORTER: "console",
+        OTEL_METRIC_EXPORT_INTERVAL: "0"
+      })
+      assert.lengthOf(problems, 10)
+      const text = problems.join("\n")
+      assert.include(text, 'OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not right: http/protobuf or http/json: grpc is not')
+      assert.include(text, 'OTEL_TRACES_SAMPLER_ARG: "1.5" is not right: a number from 0 to 1')
+      assert.notInclude(text, "hunter2")
+      const settings = yield* settingsOf({ OTEL_EXPORTER_OTLP_HEADERS: "api-key=hunter2" })
+      assert.notInclude(JSON.stringify(settings), "hunter2")
+    })
+  )
+
   it("has every variable that it reads in its table, once", () => {
     const names = SettingsEnv.settingsTable.map((row) => row.name)
     assert.strictEqual(new Set(names).size, names.length)
-    for (const [name] of flips) assert.include(names, name)
+    for (const [name] of [...flips, ...dependents]) assert.include(names, name)
     for (const name of [
       "NODE_ENV",
       "DATABASE_URL",

@@ -8,6 +8,12 @@ import { RouterId } from "../../domain/Ids.ts"
 /** Text to value, or what would be right. */
 export type Parse<A> = (text: string) => Either.Either<A, string>
 
+/** Reads variables; a value that is not right is noted, and then is as if it were not set. */
+export interface Reader {
+  readonly variable: <A>(name: string, parse: Parse<A>, byDefault: A, secret?: boolean) => A
+  readonly optional: <A>(name: string, parse: Parse<A>, secret?: boolean) => Option.Option<A>
+}
+
 export const text: Parse<string> = Either.right
 
 export const choice =
@@ -32,7 +38,7 @@ export const integer =
   }
 
 /** The longest wait that a timer of the platform can hold is 2^31 - 1 ms, a little below 25 days. */
-const longestTimer = Duration.days(24)
+export const longestTimer = Duration.days(24)
 
 export const duration =
   (options?: { readonly zero?: boolean; readonly maximum?: Duration.Duration }): Parse<Duration.Duration> =>

@@ -119,5 +119,50 @@ export const settingsTable: ReadonlyArray<SettingsRow> = [
     "45 seconds",
     "what the orchestrator allows between SIGTERM and SIGKILL",
     "60 seconds"
-  )
+  ),
+  row(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "none: nothing is exported",
+    "where traces and metrics go by OTLP over HTTP; `/v1/traces` and `/v1/metrics` are appended",
+    "http://otel-collector:4318"
+  ),
+  row(
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "`OTEL_EXPORTER_OTLP_ENDPOINT` and `/v1/traces`",
+    "where traces go instead, taken as it is",
+    "http://tempo:4318/v1/traces"
+  ),
+  row(
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "`OTEL_EXPORTER_OTLP_ENDPOINT` and `/v1/metrics`",
+    "where metrics go instead, taken as it is",
+    "http://prometheus:9090/api/v1/otlp/v1/metrics"
+  ),
+  row("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf` or `http/json`", "http/json"),
+  row(
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "none",
+    "headers of every export, `name=value`, comma separated, values percent-encoded",
+    "api-key=secret"
+  ),
+  row("OTEL_EXPORTER_OTLP_TIMEOUT", "10000", "limit of one export, milliseconds", "5000"),
+  row("OTEL_TRACES_EXPORTER", "otlp", "`otlp`, or `none`: no traces", "none"),
+  row("OTEL_METRICS_EXPORTER", "otlp", "`otlp`, or `none`: metrics are not exported", "none"),
+  row("OTEL_SDK_DISABLED", "false", "`true`: neither traces nor metrics are exported", "true"),
+  row("OTEL_SERVICE_NAME", "conduit", "`service.name` of what is exported", "conduit-eu"),
+  row(
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "none",
+    "more attributes of the service, `name=value`, comma separated, values percent-encoded",
+    "deployment.environment.name=prod,service.namespace=chat"
+  ),
+  row(
+    "OTEL_TRACES_SAMPLER",
+    "parentbased_always_on",
+    "`always_on`, `always_off`, `traceidratio`, or one of these after `parentbased_`: then a caller's own decision is followed",
+    "parentbased_traceidratio"
+  ),
+  row("OTEL_TRACES_SAMPLER_ARG", "1", "share of the traces for `traceidratio`, from 0 to 1", "0.1"),
+  row("OTEL_METRIC_EXPORT_INTERVAL", "60000", "milliseconds between two exports of metrics", "15000"),
+  row("OTEL_BSP_SCHEDULE_DELAY", "5000", "milliseconds that a span waits at most for its export", "1000")
 ]
