@@ -15,6 +15,7 @@ import { Interrupted, type Router } from "../services/Router.ts"
 import { Settings } from "../services/Settings.ts"
 import { DrainTimeout, ShutdownReport } from "../services/ShutdownReport.ts"
 import { Telemetry } from "../services/Telemetry.ts"
+import type { Tracing } from "../services/Tracing.ts"
 import { app } from "./http/App.ts"
 import { Overloaded } from "./http/HttpErrors.ts"
 import { refuse } from "./http/Refusal.ts"
@@ -28,7 +29,7 @@ const interruptAtMostMillis = 1_000
 export const layer: Layer.Layer<
   never,
   never,
-  HttpSocket | Ids | InFlight | Lifecycle | ModelCatalog | Router | Settings | ShutdownReport | Telemetry
+  HttpSocket | Ids | InFlight | Lifecycle | ModelCatalog | Router | Settings | ShutdownReport | Telemetry | Tracing
 > = Layer.scopedDiscard(
   Effect.gen(function* () {
     const settings = yield* Settings

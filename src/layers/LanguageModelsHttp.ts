@@ -68,24 +68,32 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
     })
     let known = all()
 
-    const targetOf = (kind: "whole" | "streamed", model: Model): Either.Either<Target, ProviderError> => {
+    const targetOf = (
+      kind: "whole" | "streamed",
+      model: Model,
+      more: CallLimits["headers"]
+    ): Either.Either<Target, ProviderError> => {
       if (known.pools !== upstreams.pools()) known = all()
       const endpoint = known[kind].get(model.provider)
-      return endpoint === undefined
-        ? Either.left(failure(model.id, "connection", null, `there is no provider ${JSON.stringify(model.provider)}`))
-        : Either.right({ ...endpoint, model: model.id })
+      if (endpoint === undefined) {
+        return Either.left(
+          failure(model.id, "connection", null, `there is no provider ${JSON.stringify(model.provider)}`)
+        )
+      }
+      const headers = more === undefined ? endpoint.headers : { ...more, ...endpoint.headers }
+      return Either.right({ ...endpoint, headers, model: model.id })
     }
 
     return LanguageModels.of({
       complete: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
-        const target = yield* targetOf("whole", model)
+        const target = yield* targetOf("whole", model, limits.headers)
         const json = yield* encode(forUpstream(body, model), model)
         const clock = yield* Effect.clock
         return yield* complete(target, json, limits, clock)
       }),
 
       stream: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
-        const target = yield* targetOf("streamed", model)
+        const target = yield* targetOf("streamed", model, limits.headers)
         const json = yield* encode(forStream(body, model), model)
         const clock = yield* Effect.clock
         const call = openStream(target, json, limits, clock)

@@ -130,8 +130,8 @@ const make = (pollInterval: Duration.Duration) =>
     return LearningLog.of({
       router: { id: router.id, seed: router.seed },
 
-      offer: (record) => {
-        const dropped = pending.offer(record, clock.unsafeCurrentTimeMillis())
+      offer: (record, onSettled) => {
+        const dropped = pending.offer(record, clock.unsafeCurrentTimeMillis(), onSettled)
         if (dropped > 0) telemetry.dropped(dropped)
         work.notify()
       },

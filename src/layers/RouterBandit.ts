@@ -14,7 +14,7 @@ import { BanditState, type DecideInput, NoEligibleModel } from "../services/Band
 import { Database } from "../services/Database.ts"
 import { FeatureExtractor } from "../services/FeatureExtractor.ts"
 import { Ids } from "../services/Ids.ts"
-import { LanguageModels } from "../services/LanguageModels.ts"
+import { type ChatBody, LanguageModels } from "../services/LanguageModels.ts"
 import { LearningLog } from "../services/LearningLog.ts"
 import { ModelCatalog } from "../services/ModelCatalog.ts"
 import {
@@ -29,6 +29,7 @@ import {
 import { type Session, Sessions } from "../services/Sessions.ts"
 import { Settings } from "../services/Settings.ts"
 import { Telemetry } from "../services/Telemetry.ts"
+import { Tracing } from "../services/Tracing.ts"
 import * as Afterwards from "./router/Afterwards.ts"
 import * as Attempts from "./router/Attempts.ts"
 import * as Circuits from "./router/Circuits.ts"
@@ -38,6 +39,7 @@ import * as Lines from "./router/Lines.ts"
 import * as Relay from "./router/Relay.ts"
 import * as SessionFeedback from "./router/SessionFeedback.ts"
 import * as Stats from "./router/Stats.ts"
+import * as Steps from "./router/Steps.ts"
 import * as Trial from "./router/Trial.ts"
 
 export const layer: Layer.Layer<
@@ -53,6 +55,7 @@ export const layer: Layer.Layer<
   | Settings
   | Ids
   | Telemetry
+  | Tracing
 > = Layer.scoped(
   Router,
   Effect.gen(function* () {
@@ -61,7 +64,8 @@ export const layer: Layer.Layer<
     const models = yield* LanguageModels
     const catalog = yield* ModelCatalog
     const extractor = yield* FeatureExtractor
-    const log = yield* LearningLog
+    const tracing = yield* Tracing
+    const log = Steps.persisting(yield* LearningLog, tracing)
     const database = yield* Database
     const { http, learning: learningSettings, log: logSettings } = yield* Settings
     const ids = yield* Ids
@@ -82,24 +86,32 @@ export const layer: Layer.Layer<
       circuits,
       deadlines,
       telemetry,
+      tracing,
       requestTimeoutMs,
       isDebug,
       nowMillis,
       nowMs
     })
-    const learning = Learning.make({ attempts, log, sessions, state, telemetry })
+    const learning = Learning.make({ attempts, log, sessions, state, telemetry, tracing })
     const relay = Relay.make({ attempts, deadlines, learning, nowMs })
 
     // The request path, in the order in which it is walked.
 
     const complete: RouterShape["complete"] = Effect.fnUntraced(function* (request, body, caller) {
-      const trial = yield* begin(request, caller)
+      const trial = yield* begin(request, body, caller)
       return yield* attempts
         .run(trial, request, (model, limits) => models.complete(model, body, limits))
         .pipe(
           Effect.flatMap(({ answer: { finishReason, status, usage, ...answer }, model }) => {
             const cost = usage === null ? null : costUsd(model, usage.inputTokens, usage.outputTokens)
-            trial.facts = () => ({ ...Trial.nothingSaid, usage, costUsd: cost, finishReason })
+            const { model: responseModel } = answer.body
+            trial.facts = () => ({
+              ...Trial.nothingSaid,
+              usage,
+              costUsd: cost,
+              finishReason,
+              responseModel: typeof responseModel === "string" ? responseModel : null
+            })
             return Effect.map(learning.settle(trial, Trial.answered(status)), ({ costUsd, latencyMs }) => ({
               ...headOf(trial, model),
               status,
@@ -114,7 +126,7 @@ export const layer: Layer.Layer<
     })
 
     const stream: RouterShape["stream"] = Effect.fnUntraced(function* (request, body, caller, open) {
-      const trial = yield* begin(request, caller)
+      const trial = yield* begin(request, body, caller)
       let sink: StreamSink | null = null
       yield* Effect.acquireUseRelease(
         Scope.make(),
@@ -136,21 +148,26 @@ export const layer: Layer.Layer<
     })
 
     /** A decision, and what comes of it. */
-    const begin = (request: RoutingRequest, caller: Caller) =>
-      Effect.suspend(() => {
+    const begin = (request: RoutingRequest, body: ChatBody, caller: Caller) =>
+      Effect.withFiberRuntime<Trial.Trial, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
         const startedMs = nowMs()
-        return Effect.map(decide(request, caller), (decision) => Trial.make(decision, startedMs, promptOf(request)))
+        return Effect.map(decide(request, caller), (decision) =>
+          Trial.make({ decision, startedMs, prompt: promptOf(request), span, body })
+        )
       })
 
     /** Features, then the choice; the draw is the bandit's, the masks the request's. */
     const decide = (request: RoutingRequest, caller: Caller): Effect.Effect<Decision, NoEligibleModel | UnknownModel> =>
-      Effect.suspend((): Effect.Effect<Decision, NoEligibleModel | UnknownModel> => {
+      Effect.withFiberRuntime<Decision, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
         if (request.pinned !== null && !catalog.current().byId.has(request.pinned)) {
           return Effect.fail(new UnknownModel({ model: request.pinned }))
         }
         const startedMs = nowMs()
         const createdAtMillis = nowMillis()
+        const extracting = tracing.step(span, "features")
         const features = extractor.extract(request.text)
+        extracting?.end({}, null)
+        const deciding = tracing.step(span, "decide")
         const input: DecideInput = {
           id: DecisionId(ids.uuidV7(createdAtMillis)),
           createdAtMillis,
@@ -162,6 +179,7 @@ export const layer: Layer.Layer<
         }
         const made = (decision: Decision | NoEligibleModel) => {
           const tookMs = nowMs() - startedMs
+          if (deciding !== null) Steps.endDecide(deciding, decision, span, tracing)
           if (request.pinned === null) attempts.decided(decision)
           if (!(decision instanceof NoEligibleModel)) telemetry.decided(decision, tookMs / 1000)
           const answer = decision instanceof NoEligibleModel ? Effect.fail(decision) : Effect.succeed(decision)

@@ -19,6 +19,7 @@ import * as Ready from "../layers/Ready.ts"
 import * as RouterBandit from "../layers/RouterBandit.ts"
 import * as SessionsMemory from "../layers/SessionsMemory.ts"
 import * as Telemetry from "../layers/Telemetry.ts"
+import * as TelemetryOtlp from "../layers/TelemetryOtlp.ts"
 import * as UpstreamPools from "../layers/UpstreamPools.ts"
 import type { Database } from "../services/Database.ts"
 import { ModelCatalog } from "../services/ModelCatalog.ts"
@@ -37,7 +38,7 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
     Layer.provide(LearningLogDatabase.layer),
     Layer.provide(database), //                      4 ... before the pool closes
     Layer.provide(LanguageModels),
-    Layer.provide(Flush.layer(UpstreamPools.layer)), // 5 flush, at once: the connections to models
+    Layer.provide(Flush.layer(Layer.mergeAll(UpstreamPools.layer, TelemetryOtlp.layer))), // 5 flush, at once
     Layer.provide(ModelCatalogFile.layer),
     Layer.provideMerge(HttpSocket.layer), //         6 listens first: 503 to everything until 1 attaches the application
     Layer.provide(InFlight.layer),

@@ -30,6 +30,8 @@ export class LanguageModels extends Context.Tag("conduit/services/LanguageModels
 export interface CallLimits {
   /** For the whole call, or for the first event of a stream and between two events. Milliseconds. */
   readonly timeoutMs: number
+  /** Sent with the call besides the provider's own. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 /** A whole answer: OpenAI's `chat.completion` object as the model sent it. */

@@ -18,9 +18,9 @@ export interface LearningLogShape {
 
   /**
    * Write-behind: takes the record at once and stores it within the flush interval. Never waits and never fails; when
-   * the queue is full the oldest record is dropped and counted.
+   * the queue is full the oldest record is dropped and counted. Whoever wants to know what became of it is told, once.
    */
-  readonly offer: (record: DecisionRecord) => void
+  readonly offer: (record: DecisionRecord, onSettled?: (isStored: boolean) => void) => void
 
   /** Durable variant of `offer`: completes when the record is stored. */
   readonly record: (record: DecisionRecord) => Effect.Effect<Position, DatabaseError>

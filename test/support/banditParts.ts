@@ -4,20 +4,24 @@ import { normalise, preferences } from "../../src/domain/Weights.ts"
 import * as FeatureExtractorLexical from "../../src/layers/FeatureExtractorLexical.ts"
 import * as IdsCrypto from "../../src/layers/IdsCrypto.ts"
 import * as SessionsMemory from "../../src/layers/SessionsMemory.ts"
+import * as TelemetryOtlp from "../../src/layers/TelemetryOtlp.ts"
 import * as Telemetry from "../../src/layers/Telemetry.ts"
 import { defaults, Settings, type SettingsShape } from "../../src/services/Settings.ts"
 import { lifecycleWith } from "./lifecycle.ts"
 
 /** What bandit and router need besides the log, the models and the database. */
-export const surroundings = (settings: Partial<SettingsShape> = {}) =>
-  Layer.mergeAll(
+export const surroundings = (settings: Partial<SettingsShape> = {}) => {
+  const known = Layer.succeed(Settings, { ...defaults, ...settings })
+  return Layer.mergeAll(
     FeatureExtractorLexical.layer,
     IdsCrypto.layerWith({ seed: "test" }),
     SessionsMemory.layer,
     Telemetry.layer,
     lifecycleWith({ shutdownTimeout: "1 second" }),
-    Layer.succeed(Settings, { ...defaults, ...settings })
+    Layer.provide(TelemetryOtlp.layer, known),
+    known
   )
+}
 
 export const request = (more: Partial<RoutingRequest> = {}): RoutingRequest => ({
   text: "write a function that adds two numbers",

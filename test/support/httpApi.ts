@@ -12,6 +12,7 @@ import type { AddressInfo } from "node:net"
 import { uuidV7From } from "../../src/domain/Ids.ts"
 import { app } from "../../src/layers/http/App.ts"
 import { attach } from "../../src/layers/http/RequestContext.ts"
+import * as TelemetryOtlp from "../../src/layers/TelemetryOtlp.ts"
 import { Ids } from "../../src/services/Ids.ts"
 import type { InFlightRequest } from "../../src/services/InFlight.ts"
 import { Router, type RouterShape } from "../../src/services/Router.ts"
@@ -56,7 +57,10 @@ export const serveApi = (
     const services = Layer.mergeAll(
       Logger.replace(Logger.defaultLogger, logger),
       Layer.succeed(Router, router),
-      Layer.succeed(Settings, { ...defaults, http: { ...defaults.http, ...http } }),
+      Layer.provideMerge(
+        TelemetryOtlp.layer,
+        Layer.succeed(Settings, { ...defaults, http: { ...defaults.http, ...http } })
+      ),
       Layer.succeed(Ids, { uuidV7: (millis) => uuidV7From(millis, randomBytes(10)) }),
       fixedCatalog({
         models: [],

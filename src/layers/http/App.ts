@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
 import type * as Http from "node:http"
 import { Ids } from "../../services/Ids.ts"
 import type { InFlightRequest } from "../../services/InFlight.ts"
@@ -16,9 +17,10 @@ import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import { Interrupted, Router } from "../../services/Router.ts"
 import { Settings } from "../../services/Settings.ts"
 import { Telemetry } from "../../services/Telemetry.ts"
+import { Tracing } from "../../services/Tracing.ts"
 import { authenticator } from "./Auth.ts"
 import * as Docs from "./Docs.ts"
-import type { AnyError } from "./ErrorTable.ts"
+import { type AnyError, toPublic } from "./ErrorTable.ts"
 import * as Handlers from "./Handlers.ts"
 import { InternalError } from "./HttpErrors.ts"
 import { indexPage } from "./IndexPage.ts"
@@ -26,6 +28,7 @@ import { discardLimits, failure, send, text, type Reply } from "./Reply.ts"
 import { inFlightOf, requestIdOf } from "./RequestContext.ts"
 import { endBroken } from "./SseSink.ts"
 import { allowed, finder, matched, type Found, type Route } from "./Routes.ts"
+import { endSpan, spanName } from "./RequestSpan.ts"
 
 /**
  * The HTTP API, for `NodeHttpServer.makeHandler`. Each request is answered on the node response itself, so what is
@@ -35,15 +38,17 @@ import { allowed, finder, matched, type Found, type Route } from "./Routes.ts"
 export const app: Effect.Effect<
   HttpApp.Default<never, never>,
   never,
-  Router | Settings | ModelCatalog | Telemetry | Ids
+  Router | Settings | ModelCatalog | Telemetry | Tracing | Ids
 > = Effect.gen(function* () {
   const settings = yield* Settings
   const isDebug = settings.log.level === "DEBUG"
   const telemetry = yield* Telemetry
+  const tracing = yield* Tracing
   const ids = yield* Ids
   const clock = yield* Effect.clock
   const v1 = Handlers.make({
     router: yield* Router,
+    tracing,
     settings,
     catalog: yield* ModelCatalog,
     ids,
@@ -99,12 +104,18 @@ export const app: Effect.Effect<
       const isCounted = pattern !== "/metrics"
       const startedNanos = clock.unsafeCurrentTimeNanos()
       if (isCounted) telemetry.requestStarted()
+      const begun = isCounted ? tracing.begin(spanName(request, found), request.headers) : null
+      let broken: string | null = null
+      const onBroken = (error: AnyError) => {
+        broken = toPublic(error).code
+      }
 
       const finish = (reply: Reply | null) => {
         const status = reply?.status ?? response.statusCode
         const seconds = Number(clock.unsafeCurrentTimeNanos() - startedNanos) / 1e9
         const { method = "GET" } = request
         if (isCounted) telemetry.requestEnded(pattern, method, status, seconds)
+        if (begun !== null) endSpan(begun, request, { found, requestId, status, error: reply?.error ?? broken })
         const written = reply === null || status === clientLeftStatus ? closed(response) : sent(reply)
         if (!isDebug) return written
         const line = { route: pattern, method, status, latency_ms: Math.round(seconds * 1e6) / 1e3 }
@@ -116,10 +127,10 @@ export const app: Effect.Effect<
       }
 
       return Effect.zipRight(
-        loggedAs(requestId),
-        Effect.interruptible(answer({ request, response, requestId, inFlight }, found))
+        begun === null ? loggedAs(requestId) : Effect.zipRight(loggedAs(requestId), tracedAs(begun.span)),
+        Effect.interruptible(answer({ request, response, requestId, inFlight, onBroken }, found))
       ).pipe(
-        Effect.catchAllCause((cause) => afterFailure(cause, { response, requestId, inFlight })),
+        Effect.catchAllCause((cause) => afterFailure(cause, { response, requestId, inFlight, onBroken })),
         Effect.flatMap(finish),
         Effect.uninterruptible
       )
@@ -130,6 +141,10 @@ export const app: Effect.Effect<
 /** On each line that this request causes. The fiber is its own, so there is nothing to restore: a third of `annotateLogs`. */
 const loggedAs = (requestId: string) =>
   FiberRef.update(FiberRef.currentLogAnnotations, HashMap.set<string, unknown>("request_id", requestId))
+
+/** The span under which this request is worked on, and whose trace its lines name. */
+const tracedAs = (span: Tracer.AnySpan) =>
+  FiberRef.update(FiberRef.currentContext, Context.add(Tracer.ParentSpan, span))
 
 const inert = HttpServerResponse.empty()
 
@@ -144,22 +159,25 @@ const optionsReply = (route: Route): Reply => ({ status: 204, headers: { allow: 
 
 /** As nginx has it; only metrics see it. */
 const clientLeftStatus = 499
-const clientLeft: Reply = { status: clientLeftStatus, headers: {}, body: "" }
+const clientLeft: Reply = { status: clientLeftStatus, headers: {}, body: "", error: "client_left" }
 
 const afterFailure = (
   cause: Cause.Cause<AnyError>,
   {
     inFlight,
+    onBroken,
     requestId,
     response
   }: {
     readonly response: Http.ServerResponse
     readonly requestId: string
     readonly inFlight: InFlightRequest | undefined
+    readonly onBroken: (error: AnyError) => void
   }
 ): Effect.Effect<Reply | null> => {
   const answered = (error: AnyError): Reply | null => {
     if (!response.headersSent) return failure(error, requestId)
+    onBroken(error)
     endBroken(response, error, requestId)
     return null
   }

@@ -28,6 +28,7 @@ import {
   type RouterShape
 } from "../../services/Router.ts"
 import type { SettingsShape } from "../../services/Settings.ts"
+import type { TracingShape } from "../../services/Tracing.ts"
 import { decoder, readJson } from "./Body.ts"
 import type { AnyError } from "./ErrorTable.ts"
 import { InvalidRequest } from "./HttpErrors.ts"
@@ -47,6 +48,8 @@ export interface Exchange {
   /** What stands for `{id}` in the path, or the empty string. */
   readonly id: string
   readonly inFlight: InFlightRequest | undefined
+  /** To be told of what ends an answer that has begun. */
+  readonly onBroken: (error: AnyError) => void
 }
 
 /** Null: the response has been written already, as a stream. */
@@ -54,6 +57,7 @@ export type Handler = (exchange: Exchange) => Effect.Effect<Reply | null, AnyErr
 
 export interface Dependencies {
   readonly router: RouterShape
+  readonly tracing: Pick<TracingShape, "within">
   readonly settings: SettingsShape
   readonly catalog: ModelCatalogShape
   readonly ids: IdsShape
@@ -67,7 +71,7 @@ const decodeDecisionsQuery = decoder(DecisionsQuery)
 const decodeFeedbackHeaders = decoder(FeedbackHeaders, { unknownKeys: "ignored" })
 
 /** The routes of `/v1`, each a paragraph: read, decode, ask the router, present. */
-export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Dependencies) => {
+export const make = ({ catalog, ids, router, settings, startedAtSeconds, tracing }: Dependencies) => {
   const limits = { bytes: settings.http.maxBodyBytes, millis: Duration.toMillis(settings.http.bodyTimeout) }
   const preferred = () => catalog.current().policy.preference
   const reference = () => ({
@@ -75,21 +79,26 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
     latencySeconds: planConstants.latencyReferenceSeconds
   })
 
+  const decoded = <A, E extends AnyError>(
+    request: Http.IncomingMessage,
+    decode: (body: unknown) => Either.Either<A, E>
+  ) => tracing.within("decode", Effect.flatMap(readJson(request, limits), decode))
+
   const chat: Handler = (exchange) =>
     Effect.gen(function* () {
-      const body = yield* readJson(exchange.request, limits)
-      const input = yield* fromChat(body, exchange.request.headers, preferred())
+      const { request } = exchange
+      const input = yield* decoded(request, (body) => fromChat(body, request.headers, preferred()))
       if (exchange.inFlight !== undefined) exchange.inFlight.model = input.request.pinned
       if (input.request.stream) return yield* stream(exchange, input)
       const answer = yield* complete(exchange, input)
       return json(answer.body, { ...headHeaders(answer), ...costHeader(answer) }, answer.status)
     })
 
-  const stream = ({ caller, inFlight, requestId, response }: Exchange, { body, request }: RoutingInput) =>
+  const stream = ({ caller, inFlight, onBroken, requestId, response }: Exchange, { body, request }: RoutingInput) =>
     Effect.as(
       router.stream(request, body, caller, (head) => {
         if (inFlight !== undefined) inFlight.model = head.model
-        return openSink(response, { ...headHeaders(head), "x-request-id": requestId }, requestId)
+        return openSink(response, { ...headHeaders(head), "x-request-id": requestId }, requestId, onBroken)
       }),
       null
     )
@@ -102,8 +111,8 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
 
   const completeSimply: Handler = (exchange) =>
     Effect.gen(function* () {
-      const body = yield* readJson(exchange.request, limits)
-      const input = yield* fromComplete(body, exchange.request.headers, preferred())
+      const { request } = exchange
+      const input = yield* decoded(request, (body) => fromComplete(body, request.headers, preferred()))
       const answer = yield* complete(exchange, input)
       const { id } = answer.body
       const shown: CompleteAnswer = {
@@ -127,8 +136,7 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
 
   const route: Handler = ({ caller, request }) =>
     Effect.gen(function* () {
-      const body = yield* readJson(request, limits)
-      const input = yield* fromRoute(body, request.headers, preferred())
+      const input = yield* decoded(request, (body) => fromRoute(body, request.headers, preferred()))
       const decision = yield* router.route(input.request, caller)
       return json(decisionEntry({ decision, attempts: [], outcome: null, prompt: null }, [], reference()), {
         "x-conduit-decision-id": decision.id,
@@ -140,7 +148,7 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
 
   const outcomes: Handler = ({ caller, request }) =>
     Effect.gen(function* () {
-      const report = yield* decodeOutcome(yield* readJson(request, limits))
+      const report = yield* decoded(request, decodeOutcome)
       const decisionId = yield* decisionIdOf(report.decision_id)
       yield* router.report({
         decisionId,
@@ -158,7 +166,7 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds }: Depen
   const feedback: Handler = ({ caller, request }) =>
     Effect.gen(function* () {
       const headers = yield* decodeFeedbackHeaders(request.headers)
-      const given = yield* decodeFeedback(yield* readJson(request, limits))
+      const given = yield* decoded(request, decodeFeedback)
       const now = yield* Clock.currentTimeMillis
       const about = yield* subjectOf(given)
       if (about.sessionId !== null) return yield* sessionFeedback(about.sessionId, given, headers, caller, now)

@@ -7,6 +7,8 @@ export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** The code of the error that it tells. */
+  readonly error?: string
 }
 
 export const text = (contentType: string, body: string): Reply => ({
@@ -23,7 +25,7 @@ export const json = (body: unknown, headers?: Readonly<Record<string, string>>, 
 
 export const failure = (error: AnyError, requestId: string): Reply => {
   const shown = toPublic(error)
-  return json(envelope(shown, requestId), shown.headers, shown.status)
+  return { ...json(envelope(shown, requestId), shown.headers, shown.status), error: shown.code }
 }
 
 /** A client that still sends its body when it gets its answer is read on, this far, or it sees a reset instead. */

@@ -7,7 +7,8 @@ import { envelope, toPublic, type AnyError } from "./ErrorTable.ts"
 export const openSink = (
   response: Http.ServerResponse,
   headers: Readonly<Record<string, string>>,
-  requestId: string
+  requestId: string,
+  onBroken: (error: AnyError) => void
 ): StreamSink => {
   response.writeHead(200, {
     ...headers,
@@ -27,7 +28,11 @@ export const openSink = (
     end: Effect.sync(() => {
       if (isOpen()) response.end("data: [DONE]\n\n")
     }),
-    fail: (error) => Effect.sync(() => endBroken(response, error, requestId))
+    fail: (error) =>
+      Effect.sync(() => {
+        onBroken(error)
+        endBroken(response, error, requestId)
+      })
   }
 }
 

@@ -13,6 +13,7 @@ interface Implicit {
   readonly order: number
   readonly offeredAtMillis: number
   readonly record: DecisionRecord
+  readonly onSettled: ((isStored: boolean) => void) | undefined
 }
 
 /** Something that somebody waits for. */
@@ -63,8 +64,8 @@ export const makePending = (maxImplicit: number) => {
 
   return {
     /** Answers how many old records had to go. */
-    offer: (record: DecisionRecord, offeredAtMillis: number): number => {
-      implicit.push({ order: order++, offeredAtMillis, record })
+    offer: (record: DecisionRecord, offeredAtMillis: number, onSettled?: Implicit["onSettled"]): number => {
+      implicit.push({ order: order++, offeredAtMillis, record, onSettled })
       bytes += bytesOf(record)
       visible.set(record.decision.id, record)
       const before = dropped
@@ -73,6 +74,7 @@ export const makePending = (maxImplicit: number) => {
         const oldest = shiftImplicit()
         if (oldest === undefined) break
         forget([oldest.record])
+        oldest.onSettled?.(false)
         dropped++
       }
       return dropped - before
@@ -120,6 +122,7 @@ export const makePending = (maxImplicit: number) => {
       const [first, ...rest] = inBatch?.implicit ?? []
       if (inBatch === null || first === undefined) return
       forget([first.record])
+      first.onSettled?.(!isLost)
       if (isLost) lost++
       inBatch = { ...inBatch, implicit: rest }
     },
@@ -127,6 +130,7 @@ export const makePending = (maxImplicit: number) => {
     settle: () => {
       if (inBatch === null) return
       forget(inBatch.implicit.map((one) => one.record))
+      for (const one of inBatch.implicit) one.onSettled?.(true)
       for (const one of inBatch.durable) forget(one.parts.decisions)
       inBatch = null
     },

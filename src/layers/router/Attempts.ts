@@ -8,9 +8,11 @@ import { type CallLimits, ProviderError } from "../../services/LanguageModels.ts
 import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
 import { AllModelsFailed, UpstreamRejected } from "../../services/Router.ts"
 import type { CallResult, TelemetryShape } from "../../services/Telemetry.ts"
+import type { TracingShape } from "../../services/Tracing.ts"
 import type { Circuits } from "./Circuits.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as Lines from "./Lines.ts"
+import * as Steps from "./Steps.ts"
 import * as Trial from "./Trial.ts"
 
 /** A request is tried on at most so many models. */
@@ -43,6 +45,7 @@ interface Parts {
   readonly circuits: Circuits
   readonly deadlines: Deadlines
   readonly telemetry: Pick<TelemetryShape, "called">
+  readonly tracing: Pick<TracingShape, "step" | "headers">
   readonly requestTimeoutMs: number
   /** Says each call. */
   readonly isDebug: boolean
@@ -59,7 +62,8 @@ export const make = ({
   nowMillis,
   nowMs,
   requestTimeoutMs,
-  telemetry
+  telemetry,
+  tracing
 }: Parts): Attempts => {
   const remainingMs = (trial: Trial.Trial) => requestTimeoutMs - (nowMs() - trial.startedMs)
 
@@ -71,11 +75,11 @@ export const make = ({
       if (trial.attempts.length === mostAttempts || (trial.attempts.length > 0 && leftMs < leastMillis)) break
       // Open since the decision was made; who names a model insists on it.
       if (model.id !== request.pinned && circuits.isOpen(model.id)) continue
-      begin(trial, model)
+      const headers = begin(trial, model)
       const others = trial.attempts.length + 1 < mostAttempts ? candidates.slice(index + 1) : []
       const limitMs = others.some(({ id }) => !circuits.isOpen(id)) ? hangShare * leftMs : leftMs
       const answer = yield* Effect.either(
-        deadlines.within(limitMs, () => late(model), call(model, { timeoutMs: Math.max(1, leftMs) }))
+        deadlines.within(limitMs, () => late(model), call(model, { timeoutMs: Math.max(1, leftMs), headers }))
       )
       if (Either.isRight(answer)) {
         trial.waitedMs += nowMs() - (trial.current?.startedMs ?? nowMs())
@@ -103,15 +107,20 @@ export const make = ({
     return order.flatMap((id) => catalog.current().byId.get(id) ?? [])
   }
 
+  /** Answers the headers by which the call joins the request's trace. */
   const begin = (trial: Trial.Trial, model: Model) => {
     circuits.of(model.id).enter(nowMillis())
-    trial.current = { model: model.id, startedMs: nowMs() }
+    const step = tracing.step(trial.span, "attempt", "client")
+    trial.current = { model: model.id, startedMs: nowMs(), step }
+    return tracing.headers(step?.span ?? trial.span)
   }
 
   const end: Attempts["end"] = (trial, ending) =>
     Effect.suspend(() => {
+      const step = trial.current?.step ?? null
       const ended = Trial.endCurrent(trial, nowMs(), ending)
       if (ended === null) return Effect.void
+      if (step !== null) Steps.endAttempt(step, catalog.current(), trial, ended, ending)
       telemetry.called(ended.model, resultOf(ending), ended.latencyMs / 1000)
       if (ending._tag === "Failed") trial.waitedMs += ended.latencyMs
       const news = tellCircuit(trial, ended, ending)

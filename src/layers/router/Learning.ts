@@ -3,11 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as HashMap from "effect/HashMap"
+import * as GenAi from "../../domain/GenAi.ts"
 import type { Outcome } from "../../domain/Outcome.ts"
 import type { BanditStateShape } from "../../services/BanditState.ts"
 import type { LearningLogShape } from "../../services/LearningLog.ts"
 import type { SessionsShape } from "../../services/Sessions.ts"
 import type { TelemetryShape } from "../../services/Telemetry.ts"
+import type { TracingShape } from "../../services/Tracing.ts"
 import type { Attempts } from "./Attempts.ts"
 import * as Trial from "./Trial.ts"
 
@@ -24,17 +26,23 @@ interface Parts {
   readonly state: Pick<BanditStateShape, "epoch">
   readonly sessions: Pick<SessionsShape, "move">
   readonly telemetry: Pick<TelemetryShape, "settled">
+  readonly tracing: Pick<TracingShape, "annotate" | "step">
 }
 
 /** What is learned of the end of a request, whichever it is. */
-export const make = ({ attempts, log, sessions, state, telemetry }: Parts): Learning => {
+export const make = ({ attempts, log, sessions, state, telemetry, tracing }: Parts): Learning => {
   // Uninterruptible: an ended call without its outcome would be lost.
   const settle: Learning["settle"] = (trial, ending) =>
     Effect.uninterruptible(
       Effect.flatMap(attempts.end(trial, ending), () => {
         trial.settled = true
         const record = Trial.recordOf(trial, ending)
-        log.offer(record)
+        const persisting = tracing.step(trial.span, "persist")
+        log.offer(
+          record,
+          persisting === null ? undefined : (isStored) => persisting.end({}, isStored ? null : "dropped")
+        )
+        tracing.annotate(trial.span, GenAi.settled(trial.decision, record.outcome))
         telemetry.settled(trial.decision, record.outcome)
         return ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
       })

@@ -37,6 +37,7 @@ export const make =
         outputTokens,
         costUsd: costUsd(model, usage?.inputTokens ?? inputTokens, usage?.outputTokens ?? outputTokens),
         finishReason: chunks.finishReason(),
+        responseModel: chunks.responseModel(),
         firstTokenMs
       }
     }
@@ -93,6 +94,7 @@ interface Chunks {
   readonly relay: (payload: string) => string | null
   readonly usage: () => Usage | null
   readonly finishReason: () => string | null
+  readonly responseModel: () => string | null
   /** Of text and tool arguments that were relayed. */
   readonly characters: () => number
 }
@@ -100,12 +102,14 @@ interface Chunks {
 const chunksOf = (model: Model, includeUsage: boolean): Chunks => {
   let usage: Usage | null = null
   let finishReason: string | null = null
+  let responseModel: string | null = null
   let characters = 0
 
   return {
     relay: (payload) => {
       const chunk = Either.getOrNull(parse(payload))
       if (!isRecord(chunk)) return payload
+      if (responseModel === null && typeof chunk["model"] === "string") responseModel = chunk["model"]
       const choices: ReadonlyArray<unknown> = Array.isArray(chunk["choices"]) ? chunk["choices"] : []
       for (const choice of choices) {
         if (!isRecord(choice)) continue
@@ -123,6 +127,7 @@ const chunksOf = (model: Model, includeUsage: boolean): Chunks => {
     },
     usage: () => usage,
     finishReason: () => finishReason,
+    responseModel: () => responseModel,
     characters: () => characters
   }
 }

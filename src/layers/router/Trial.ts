@@ -1,8 +1,10 @@
+import type * as Tracer from "effect/Tracer"
 import type { Decision } from "../../domain/Decision.ts"
 import type { DecisionRecord } from "../../domain/DecisionRecord.ts"
 import type { Attempt, Outcome } from "../../domain/Outcome.ts"
 import type { Model } from "../../domain/Model.ts"
-import type { ProviderError, Usage } from "../../services/LanguageModels.ts"
+import type { ChatBody, ProviderError, Usage } from "../../services/LanguageModels.ts"
+import type { Step } from "../../services/Tracing.ts"
 
 /** What has come of one decision so far. Times are monotonic milliseconds. */
 export interface Trial {
@@ -10,10 +12,13 @@ export interface Trial {
   readonly startedMs: number
   /** What is stored of the prompt. */
   readonly prompt: string | null
+  /** The request's own span, if it belongs to a trace. */
+  readonly span: Tracer.AnySpan | undefined
+  readonly body: ChatBody
   readonly attempts: Array<Attempt>
   readonly errors: Array<ProviderError>
   /** The call that is under way. */
-  current: { readonly model: Model["id"]; readonly startedMs: number } | null
+  current: { readonly model: Model["id"]; readonly startedMs: number; readonly step: Step | null } | null
   /** Spent waiting for models. */
   waitedMs: number
   /** What the answer has said of itself so far. */
@@ -28,6 +33,8 @@ export interface Facts {
   readonly outputTokens: number | null
   readonly costUsd: number | null
   readonly finishReason: string | null
+  /** As the upstream calls the model that answered. */
+  readonly responseModel: string | null
   /** Null for an answer that is not a stream. */
   readonly firstTokenMs: number | null
 }
@@ -37,13 +44,12 @@ export const nothingSaid: Facts = {
   outputTokens: null,
   costUsd: null,
   finishReason: null,
+  responseModel: null,
   firstTokenMs: null
 }
 
-export const make = (decision: Decision, startedMs: number, prompt: string | null): Trial => ({
-  decision,
-  startedMs,
-  prompt,
+export const make = (begun: Pick<Trial, "decision" | "startedMs" | "prompt" | "span" | "body">): Trial => ({
+  ...begun,
   attempts: [],
   errors: [],
   current: null,

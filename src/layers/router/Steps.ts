@@ -1,0 +1,55 @@
+import type * as Tracer from "effect/Tracer"
+import type { Decision } from "../../domain/Decision.ts"
+import * as GenAi from "../../domain/GenAi.ts"
+import type { Attempt } from "../../domain/Outcome.ts"
+import { NoEligibleModel } from "../../services/BanditState.ts"
+import type { LearningLogShape } from "../../services/LearningLog.ts"
+import type { Catalog } from "../../services/ModelCatalog.ts"
+import type { Step, TracingShape } from "../../services/Tracing.ts"
+import type * as Trial from "./Trial.ts"
+
+// What the steps of a request's trace say.
+
+/** What a request waits for until it is stored is a step of its trace. */
+export const persisting = (log: LearningLogShape, { within }: TracingShape): LearningLogShape => ({
+  ...log,
+  record: (record) => within("persist", log.record(record)),
+  report: (report) => within("persist", log.report(report)),
+  feedback: (submission) => within("persist", log.feedback(submission)),
+  feedbackAll: (submissions) => within("persist", log.feedbackAll(submissions))
+})
+
+/** The request itself says too how its model was chosen. */
+export const endDecide = (
+  step: Step,
+  decision: Decision | NoEligibleModel,
+  span: Tracer.AnySpan | undefined,
+  { annotate }: TracingShape
+): void => {
+  if (decision instanceof NoEligibleModel) return step.end({}, decision._tag)
+  const facts = GenAi.decided(decision)
+  annotate(span, facts)
+  step.end(facts, null)
+}
+
+/** That the client left says nothing about the model. */
+export const endAttempt = (
+  step: Step,
+  { byId, providers }: Catalog,
+  { body, facts }: Trial.Trial,
+  { error, model: id, status }: Attempt,
+  ending: Trial.Ending
+): void => {
+  const model = byId.get(id)
+  const baseUrl = providers.get(model?.provider ?? "")?.baseUrl ?? ""
+  step.end(
+    {
+      ...(model === undefined ? {} : GenAi.call(model, baseUrl)),
+      ...GenAi.asked(body),
+      ...GenAi.said(facts()),
+      "http.response.status_code": status,
+      "error.type": error
+    },
+    ending._tag === "Failed" ? error : null
+  )
+}
