@@ -1,30 +1,26 @@
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import { validate } from "dockerfile-utils"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import { gzipSync } from "node:zlib"
 import { chat, killAll, request, startConduit } from "../support/conduit.ts"
-import { dockerfileStages, image } from "../support/dockerfile.ts"
+import { carryOut, copied, dockerfileStages, dockerfileText, image } from "../support/dockerfile.ts"
+import { guide } from "../support/guide.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 
 const root = Path.resolve(import.meta.dirname, "../..")
 const built = image()
-const [builder, ...others] = dockerfileStages()
+const [builder = [], ...others] = dockerfileStages()
+const workdirOf = (stage: typeof builder) => stage.find(({ name }) => name === "WORKDIR")?.value ?? "/"
 
 /** As the image's user: one that owns nothing here. */
 const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
 
 const settleSeconds = Number(/^(\d+) seconds$/.exec(built.env["CONDUIT_SHUTDOWN_SETTLE"] ?? "")?.[1])
 
-/** Source paths of a COPY, and whether they come from the builder. */
-const copied = (value: string) => {
-  const parts = value.split(/\s+/)
-  return {
-    fromBuilder: parts[0] === "--from=build",
-    paths: parts.filter((part) => !part.startsWith("--")).slice(0, -1)
-  }
-}
-
+let temporary: string
 let folder: string
 let database: TestDatabase
 
@@ -32,32 +28,26 @@ let database: TestDatabase
 const here = (word: string) =>
   word === "node" ? process.execPath : word.replace(new RegExp(`^${built.directory}/`), `${folder}/`)
 
-// The steps of the image's stage, in a folder that nobody can write to.
+// The steps of both stages; the image's folder is one that nobody can write to.
 beforeAll(async () => {
   database = await createDatabase()
-  folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-image-"))
-  for (const { name, value } of built.instructions) {
-    if (name !== "COPY") continue
-    const { fromBuilder, paths } = copied(value)
-    for (const path of paths) {
-      const source = Path.join(root, fromBuilder ? path.replace(/^\/build\//, "") : path)
-      const isFolder = Fs.statSync(source).isDirectory()
-      Fs.cpSync(source, isFolder ? folder : Path.join(folder, Path.basename(path)), {
-        recursive: true,
-        filter: (file) => !file.endsWith(".map")
-      })
-    }
-  }
+  temporary = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-image-"))
+  Fs.chmodSync(temporary, 0o755)
+  const buildFolder = Path.join(temporary, "build")
+  folder = Path.join(temporary, "image")
+  for (const one of [buildFolder, folder]) Fs.mkdirSync(one)
+  carryOut(builder, buildFolder, new Map())
+  carryOut(built.instructions, folder, new Map([["build", { folder: buildFolder, workdir: workdirOf(builder) }]]))
   for (const file of Fs.readdirSync(folder)) Fs.chmodSync(Path.join(folder, file), 0o444)
   Fs.chmodSync(folder, 0o555)
-})
+}, 180_000)
 
 afterEach(killAll)
 
 afterAll(async () => {
   await database.drop()
   Fs.chmodSync(folder, 0o755)
-  Fs.rmSync(folder, { recursive: true, force: true })
+  Fs.rmSync(temporary, { recursive: true, force: true })
 })
 
 const start = (env: Readonly<Record<string, string>>, isUnready = false) =>
@@ -75,8 +65,8 @@ describe("the image", () => {
   it("is made of files that exist and that .dockerignore lets through", () => {
     const allowed = Fs.readFileSync(Path.join(root, ".dockerignore"), "utf8").split("\n")
     assert.strictEqual(allowed[0], "*")
-    for (const { name, value } of [...(builder ?? []), ...others.flat()]) {
-      if (name !== "COPY" || copied(value).fromBuilder) continue
+    for (const { name, value } of [...builder, ...others.flat()]) {
+      if (name !== "COPY" || copied(value).from !== undefined) continue
       for (const path of copied(value).paths) {
         assert.isTrue(Fs.existsSync(Path.join(root, path)), path)
         assert.include(allowed, `!${path}`)
@@ -84,14 +74,49 @@ describe("the image", () => {
     }
   })
 
-  it("pins what it starts from, leaves out the maps, and runs the exec form as an ordinary user", () => {
-    for (const stage of dockerfileStages()) assert.match(stage[0]?.value ?? "", /^node:\d+\.\d+\.\d+-\S+/)
-    assert.isTrue(builder?.some(({ value }) => value.includes("npm ci") && value.includes("--ignore-scripts")))
-    assert.isTrue(builder?.some(({ value }) => value.includes("-name '*.map' -delete")))
+  it("has nothing that a linter of Dockerfiles finds", () => {
+    assert.deepStrictEqual(validate(dockerfileText()), [])
+    const faulty = dockerfileText().replace("HEALTHCHECK --interval", "HEALTHCHECK --interva")
+    assert.lengthOf(validate(faulty), 1)
+  })
+
+  it("pins what it starts from, adds nothing from elsewhere, and keeps no secret", () => {
+    for (const stage of dockerfileStages())
+      assert.match(stage[0]?.value ?? "", /^node:\d+\.\d+\.\d+-\S+(?: AS build)?$/)
+    const all = dockerfileStages().flat()
+    for (const { name, value } of all) {
+      assert.notInclude(["ADD", "ARG", "MAINTAINER", "SHELL", "VOLUME"], name)
+      assert.notMatch(value, /\b(?:curl|wget|apt-get|sudo|latest)\b|https?:/)
+    }
+    assert.isTrue(builder.some(({ value }) => value.includes("npm ci") && value.includes("--ignore-scripts")))
+    const secret = /_KEYS?$|TOKEN|PASSWORD|SECRET|_URL$/
+    assert.isEmpty(Object.keys(built.env).filter((name) => secret.test(name)))
+  })
+
+  it("runs the exec form as an ordinary user, on files that are not that user's, and builds nothing in the last stage", () => {
     assert.deepStrictEqual(built.command, ["node", `${built.directory}/conduit.js`, "serve"])
+    assert.deepStrictEqual(built.healthcheck, ["node", `${built.directory}/conduit.js`, "healthcheck"])
+    const names = built.instructions.map(({ name }) => name)
+    assert.notInclude(names, "RUN")
+    assert.isAbove(names.indexOf("USER"), names.lastIndexOf("COPY"))
     assert.deepInclude(built.instructions, { name: "USER", value: "node" })
+    assert.notInclude(dockerfileText(), "--chown")
     assert.deepInclude(built.instructions, { name: "STOPSIGNAL", value: "SIGTERM" })
     assert.isAtLeast(settleSeconds, 1)
+  })
+
+  it("is as small as the guide says, without maps and node_modules", () => {
+    const files = Fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
+    assert.includeMembers(files, ["conduit.js", "package.json", "LICENSE"])
+    assert.isEmpty(files.filter((file) => file.endsWith(".map") || file.includes("node_modules")))
+    const contents = files.map((file) => Fs.readFileSync(Path.join(folder, file)))
+    const megabytes = (parts: ReadonlyArray<Buffer>) => parts.reduce((sum, part) => sum + part.length, 0) / 1e6
+    const [, whole, compressed] = /adds less than (\d+) MB \(less than (\d+) MB compressed\)/.exec(guide()) ?? []
+    assert.isBelow(megabytes(contents), Number(whole))
+    assert.isBelow(megabytes(contents.map((content) => gzipSync(content))), Number(compressed))
+    // Nor does it say much more than is true.
+    assert.isAbove(megabytes(contents), Number(whole) / 2)
+    assert.include(guide(), `\`${built.instructions[0]?.value}\``)
   })
 
   it("serves from a folder that it cannot write to, is healthy, and settles before it ends clean", async () => {
