@@ -95,7 +95,7 @@ const readCatalog = (settings: SettingsShape, variables: ReadonlyMap<string, str
 const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
   simulatedModels.map((model) => [
     model.provider,
-    { name: model.provider, kind: "simulated", baseUrl: "", apiKey: null }
+    { name: model.provider, kind: "simulated", baseUrl: "", apiKey: null, missing: [] }
   ])
 )
 
@@ -165,7 +165,8 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
       name,
       kind: entry.kind,
       baseUrl: baseUrl.text.replace(/\/+$/, ""),
-      apiKey: apiKey.text === "" ? null : Redacted.make(apiKey.text)
+      apiKey: apiKey.text === "" ? null : Redacted.make(apiKey.text),
+      missing
     })
   }
 

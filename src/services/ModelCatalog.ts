@@ -13,6 +13,8 @@ export interface Provider {
   /** Without a trailing slash; `/chat/completions` is appended. Empty for simulated models. */
   readonly baseUrl: string
   readonly apiKey: Redacted.Redacted | null
+  /** Variables that its entry names and that are not set; while there are any, none of its models can be chosen. */
+  readonly missing: ReadonlyArray<string>
 }
 
 /** The models of the configuration, in its order, and what the configuration says about choosing. */

@@ -38,7 +38,8 @@ export const catalogAt = (baseUrl: string, apiKey: string | null = null): Catalo
         name: "local",
         kind: "openai-compatible" as const,
         baseUrl,
-        apiKey: apiKey === null ? null : Redacted.make(apiKey)
+        apiKey: apiKey === null ? null : Redacted.make(apiKey),
+        missing: []
       }
     ]
   ]),
@@ -51,7 +52,9 @@ export const catalogAt = (baseUrl: string, apiKey: string | null = null): Catalo
 export const simulatedCatalog: Layer.Layer<ModelCatalog> = fixedCatalog({
   models: simulatedModels,
   byId: new Map(simulatedModels.map((model) => [model.id, model])),
-  providers: new Map([["simulated", { name: "simulated", kind: "simulated" as const, baseUrl: "", apiKey: null }]]),
+  providers: new Map([
+    ["simulated", { name: "simulated", kind: "simulated" as const, baseUrl: "", apiKey: null, missing: [] }]
+  ]),
   policy: { algorithm: "auto", preference: "balanced" },
   costReferenceUsd: 0.001,
   notices: []

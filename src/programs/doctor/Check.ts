@@ -1,4 +1,3 @@
-import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 
@@ -39,7 +38,11 @@ const placeOf = (defect: unknown): string => {
   return at === undefined ? defect.name : `${defect.name} in ${at}`
 }
 
-/** A check has its own time limit, and a bug in it is a line that fails instead of the end of the command. */
+/** A bug in a check is a line that fails instead of the end of the command. */
+export const ofDefect = (name: string, defect: unknown): Line =>
+  fail(name, `the check itself failed: ${placeOf(defect)}`, "report this as a bug of Conduit")
+
+/** A check has its own time limit, after which it is not waited for. */
 export const guarded = <R>(
   name: string,
   limit: Duration.DurationInput,
@@ -50,20 +53,12 @@ export const guarded = <R>(
     Effect.timeoutTo({
       duration: limit,
       onSuccess: (findings) => findings,
-      onTimeout: () =>
-        found(
-          fail(
-            name,
-            `the check did not end within ${Duration.toSeconds(limit)} s`,
-            "look at what is slow there, and run it again"
-          )
-        )
+      onTimeout: () => {
+        const detail = `the check did not end within ${Duration.toSeconds(limit)} s`
+        return found(fail(name, detail, "look at what is slow there, and run it again"))
+      }
     }),
-    Effect.catchAllCause((cause) =>
-      Effect.succeed(
-        found(fail(name, `the check itself failed: ${placeOf(Cause.squash(cause))}`, "report this as a bug of Conduit"))
-      )
-    )
+    Effect.catchAllDefect((defect) => Effect.succeed(found(ofDefect(name, defect))))
   )
 
 export const shown = (duration: Duration.Duration): string => `${Duration.toSeconds(duration)} s`

@@ -152,7 +152,8 @@ export const databaseFindings = (settings: SettingsShape, replicas: number): Eff
         if (opened._tag === "Left") return found(unreachable(opened.left, address))
         const { clock, link: own, server: answered } = opened.right
         const [server] = answered
-        if (server === undefined) return found(fail("database", `${address} does not answer as PostgreSQL does`, ""))
+        if (server === undefined)
+          return found(fail("database", `${address} does not answer as PostgreSQL does`, "correct DATABASE_URL"))
         if (server.number < 130_000) {
           return found(fail("database", `PostgreSQL ${server.version} at ${address}`, "use PostgreSQL 13 or newer"))
         }

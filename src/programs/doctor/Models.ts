@@ -3,36 +3,28 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { nearestName } from "../../domain/NearestName.ts"
 import type { Catalog, Provider } from "../../services/ModelCatalog.ts"
-import { fail, type Findings, inMillis, type Line, pass, warn } from "./Check.ts"
+import { fail, type Findings, found, inMillis, type Line, pass, type Skew, warn } from "./Check.ts"
 import { ask, type Answer, hostOf, type Unreachable } from "./Http.ts"
-
-const isLeftOut = (notice: string) => notice.startsWith("provider ")
 
 /** What the file says, before anybody is asked. */
 export const catalogLines = ({ models, notices, providers }: Catalog, production: boolean): ReadonlyArray<Line> => {
   const usable = models.filter((model) => model.unavailable === null)
-  const isSimulated = models.some((model) => model.simulated)
+  const simulated = `${usable.length}, simulated: no answer is a model's (${notices.join("; ")})`
+  if (models.some((model) => model.simulated)) {
+    return [
+      production ? warn("models", simulated, "set CONDUIT_SIMULATE=false for real ones") : pass("models", simulated)
+    ]
+  }
   const unpriced = usable.filter((model) => model.inputUsdPerMTok === null || model.outputUsdPerMTok === null)
-  const names = `${usable.length} of ${models.length} can be chosen, of ${providers.size} provider(s)`
+  const counted = `${usable.length} of ${models.length} can be chosen, of ${providers.size} provider(s)`
   return [
-    ...notices
-      .filter(isLeftOut)
-      .map((notice) => warn("models", notice, "set it, or take the provider out of the file")),
-    isSimulated
-      ? production
-        ? warn(
-            "models",
-            `${usable.length}, simulated: no answer is a model's`,
-            "set CONDUIT_SIMULATE=false for real ones"
-          )
-        : pass("models", `${usable.length}, simulated: no provider is called`)
-      : unpriced.length === 0
-        ? pass("models", names)
-        : warn(
-            "models",
-            `${names}; no price for ${unpriced.map((model) => model.id).join(", ")}: cost is not weighed, and max_cost_usd excludes them`,
-            "set inputUsdPerMTok and outputUsdPerMTok; 0 where they are free"
-          )
+    unpriced.length === 0
+      ? pass("models", counted)
+      : warn(
+          "models",
+          `${counted}; no price for ${unpriced.map((model) => model.id).join(", ")}: cost is not weighed, and max_cost_usd excludes them`,
+          "set inputUsdPerMTok and outputUsdPerMTok; 0 where they are free"
+        )
   ]
 }
 
@@ -94,33 +86,38 @@ const providerLine = (
   )
 }
 
-/** Each provider is asked for its list, with its key: the one request that costs nothing. */
-export const providerFindings = (catalog: Catalog): Effect.Effect<Findings> => {
-  const lacking = new Set(catalog.notices.filter(isLeftOut).map((notice) => notice.split(" ")[1]))
-  const probed = [...catalog.providers.values()].filter(({ kind, name }) => kind !== "simulated" && !lacking.has(name))
-  return Effect.forEach(
-    probed,
-    (provider) =>
-      Effect.map(Effect.either(ask(`${provider.baseUrl}/models`, provider.apiKey)), (asked) => {
-        const wanted = catalog.models
-          .filter((model) => model.provider === provider.name && model.unavailable === null)
-          .map((model) => model.upstream)
-        const answer = Either.getOrNull(asked)
-        return {
-          line: providerLine(provider, [...new Set(wanted)], asked),
+const skewOf = (provider: Provider, { answeredMs, dateMs, sentMs }: Answer): ReadonlyArray<Skew> =>
+  dateMs === null
+    ? []
+    : [
+        {
+          whose: `provider ${provider.name}`,
           // The header is of whole seconds.
-          clocks:
-            answer === null || answer.dateMs === null
-              ? []
-              : [
-                  {
-                    whose: `provider ${provider.name}`,
-                    aheadMs: answer.dateMs + 500 - (answer.sentMs + answer.answeredMs) / 2,
-                    errorMs: 500 + (answer.answeredMs - answer.sentMs) / 2
-                  }
-                ]
+          aheadMs: dateMs + 500 - (sentMs + answeredMs) / 2,
+          errorMs: 500 + (answeredMs - sentMs) / 2
         }
-      }),
-    { concurrency: 8 }
-  ).pipe(Effect.map((all) => ({ lines: all.map(({ line }) => line), clocks: all.flatMap(({ clocks }) => clocks) })))
+      ]
+
+/** A provider is asked for its list, with its key: the one request that costs nothing. */
+const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findings> => {
+  const { apiKey, baseUrl, missing, name } = provider
+  if (missing.length > 0) {
+    const detail = `left out with its models: ${missing.join(", ")} not set`
+    return Effect.succeed(found(warn(`provider ${name}`, detail, "set it, or take the provider out of the file")))
+  }
+  const wanted = models.filter((model) => model.provider === name && model.unavailable === null)
+  return Effect.map(Effect.either(ask(`${baseUrl}/models`, apiKey)), (asked) => ({
+    lines: [providerLine(provider, [...new Set(wanted.map((model) => model.upstream))], asked)],
+    clocks: Either.match(asked, { onLeft: () => [], onRight: (answer) => skewOf(provider, answer) })
+  }))
 }
+
+/** Every provider that calls somebody. */
+export const providerFindings = (catalog: Catalog): Effect.Effect<Findings> =>
+  Effect.forEach(
+    [...catalog.providers.values()].filter(({ kind }) => kind !== "simulated"),
+    (provider) => examined(catalog, provider),
+    { concurrency: 8 }
+  ).pipe(
+    Effect.map((all) => ({ lines: all.flatMap(({ lines }) => lines), clocks: all.flatMap(({ clocks }) => clocks) }))
+  )

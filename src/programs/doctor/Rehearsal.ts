@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type { EnvironmentShape } from "../../services/Environment.ts"
 import { type SettingsShape, shutdownBudget } from "../../services/Settings.ts"
 import type { Report } from "../../services/ShutdownReport.ts"
-import { fail, inMillis, type Line, pass, shown, warn } from "./Check.ts"
+import { fail, inMillis, type Line, ofDefect, pass, shown, warn } from "./Check.ts"
 import { connection, rows } from "./Connection.ts"
 import { rehearsalPrefix } from "./Learning.ts"
 import { serviceTables } from "./Schema.ts"
@@ -191,5 +191,5 @@ export const rehearsalLines = (
         ? [line]
         : [line, warn(name, `rows of the router ${routerId} are left: ${swept.left.message}`, "delete them by its key")]
     })
-  )
+  ).pipe(Effect.catchAllDefect((defect) => Effect.succeed([ofDefect(name, defect)])))
 }

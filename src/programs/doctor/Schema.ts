@@ -5,7 +5,7 @@ import type { BoundedPool } from "../../layers/postgres/pool.ts"
 import { fail, type Line, pass, warn } from "./Check.ts"
 import { rows } from "./Connection.ts"
 
-/** Those that the service writes; `test/process/doctor.test.ts` compares them with the migrations. */
+/** Those that the service writes; `test/process/doctor/checklist.test.ts` compares them with the migrations. */
 export const serviceTables = ["routers", "learning_log", "decisions", "feedback", "bandit_snapshots", "prompts"]
 const migrations = "conduit_migrations"
 

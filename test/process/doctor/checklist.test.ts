@@ -1,0 +1,133 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { serviceTables } from "../../../src/programs/doctor/Schema.ts"
+import { runCommand } from "../../support/command.ts"
+import { complaints, key, type Site, startSite } from "../../support/doctor.ts"
+import { sources } from "../../support/sources.ts"
+
+let site: Site
+beforeAll(async () => {
+  site = await startSite()
+}, 60_000)
+afterAll(() => site?.close())
+
+describe("conduit doctor", () => {
+  it("has nothing to say against a healthy deployment, and changes no row", async () => {
+    const before = await site.rowsOf("healthy")
+    const { code, lines } = await site.doctor({}, "--strict")
+    assert.deepStrictEqual(complaints(lines), [], JSON.stringify(lines, null, 1))
+    assert.strictEqual(code, 0)
+    assert.deepStrictEqual(
+      lines.map(({ name }) => name),
+      [
+        "settings",
+        "database",
+        "writable",
+        "schema",
+        "rights",
+        "connections",
+        "pooler",
+        "router id",
+        "learning",
+        "shutdown",
+        "settle",
+        "api keys",
+        "metrics keys",
+        "logging",
+        "models",
+        "provider local",
+        "clock",
+        "instance",
+        "metrics"
+      ]
+    )
+    assert.deepStrictEqual(await site.rowsOf("healthy"), before)
+  })
+
+  it("prints aligned lines for people, what to do under what does not pass, and no colour into a pipe", async () => {
+    const { code, stdout } = await site.run({
+      CONDUIT_SHUTDOWN_SETTLE: "0",
+      LOG_LEVEL: "DEBUG",
+      CONDUIT_HOST: "0.0.0.0"
+    })
+    assert.strictEqual(code, 0)
+    const lines = stdout.trimEnd().split("\n")
+    assert.include(lines, "16 pass, 3 warn, 0 fail")
+    assert.match(lines.at(-1) ?? "", /^conduit doctor --rehearse /)
+    assert.match(
+      stdout,
+      /^pass  database        PostgreSQL \d+\.\d+ at 127\.0\.0\.1:\d+\/healthy, [\d.]+ ms a round trip$/m
+    )
+    assert.match(stdout, /^warn  settle          .*\n {22}-> set CONDUIT_SHUTDOWN_SETTLE/m)
+    assert.notInclude(stdout, "\u001b")
+    assert.strictEqual((await site.run({ LOG_LEVEL: "DEBUG" }, "--strict")).code, 1)
+  })
+
+  it("says all that is wrong with the settings, and nothing that would build on them", async () => {
+    const { code, lines } = await site.doctor({ CONDUIT_PORT: "many", DATABASE_URL: "", CONDUIT_API_KEYS: `${key},,` })
+    assert.strictEqual(code, 1)
+    assert.sameDeepMembers(
+      lines.map(({ detail, name, status }) => [status, name, detail.split(":")[0]]),
+      ["CONDUIT_API_KEYS", "CONDUIT_PORT", "DATABASE_URL"].map((setting) => ["fail", "settings", setting])
+    )
+  })
+
+  it("says which setting was meant", () =>
+    site.warning("settings", /CONDUIT_SHUTDOWN_SETLE.*did you mean CONDUIT_SHUTDOWN_SETTLE/, {
+      CONDUIT_SHUTDOWN_SETLE: "1"
+    }))
+
+  it("says what is wrong with the file of models, and looks at the rest", async () => {
+    const broken = Path.join(site.folder, "broken.yaml")
+    Fs.writeFileSync(broken, "models:\n  - { id: small, provider: nobody, upstrem: x }\n")
+    await site.failing("models", /models\[0\]\.upstrem: .*did you mean upstream/, { CONDUIT_CONFIG: broken })
+  })
+
+  it("counts the limits of the shutdown", () =>
+    site.failing("shutdown", /drain 60 s .* = 74\.5 s, more than the 45 s/, { CONDUIT_SHUTDOWN_TIMEOUT: "60" }))
+
+  it("knows guessable keys, and says nothing of what they are", async () => {
+    await site.warning("api keys", /^1 of 2 can be guessed/, { CONDUIT_API_KEYS: `${key},letmein` })
+    const open = { CONDUIT_HOST: "0.0.0.0" }
+    await site.warning("metrics keys", /everybody who reaches the port may read/, open)
+    await site.warning("api keys", /0\.0\.0\.0: everybody who reaches the port may call/, {
+      ...open,
+      CONDUIT_API_KEYS: "",
+      CONDUIT_ALLOW_ANONYMOUS: "true",
+      CONDUIT_METRICS_KEYS: key
+    })
+    const hashed = await site.doctor({ CONDUIT_API_KEYS: `sha256:${"ab".repeat(32)}` })
+    assert.match(hashed.lines.find(({ name }) => name === "api keys")?.detail ?? "", /^1, as hashes$/)
+  })
+
+  it("does not log for people in production", () =>
+    site.warning("logging", /LOG_FORMAT=pretty/, { LOG_FORMAT: "pretty" }))
+
+  describe("a running instance", () => {
+    it("need not run where nobody named it", async () => {
+      const { code, stdout } = await runCommand(["doctor"], {
+        env: { ...site.env, CONDUIT_PORT: "1" },
+        directory: site.folder
+      })
+      assert.strictEqual(code, 0, stdout)
+      assert.match(stdout, /^warn {2}instance .*not running here.*127\.0\.0\.1:1: connect ECONNREFUSED/m)
+    })
+
+    it("has to be Conduit", () => site.failing("instance", /is not Conduit/, {}, "--url", site.provider.url))
+    it("has to run where it was named", () =>
+      site.failing("instance", /ECONNREFUSED/, {}, "--url", "http://127.0.0.1:1"))
+  })
+
+  it("works without a database, and says which it would use", async () => {
+    const { code, lines } = await site.doctor({ NODE_ENV: "", DATABASE_URL: "", CONDUIT_DATA_DIRECTORY: "somewhere" })
+    assert.deepStrictEqual([code, complaints(lines)], [0, ["warn database"]])
+    assert.include(lines[1]?.detail, `${Path.join(site.folder, "somewhere")}, which the first start makes`)
+    assert.isFalse(Fs.existsSync(Path.join(site.folder, "somewhere")))
+  })
+
+  it("asks for rights on the tables that there are", () => {
+    const made = [...[...sources().values()].join("\n").matchAll(/CREATE TABLE (\w+) \(/g)].map(([, name]) => name)
+    assert.sameMembers(serviceTables, made)
+  })
+})
