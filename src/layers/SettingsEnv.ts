@@ -114,6 +114,10 @@ const read = ({ optional, variable }: Parse.Reader, terminal: boolean): Settings
     dataDirectory: variable("CONDUIT_DATA_DIRECTORY", Parse.text, defaults.database.dataDirectory),
     connectDeadline: variable("CONDUIT_DATABASE_CONNECT_DEADLINE", Parse.duration(), defaults.database.connectDeadline)
   },
+  redis: {
+    url: optional("REDIS_URL", Parse.redisUrl, true),
+    timeout: variable("CONDUIT_REDIS_TIMEOUT", Parse.duration(), defaults.redis.timeout)
+  },
   learning: {
     routerId: optional("CONDUIT_ROUTER_ID", Parse.routerId),
     flushInterval: variable(

@@ -9,7 +9,7 @@ import * as Lifecycle from "./telemetry/lifecycle.ts"
 import { render } from "./telemetry/prometheus.ts"
 import * as Routing from "./telemetry/routing.ts"
 import * as Runtime from "./telemetry/runtime.ts"
-import { gaugeReader } from "./telemetry/series.ts"
+import { counterReader, gaugeReader } from "./telemetry/series.ts"
 import * as Traffic from "./telemetry/traffic.ts"
 
 /** Everything but the life of the process. */
@@ -21,6 +21,7 @@ export const layer: Layer.Layer<Telemetry> = Layer.scoped(
       ...Routing.make(),
       ...Learning.make(),
       gauge: gaugeReader,
+      counter: counterReader,
       render: () => render(Metric.unsafeSnapshot())
     })
   )

@@ -33,6 +33,12 @@ export interface SettingsShape {
     /** How long the start waits for a database that does not answer. */
     readonly connectDeadline: Duration.Duration
   }
+  readonly redis: {
+    /** None = sessions are remembered by each replica alone. */
+    readonly url: Option.Option<Redacted.Redacted>
+    /** How long a request in a session may wait for Redis before its model is called: two commands, half each. */
+    readonly timeout: Duration.Duration
+  }
   readonly learning: {
     /** None = generated once and remembered in the database. */
     readonly routerId: Option.Option<string>
@@ -118,6 +124,7 @@ export const defaults: SettingsShape = {
     dataDirectory: ".conduit",
     connectDeadline: Duration.seconds(30)
   },
+  redis: { url: Option.none(), timeout: Duration.millis(50) },
   learning: {
     routerId: Option.none(),
     flushInterval: Duration.millis(50),

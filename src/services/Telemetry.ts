@@ -46,6 +46,9 @@ export interface TelemetryShape {
     labels?: Readonly<Record<string, string>>
   ) => Effect.Effect<void, never, Scope.Scope>
 
+  /** The same for something that only grows. */
+  readonly counter: (name: string, help: string, read: () => number) => Effect.Effect<void, never, Scope.Scope>
+
   /** The Prometheus text exposition format, version 0.0.4. */
   readonly render: () => string
 }

@@ -41,6 +41,7 @@ const flips: ReadonlyArray<
   ["CONDUIT_MAX_IN_FLIGHT", "7", (s) => s.http.maxInFlight, 7],
   ["CONDUIT_DATA_DIRECTORY", "/tmp/x", (s) => s.database.dataDirectory, "/tmp/x"],
   ["CONDUIT_DATABASE_CONNECT_DEADLINE", "5", (s) => Duration.toMillis(s.database.connectDeadline), 5000],
+  ["CONDUIT_REDIS_TIMEOUT", "0.2", (s) => Duration.toMillis(s.redis.timeout), 200],
   ["CONDUIT_ROUTER_ID", "chat-prod", (s) => Option.getOrNull(s.learning.routerId), "chat-prod"],
   ["CONDUIT_FLUSH_INTERVAL", "20 millis", (s) => Duration.toMillis(s.learning.flushInterval), 20],
   ["CONDUIT_MAX_PENDING", "10", (s) => s.learning.maxPending, 10],
@@ -174,6 +175,7 @@ describe("SettingsEnv", () => {
     for (const name of [
       "NODE_ENV",
       "DATABASE_URL",
+      "REDIS_URL",
       "PGSSLROOTCERT",
       "CONDUIT_API_KEYS",
       "CONDUIT_METRICS_KEYS",
@@ -182,12 +184,34 @@ describe("SettingsEnv", () => {
       assert.include(names, name)
   })
 
-  it.effect("keeps the connection string secret", () =>
+  it.effect("keeps connection strings secret", () =>
     Effect.gen(function* () {
       const url = "postgresql://u:hunter2@h/db"
-      const settings = yield* settingsOf({ DATABASE_URL: url })
+      const redis = "rediss://:hunter2@h:6380/3"
+      const settings = yield* settingsOf({ DATABASE_URL: url, REDIS_URL: redis })
       assert.strictEqual(Redacted.value(Option.getOrThrow(settings.database.url)), url)
+      assert.strictEqual(Redacted.value(Option.getOrThrow(settings.redis.url)), redis)
       assert.notInclude(JSON.stringify(settings), "hunter2")
+    })
+  )
+
+  it.effect("takes an address of Redis only if it can be one, and says what would be", () =>
+    Effect.gen(function* () {
+      for (const REDIS_URL of [
+        "redis://h",
+        "redis://h:6379/",
+        "rediss://user:p%40ss@h:6380/15",
+        "redis://[::1]:6379"
+      ]) {
+        assert.isTrue(Option.isSome((yield* settingsOf({ REDIS_URL })).redis.url))
+      }
+      const wrong = ["h:6379", "http://h", "redis://", "redis://h:99999", "redis://h/sessions", "redis://:hunter2%@h"]
+      for (const REDIS_URL of wrong) {
+        const [problem, ...more] = yield* problemsOf({ REDIS_URL })
+        assert.deepStrictEqual(more, [])
+        assert.match(problem ?? "", /^REDIS_URL: its value \(not shown\) is not right: a Redis address, redis:\/\//)
+        assert.notInclude(problem, "hunter2")
+      }
     })
   )
 

@@ -84,6 +84,7 @@ export const serveApi = (
         feedbackJoined: () => {},
         judged: () => {},
         gauge: () => Effect.void,
+        counter: () => Effect.void,
         requestEnded: (route, method, status) => void ended.push({ route, method, status }),
         render: () => "conduit_requests_active 0\n"
       })

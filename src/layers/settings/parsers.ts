@@ -65,6 +65,19 @@ export const databaseUrl: Parse<Redacted.Redacted> = (value) =>
     ? Either.right(Redacted.make(value))
     : Either.left("a PostgreSQL connection string, postgres://USER:PASSWORD@HOST:5432/DATABASE")
 
+/** With what it needs to connect, and nothing that would have to be guessed: a database is a number. */
+export const redisUrl: Parse<Redacted.Redacted> = (value) => {
+  const parsed = /^rediss?:\/\//.test(value) && URL.canParse(value) ? new URL(value) : null
+  return parsed !== null &&
+    parsed.hostname !== "" &&
+    /^(\/\d{0,4})?$/.test(parsed.pathname) &&
+    Either.isRight(Either.try(() => decodeURIComponent(parsed.username + parsed.password)))
+    ? Either.right(Redacted.make(value))
+    : Either.left(
+        "a Redis address, redis://USER:PASSWORD@HOST:6379/0, or rediss:// for TLS, with % escapes in the password"
+      )
+}
+
 /** The driver takes the file of the certificate authority from the connection string alone, where libpq takes it from either. */
 export const withRootCertificate = (url: Redacted.Redacted, file: string): Redacted.Redacted => {
   const parsed = new URL(Redacted.value(url))

@@ -29,6 +29,18 @@ export const settingsTable: ReadonlyArray<SettingsRow> = [
     "/etc/ssl/db-ca.pem"
   ),
   row("DATABASE_POOL_SIZE", "10", "connections of this process to PostgreSQL", "20"),
+  row(
+    "REDIS_URL",
+    "none",
+    "Redis in which replicas share which model a session has; nothing fails without it, or when it goes away",
+    "rediss://conduit:secret@redis:6379/0"
+  ),
+  row(
+    "CONDUIT_REDIS_TIMEOUT",
+    "50 millis",
+    "how long a request in a session waits for Redis at most, before its model is called",
+    "0.2"
+  ),
   row("LOG_LEVEL", "INFO", "`DEBUG`, `INFO`, `WARNING` (or `WARN`), `ERROR`", "DEBUG"),
   row("LOG_FORMAT", "`pretty` on a terminal, `json` otherwise", "`pretty` or `json`", "json"),
   row("CONDUIT_HOST", "127.0.0.1", "address to listen on", "0.0.0.0"),
