@@ -16,13 +16,18 @@ import * as ModelCatalogFile from "../layers/ModelCatalogFile.ts"
 import * as PostgresEmbedded from "../layers/PostgresEmbedded.ts"
 import * as PostgresExternal from "../layers/PostgresExternal.ts"
 import * as Ready from "../layers/Ready.ts"
+import * as RedisOptional from "../layers/RedisOptional.ts"
 import * as RouterBandit from "../layers/RouterBandit.ts"
 import * as SessionsMemory from "../layers/SessionsMemory.ts"
+import * as SessionsRedis from "../layers/SessionsRedis.ts"
 import * as Telemetry from "../layers/Telemetry.ts"
 import * as TelemetryOtlp from "../layers/TelemetryOtlp.ts"
 import * as UpstreamPools from "../layers/UpstreamPools.ts"
 import type { Database } from "../services/Database.ts"
 import { ModelCatalog } from "../services/ModelCatalog.ts"
+import type { LearningLog } from "../services/LearningLog.ts"
+import type { Redis } from "../services/Redis.ts"
+import type { Sessions } from "../services/Sessions.ts"
 import type { EmbeddedPostgresError, PostgresServer } from "../services/PostgresServer.ts"
 import { type InvalidSettings, Settings } from "../services/Settings.ts"
 
@@ -34,24 +39,32 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
   Ready.layer.pipe(
     Layer.provide(HttpServe.layer), //               1 settle, stop the listener, drain, interrupt, close every socket
     Layer.provideMerge(RouterBandit.layer), //       2 no decision after this line
+    Layer.provide(SharedSessions),
     Layer.provide(BanditStatePersistent.layer), //   3 persist: flush the learning log, write the snapshot ...
     Layer.provide(LearningLogDatabase.layer),
     Layer.provide(database), //                      4 ... before the pool closes
     Layer.provide(LanguageModels),
-    Layer.provide(Flush.layer(Layer.mergeAll(UpstreamPools.layer, TelemetryOtlp.layer))), // 5 flush, at once
+    Layer.provide(Flush.layer(FlushedLast)), //      5 flush, at once: the connections to models, Redis, telemetry
     Layer.provide(ModelCatalogFile.layer),
     Layer.provideMerge(HttpSocket.layer), //         6 listens first: 503 to everything until 1 attaches the application
     Layer.provide(InFlight.layer),
-    Layer.provide(
-      Layer.mergeAll(FeatureExtractorLexical.layer, IdsCrypto.layer, SessionsMemory.layer, Telemetry.layer)
-    ),
+    Layer.provide(Layer.mergeAll(FeatureExtractorLexical.layer, IdsCrypto.layer, Telemetry.layer)),
     Layer.provide(Telemetry.lifecycleLayer)
   )
+
+const FlushedLast = Layer.mergeAll(UpstreamPools.layer, RedisOptional.layer, TelemetryOtlp.layer)
 
 /** The configured providers, or the simulation where the catalogue is simulated. */
 const LanguageModels = Layer.unwrapEffect(
   Effect.map(ModelCatalog, ({ current }) =>
     current().models.some((model) => model.simulated) ? LanguageModelsSimulated.layer : LanguageModelsHttp.layer
+  )
+)
+
+/** Shared by the replicas where there is a Redis. */
+const SharedSessions = Layer.unwrapEffect(
+  Effect.map(Settings, ({ redis }): Layer.Layer<Sessions, never, Redis | LearningLog> =>
+    Option.isSome(redis.url) ? SessionsRedis.layer : SessionsMemory.layer
   )
 )
 
