@@ -3,7 +3,7 @@ import { studentQuantile } from "./Stats.ts"
 // What the same requests would have cost, and been worth, with one model for all of them. Only the routed ones count for
 // which that model was eligible, and only those that ended with an answer or a failure of the models.
 
-/** The sums of one model over the requests of one fold, and the answers of that model that its costs are learned from. */
+/** The sums of one model over the requests of one fold. */
 export interface SavingsSums {
   /** Requests for which the model was eligible. */
   readonly requests: number
@@ -15,8 +15,13 @@ export interface SavingsSums {
   readonly own: number
   /** USD that were predicted for the model, over the priced ones that another one answered. */
   readonly others: number
-  /** Answers of the model, those of pinned requests too: how many, their cost, and the cost that was predicted for them. */
+  /**
+   * Priced ones that the model answered after it was drawn: how many; their odds of another draw, which make them stand
+   * for those that another one answered; and by these weights their cost, and the cost that was predicted.
+   */
   readonly answers: number
+  readonly odds: number
+  readonly oddsSquared: number
   readonly answersActual: number
   readonly answersPredicted: number
   /** Sums over `requests` of the quality and the reward that were predicted for the model. */
@@ -76,8 +81,9 @@ export interface Savings {
   readonly unknown: ReadonlyArray<string>
 }
 
-/** A model's cost is known from so many of its own answers. */
+/** A model's cost is known from so many of its own answers, which are worth so many of equal weight. */
 const leastAnswers = 30
+const leastEffectiveAnswers = 10
 /** Its quality from so many that were judged, which are worth so many of equal weight. */
 const leastJudged = 30
 const leastEffective = 100
@@ -93,6 +99,8 @@ const none: SavingsSums = {
   own: 0,
   others: 0,
   answers: 0,
+  odds: 0,
+  oddsSquared: 0,
   answersActual: 0,
   answersPredicted: 0,
   quality: 0,
@@ -114,6 +122,8 @@ const plus = (a: SavingsSums, b: SavingsSums): SavingsSums => ({
   own: a.own + b.own,
   others: a.others + b.others,
   answers: a.answers + b.answers,
+  odds: a.odds + b.odds,
+  oddsSquared: a.oddsSquared + b.oddsSquared,
   answersActual: a.answersActual + b.answersActual,
   answersPredicted: a.answersPredicted + b.answersPredicted,
   quality: a.quality + b.quality,
@@ -130,7 +140,10 @@ const plus = (a: SavingsSums, b: SavingsSums): SavingsSums => ({
 
 const sumOf = (rows: ReadonlyArray<SavingsSums>): SavingsSums => rows.reduce(plus, none)
 
-/** USD of the priced requests with this model: its own answers as they were, the others by the ratio of real to predicted cost. */
+/**
+ * USD of the priced requests with this model: its own answers as they were, the others by the ratio of real to predicted
+ * cost. Weighted by the odds, the ratio is that of the others, even while the predictions are still being learned.
+ */
 const counterfactual = (s: SavingsSums): number =>
   s.own + (s.others === 0 ? 0 : (s.others * s.answersActual) / s.answersPredicted)
 
@@ -144,7 +157,14 @@ const qualityGain = (s: SavingsSums): number => s.realQuality / s.realWeight - q
 const rewardGain = (s: SavingsSums): number => s.realReward / s.realWeight - rewardWith(s)
 
 /** As many judged answers of equal weight say as much (Kish). */
-const effective = (s: SavingsSums): number => (s.weight === 0 ? 0 : s.weight ** 2 / s.weightSquared)
+const effective = (weight: number, squared: number): number => (squared === 0 ? 0 : Math.floor(weight ** 2 / squared))
+
+const effectiveAnswers = (s: SavingsSums): number => effective(s.odds, s.oddsSquared)
+
+/** Whether it is known what the answers of others would have cost with this model. */
+const isPriced = (s: SavingsSums): boolean =>
+  s.others === 0 ||
+  (s.answers >= leastAnswers && effectiveAnswers(s) >= leastEffectiveAnswers && s.answersPredicted > 0)
 
 const because = (reason: string): Estimate => ({ value: null, low: null, high: null, reason })
 
@@ -175,14 +195,14 @@ const times = (estimate: Estimate, factor: number): Estimate =>
 /** Why the cost of these requests with this model is not known; null if it is. */
 const unpriced = (model: string, s: SavingsSums): string | null => {
   if (s.priced === 0) return `no answered request has a known cost and one that was predicted for ${model}`
-  return s.others > 0 && (s.answers < leastAnswers || s.answersPredicted <= 0)
-    ? `${model} answered ${s.answers} requests at a known cost: ${leastAnswers} are needed to know what it costs`
-    : null
+  return isPriced(s)
+    ? null
+    : `${model} was drawn for ${s.answers} answers of known cost, worth ${effectiveAnswers(s)} of equal weight: ${leastAnswers} and ${leastEffectiveAnswers} are needed`
 }
 
 /** Why the quality of this model on these requests is not known; null if it is. */
 const unjudged = (model: string, s: SavingsSums): string | null => {
-  const worth = Math.floor(effective(s))
+  const worth = effective(s.weight, s.weightSquared)
   return s.judged < leastJudged || worth < leastEffective
     ? `${model} was drawn for ${s.judged} requests whose answer was judged, worth ${worth} of equal weight: ${leastJudged} and ${leastEffective} are needed`
     : null
@@ -211,9 +231,8 @@ const nobody = (reason: string): Comparison => ({
   rewardGain: because(reason)
 })
 
-/** What the model would cost a request: by its own answers where there are enough, else as it was predicted. */
-const expectedCost = (s: SavingsSums): number =>
-  s.answers < leastAnswers ? (s.own + s.others) / s.priced : counterfactual(s) / s.priced
+/** What the model would cost a request: as above where that is known, else as it was predicted. */
+const expectedCost = (s: SavingsSums): number => (isPriced(s) ? counterfactual(s) : s.own + s.others) / s.priced
 
 const highest = <A>(all: ReadonlyArray<A>, of: (one: A) => number): A | undefined =>
   all.reduce<A | undefined>((best, one) => (best === undefined || of(one) > of(best) ? one : best), undefined)

@@ -322,6 +322,22 @@ export const statsContract = <E>(name: string, database: Layer.Layer<Database, E
             ({ decision }) =>
               decision.chosen === model && ["best", "explore", "control", "only_eligible"].includes(decision.reason)
           )
+          const own = drawn.filter(
+            (one) =>
+              one.outcome?.ok && one.outcome.model === model && one.outcome.costUsd !== null && expected(one) !== null
+          )
+          const odds = own.map(({ decision }) => 1 / decision.propensity - 1)
+          assert.strictEqual(of("answers"), own.length, model)
+          near(
+            of("odds"),
+            odds.reduce((a, b) => a + b, 0),
+            model
+          )
+          near(
+            of("answersActual"),
+            own.reduce((sum, one, i) => sum + (odds[i] ?? 0) * (one.outcome?.costUsd ?? 0), 0),
+            model
+          )
           const weights = drawn.map((one) => {
             const isFailure = one.outcome?.ok !== true || one.outcome.model !== model
             return (isFailure ? 1 : isJudged(one) ? share(model) : 0) / one.decision.propensity

@@ -154,11 +154,11 @@ const drawn = new Set(["best", "explore", "control", "only_eligible"])
 
 /** The sums of `Savings.ts`, as `postgres/stats.ts` has them; there are never so many here that a sample would do. */
 export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows => {
-  const ended = selected(kept, query).flatMap((one): ReadonlyArray<Ended> => {
-    const { outcome } = one.record
-    return outcome === null || outcome.aborted || outcome.error === "rejected" ? [] : [{ ...one, outcome }]
+  const routed = selected(kept, query).flatMap((one): ReadonlyArray<Ended> => {
+    const { decision, outcome } = one.record
+    const isLeftOut = outcome === null || outcome.aborted || outcome.error === "rejected"
+    return isLeftOut || decision.reason === "pinned" ? [] : [{ ...one, outcome }]
   })
-  const routed = ended.filter(({ record }) => record.decision.reason !== "pinned")
   const perJudged = new Map(
     groupsBy(routed, ({ record }) => answererOf(record)).map(([model, group]) => {
       const answers = group.filter(({ record }) => record.outcome?.ok === true)
@@ -166,12 +166,12 @@ export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows 
       return [model, answers.length === 0 ? 1 : judged === 0 ? 0 : answers.length / judged]
     })
   )
-  const pairs = ended.flatMap((one) => one.record.decision.candidates.map((candidate) => ({ one, candidate })))
+  const pairs = routed.flatMap((one) => one.record.decision.candidates.map((candidate) => ({ one, candidate })))
   const rows = pairs.map(({ candidate, one }): SavingsRow => {
     const { outcome, record } = one
     const { decision } = record
     const { weights } = decision.request
-    const isRouted = decision.reason !== "pinned" && candidate.eligible
+    const isRouted = candidate.eligible
     const isOwn = outcome.model === candidate.model
     const fellBack = outcome.model !== decision.chosen
     const quality = outcome.ok ? qualityOf(one) : 0
@@ -180,9 +180,12 @@ export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows 
     const paid = isPriced ? (outcome.costUsd ?? 0) : 0
     const expected = isPriced ? (candidate.costUsd ?? 0) : 0
     const share = perJudged.get(outcome.model) ?? 0
-    const isDrawn = isRouted && decision.chosen === candidate.model && drawn.has(decision.reason)
+    const isDrawn =
+      isRouted && decision.chosen === candidate.model && drawn.has(decision.reason) && decision.propensity > 0
     const seen = fellBack || !outcome.ok ? 1 : quality === null ? 0 : share
-    const weight = isDrawn && decision.propensity > 0 ? seen / decision.propensity : 0
+    const weight = isDrawn ? seen / decision.propensity : 0
+    const isAnswer = isDrawn && isPriced && !fellBack
+    const odds = isAnswer ? 1 / decision.propensity - 1 : 0
     const realWeight = !isRouted || quality === null || share === 0 ? 0 : outcome.ok ? share : 1
     const expectedReward =
       weights.quality * candidate.quality +
@@ -196,9 +199,11 @@ export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows 
       actual: isRouted ? paid : 0,
       own: isRouted && isOwn ? paid : 0,
       others: isRouted && !isOwn ? expected : 0,
-      answers: isOwn && isPriced ? 1 : 0,
-      answersActual: isOwn ? paid : 0,
-      answersPredicted: isOwn ? expected : 0,
+      answers: isAnswer ? 1 : 0,
+      odds,
+      oddsSquared: odds ** 2,
+      answersActual: odds * paid,
+      answersPredicted: odds * expected,
       quality: isRouted ? candidate.quality : 0,
       reward: isRouted ? expectedReward : 0,
       judged: weight > 0 ? 1 : 0,

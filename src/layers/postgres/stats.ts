@@ -123,26 +123,30 @@ export const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled:
   const text = `
     WITH base AS MATERIALIZED (
       SELECT d.models, d.excluded_by, d.predictions, ${answerer} AS model, d.chosen, d.reason, d.propensity, d.ok, d.cost_usd,
+        d.propensity > 0 AND d.reason IN ('best', 'explore', 'control', 'only_eligible') AS drawn,
         coalesce(d.answered_by <> d.chosen, false) AS fell_back, ${weight("quality")} AS quality_weight,
         ${weight("cost")} AS cost_weight, ${weight("latency")} AS latency_weight,
         get_byte(sha256(convert_to(coalesce(d.session_id, d.id::text), 'UTF8')), 0) % ${folds} AS fold,
         CASE WHEN NOT d.ok THEN 0 WHEN d.learned_weight > 0 THEN d.learned_quality END AS quality, ${reward(cost, latency)} AS reward
       FROM decisions d JOIN ${presets}
-      WHERE ${conditions(add, routerId, query)} AND d.ok IS NOT NULL AND NOT d.aborted AND d.error IS DISTINCT FROM 'rejected' ${sample}),
+      WHERE ${conditions(add, routerId, query)} AND d.ok IS NOT NULL AND NOT d.aborted AND d.error IS DISTINCT FROM 'rejected'
+        AND d.reason <> 'pinned' ${sample}),
     shares AS (
       SELECT model, CASE WHEN bool_or(ok) THEN (count(*) FILTER (WHERE ok))::float8 / nullif(count(quality) FILTER (WHERE ok), 0) ELSE 1 END AS per_judged
-      FROM base WHERE reason <> 'pinned' GROUP BY model),
+      FROM base GROUP BY model),
     pairs AS (
       SELECT c.model, b.fold, b.ok, b.cost_usd, b.model = c.model AS own,
-        b.reason <> 'pinned' AND (b.excluded_by IS NULL OR b.excluded_by[c.k] IS NULL) AS routed,
+        b.excluded_by IS NULL OR b.excluded_by[c.k] IS NULL AS routed,
         ${predicted(0)} AS expected_quality, ${predicted(2)} AS expected_cost,
         b.quality_weight * ${predicted(0)} + b.cost_weight * ${costScore(predicted(2), cost)}
           + b.latency_weight / (1 + ${predicted(3)} / ${latency}) AS expected_reward,
         b.quality, b.reward,
         CASE WHEN b.quality IS NULL OR s.per_judged IS NULL THEN 0 WHEN b.ok THEN s.per_judged ELSE 1 END AS real_weight,
-        CASE WHEN b.chosen <> c.model OR b.reason NOT IN ('best', 'explore', 'control', 'only_eligible') THEN 0
-             WHEN b.fell_back OR NOT b.ok THEN 1 / nullif(b.propensity, 0)
-             WHEN b.quality IS NULL THEN 0 ELSE s.per_judged / nullif(b.propensity, 0) END AS weight,
+        CASE WHEN NOT b.drawn OR b.chosen <> c.model THEN 0
+             WHEN b.fell_back OR NOT b.ok THEN 1 / b.propensity
+             WHEN b.quality IS NULL THEN 0 ELSE s.per_judged / b.propensity END AS weight,
+        CASE WHEN b.drawn AND b.chosen = c.model AND NOT b.fell_back AND b.ok AND b.cost_usd IS NOT NULL
+             AND ${predicted(2)} IS NOT NULL THEN 1 / b.propensity - 1 END AS odds,
         CASE WHEN b.fell_back THEN 0 ELSE b.quality END AS first_quality, CASE WHEN b.fell_back THEN 0 ELSE b.reward END AS first_reward
       FROM base b LEFT JOIN shares s ON s.model = b.model, LATERAL unnest(string_to_array(b.models, ',')) WITH ORDINALITY AS c(model, k))
     SELECT model, fold, (count(*) FILTER (WHERE routed))::float8 AS requests,
@@ -150,9 +154,11 @@ export const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled:
       coalesce(sum(cost_usd) FILTER (WHERE routed AND ok AND expected_cost IS NOT NULL), 0) AS actual,
       coalesce(sum(cost_usd) FILTER (WHERE routed AND ok AND expected_cost IS NOT NULL AND own), 0) AS own,
       coalesce(sum(expected_cost::float8) FILTER (WHERE routed AND ok AND cost_usd IS NOT NULL AND NOT own), 0) AS others,
-      (count(*) FILTER (WHERE ok AND own AND cost_usd IS NOT NULL AND expected_cost IS NOT NULL))::float8 AS answers,
-      coalesce(sum(cost_usd) FILTER (WHERE ok AND own AND expected_cost IS NOT NULL), 0) AS "answersActual",
-      coalesce(sum(expected_cost::float8) FILTER (WHERE ok AND own AND cost_usd IS NOT NULL), 0) AS "answersPredicted",
+      (count(odds) FILTER (WHERE routed))::float8 AS answers,
+      coalesce(sum(odds) FILTER (WHERE routed), 0) AS odds,
+      coalesce(sum(odds * odds) FILTER (WHERE routed), 0) AS "oddsSquared",
+      coalesce(sum(odds * cost_usd) FILTER (WHERE routed), 0) AS "answersActual",
+      coalesce(sum(odds * expected_cost) FILTER (WHERE routed), 0) AS "answersPredicted",
       coalesce(sum(expected_quality::float8) FILTER (WHERE routed), 0) AS quality,
       coalesce(sum(expected_reward) FILTER (WHERE routed), 0) AS reward,
       (count(*) FILTER (WHERE routed AND weight > 0))::float8 AS judged,
@@ -163,7 +169,7 @@ export const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled:
       coalesce(sum(real_weight) FILTER (WHERE routed), 0) AS "realWeight",
       coalesce(sum(real_weight * quality) FILTER (WHERE routed), 0) AS "realQuality",
       coalesce(sum(real_weight * reward) FILTER (WHERE routed), 0) AS "realReward",
-      (SELECT count(*) FROM base WHERE reason <> 'pinned')::float8 AS all_requests
+      (SELECT count(*) FROM base)::float8 AS all_requests
     FROM pairs GROUP BY model, fold`
   return { text, values }
 }
@@ -208,6 +214,8 @@ const sums: Record<keyof SavingsSums, typeof Schema.Number> = {
   own: Schema.Number,
   others: Schema.Number,
   answers: Schema.Number,
+  odds: Schema.Number,
+  oddsSquared: Schema.Number,
   answersActual: Schema.Number,
   answersPredicted: Schema.Number,
   quality: Schema.Number,

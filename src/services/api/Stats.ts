@@ -84,7 +84,7 @@ const comparison = (description: string) =>
       "How many requests were compared: routed, not pinned, answered or failed, and the model was eligible. Estimated where only a sample was looked at."
     ),
     saved_usd: estimate(
-      "USD that the compared requests would have cost more with this model for all of them; below 0 it would have been cheaper. Of answered requests with a known cost. A request that the model answered counts at its real cost, any other one at the cost that was predicted when it was decided, times the ratio of real to predicted cost of the model's own answers, of which 30 are needed."
+      "USD that the compared requests would have cost more with this model for all of them; below 0 it would have been cheaper. Of answered requests with a known cost. A request that the model answered counts at its real cost, any other one at the cost that was predicted when it was decided, times the ratio of real to predicted cost of the answers for which the model was drawn; these are weighted by the odds of another draw, which makes them stand for what others answered. Needs 30 such answers that are worth 10 of equal weight."
     ),
     saved_share: estimate("The same as a share of what this model would have cost."),
     quality_gain: estimate(
