@@ -107,6 +107,11 @@ export const layer: Layer.Layer<never, never, Lifecycle | Output | Settings> = L
       }
       counters[level].unsafeUpdate(1, [])
     })
-    return Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(levels[log.level]))
+    return Layer.mergeAll(
+      Logger.replace(Logger.defaultLogger, logger),
+      Logger.minimumLogLevel(levels[log.level]),
+      // The runtime's own line at DEBUG for each fiber that fails, handled or not: its cause may quote an upstream.
+      Layer.setUnhandledErrorLogLevel(Option.none())
+    )
   })
 )

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as TestClock from "effect/TestClock"
 import { DecisionId, ModelId, uuidV7From } from "../../src/domain/Ids.ts"
 import * as BanditStatePersistent from "../../src/layers/BanditStatePersistent.ts"
@@ -11,7 +12,7 @@ import * as DatabaseMemory from "../../src/layers/DatabaseMemory.ts"
 import * as RouterBandit from "../../src/layers/RouterBandit.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { Router, type StreamSink } from "../../src/services/Router.ts"
-import { defaults } from "../../src/services/Settings.ts"
+import { defaults, type SettingsShape } from "../../src/services/Settings.ts"
 import { Telemetry } from "../../src/services/Telemetry.ts"
 import { request, surroundings } from "../support/banditParts.ts"
 import { memoryLog } from "../support/memoryLog.ts"
@@ -24,7 +25,8 @@ const timeoutMs = Duration.toMillis(defaults.http.requestTimeout)
 const routerOver = (
   scripts: Record<string, Script>,
   ids: ReadonlyArray<string> = ["a", "b", "c", "d"],
-  learning: Partial<typeof defaults.learning> = {}
+  learning: Partial<typeof defaults.learning> = {},
+  level: SettingsShape["log"]["level"] = "INFO"
 ) => {
   const log = memoryLog()
   const models = scriptedModels(scripts)
@@ -37,7 +39,7 @@ const routerOver = (
         { algorithm: "static" }
       )
     ),
-    Layer.provide(surroundings({ learning: { ...defaults.learning, ...learning } }))
+    Layer.provide(surroundings({ learning: { ...defaults.learning, ...learning }, log: { ...defaults.log, level } }))
   )
   return { log, models, layer }
 }
@@ -467,6 +469,32 @@ describe("RouterBandit", () => {
       assert.deepStrictEqual(fields[2], { decision_id: decisionId, model_id: "a", latency_ms: 0 })
     }).pipe(Effect.provide(layer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   })
+
+  it.effect.each([
+    ["INFO", []],
+    ["DEBUG", ["folded", "decided", "called", "called", "decided", "called", "no model is left to choose"]]
+  ] as const)(
+    "says what it decides and calls where the level is DEBUG, and else does not even try (%s)",
+    ([level, said]) => {
+      const { layer } = routerOver({ a: failure("a", "server_error") }, undefined, undefined, level)
+      const lines: Array<string> = []
+      // Whatever is tried is heard here, also the runtime's own line for each fiber that fails.
+      const logger = Logger.make(({ logLevel, message }) => {
+        const text = String(Array.isArray(message) ? message[0] : message)
+        if (logLevel === LogLevel.Debug && !text.startsWith("Fiber terminated")) lines.push(text)
+      })
+      return Effect.gen(function* () {
+        const router = yield* Router
+        yield* router.complete(request(), {}, nobody)
+        yield* router.stream(request({ stream: true, pinned: ModelId("b") }), {}, nobody, () => recordingSink().sink)
+        yield* Effect.flip(router.route(request({ constraints: { max_cost_usd: 1e-12 } }), nobody))
+        assert.deepStrictEqual(lines, [...said])
+      }).pipe(
+        Effect.provide(layer),
+        Effect.provide(Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.All)))
+      )
+    }
+  )
 
   it.effect("moves a session to the model that answered when its own failed", () => {
     const log = memoryLog()

@@ -2,6 +2,8 @@ import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vi
 import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { query, startPostgres, type TestPostgres } from "../support/postgres.ts"
 import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { eventually } from "../support/traffic.ts"
+import { shutdownLines } from "../support/shutdownLines.ts"
 import { startTcpProxy, type TcpProxy } from "../support/tcpProxy.ts"
 
 let postgres: TestPostgres
@@ -27,6 +29,14 @@ const limits = {
   // Shorter than the time-out of a connection, by which the driver gives its cancellation up: the pool could end with it.
   CONDUIT_SHUTDOWN_CLOSE_TIMEOUT: "1500 millis"
 }
+
+/** Nothing is in flight here. */
+const begun = [
+  "INFO Starting graceful shutdown sequence",
+  "INFO Phase 1/3: Draining 0 requests",
+  "INFO All 0 requests drained in X.Xs",
+  "INFO Phase 2/3: Persisting bandit state"
+]
 
 const complete = async (conduit: ConduitProcess, count: number) => {
   for (let i = 0; i < count; i++) {
@@ -99,6 +109,48 @@ describe("a service whose PostgreSQL is away", () => {
   })
 })
 
+describe("the log of a service whose PostgreSQL is away", () => {
+  it("says its going and its return, once each, with and without traffic, and at the shutdown only what is true", async () => {
+    const conduit = await startBehindProxy()
+    const episodes = () =>
+      conduit.lines.flatMap(({ level, message }) =>
+        String(message).startsWith("The database is")
+          ? [`${String(level)} ${String(message).replace(/:.*| after.*/, "")}`]
+          : []
+      )
+    const away = "WARNING The database is away, outcomes wait in memory and feedback is refused"
+    const back = "INFO The database is back"
+    const reach = (count: number) =>
+      eventually(`${count} lines`, 15_000, async () => (episodes().length >= count ? true : undefined))
+
+    await proxy.refuse()
+    await reach(1)
+    await proxy.listen()
+    await reach(2)
+    await proxy.refuse()
+    await complete(conduit, 20)
+    await reach(3)
+    await complete(conduit, 20)
+    await proxy.listen()
+    await reach(4)
+    await complete(conduit, 1)
+    await proxy.refuse()
+    await complete(conduit, 3)
+    await reach(5)
+    conduit.kill("SIGTERM")
+    const { code } = await conduit.ended()
+    assert.strictEqual(code, 3)
+    assert.deepStrictEqual(episodes(), [away, back, away, back, away])
+    assert.deepStrictEqual(shutdownLines(conduit), [
+      ...begun,
+      "ERROR Failed to persist router state: commit: connection <error>",
+      "INFO Phase 3/3: Closing database connections",
+      "INFO PostgreSQL connection pool closed gracefully",
+      "WARNING Shutdown completed with 1 errors in X.Xs"
+    ])
+  })
+})
+
 describe("SIGTERM while a transaction hangs in the pool", () => {
   it("names it, terminates its backend, and leaves none", async () => {
     const url = `postgres://postgres@127.0.0.1:${postgres.port}/postgres`
@@ -127,6 +179,13 @@ describe("SIGTERM while a transaction hangs in the pool", () => {
     assert.strictEqual(close?.["terminated"], busy.length)
     const left = await query(url, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'conduit-%'")
     assert.deepStrictEqual(left, [])
+    assert.deepStrictEqual(shutdownLines(conduit), [
+      ...begun,
+      "ERROR Failed to persist router state: persisting did not end within 1000 ms; 0 event(s) not stored",
+      "INFO Phase 3/3: Closing database connections",
+      "WARNING Pool close timed out after 0.5s, terminating connections",
+      "WARNING Shutdown completed with 2 errors in X.Xs"
+    ])
     await blocker
   })
 })

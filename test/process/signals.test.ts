@@ -5,6 +5,7 @@ import * as Path from "node:path"
 import { chat, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, query } from "../support/postgres.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
+import { shutdownLines } from "../support/shutdownLines.ts"
 
 const fixture = serviceFixture()
 
@@ -50,6 +51,16 @@ describe.each(places)("further signals to $name", ({ name, prefix }) => {
     assert.deepInclude(report, { outcome: "forced", signals: 2 })
     assert.strictEqual(report.phases[2]?.outcome, "ok")
     assert.strictEqual(await held.status, 503)
+    assert.deepStrictEqual(shutdownLines(conduit), [
+      "INFO Starting graceful shutdown sequence",
+      "INFO Phase 1/3: Draining 1 requests",
+      "WARNING Second signal: 1 requests are cut",
+      "INFO Phase 2/3: Persisting bandit state",
+      "INFO Bandit state persisted successfully",
+      "INFO Phase 3/3: Closing database connections",
+      "INFO PostgreSQL connection pool closed gracefully",
+      "WARNING Shutdown completed with 1 errors in X.Xs"
+    ])
   })
 
   it("ends at once at the third one", async () => {
