@@ -19,6 +19,7 @@ import { instanceFindings } from "./doctor/Instance.ts"
 import { catalogLines, providerFindings } from "./doctor/Models.ts"
 import { rehearsalLines } from "./doctor/Rehearsal.ts"
 import { countOf, forMachines, forPeople } from "./doctor/Print.ts"
+import { telemetryFindings } from "./doctor/Telemetry.ts"
 import { ending } from "./tools/Ending.ts"
 import { type Refused, stopped } from "./tools/OpenRouter.ts"
 
@@ -52,6 +53,7 @@ const examine = (
       {
         database: guarded("database", "30 seconds", databaseFindings(settings, replicas)),
         providers: guarded("providers", "30 seconds", providers),
+        telemetry: guarded("otlp", "15 seconds", telemetryFindings(settings)),
         instance: guarded("instance", "15 seconds", instanceFindings(settings, environment, url))
       },
       { concurrency: "unbounded" }
@@ -68,6 +70,7 @@ const examine = (
       }),
       ...groups.providers.lines,
       ...clockLines([...groups.database.clocks, ...groups.providers.clocks]),
+      ...groups.telemetry.lines,
       ...groups.instance.lines
     ]
   })

@@ -25,8 +25,19 @@ const limit = Duration.seconds(5)
 /** The longest list of models that a provider is known to send has a tenth of this. */
 const maxBytes = 8 * 1024 * 1024
 
-/** One GET, over the client that calls the models, within five seconds. */
+/** One GET. */
 export const ask = (url: string, key: Redacted.Redacted | null): Effect.Effect<Answer, Unreachable> =>
+  exchange(url, {
+    accept: "application/json, text/plain",
+    ...(key === null ? {} : { authorization: `Bearer ${Redacted.value(key)}` })
+  })
+
+/** A GET, or with a body a POST, over the client that calls the models, within five seconds. */
+export const exchange = (
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  body?: string
+): Effect.Effect<Answer, Unreachable> =>
   Effect.acquireUseRelease(
     Effect.sync(() => new Agent({ connections: 1, maxResponseSize: maxBytes })),
     (dispatcher) =>
@@ -34,27 +45,25 @@ export const ask = (url: string, key: Redacted.Redacted | null): Effect.Effect<A
         const { origin, pathname, search } = new URL(url)
         const clock = yield* Effect.clock
         const sentMs = clock.unsafeCurrentTimeMillis()
-        const { answeredMs, body, headers, statusCode } = yield* Effect.tryPromise({
+        const { answeredMs, date, statusCode, text } = yield* Effect.tryPromise({
           try: async (signal) => {
             const answer = await request(`${origin}${pathname}${search}`, {
               dispatcher,
               signal,
-              headers: {
-                accept: "application/json, text/plain",
-                ...(key === null ? {} : { authorization: `Bearer ${Redacted.value(key)}` })
-              }
+              headers,
+              ...(body === undefined ? {} : { method: "POST", body })
             })
             const answeredMs = clock.unsafeCurrentTimeMillis()
-            return { ...answer, answeredMs, body: await answer.body.text() }
+            const { date } = answer.headers
+            return { answeredMs, date, statusCode: answer.statusCode, text: await answer.body.text() }
           },
           // Most messages have the code in them.
           catch: (error) => new Unreachable({ detail: transportDetail(error).replace(/^(\w+): (?=.*\1)/, "") })
         })
-        const date = headers["date"]
         const dateMs = typeof date === "string" ? Date.parse(date) : Number.NaN
         return {
           status: statusCode,
-          text: body,
+          text,
           dateMs: Number.isNaN(dateMs) ? null : dateMs,
           sentMs,
           answeredMs

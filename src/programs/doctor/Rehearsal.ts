@@ -140,7 +140,8 @@ const scratchFolder = Effect.acquireRelease(
 
 /** The environment of the spare instance: this one, but for what would touch what is real. */
 const environmentOf = ({ variables }: EnvironmentShape, more: Readonly<Record<string, string>>) => ({
-  ...Object.fromEntries([...variables].filter(([name]) => !/^OTEL_EXPORTER_OTLP_(?:\w+_)?ENDPOINT$/.test(name))),
+  ...Object.fromEntries(variables),
+  OTEL_SDK_DISABLED: "true",
   CONDUIT_HOST: "127.0.0.1",
   CONDUIT_PORT: "0",
   LOG_FORMAT: "json",

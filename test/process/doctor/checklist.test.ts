@@ -2,6 +2,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { serviceTables } from "../../../src/programs/doctor/Schema.ts"
+import { startCollector } from "../../support/collector.ts"
 import { runCommand } from "../../support/command.ts"
 import { complaints, key, type Site, startSite } from "../../support/doctor.ts"
 import { sources } from "../../support/sources.ts"
@@ -103,6 +104,26 @@ describe("conduit doctor", () => {
 
   it("does not log for people in production", () =>
     site.warning("logging", /LOG_FORMAT=pretty/, { LOG_FORMAT: "pretty" }))
+
+  it("sends a collector an export without content", async () => {
+    const collector = await startCollector()
+    const exporting = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_HEADERS: `api-key=${key}` }
+    const { code, lines } = await site.doctor(exporting, "--strict")
+    assert.strictEqual(code, 0, JSON.stringify(lines))
+    assert.sameMembers(
+      collector.exports.map(({ headers, path }) => `${path} ${headers["content-type"]} ${headers["api-key"]}`),
+      ["traces", "metrics"].map((signal) => `/v1/${signal} application/x-protobuf ${key}`)
+    )
+    collector.behave(403)
+    const only = { ...exporting, OTEL_METRICS_EXPORTER: "none", OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" }
+    await site.failing("otlp traces", /403, the export is refused/, only)
+    collector.behave(404)
+    await site.failing("otlp traces", /not taken at that path/, only)
+    collector.behave(500)
+    await site.warning("otlp traces", /500/, only)
+    await collector.close()
+    await site.failing("otlp traces", /ECONNREFUSED/, only)
+  })
 
   describe("a running instance", () => {
     it("need not run where nobody named it", async () => {

@@ -1,6 +1,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { startCollector } from "../../support/collector.ts"
 import { binary } from "../../support/conduit.ts"
 import { type Line, type Site, startSite, until } from "../../support/doctor.ts"
 import { query } from "../../support/postgres.ts"
@@ -17,13 +18,19 @@ describe("conduit doctor --rehearse", () => {
 
   it("stops a spare instance under load, shows when each phase ran, and leaves no row", async () => {
     const before = await site.rowsOf("healthy")
-    const settling = { CONDUIT_SHUTDOWN_SETTLE: "300 millis" }
+    const collector = await startCollector()
+    const settling = { CONDUIT_SHUTDOWN_SETTLE: "300 millis", OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }
     const { code, stdout } = await site.run(settling, "--rehearse", "--strict")
     assert.strictEqual(code, 0, stdout)
     assert.match(stdout, /^pass {2}rehearsal .*exit code 0 after .* 2 of 2 open requests answered, 0 events lost/m)
     assert.match(stdout, /\n +settle +█+·* +3\d\d ms of 0\.3 s\n +drain .*\n +persist .*\n +close .*\n +flush /)
     assert.deepStrictEqual(await site.rowsOf("healthy"), before)
     assert.notInclude(site.provider.asked, "/v1/chat/completions")
+    assert.deepStrictEqual(
+      collector.exports.map(({ body }) => body.length),
+      [0, 0]
+    )
+    await collector.close()
   })
 
   it("fails when the shutdown of the spare instance does", async () => {
