@@ -2,6 +2,7 @@ import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from
 import { once } from "node:events"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
+import { hostname } from "node:os"
 import { type Collector, type SeenSpan, startCollector, within } from "../support/collector.ts"
 import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
@@ -294,6 +295,7 @@ describe("traces by OTLP", () => {
       assert.notInclude(text, key, path)
       assert.include(text, '{"key":"service.name","value":{"stringValue":"conduit-test"}}')
       assert.include(text, '{"key":"deployment.environment.name","value":{"stringValue":"test"}}')
+      assert.include(text, `{"key":"service.instance.id","value":{"stringValue":"${hostname()}:${conduit.pid}"}}`)
     }
   })
 

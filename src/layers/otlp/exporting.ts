@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { hostname } from "node:os"
 import { version } from "../../domain/Version.ts"
 import { flushLimit, type SettingsShape } from "../../services/Settings.ts"
 import type { TracingShape } from "../../services/Tracing.ts"
@@ -56,7 +57,12 @@ export const exporting = (settings: SettingsShape["otlp"]): Effect.Effect<Tracin
         return Effect.map(sent, () => HttpClientResponse.fromWeb(request, new Response(null, { status: 200 })))
       })
     const common = {
-      resource: { serviceName, serviceVersion: version, attributes: resourceAttributes },
+      resource: {
+        serviceName,
+        serviceVersion: version,
+        // Without it the series of several replicas are one and the same to the collector.
+        attributes: { "service.instance.id": `${hostname()}:${process.pid}`, ...resourceAttributes }
+      },
       // Nothing waits for a collector there.
       shutdownTimeout: lastLimit
     }
