@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -32,6 +33,8 @@ export interface Courier {
   /** Instead of a parcel for which there was no room. */
   readonly refuse: (parcel: Pick<Parcel, "signal" | "items">) => Effect.Effect<void>
   readonly send: (parcel: Parcel) => Effect.Effect<void>
+  /** From now on there is no time but the last. */
+  readonly closing: Effect.Effect<void>
 }
 
 class NotDelivered extends Schema.TaggedError<NotDelivered>()("NotDelivered", {
@@ -47,7 +50,7 @@ const transientStatuses = new Set([429, 502, 503, 504])
 export const makeCourier = (options: {
   readonly headers: Readonly<Record<string, string>>
   readonly timeout: Duration.Duration
-  /** What is under way when the scope closes has this long. */
+  /** What is under way at the end has this long, from `closing` on: encoding the last parcels takes of it too. */
   readonly lastLimit: Duration.Duration
   readonly trouble: Trouble
 }): Effect.Effect<Courier, never, Scope.Scope> =>
@@ -57,6 +60,7 @@ export const makeCourier = (options: {
     const agent = new Agent({ connections: mostUnderWay, headersTimeout: 0, bodyTimeout: 0 })
     const underWay = new Map<Fiber.RuntimeFiber<void>, Parcel>()
     let onEmpty = () => {}
+    let closingSince: number | undefined
 
     const post = ({ body, contentType, url }: Parcel) =>
       Effect.tryPromise({
@@ -109,10 +113,12 @@ export const makeCourier = (options: {
     // The exporters below this scope have handed over their last parcels.
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const left = Duration.subtract(lastLimit, Duration.millis(now - (closingSince ?? now)))
         yield* Effect.async<void>((resume) => {
           onEmpty = () => resume(Effect.void)
           if (underWay.size === 0) onEmpty()
-        }).pipe(Effect.disconnect, Effect.interruptible, Effect.timeoutOption(lastLimit))
+        }).pipe(Effect.disconnect, Effect.interruptible, Effect.timeoutOption(left))
         for (const [fiber, { items, signal }] of underWay) {
           fiber.unsafeInterruptAsFork(fiber.id())
           yield* trouble.dropped(signal, items, "the shutdown did not wait for the collector")
@@ -132,6 +138,7 @@ export const makeCourier = (options: {
     return {
       hasRoom,
       refuse,
+      closing: Effect.map(Clock.currentTimeMillis, (now) => void (closingSince = now)),
       send: (parcel) =>
         Effect.suspend(() => {
           if (!hasRoom(parcel.signal)) return refuse(parcel)

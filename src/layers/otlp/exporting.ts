@@ -22,7 +22,7 @@ import { makeTrouble, type Signal } from "./trouble.ts"
 /** Spans of one export; the library exports at once when so many wait. */
 const spansAtOnce = 512
 /** A little below the phase's own: a collector that hangs is nothing that went wrong in the shutdown. */
-const lastLimit = Duration.subtract(flushLimit, Duration.millis(100))
+const lastLimit = Duration.subtract(flushLimit, Duration.millis(150))
 
 /**
  * Exports what the settings say until the scope closes, and what there is then. The library collects and encodes; sending
@@ -76,7 +76,10 @@ export const exporting = (settings: SettingsShape["otlp"]): Effect.Effect<Tracin
         withoutEnvironment
       )
     }
-    if (Option.isNone(tracesUrl)) return passing
+    if (Option.isNone(tracesUrl)) {
+      yield* Effect.addFinalizer(() => courier.closing)
+      return passing
+    }
     const tracer = yield* OtlpTracer.make({
       ...common,
       url: tracesUrl.value,
@@ -87,5 +90,7 @@ export const exporting = (settings: SettingsShape["otlp"]): Effect.Effect<Tracin
       Effect.provideService(OtlpSerialization.OtlpSerialization, truthful(encoding, courier.hasRoom, counts)),
       withoutEnvironment
     )
+    // Added last, so run first.
+    yield* Effect.addFinalizer(() => courier.closing)
     return recording(tracer, sampler, clock)
   })
