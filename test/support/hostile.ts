@@ -10,6 +10,7 @@ import {
   startConduit
 } from "./conduit.ts"
 import type { Report } from "../../src/services/ShutdownReport.ts"
+import { type Collector, startCollector } from "./collector.ts"
 import { learnedState } from "./learnedState.ts"
 import { createDatabase, query, type TestDatabase } from "./postgres.ts"
 import type { Upstream } from "./processMock.ts"
@@ -36,6 +37,7 @@ export interface Cell {
   readonly proxy: TcpProxy
   readonly upstream: Upstream
   readonly conduit: () => ConduitProcess
+  readonly collector: () => Collector
   readonly start: (more?: Partial<ConduitOptions>) => Promise<ConduitProcess>
   /** PostgreSQL does from now on what this cell says. */
   readonly trouble: () => Promise<void>
@@ -66,6 +68,8 @@ export const makeCell = async (options: {
   readonly postgres: Postgres
   readonly from?: TestDatabase
   readonly upstream: Upstream
+  /** Telemetry goes to a collector that never answers. */
+  readonly exports: boolean
   readonly process: Partial<ConduitOptions>
 }): Promise<Cell> => {
   const { postgres, upstream } = options
@@ -75,6 +79,9 @@ export const makeCell = async (options: {
   const proxy = await startTcpProxy({ host: direct.hostname, port: Number(direct.port) })
   const behindProxy = new URL(database.url)
   behindProxy.host = `127.0.0.1:${proxy.port}`
+  const collector = options.exports ? await startCollector() : null
+  collector?.behave("hangs")
+  const telemetry: Record<string, string> = collector === null ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }
   const started: Array<ConduitProcess> = []
   const acknowledged: Array<string> = []
   let decided = 0
@@ -102,7 +109,11 @@ export const makeCell = async (options: {
     proxy,
     upstream,
     conduit,
-    start: (more) => start({ ...options.process, ...more }),
+    collector: () => {
+      if (collector === null) throw new Error("it exports nothing")
+      return collector
+    },
+    start: (more) => start({ ...options.process, env: { ...options.process.env, ...telemetry }, ...more }),
     trouble: async () => {
       if (postgres === "down") await proxy.refuse()
       if (postgres === "silent") proxy.silent()
@@ -157,6 +168,7 @@ export const makeCell = async (options: {
     close: async () => {
       for (const process of started) await kill9(process)
       await proxy.close()
+      await collector?.close()
       await database.drop()
     }
   }

@@ -1,10 +1,12 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { killAll } from "../../support/conduit.ts"
 import { runCommand } from "../../support/command.ts"
+import { phases } from "../../../src/services/ShutdownReport.ts"
 import { makeCell, type Postgres } from "../../support/hostile.ts"
 import { createDatabase, type TestDatabase } from "../../support/postgres.ts"
 import { startUpstream, type Upstream } from "../../support/processMock.ts"
-import { limitsFor, type Situation, situations } from "./situations.ts"
+import { limitsFor } from "./expected.ts"
+import { type Situation, situations } from "./situations.ts"
 
 /** What a shutdown takes that waits for nothing. */
 const plainMs = 500
@@ -25,10 +27,11 @@ afterAll(async () => {
 })
 
 const run = async (situation: Situation, postgres: Postgres) => {
-  const { act, after, expected, isEmpty, launch, process } = situation
+  const { act, after, expected, exports = false, isEmpty, launch, process } = situation
   const cell = await makeCell({
     postgres,
     upstream,
+    exports,
     ...(isEmpty === true ? {} : { from: migrated }),
     process: { ...process, env: { ...limitsFor(postgres), ...process?.env } }
   })
@@ -45,11 +48,15 @@ const run = async (situation: Situation, postgres: Postgres) => {
 
     const { code, report, signal, tookMs } = await cell.conduit().ended(60_000)
     await seen
-    const { errors, exit, outcomes, waitsMs } = expected[postgres]
+    const { ends, errors, waitsMs } = expected[postgres]
     const text = JSON.stringify(report)
-    assert.deepStrictEqual<unknown>([code, signal], exit === 137 ? [null, "SIGKILL"] : [exit, null], text)
-    assert.include(outcomes, report.outcome, text)
-    assert.strictEqual(report.exit_code, exit, text)
+    assert.include(ends, `${report.exit_code} ${report.outcome}`, text)
+    const { exit_code } = report
+    assert.deepStrictEqual<unknown>([code, signal], exit_code === 137 ? [null, "SIGKILL"] : [exit_code, null], text)
+    assert.deepStrictEqual(
+      report.phases.map(({ phase }) => phase),
+      [...phases]
+    )
     assert.deepStrictEqual(
       report.errors.map(({ _tag }) => _tag),
       [...errors],

@@ -1,29 +1,49 @@
 import { assert } from "@effect/vitest"
 import type { Report } from "../../../src/services/ShutdownReport.ts"
-import { binary, type ConduitOptions, request } from "../../support/conduit.ts"
-import { type Cell, hooked, lock, lockAwaited, type Postgres, preloaded } from "../../support/hostile.ts"
-import { query } from "../../support/postgres.ts"
-import { eventually } from "../../support/traffic.ts"
-
-type Outcome = Report["outcome"]
-
-/** What design.md, section 3, promises for a cell. */
-export interface Expected {
-  /** 137 is the end by SIGKILL. */
-  readonly exit: number
-  /** One, unless it depends on which of two things comes first. */
-  readonly outcomes: ReadonlyArray<Outcome>
-  /** The tags of the report's errors, in their order. */
-  readonly errors: ReadonlyArray<string>
-  /** The sum of the limits that this cell has to wait for. */
-  readonly waitsMs: number
-}
+import { binary, type ConduitOptions } from "../../support/conduit.ts"
+import { type Cell, hooked, type Postgres, preloaded } from "../../support/hostile.ts"
+import {
+  assertUnmigrated,
+  expectStatus,
+  holdSnapshot,
+  launchMigrating,
+  launchUnready,
+  settles,
+  startAgain,
+  term,
+  termTwice
+} from "./causes.ts"
+import {
+  closeMs,
+  closes,
+  drainMs,
+  drains,
+  ending,
+  type Expected,
+  failed,
+  flushMs,
+  forced,
+  forcedMs,
+  forcedTroubles,
+  heldSnapshot,
+  likeIdle,
+  nothingServed,
+  persistMs,
+  persists,
+  terminateMs,
+  troubles,
+  unreachable,
+  watchdog,
+  withErrors
+} from "./expected.ts"
 
 export interface Situation {
   readonly name: string
   readonly process?: Partial<ConduitOptions>
   /** The database has no schema yet. */
   readonly isEmpty?: boolean
+  /** Telemetry goes to a collector that never answers. */
+  readonly exports?: boolean
   /** Instead of a start on a database whose schema is there, and of the first clients. */
   readonly launch?: (cell: Cell) => Promise<void>
   /** Up to and with the signal. What it answers is looked at after the end. */
@@ -33,153 +53,8 @@ export interface Situation {
   readonly after?: (cell: Cell, report: Report) => Promise<void>
 }
 
-const persistMs = 800
-/** Shorter than the time-out of a connection, by which the driver gives its cancellation up: the pool could end with it. */
-const closeMs = 500
-const terminateMs = 1_000
-const flushMs = 500
-const drainMs = 1_000
-/** What each step has after a second signal; of close, what busy connections have before they are terminated. */
-const forcedMs = { step: 2_000, close: 800 }
-
-const drains = { CONDUIT_SHUTDOWN_TIMEOUT: `${drainMs} millis` }
-const persists = { CONDUIT_SHUTDOWN_PERSIST_TIMEOUT: `${persistMs} millis` }
-const closes = { CONDUIT_SHUTDOWN_CLOSE_TIMEOUT: `${closeMs} millis` }
-
-/** Limits that no cell reaches, for steps that a second signal cuts. */
-const unreachable = {
-  CONDUIT_SHUTDOWN_TIMEOUT: "12 seconds",
-  CONDUIT_SHUTDOWN_PERSIST_TIMEOUT: "12 seconds",
-  CONDUIT_SHUTDOWN_CLOSE_TIMEOUT: "12 seconds"
-}
-
-/** Where PostgreSQL is away, what waits for it has short limits; where it is up, nothing but the situation itself waits. */
-export const limitsFor = (postgres: Postgres): Readonly<Record<string, string>> =>
-  postgres === "up" ? {} : { ...persists, ...closes }
-
-/** What the database does to persist and close. */
-const troubles: Readonly<Record<Postgres, Pick<Expected, "errors" | "waitsMs">>> = {
-  up: { errors: [], waitsMs: 0 },
-  down: { errors: ["PersistFailed"], waitsMs: persistMs },
-  silent: { errors: ["PersistTimeout", "PoolCloseTimeout"], waitsMs: persistMs + closeMs + terminateMs }
-}
-/** The same after a second signal. */
-const forcedTroubles: typeof troubles = {
-  up: troubles.up,
-  down: { errors: ["PersistFailed"], waitsMs: forcedMs.step },
-  silent: { errors: ["PersistTimeout", "PoolCloseTimeout"], waitsMs: forcedMs.step + forcedMs.close + terminateMs }
-}
-
-type Ends = Readonly<Record<Postgres, `${number} ${Outcome}`>>
-
-/** Exit and outcome; the errors are the situation's own, what the database adds, and what is known last. */
-const ending = (
-  ends: Ends,
-  own: {
-    readonly first?: string
-    readonly last?: string
-    readonly waitsMs?: number
-    readonly troubles?: typeof troubles
-  } = {}
-): Situation["expected"] => {
-  const of = (postgres: Postgres): Expected => {
-    const [exit, outcome] = ends[postgres].split(" ")
-    const { errors, waitsMs } = (own.troubles ?? troubles)[postgres]
-    return {
-      exit: Number(exit),
-      outcomes: [outcome as Outcome],
-      errors: [
-        ...(own.first === undefined ? [] : [own.first]),
-        ...errors,
-        ...(own.last === undefined ? [] : [own.last])
-      ],
-      waitsMs: (own.waitsMs ?? 0) + waitsMs
-    }
-  }
-  return { up: of("up"), down: of("down"), silent: of("silent") }
-}
-
-const likeIdle: Ends = { up: "0 clean", down: "3 dirty", silent: "3 dirty" }
-const withErrors: Ends = { up: "2 dirty", down: "3 dirty", silent: "3 dirty" }
-const forced: Ends = { up: "2 forced", down: "3 forced", silent: "3 forced" }
-
-/** The same wherever PostgreSQL is. */
-const always = (expected: Expected): Situation["expected"] => ({ up: expected, down: expected, silent: expected })
-
-const term = ({ conduit }: Cell) => Promise.resolve(conduit().kill("SIGTERM"))
-
-const expectStatus = async (answer: Promise<{ readonly status: number; readonly text: string }>, status: number) => {
-  const got = await answer
-  if (got.status !== status) throw new Error(`the held request: ${got.status} ${got.text}`)
-}
-
-const releases = new WeakMap<Cell, () => Promise<void>>()
-
-/** Once PostgreSQL is in trouble the process waits for it at its start. */
-const launchUnready = async (cell: Cell) => {
-  if (cell.postgres !== "up") {
-    await cell.trouble()
-    await cell.start({ isUnready: true })
-    return cell.postgres === "down"
-      ? void (await cell.conduit().logged("Waiting up to"))
-      : void (await eventually("it connects", 15_000, () => (cell.proxy.connections() > 0 ? true : undefined)))
-  }
-  const { release } = await lock(cell.database.url, "LOCK TABLE routers IN ACCESS EXCLUSIVE MODE")
-  releases.set(cell, release)
-  await cell.start({ isUnready: true })
-  await lockAwaited(cell.database.url)
-}
-
-/** Nothing was served, so nothing is waited for. */
-const nothingServed = always({ exit: 0, outcomes: ["clean"], errors: [], waitsMs: 0 })
-
-/** All limits together. */
-const watchdog = always({
-  exit: 137,
-  outcomes: ["watchdog"],
-  errors: [],
-  waitsMs: drainMs + persistMs + closeMs + terminateMs + flushMs
-})
-
-/** Its lock holds up the transaction that migrates. */
-const launchMigrating = async (cell: Cell) => {
-  const { url } = cell.database
-  await query(
-    url,
-    "CREATE TABLE conduit_migrations (migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)"
-  )
-  const { release } = await lock(url, "LOCK TABLE conduit_migrations IN ROW EXCLUSIVE MODE")
-  releases.set(cell, release)
-  await cell.start({ isUnready: true })
-  await lockAwaited(url)
-  await cell.trouble()
-  if (cell.postgres === "down") await cell.conduit().logged("Waiting up to")
-}
-/** Nothing is half migrated, and the next start can do it. */
-const assertUnmigrated = async (cell: Cell) => {
-  await releases.get(cell)?.()
-  const found = await query(cell.database.url, "SELECT to_regclass('decisions') AS found")
-  assert.deepStrictEqual(found, [{ found: null }])
-  await cell.assertLearned()
-}
-
-const expectPhase = async ({ conduit }: Cell, phase: string) => {
-  const { json } = await request(`${conduit().url}/health/ready`)
-  return json.phase === phase ? true : undefined
-}
-
-/** Twice, the second time when the first one has come so far. */
-const termTwice = async ({ conduit }: Cell, reached: () => Promise<unknown>) => {
-  conduit().kill("SIGTERM")
-  await reached()
-  conduit().kill("SIGTERM")
-}
-
-/** Where PostgreSQL is up, what holds the snapshot up is one connection that nothing comes through any more. */
-const holdSnapshot = ({ postgres, proxy }: Cell): Promise<unknown> =>
-  postgres === "up" ? proxy.holdNext("INSERT INTO bandit_snapshots") : Promise.resolve()
-
-const heldSnapshot = { errors: ["PersistTimeout", "PoolCloseTimeout"], waitsMs: 0 }
+/** Nothing is exported before the end. */
+const exportsLast = { OTEL_BSP_SCHEDULE_DELAY: "600000", OTEL_METRIC_EXPORT_INTERVAL: "600000" }
 
 const [persisted, notPersisted] = ["Bandit state persisted successfully", "Failed to persist router state: "]
 const [closed, notClosed] = [
@@ -200,10 +75,7 @@ export const situations: ReadonlyArray<Situation> = [
     launch: launchUnready,
     act: term,
     expected: nothingServed,
-    after: async (cell) => {
-      await releases.get(cell)?.()
-      await cell.assertLearned()
-    }
+    after: startAgain
   },
   {
     name: "a signal while migrating",
@@ -302,7 +174,7 @@ export const situations: ReadonlyArray<Situation> = [
   {
     name: "a second signal while it settles",
     process: { env: { ...unreachable, CONDUIT_SHUTDOWN_SETTLE: "12 seconds" } },
-    act: (cell) => termTwice(cell, () => eventually("it settles", 10_000, () => expectPhase(cell, "settle"))),
+    act: (cell) => termTwice(cell, () => settles(cell)),
     expected: ending(forced, { troubles: forcedTroubles })
   },
   {
@@ -323,7 +195,7 @@ export const situations: ReadonlyArray<Situation> = [
       return termTwice(cell, () => Promise.all([cell.conduit().logged("Phase 2/3"), held]))
     },
     expected: ending(forced, {
-      troubles: { ...forcedTroubles, up: { ...heldSnapshot, waitsMs: forcedTroubles.silent.waitsMs } }
+      troubles: { ...forcedTroubles, up: heldSnapshot(forcedTroubles.silent.waitsMs) }
     })
   },
   {
@@ -333,17 +205,29 @@ export const situations: ReadonlyArray<Situation> = [
       void holdSnapshot(cell)
       return termTwice(cell, () => cell.conduit().logged("Phase 3/3"))
     },
-    expected: {
-      ...ending(forced, {
+    // Connections that are refused are closed at once, before or after the signal.
+    expected: ending(
+      { ...forced, down: ["3 forced", "3 dirty"] },
+      {
         troubles: {
-          ...troubles,
-          up: { ...heldSnapshot, waitsMs: persistMs + forcedMs.close + terminateMs },
-          silent: { ...heldSnapshot, waitsMs: persistMs + forcedMs.close + terminateMs }
+          up: heldSnapshot(persistMs + forcedMs.close + terminateMs),
+          down: troubles.down,
+          silent: heldSnapshot(persistMs + forcedMs.close + terminateMs)
         }
-      }),
-      // Connections that are refused are closed at once, before or after the signal.
-      down: { exit: 3, outcomes: ["dirty", "forced"], errors: ["PersistFailed"], waitsMs: persistMs }
-    }
+      }
+    )
+  },
+  {
+    name: "a second signal while it flushes",
+    exports: true,
+    process: { env: exportsLast },
+    act: (cell) =>
+      termTwice(cell, () => cell.collector().until("an export", () => cell.collector().asked() || undefined)),
+    // It is over before the signal where that comes late: a collector that hangs is waited for 0.35 s.
+    expected: ending(
+      { up: ["2 forced", "0 clean"], down: ["3 forced", "3 dirty"], silent: ["3 forced", "3 dirty"] },
+      { waitsMs: flushMs }
+    )
   },
   {
     name: "SIGINT with SIGTERM at once",
@@ -371,10 +255,17 @@ export const situations: ReadonlyArray<Situation> = [
     expected: ending(likeIdle)
   },
   {
+    name: "a telemetry exporter that hangs",
+    exports: true,
+    process: { env: exportsLast },
+    act: term,
+    expected: ending(likeIdle, { waitsMs: flushMs })
+  },
+  {
     name: "an unhandled rejection",
     process: { ...preloaded(binary), env: { MISBEHAVIOUR: "reject" } },
     act: async (cell) => cell.conduit().kill("SIGUSR2"),
-    expected: ending({ up: "1 failed", down: "1 failed", silent: "1 failed" }, { first: "ServiceFailure" }),
+    expected: ending(failed, { first: "ServiceFailure" }),
     after: async (cell, report) => {
       assert.include(report.errors[0]?.message, "nobody awaits me")
       await cell.assertStored(report)
