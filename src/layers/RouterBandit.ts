@@ -3,12 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { planConstants } from "../domain/CommitPlan.ts"
 import { costUsd } from "../domain/Cost.ts"
 import type { Decision, RoutingRequest } from "../domain/Decision.ts"
 import { DecisionId } from "../domain/Ids.ts"
 import type { Model } from "../domain/Model.ts"
-import { expectedReward, reward } from "../domain/Reward.ts"
 import { storablePrompt } from "../domain/StorableText.ts"
 import { BanditState, type DecideInput, NoEligibleModel } from "../services/BanditState.ts"
 import { Database } from "../services/Database.ts"
@@ -37,6 +35,7 @@ import * as Deadlines from "./router/Deadlines.ts"
 import * as Learning from "./router/Learning.ts"
 import * as Lines from "./router/Lines.ts"
 import * as Relay from "./router/Relay.ts"
+import * as Rewards from "./router/Rewards.ts"
 import * as SessionFeedback from "./router/SessionFeedback.ts"
 import * as Stats from "./router/Stats.ts"
 import * as Steps from "./router/Steps.ts"
@@ -231,18 +230,7 @@ export const layer: Layer.Layer<
         circuit: circuits.state(model.id)
       }))
 
-    log.onJudged(({ quality, record: { decision, outcome } }) => {
-      const candidate = decision.candidates.find(({ model }) => model === outcome?.model)
-      if (outcome === null || candidate === undefined) return
-      const { weights } = decision.request
-      const reference = {
-        costUsd: catalog.current().costReferenceUsd,
-        latencySeconds: planConstants.latencyReferenceSeconds
-      }
-      const realised = reward(outcome, { quality }, weights, reference)
-      if (realised !== null) telemetry.judged(outcome.model, expectedReward(candidate, weights, reference), realised)
-    })
-
+    log.onJudged(Rewards.compare(catalog, telemetry))
     const expiryMs = Duration.toMillis(learningSettings.feedbackExpiry)
     return Router.of({
       complete,
