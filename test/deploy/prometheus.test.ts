@@ -57,8 +57,16 @@ describe.skipIf(!isInstalled("prometheus", ["--version"]))("Prometheus (skipped 
         for (const { metric } of samples) assert.property(metric, label ?? "", `${title}: ${legendFormat}`)
       }
     }
-    // What has not happened has no series.
-    assert.sameMembers([...silent], ["How they failed", "Fallbacks", "Telemetry dropped", "Duration of the phases"])
+    // What has not happened has no series, and neither has what is not there.
+    const expected = [
+      "How they failed",
+      "Fallbacks",
+      "Telemetry dropped",
+      "Duration of the phases",
+      "Redis",
+      "Redis errors"
+    ]
+    assert.sameMembers([...silent], expected)
   })
 
   it("evaluates every alert, and none fires for a healthy service", async () => {
