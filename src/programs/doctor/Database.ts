@@ -61,8 +61,8 @@ const remedies: Partial<Record<DatabaseError["reason"], string>> = {
 const unreachable = ({ detail, reason }: DatabaseError, address: string): Line =>
   fail(
     "database",
-    `${address}: ${reason} (${detail})`,
-    `${remedies[reason] ?? "correct DATABASE_URL; the server's log says more"} What else needs the database was not looked at`
+    `${address}: ${reason} (${detail}); what else needs the database was not looked at`,
+    remedies[reason] ?? "correct DATABASE_URL; the server's log says more"
   )
 
 const isHere = (url: Redacted.Redacted): boolean => {
@@ -152,8 +152,9 @@ export const databaseFindings = (settings: SettingsShape, replicas: number): Eff
         if (opened._tag === "Left") return found(unreachable(opened.left, address))
         const { clock, link: own, server: answered } = opened.right
         const [server] = answered
-        if (server === undefined)
+        if (server === undefined) {
           return found(fail("database", `${address} does not answer as PostgreSQL does`, "correct DATABASE_URL"))
+        }
         if (server.number < 130_000) {
           return found(fail("database", `PostgreSQL ${server.version} at ${address}`, "use PostgreSQL 13 or newer"))
         }

@@ -81,12 +81,13 @@ const stateLine = (sql: SqlClient.SqlClient, router: RouterRow) =>
         "give it back by `conduit state import`, or accept the loss: `conduit state reset --all --yes`"
       )
     }
-    if (said.length > 0)
+    if (said.length > 0) {
       return warn(
         name,
         said.join("; "),
         "the next snapshot takes its place; a state that is missing comes back by `conduit state import`"
       )
+    }
     if (tail > longTail) {
       return warn(name, begins, "see why no snapshot is stored: rights, disk, or the messages of the service")
     }
