@@ -17,6 +17,7 @@ import { accessLines, loggingLines, settingsLines, shutdownLines } from "./docto
 import { databaseFindings } from "./doctor/Database.ts"
 import { instanceFindings } from "./doctor/Instance.ts"
 import { catalogLines, providerFindings } from "./doctor/Models.ts"
+import { redisFindings } from "./doctor/Redis.ts"
 import { rehearsalLines } from "./doctor/Rehearsal.ts"
 import { countOf, forMachines, forPeople } from "./doctor/Print.ts"
 import { telemetryFindings } from "./doctor/Telemetry.ts"
@@ -53,6 +54,7 @@ const examine = (
       {
         database: guarded("database", "30 seconds", databaseFindings(settings, replicas)),
         providers: guarded("providers", "30 seconds", providers),
+        redis: guarded("redis", "10 seconds", redisFindings(settings)),
         telemetry: guarded("otlp", "15 seconds", telemetryFindings(settings)),
         instance: guarded("instance", "15 seconds", instanceFindings(settings, environment, url))
       },
@@ -70,6 +72,7 @@ const examine = (
       }),
       ...groups.providers.lines,
       ...clockLines([...groups.database.clocks, ...groups.providers.clocks]),
+      ...groups.redis.lines,
       ...groups.telemetry.lines,
       ...groups.instance.lines
     ]

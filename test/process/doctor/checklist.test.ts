@@ -5,6 +5,7 @@ import { serviceTables } from "../../../src/programs/doctor/Schema.ts"
 import { startCollector } from "../../support/collector.ts"
 import { runCommand } from "../../support/command.ts"
 import { complaints, key, type Site, startSite } from "../../support/doctor.ts"
+import { hasRedis, startRedis } from "../../support/redis.ts"
 import { sources } from "../../support/sources.ts"
 
 let site: Site
@@ -123,6 +124,23 @@ describe("conduit doctor", () => {
     await site.warning("otlp traces", /500/, only)
     await collector.close()
     await site.failing("otlp traces", /ECONNREFUSED/, only)
+  })
+
+  it.skipIf(!hasRedis)("asks Redis as the service does", async () => {
+    const redis = await startRedis(["--requirepass", key])
+    const url = redis.url.replace("redis://", `redis://:${key}@`)
+    const { code, lines } = await site.doctor({ REDIS_URL: url, CONDUIT_REDIS_TIMEOUT: "2 seconds" }, "--strict")
+    assert.strictEqual(code, 0, JSON.stringify(lines))
+    assert.match(
+      lines.find(({ name }) => name === "redis")?.detail ?? "",
+      /^127\.0\.0\.1:\d+ answers in [\d.]+ ms, and/
+    )
+    await site.failing("redis", /WRONGPASS/, { REDIS_URL: url.replace(key, "canary-provider") })
+    redis.pause()
+    await site.failing("redis", /timed out|no answer within/, { REDIS_URL: url })
+    redis.resume()
+    await redis.dispose()
+    await site.failing("redis", /ECONNREFUSED/, { REDIS_URL: url })
   })
 
   describe("a running instance", () => {
