@@ -73,7 +73,6 @@ export const runCommitter = (options: {
       Effect.timed,
       Effect.tap(([took, stored]) => {
         news.heard(stored.position)
-        committed(stored)
         return sayStored(stored.position, parts, took)
       }),
       Effect.map(([, stored]) => stored),
@@ -83,6 +82,8 @@ export const runCommitter = (options: {
           new DatabaseError({ operation: "commit", reason: "constraint", detail: Cause.pretty(Cause.die(defect)) })
         )
       ),
+      // It is stored, whatever becomes of those who are told.
+      Effect.tap((stored) => Effect.ignoreLogged(Effect.try(() => committed(stored)))),
       Effect.disconnect
     )
 
