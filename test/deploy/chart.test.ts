@@ -14,7 +14,7 @@ const chart = Path.resolve(import.meta.dirname, "../../deploy/helm/conduit")
 const helm = findHelm()
 const kustomization = yamlOf("kubernetes/kustomization.yaml")
 
-type Values = Readonly<Record<string, string | number | boolean>>
+type Values = Readonly<Record<string, unknown>>
 
 const template = (release: string, values: Values) =>
   run(helm ?? "", [
@@ -69,13 +69,13 @@ const everything: Values = {
   "metrics.podMonitor.secretKey": "METRICS_KEY",
   "alerts.enabled": true,
   "service.type": "LoadBalancer",
-  "networkPolicy.extraEgressPorts": [6379, 4318] as never,
-  imagePullSecrets: [{ name: "registry" }] as never,
-  tolerations: [{ key: "llm", operator: "Exists" }] as never,
-  nodeSelector: { disk: "fast" } as never,
-  podLabels: { team: "a" } as never,
-  podAnnotations: { note: "b" } as never,
-  affinity: { podAntiAffinity: {} } as never,
+  "networkPolicy.extraEgressPorts": [6379, 4318],
+  imagePullSecrets: [{ name: "registry" }],
+  tolerations: [{ key: "llm", operator: "Exists" }],
+  nodeSelector: { disk: "fast" },
+  podLabels: { team: "a" },
+  podAnnotations: { note: "b" },
+  affinity: { podAntiAffinity: {} },
   priorityClassName: "high"
 }
 

