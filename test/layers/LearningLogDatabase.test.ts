@@ -205,17 +205,21 @@ describe("LearningLogDatabase", () => {
     }).pipe(Effect.provide(layer()), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   })
 
-  it.effect("drops the oldest outcomes when the queue is full, and counts them", () => {
+  it.effect("drops the oldest outcomes when the queue is full, counts them, and tells who offered them", () => {
     const { dropped, fault, layer } = faulty()
     return Effect.gen(function* () {
       const log = yield* LearningLog
       const db = yield* Database
       const records = Array.from({ length: 5 }, () => recordOf(log.router.id))
       fault.reason = "connection"
-      for (const record of records) log.offer(record)
+      const told: Array<readonly [number, boolean]> = []
+      for (const [i, record] of records.entries()) log.offer(record, (isStored) => void told.push([i, isStored]))
       assert.deepStrictEqual([log.backlog().pending, log.backlog().dropped, dropped()], [3, 2, 2])
+      const early = [[0, false] as const, [1, false] as const]
+      assert.deepStrictEqual(told, early)
       fault.reason = null
       yield* log.flush
+      assert.deepStrictEqual(told, [...early, [2, true], [3, true], [4, true]])
       const stored = yield* Effect.forEach(records, (r) => db.decision(log.router.id, r.decision.id))
       assert.deepStrictEqual(stored.map(Option.isSome), [false, false, true, true, true])
     }).pipe(Effect.provide(layer(3)))
@@ -284,9 +288,11 @@ describe("LearningLogDatabase", () => {
       const db = yield* Database
       const [good, twice] = [recordOf(log.router.id), recordOf(log.router.id)]
       yield* log.record(twice)
-      log.offer(good)
-      log.offer(twice)
+      const told: Array<boolean> = []
+      log.offer(good, (isStored) => void told.push(isStored))
+      log.offer(twice, (isStored) => void told.push(isStored))
       yield* TestClock.adjust("50 millis")
+      assert.deepStrictEqual(told, [true, false])
       assert.isTrue(Option.isSome(yield* db.decision(log.router.id, good.decision.id)))
       assert.deepStrictEqual([log.backlog().pending, log.backlog().dropped], [0, 1])
       assert.strictEqual((yield* Effect.flip(log.record(twice))).reason, "constraint")

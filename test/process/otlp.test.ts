@@ -45,6 +45,8 @@ const startRecorder = async (target: string): Promise<Recorder> => {
         },
         (answer) => {
           outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+          // What is cut there is cut here.
+          answer.on("error", () => outgoing.destroy())
           answer.pipe(outgoing)
         }
       )
@@ -72,7 +74,13 @@ let collector: Collector
 
 beforeAll(async () => {
   database = await createDatabase()
-  mock = await startUpstream({ models: [{ name: "broken-upstream", faults: { "500": 1 } }], anyModel: true })
+  mock = await startUpstream({
+    models: [
+      { name: "broken-upstream", faults: { "500": 1 } },
+      { name: "cut", faults: { cut: 1 } }
+    ],
+    anyModel: true
+  })
   upstream = await startRecorder(mock.url)
 })
 afterAll(async () => {
@@ -87,7 +95,12 @@ const start = (env: Record<string, string>) =>
   startConduit({
     databaseUrl: database.url,
     upstream: upstream.url,
-    models: [{ id: "small", upstream: "small-8b" }, { id: "broken", upstream: "broken-upstream" }, { id: "quoting" }],
+    models: [
+      { id: "small", upstream: "small-8b" },
+      { id: "broken", upstream: "broken-upstream" },
+      { id: "cut" },
+      { id: "quoting" }
+    ],
     env: { CONDUIT_API_KEYS: key, LOG_LEVEL: "DEBUG", OTEL_EXPORTER_OTLP_PROTOCOL: "http/json", ...quick, ...env }
   })
 
@@ -254,6 +267,34 @@ describe("traces by OTLP", () => {
     assert.deepStrictEqual(one(spans, "attempt").status, { code: 2, message: "rejected" })
   })
 
+  it("say of a stream that broke that it failed, though its status was 200", async () => {
+    const body = { ...chat(canary, { stream: true }), model: "cut" }
+    const answer = await post(conduit, "/v1/chat/completions", body, parent("b"))
+    assert.include(answer.text, "event: error")
+    const spans = await trace(traceId("b"), 6)
+    const root = one(spans, "POST /v1/chat/completions")
+    assert.deepInclude(root.attributes, { "http.response.status_code": 200, "error.type": "all_models_failed" })
+    assert.deepStrictEqual(root.status, { code: 2, message: "all_models_failed" })
+    assert.deepStrictEqual(one(spans, "attempt").status, { code: 2, message: "cut" })
+  })
+
+  it("say of a client that left that it did, which is nobody's failure", async () => {
+    const body = JSON.stringify({ ...chat(canary, { mock: { gate: "left" } }), model: "small" })
+    const headers = { ...parent("c"), authorization: `Bearer ${key}`, "content-type": "application/json" }
+    const leaving = Http.request(`${conduit.url}/v1/chat/completions`, { method: "POST", headers })
+    leaving.on("error", () => {})
+    leaving.end(body)
+    await mock.waiting("left", 1)
+    leaving.destroy()
+    const spans = await trace(traceId("c"), 6)
+    const root = one(spans, "POST /v1/chat/completions")
+    assert.deepInclude(root.attributes, { "http.response.status_code": 499, "error.type": "client_left" })
+    assert.deepStrictEqual(root.status, { code: 0 })
+    const attempt = one(spans, "attempt")
+    assert.strictEqual(attempt.attributes["error.type"], "aborted")
+    assert.deepStrictEqual(attempt.status, { code: 0 })
+  })
+
   it("have the commit that feedback and decisions wait for", async () => {
     const decided = await post(conduit, "/v1/route", { prompt: canary }, parent("4"))
     const routed = await trace(traceId("4"), 5)
@@ -315,14 +356,14 @@ describe("traces by OTLP", () => {
 
   it("and metrics go out to the last at the shutdown", async () => {
     const metrics = await request(`${conduit.url}/metrics`)
-    await post(conduit, "/v1/chat/completions", { ...chat(canary), model: "small" }, parent("b"))
+    await post(conduit, "/v1/chat/completions", { ...chat(canary), model: "small" }, parent("d"))
     conduit.kill("SIGTERM")
     const { code, report } = await conduit.ended()
     assert.strictEqual(code, 0)
     assert.deepStrictEqual(report.errors, [])
     assert.strictEqual(report.phases.find(({ phase }) => phase === "flush")?.outcome, "ok")
     assert.lengthOf(
-      collector.spans().filter((span) => span.traceId === traceId("b")),
+      collector.spans().filter((span) => span.traceId === traceId("d")),
       6
     )
     const exported = collector.metrics()

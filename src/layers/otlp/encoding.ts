@@ -1,6 +1,8 @@
 import * as HttpBody from "@effect/platform/HttpBody"
 import type { OtlpSerialization } from "@effect/opentelemetry/OtlpSerialization"
 import * as Predicate from "effect/Predicate"
+import { type Fields, records, within } from "./fields.ts"
+import type { Signal } from "./trouble.ts"
 
 /** How many spans a body holds. One that holds nothing stands for a batch for which there was no room. */
 export type Counts = WeakMap<HttpBody.HttpBody, number>
@@ -12,7 +14,7 @@ export type Counts = WeakMap<HttpBody.HttpBody, number>
  */
 export const truthful = (
   encode: OtlpSerialization["Type"],
-  hasRoom: (signal: "traces" | "metrics") => boolean,
+  hasRoom: (signal: Signal) => boolean,
   counts: Counts
 ): OtlpSerialization["Type"] => {
   const nothing = () => HttpBody.raw(null)
@@ -37,17 +39,6 @@ export const truthful = (
     }
   }
 }
-
-type Fields = { [key: string]: unknown }
-
-const records = (value: unknown): ReadonlyArray<Fields> =>
-  Array.isArray(value) ? value.filter(Predicate.isRecord) : []
-
-const within = (data: unknown, path: ReadonlyArray<string>): ReadonlyArray<Fields> =>
-  path.reduce<ReadonlyArray<Fields>>(
-    (found, key) => found.flatMap((fields) => records(fields[key])),
-    Predicate.isRecord(data) ? [data] : []
-  )
 
 const isError = 2
 const invented = new Set<unknown>(["span.label", "status.interrupted"])

@@ -1,6 +1,7 @@
 import * as OtlpMetrics from "@effect/opentelemetry/OtlpMetrics"
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
+import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -17,6 +18,7 @@ import { makeCourier } from "./courier.ts"
 import { type Counts, truthful } from "./encoding.ts"
 import { passing } from "./passing.ts"
 import { recording } from "./recording.ts"
+import { encodeSpans } from "./spansProtobuf.ts"
 import { makeTrouble, type Signal } from "./trouble.ts"
 
 /** Spans of one export; the library exports at once when so many wait. */
@@ -43,9 +45,13 @@ export const exporting = (settings: SettingsShape["otlp"]): Effect.Effect<Tracin
     })
 
     const counts: Counts = new WeakMap()
-    const encoding = yield* OtlpSerialization.OtlpSerialization.pipe(
+    const library = yield* OtlpSerialization.OtlpSerialization.pipe(
       Effect.provide(protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf)
     )
+    const encoding =
+      protocol === "http/json"
+        ? library
+        : { ...library, traces: (data: unknown) => HttpBody.uint8Array(encodeSpans(data), "application/x-protobuf") }
     const handOver = (signal: Signal, url: string) =>
       HttpClient.make((request) => {
         const { body } = request

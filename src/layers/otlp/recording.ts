@@ -58,9 +58,13 @@ const isRecorded = (span: Tracer.AnySpan | undefined): span is Tracer.Span => sp
 
 const tell = (span: Tracer.Span, facts: Facts) => {
   for (const [name, value] of Object.entries(facts)) {
-    if (value !== null && value !== undefined) span.attribute(name, value)
+    if (value !== null && value !== undefined && isSendable(value)) span.attribute(name, value)
   }
 }
+
+/** What has no fraction goes as 64 bits: a larger number would make the whole export unreadable. */
+const isSendable = (value: unknown) =>
+  typeof value !== "number" || (Number.isFinite(value) && Math.abs(value) <= Number.MAX_SAFE_INTEGER)
 
 const errorOf = (exit: Exit.Exit<unknown, { readonly _tag: string }>): string | null => {
   if (Exit.isSuccess(exit)) return null
