@@ -278,15 +278,30 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         yield* db.commit(commitOf(id, { decisions: [record] }))
         const joinable = yield* db.joinable(id, 10)
         assert.deepStrictEqual(joinable, [early, foreign])
-        yield* db.commit(commitOf(id, { joined: joinable }))
-        yield* db.commit(commitOf(id, { joined: joinable }))
+        const joins = [
+          yield* db.commit(commitOf(id, { joined: joinable })),
+          yield* db.commit(commitOf(id, { joined: joinable }))
+        ]
+        assert.deepStrictEqual(
+          joins.map(({ joined, judged }) => [joined, judged.map((one) => [one.record.decision.id, one.quality])]),
+          [
+            [1, [[record.decision.id, 0.5]]],
+            [0, []]
+          ]
+        )
+        const again = feedbackOn(record.decision.id, { owner: "alice", value: 0.9, source: "another" })
+        const revised = yield* db.commit(commitOf(id, { feedback: [again] }))
+        assert.deepStrictEqual([revised.feedback[0]?.status, revised.judged], ["recorded", []])
         assert.deepStrictEqual(yield* db.joinable(id, 10), [])
         const { feedback } = Option.getOrThrow(yield* db.decision(id, record.decision.id))
-        assert.deepStrictEqual(feedback, [{ ...early, supersededBy: null, parked: false }])
+        assert.deepStrictEqual(feedback, [
+          { ...early, supersededBy: null, parked: false },
+          { ...again, supersededBy: null, parked: false }
+        ])
         const events = (yield* eventsAfter(db, id, 0)).flat()
         assert.deepStrictEqual(
           events.map((event) => event.type),
-          ["run", "quality"]
+          ["run", "quality", "quality"]
         )
       })
     )
