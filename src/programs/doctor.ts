@@ -11,7 +11,7 @@ import * as SettingsEnv from "../layers/SettingsEnv.ts"
 import { Environment, type EnvironmentShape } from "../services/Environment.ts"
 import { type Catalog, ModelCatalog } from "../services/ModelCatalog.ts"
 import { type InvalidSettings, Settings, type SettingsShape } from "../services/Settings.ts"
-import { fail, type Findings, found, guarded, type Line } from "./doctor/Check.ts"
+import { fail, type Findings, found, guarded, type Line, ofDefect } from "./doctor/Check.ts"
 import { clockLines } from "./doctor/Clocks.ts"
 import { accessLines, loggingLines, settingsLines, shutdownLines } from "./doctor/Configuration.ts"
 import { databaseFindings } from "./doctor/Database.ts"
@@ -102,7 +102,11 @@ const diagnose = (asked: Asked): Effect.Effect<Answer, Refused> =>
     const lines = yield* examine(asked, settings.right, environment, catalog)
     const rehearsed = asked.rehearse ? yield* rehearsalLines(settings.right, environment, lines) : []
     return { lines: [...lines, ...rehearsed], isTerminal }
-  }).pipe(Effect.raceFirst(stopped), Effect.provide(SettingsEnv.environment))
+  }).pipe(
+    Effect.catchAllDefect((defect) => Effect.succeed({ lines: [ofDefect("doctor", defect)], isTerminal: false })),
+    Effect.raceFirst(stopped),
+    Effect.provide(SettingsEnv.environment)
+  )
 
 const options = {
   replicas: Options.integer("replicas").pipe(
