@@ -14,13 +14,30 @@ const runMain = makeRunMain(({ fiber, teardown }) => {
 
 const [command, ...rest] = process.argv.slice(2)
 
+/** A signal that comes while the service is loaded: as PID 1 it would never hear of it, else it would end without a report. */
+const keepForLater = (signal: NodeJS.Signals) => {
+  let isHeard = false
+  const handOver = (event: string | symbol) => {
+    if (event !== signal) return
+    process.off("newListener", handOver)
+    if (isHeard) setImmediate(() => process.emit(signal, signal))
+  }
+  process.on(signal, () => (isHeard = true))
+  process.on("newListener", handOver)
+}
+
+const serve = Effect.suspend(() => {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) keepForLater(signal)
+  return Effect.flatMap(
+    Effect.promise(() => import("./start.ts")),
+    ({ start }) => start
+  )
+})
+
 // The command line library costs start-up time: the service and the image's health check do without it.
 const program: Effect.Effect<number, unknown> =
   command === undefined || (command === "serve" && rest.length === 0)
-    ? Effect.flatMap(
-        Effect.promise(() => import("./start.ts")),
-        ({ start }) => start
-      )
+    ? serve
     : command === "healthcheck" && rest.length === 0
       ? Effect.flatMap(
           Effect.promise(() => import("./healthcheck.ts")),

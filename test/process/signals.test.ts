@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { chat, request, startConduit } from "../support/conduit.ts"
+import { binary, chat, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, query } from "../support/postgres.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
 import { shutdownLines } from "../support/shutdownLines.ts"
@@ -28,7 +28,7 @@ const places = [
   ...(canBePid1 ? [{ name: "PID 1", prefix: asPid1 }] : [])
 ]
 
-describe.each(places)("further signals to $name", ({ name, prefix }) => {
+describe.each(places)("signals to $name", ({ name, prefix }) => {
   /** `unshare` stands between us and PID 1: its child is the service. */
   const pidOf = (pid: number) => {
     if (prefix.length === 0) return pid
@@ -61,6 +61,21 @@ describe.each(places)("further signals to $name", ({ name, prefix }) => {
       "INFO PostgreSQL connection pool closed gracefully",
       "WARNING Shutdown completed with 1 errors in X.Xs"
     ])
+  })
+
+  it("has not missed one that came while it was loaded", async () => {
+    const conduit = await startConduit({
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
+      prefix,
+      command: ["--import", Path.resolve(import.meta.dirname, "../fixtures/loading.mjs"), binary, "serve"],
+      isUnready: true
+    })
+    await conduit.logged("loading")
+    process.kill(pidOf(conduit.pid), "SIGTERM")
+    const { code, report } = await conduit.ended()
+    assert.strictEqual(code, 0)
+    assert.deepInclude(report, { outcome: "clean", signal: "SIGTERM", signals: 1 })
   })
 
   it("ends at once at the third one", async () => {
