@@ -192,7 +192,7 @@ export const startConduit = async (options: ConduitOptions = {}): Promise<Condui
       await outputEnded
       const reports = [...raw, ...stderr.split("\n")].filter((line) => line.includes('"shutdown_report"'))
       if (reports.length !== 1) throw new Error(`${reports.length} reports\n${raw.join("\n")}\n${stderr}`)
-      if (raw.length > 0 && raw.at(-1) !== reports[0] && !stderr.includes(reports[0]!)) {
+      if (raw.length > 0 && raw.at(-1) !== reports[0] && !stderr.trimEnd().endsWith(reports[0]!)) {
         throw new Error(`the report is not the last line\n${raw.join("\n")}`)
       }
       const report = Schema.decodeUnknownSync(Report)(JSON.parse(reports[0]!))

@@ -23,11 +23,17 @@ export type Postgres = "up" | "down" | "silent"
 const fixture = (name: string) => Path.resolve(import.meta.dirname, "../fixtures", name)
 
 /** A program with a bug: in the release of a layer above it, or at SIGUSR2. */
-export const hooked = (how: "hang" | "throw" | "block"): Pick<ConduitOptions, "command"> => ({
+export const hooked = (how: "hang" | "throw" | "block") => ({
   command: [fixture("serveHooked.mjs"), how]
 })
-export const preloaded = (binary: string): Pick<ConduitOptions, "command"> => ({
+export const preloaded = (binary: string) => ({
   command: ["--import", fixture("misbehave.mjs"), binary, "serve"]
+})
+
+/** Closed before it starts, not by its reader. */
+export const withoutStdout = (command: ReadonlyArray<string>) => ({
+  program: ["sh", "-c", 'exec "$0" "$@" >&-', process.execPath, ...command],
+  log: "stderr" as const
 })
 
 /** One cell: a service on a database of its own behind a proxy, and what its clients were told. */
@@ -45,6 +51,8 @@ export interface Cell {
   readonly ask: () => Promise<Answered>
   /** One answer, and feedback on it that is acknowledged. */
   readonly judge: () => Promise<void>
+  /** Completes when nothing waits to be stored. */
+  readonly flushed: () => Promise<void>
   /** A request that its upstream holds: before the answer, or within a stream. */
   readonly hold: (what: "json" | "stream") => Promise<Held>
   /** Requests that were decided. */
@@ -125,6 +133,12 @@ export const makeCell = async (options: {
       const { json, status, text } = await request(`${conduit().url}/v1/feedback`, { body })
       if (status !== 200 || json.status !== "recorded") throw new Error(`feedback: ${status} ${text}`)
       acknowledged.push(json.id)
+    },
+    flushed: async () => {
+      await eventually("nothing waits to be stored", 10_000, async () => {
+        const { text } = await request(`${conduit().url}/metrics`)
+        return /^conduit_learning_pending 0$/m.test(text) ? true : undefined
+      })
     },
     hold: async (what) => {
       const gate = `cell-${number}-${decided}`

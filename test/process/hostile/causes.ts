@@ -76,3 +76,10 @@ export const startAgain = async (cell: Cell) => {
   await releases.get(cell)?.()
   await cell.assertLearned()
 }
+
+/** The first export comes with the flush; a machine that is too slow to send it in its time has ended. */
+export const exportOrEnd = ({ collector, conduit }: Cell) =>
+  Promise.race([
+    collector().until("an export", () => collector().asked() || undefined, 60_000),
+    conduit().ended(60_000)
+  ])

@@ -1,10 +1,11 @@
 import { assert } from "@effect/vitest"
 import type { Report } from "../../../src/services/ShutdownReport.ts"
 import { binary, type ConduitOptions } from "../../support/conduit.ts"
-import { type Cell, hooked, type Postgres, preloaded } from "../../support/hostile.ts"
+import { type Cell, hooked, type Postgres, preloaded, withoutStdout } from "../../support/hostile.ts"
 import {
   assertUnmigrated,
   expectStatus,
+  exportOrEnd,
   holdSnapshot,
   launchMigrating,
   launchUnready,
@@ -107,6 +108,17 @@ export const situations: ReadonlyArray<Situation> = [
     }
   },
   {
+    name: "a signal while idle, with nothing to store",
+    launch: async (cell) => {
+      await cell.start()
+      await cell.judge()
+      await cell.flushed()
+      await cell.trouble()
+    },
+    act: term,
+    expected: ending({ up: "0 clean", down: "2 dirty", silent: "2 dirty" })
+  },
+  {
     name: "a held request",
     act: async (cell) => {
       const { answer, open } = await cell.hold("json")
@@ -162,8 +174,8 @@ export const situations: ReadonlyArray<Situation> = [
     expected: ending(likeIdle, { waitsMs: 3_000 })
   },
   {
-    name: "an event loop that is blocked for good",
-    process: { ...hooked("block"), env: { ...drains, ...persists, ...closes } },
+    name: "an event loop that is blocked for good, and no stdout",
+    process: { ...withoutStdout(hooked("block").command), env: { ...drains, ...persists, ...closes } },
     act: term,
     expected: watchdog,
     after: async (cell, report) => {
@@ -221,8 +233,7 @@ export const situations: ReadonlyArray<Situation> = [
     name: "a second signal while it flushes",
     exports: true,
     process: { env: exportsLast },
-    act: (cell) =>
-      termTwice(cell, () => cell.collector().until("an export", () => cell.collector().asked() || undefined)),
+    act: (cell) => termTwice(cell, () => exportOrEnd(cell)),
     // It is over before the signal where that comes late: a collector that hangs is waited for 0.35 s.
     expected: ending(
       { up: ["2 forced", "0 clean"], down: ["3 forced", "3 dirty"], silent: ["3 forced", "3 dirty"] },
@@ -250,7 +261,7 @@ export const situations: ReadonlyArray<Situation> = [
   },
   {
     name: "no stdout at all",
-    process: { program: ["sh", "-c", 'exec "$0" "$@" >&-', process.execPath, binary, "serve"], log: "stderr" },
+    process: withoutStdout([binary, "serve"]),
     act: term,
     expected: ending(likeIdle)
   },
