@@ -94,11 +94,7 @@ const connected = (
         () => Effect.sync(() => void errors++)
       )
     return {
-      get: (key, ttl) =>
-        ask(async (redis) => {
-          const [value] = await Promise.all([redis.get(key), redis.expire(key, Duration.toSeconds(ttl))])
-          return value
-        }),
+      get: (key, ttl) => ask((redis) => redis.getex(key, "EX", Duration.toSeconds(ttl))),
       claim: (key, value, ttl) =>
         ask(async (redis) => {
           const [, stored] = await Promise.all([

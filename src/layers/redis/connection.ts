@@ -96,14 +96,14 @@ export const open = (url: Redacted.Redacted, limitMs: number): Effect.Effect<Con
     yield* askWithin(connectLimitMs)(async () => {
       await client.connect()
       await client.set(probe, "1", "EX", 1)
+      await client.getex(probe, "EX", 1)
       await client.get(probe)
-      await client.expire(probe, 1)
     }).pipe(Effect.catchAll(() => Deferred.await(lost)))
     return { ask: askWithin(limitMs), lost: Deferred.await(lost) }
   })
 
-/** A Redis that is up but refuses one of these (read-only, full, without the right) is of no use. */
-const probe = "conduit:probe"
+/** A key of nobody. A Redis that is up but refuses to use it (read-only, full, without the right) is of no use. */
+export const probe = "conduit:probe"
 
 /** In one line. What Redis says of a command that it does not know has the arguments in it, and a password may be one. */
 const reasonOf = (error: unknown): string => {

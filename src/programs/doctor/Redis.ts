@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { open } from "../../layers/redis/connection.ts"
+import { open, probe } from "../../layers/redis/connection.ts"
 import type { SettingsShape } from "../../services/Settings.ts"
 import { fail, type Findings, found, inMillis, pass, warn } from "./Check.ts"
 import { hostOf } from "./Http.ts"
@@ -22,7 +22,7 @@ export const redisFindings = ({ redis }: SettingsShape): Effect.Effect<Findings>
       return Effect.gen(function* () {
         const { ask } = yield* open(url, limitMs)
         const before = yield* Clock.currentTimeNanos
-        yield* ask((client) => client.ping())
+        yield* ask((client) => client.get(probe))
         return Number((yield* Clock.currentTimeNanos) - before) / 1e6
       }).pipe(
         Effect.scoped,
