@@ -11,7 +11,7 @@ export interface Load {
 let sent = 0
 
 /** A request as chat clients send it, 240 bytes; no two are equal. */
-const chatBody = (stream: boolean): string =>
+const chatBody = (stream: boolean, sessions: number): string =>
   JSON.stringify({
     model: "auto",
     messages: [
@@ -22,11 +22,21 @@ const chatBody = (stream: boolean): string =>
       }
     ],
     temperature: 0.2,
+    ...(sessions > 0 ? { conduit: { session_id: `session-${sent % sessions}` } } : {}),
     ...(stream ? { stream: true } : {})
   })
 
-/** Each connection sends its next request when the answer to its last one is whole; an answer that is not 200 ends the run. */
-export const load = async (origin: string, connections: number, stream: boolean, millis: number): Promise<Load> => {
+/**
+ * Each connection sends its next request when the answer to its last one is whole; an answer that is not 200 ends the run.
+ * The requests take turns in so many sessions, or are in none.
+ */
+export const load = async (
+  origin: string,
+  connections: number,
+  stream: boolean,
+  millis: number,
+  sessions = 0
+): Promise<Load> => {
   const pool = new Pool(origin, { connections, pipelining: 1 })
   const headers = { "content-type": "application/json" }
   const took: Array<number> = []
@@ -35,7 +45,7 @@ export const load = async (origin: string, connections: number, stream: boolean,
   const client = async () => {
     while (performance.now() < untilMs) {
       const beganMs = performance.now()
-      const body = chatBody(stream)
+      const body = chatBody(stream, sessions)
       const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", headers, body })
       const text = await answer.body.text()
       if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${text.slice(0, 300)}`)
