@@ -40,7 +40,7 @@ describe.skipIf(!isInstalled("prometheus", ["--version"]))("Prometheus (skipped 
       const [samples] = await prometheus.query("count_over_time(conduit_feedback_total[1m])")
       return Number(samples?.value[1] ?? 0) >= 5 || undefined
     })
-  })
+  }, 120_000)
 
   afterAll(async () => {
     await prometheus.close()
