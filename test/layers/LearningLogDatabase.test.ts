@@ -30,7 +30,8 @@ const faulty = () => {
     losesAnswer: boolean
     /** Goes away as soon as it has refused a commit for what is in it. */
     leavesAfterRefusal: boolean
-  } = { reason: null, gate: null, losesAnswer: false, leavesAfterRefusal: false }
+    refusesToPrune: boolean
+  } = { reason: null, gate: null, losesAnswer: false, leavesAfterRefusal: false, refusesToPrune: false }
   const commits: Array<Commit> = []
   let dropped = 0
   const away = (operation: string) =>
@@ -58,6 +59,10 @@ const faulty = () => {
             fault.losesAnswer = false
             return yield* new DatabaseError({ operation: "commit", reason: "connection", detail: "lost" })
           }),
+        prune: (...args) =>
+          fault.refusesToPrune
+            ? Effect.fail(new DatabaseError({ operation: "prune", reason: "permission", detail: "42501" }))
+            : db.prune(...args),
         commitsAfter: (...args) => Effect.zipRight(away("commitsAfter"), db.commitsAfter(...args))
       })
     )
@@ -202,6 +207,23 @@ describe("LearningLogDatabase", () => {
           "INFO The learning log is read again after "
         ]
       )
+    }).pipe(Effect.provide(layer()), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+  })
+
+  it.effect("says once that nothing is deleted, and once that it is again", () => {
+    const { fault, layer } = faulty()
+    const lines: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${String(message)}`))
+    return Effect.gen(function* () {
+      yield* LearningLog
+      fault.refusesToPrune = true
+      yield* TestClock.adjust("30 minutes")
+      fault.refusesToPrune = false
+      yield* TestClock.adjust("30 minutes")
+      assert.deepStrictEqual(lines, [
+        "WARN What is past its retention is not deleted: prune: permission (42501)",
+        "INFO What is past its retention is deleted again after 1800.0s: 10 failed attempt(s)"
+      ])
     }).pipe(Effect.provide(layer()), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   })
 

@@ -159,6 +159,7 @@ describe("LoggerStdout", () => {
           model_id: "small",
           note: "two words",
           models: ["a", "b"],
+          weights: { quality: 0.7, cost: 1 / 3 },
           candidates: [
             { model: "small", eligible: true, excluded_by: null, score: 0.123456 },
             { model: "extra-large", eligible: false, excluded_by: "context", score: 0 }
@@ -169,7 +170,7 @@ describe("LoggerStdout", () => {
       const pretty = yield* logged(program, { log: { format: "pretty" } })
       assert.deepStrictEqual(pretty, [
         [
-          'INFO - decided model_id=small note="two words" models=a,b',
+          'INFO - decided model_id=small note="two words" models=a,b weights=quality:0.7,cost:0.333333',
           "    model        eligible  excluded_by   score",
           "    small        yes       -            0.1235",
           "    extra-large  no        context           0"

@@ -279,7 +279,7 @@ export const runCommitter = (options: {
 
 const sayStored = (position: Position, parts: Parts, took: Duration.Duration) =>
   Effect.logDebug("stored", {
-    latency_ms: Duration.toMillis(took),
+    latency_ms: Math.round(Duration.toMillis(took) * 1000) / 1000,
     position,
     decisions: parts.decisions.length,
     reports: parts.reports.length,

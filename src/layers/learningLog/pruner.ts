@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Episode from "../../domain/Episode.ts"
 import type { RouterId } from "../../domain/Ids.ts"
 import {
   type DatabaseError,
@@ -48,7 +49,25 @@ export const runPruner = (options: {
           `${total.prompts} prompt(s), ${total.parked} parked feedback, ${total.commits} commit(s) of the learning log`
       )
     }
-  }).pipe(Effect.catchAll(sayUnlessAway))
+    yield* sayDeletedAgain
+  }).pipe(Effect.catchAll((error) => sayNotDeleted(error)))
+
+  const refused = Episode.make({ quietMillis: 0 })
+  /** A database that is away is said already; what it refuses is said here. */
+  const sayNotDeleted = (error: DatabaseError) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      refused.failed(now, !isAway(error))
+        ? Effect.logWarning(`What is past its retention is not deleted: ${error.message}`)
+        : Effect.void
+    )
+  const sayDeletedAgain = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const past = refused.worked(now)
+    return past === null
+      ? Effect.void
+      : Effect.logInfo(
+          `What is past its retention is deleted again after ${past.seconds.toFixed(1)}s: ${past.failures} failed attempt(s)`
+        )
+  })
 
   return Effect.forever(Effect.zipRight(Effect.sleep(interval), round)).pipe(Effect.forkScoped, Effect.asVoid)
 }
@@ -63,7 +82,3 @@ const limitsAt = ({ learning, retention }: Pick<SettingsShape, "learning" | "ret
     snapshotsSinceMillis: before(Duration.max(retention.log, policyInUse))
   }
 }
-
-/** A database that is away is the committer's to name; what it refuses is named here. */
-const sayUnlessAway = (error: DatabaseError) =>
-  isAway(error) ? Effect.void : Effect.logWarning(`What is past its retention is not deleted: ${error.message}`)

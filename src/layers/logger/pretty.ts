@@ -25,6 +25,12 @@ const printable = (text: string) => text.replace(controls, "?")
 
 const scalar = (value: unknown): string => {
   if (Array.isArray(value)) return value.map(scalar).join(",")
+  if (typeof value === "number") return String(Number(value.toPrecision(Number.isInteger(value) ? 16 : 6)))
+  if (Predicate.isReadonlyRecord(value)) {
+    return Object.entries(value)
+      .map(([name, one]) => `${name}:${scalar(one)}`)
+      .join(",")
+  }
   if (typeof value !== "string") return JSON.stringify(value)
   return /^[^\s"]+$/.test(value) ? printable(value) : JSON.stringify(value)
 }
