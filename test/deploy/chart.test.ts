@@ -4,6 +4,7 @@ import * as Path from "node:path"
 import { parseAllDocuments } from "yaml"
 import { shutdownBudget } from "../../src/services/Settings.ts"
 import { alertRules, rulesOf } from "../support/alertRules.ts"
+import { dashboard } from "../support/dashboard.ts"
 import { conduitSecrets, manifestsOf, settingsOf, yamlOf } from "../support/deployKit.ts"
 import { image } from "../support/dockerfile.ts"
 import { run } from "../support/external.ts"
@@ -68,6 +69,7 @@ const everything: Values = {
   "metrics.podMonitor.enabled": true,
   "metrics.podMonitor.secretKey": "METRICS_KEY",
   "alerts.enabled": true,
+  "dashboard.enabled": true,
   "service.type": "LoadBalancer",
   "networkPolicy.extraEgressPorts": [6379, 4318],
   imagePullSecrets: [{ name: "registry" }],
@@ -136,7 +138,7 @@ describe.skipIf(helm === undefined)("the Helm chart (skipped where there is no H
       assert.deepStrictEqual(await problemsOf(all.flat()), [])
       const [, documents = []] = all
       const kinds =
-        "ConfigMap ConfigMap Deployment HorizontalPodAutoscaler NetworkPolicy PodDisruptionBudget PodMonitor"
+        "ConfigMap ConfigMap ConfigMap Deployment HorizontalPodAutoscaler NetworkPolicy PodDisruptionBudget PodMonitor"
       assert.sameMembers(
         documents.map(({ kind }) => kind),
         `${kinds} PrometheusRule Service`.split(" ")
@@ -167,6 +169,14 @@ describe.skipIf(helm === undefined)("the Helm chart (skipped where there is no H
       assert.lengthOf((all[2] ?? []).filter(isCustom), 0)
     }
   )
+
+  it("has the dashboard itself, where Grafana's sidecar looks", () => {
+    const [board] = rendered({ "dashboard.enabled": true }).filter(
+      ({ metadata }) => metadata.name === "conduit-dashboard"
+    )
+    assert.strictEqual(board?.["metadata"].labels["grafana_dashboard"], "1")
+    assert.deepStrictEqual(JSON.parse(board?.["data"]["conduit.json"]), dashboard)
+  })
 
   it("has the alert rules themselves, with the budget and the guide's address of the values", () => {
     const values = {
