@@ -47,7 +47,8 @@ import {
 } from "./rows.ts"
 import { pruneBatch } from "./pruning.ts"
 import { transact } from "./start.ts"
-import { selectSavings, selectStats } from "./stats.ts"
+import { selectSavings } from "./savings.ts"
+import { selectStats } from "./stats.ts"
 
 type StoreError = SqlError.SqlError | ParseResult.ParseError | DatabaseError
 
