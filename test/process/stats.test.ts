@@ -121,15 +121,20 @@ describe("GET /v1/stats", () => {
   const begun = new Date(Date.now() - 60_000).toISOString()
 
   beforeAll(async () => {
-    const routed = { constraints: { allowed_models: ["small", "large"] } }
+    const routed = { preference: "quality", constraints: { allowed_models: ["small", "large"] } }
     const wave = async (requests: ReadonlyArray<() => Promise<void>>) => {
       for (let i = 0; i < requests.length; i += 10) await Promise.all(requests.slice(i, i + 10).map((send) => send()))
     }
-    // Both are worth the same, so both are drawn: that is what evidence is made of.
+    // The dear model is the better one, so it is drawn often, at probabilities that differ little: good evidence.
     for (let round = 0; round < 4; round++) {
       await wave(Array.from({ length: 80 }, (_, i) => () => ask("auto", { ...routed, task: `task-${i % 3}` })))
       const fresh = noted.slice(-80)
-      await wave(fresh.map((one, i) => () => (i % 4 === 0 ? Promise.resolve() : judge(one, 0.25 + (i % 3) / 4))))
+      await wave(
+        fresh.map(
+          (one, i) => () =>
+            i % 4 === 0 ? Promise.resolve() : judge(one, (one.model === "large" ? 0.9 : 0.1) + (i % 3) / 20)
+        )
+      )
     }
     await wave(Array.from({ length: 40 }, () => () => ask("large")))
     await wave(Array.from({ length: 4 }, () => () => ask("broken", { task: "task-0" })))
@@ -218,7 +223,11 @@ describe("GET /v1/stats", () => {
       [dearest.saved_usd, always - actual],
       [dearest.saved_share, 1 - actual / always]
     ]) {
-      assert.isNull(estimate.reason)
+      if (estimate.reason !== null) {
+        // One draw against great odds can outweigh all others: seldom, and then no number is the right answer.
+        assert.match(estimate.reason, /worth \d of equal weight: 30 and 10 are needed$/)
+        continue
+      }
       assert.isAtMost(
         Math.abs(estimate.value - truth),
         (2.5 * (estimate.high - estimate.low)) / 2,
