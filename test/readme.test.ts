@@ -3,18 +3,29 @@ import * as Fs from "node:fs"
 import { settingsTable } from "../src/layers/SettingsEnv.ts"
 
 const readme = Fs.readFileSync(new URL("../README.md", import.meta.url), "utf8")
+const guideFile = new URL("../docs/operations.md", import.meta.url)
 
 const rows = settingsTable.map(({ default: byDefault, meaning, name }) => `| \`${name}\` | ${byDefault} | ${meaning} |`)
 const table = ["| variable | default | meaning |", "|---|---|---|", ...rows].join("\n")
 
-describe("README", () => {
-  // `UPDATE_README=1 npx vitest run test/readme.test.ts` writes it.
+describe("the operators' guide", () => {
+  // `UPDATE_DOCS=1 npx vitest run test/readme.test.ts` writes it.
   it("has the table of settings that the code has", () => {
-    const [before, rest] = readme.split("<!-- settings -->")
+    const guide = Fs.readFileSync(guideFile, "utf8")
+    const [before, rest] = guide.split("<!-- settings -->")
     const [, after] = rest!.split("<!-- /settings -->")
     const wanted = `${before}<!-- settings -->\n${table}\n<!-- /settings -->${after}`
-    if (process.env["UPDATE_README"] === "1") Fs.writeFileSync(new URL("../README.md", import.meta.url), wanted)
-    else assert.strictEqual(readme, wanted)
+    if (process.env["UPDATE_DOCS"] === "1") Fs.writeFileSync(guideFile, wanted)
+    else assert.strictEqual(guide, wanted)
+  })
+})
+
+describe("README", () => {
+  it("names settings that there are", () => {
+    const names = new Set(settingsTable.map(({ name }) => name))
+    for (const [, name] of readme.matchAll(/`((?:CONDUIT|DATABASE|LOG|OTEL)_[A-Z_]+)`/g)) {
+      assert.isTrue(names.has(name!), name)
+    }
   })
 
   it("names files that exist", () => {

@@ -18,7 +18,7 @@ import { state } from "./state.ts"
 import { EndedWith, ending } from "./tools/Ending.ts"
 
 const serve = Command.make("serve", {}, () => ending(start)).pipe(
-  Command.withDescription("Run the service until a signal; settings come from the environment (see README.md)")
+  Command.withDescription("Run the service until a signal; settings come from the environment (docs/operations.md)")
 )
 
 const health = Command.make("healthcheck", {}, () => ending(healthcheck)).pipe(

@@ -1,4 +1,4 @@
-/** One variable of the environment, for people: README and start-up errors are made from it. */
+/** One variable of the environment, for people: the operators' guide and start-up errors are made from it. */
 export interface SettingsRow {
   readonly name: string
   readonly default: string
