@@ -26,7 +26,7 @@ input { font: inherit; padding: .2rem .5rem }
 <h1>Conduit</h1>
 <p class="lead">Chooses for every request which language model should answer it, calls that model, and learns from the
 outcome which model suits which kind of request.</p>
-<nav><a href="/docs">API</a><a href="/openapi.json">OpenAPI</a><a href="/v1/models">Models</a><a href="/metrics">Metrics</a></nav>
+<nav><a href="/docs">API</a><a href="/openapi.json">OpenAPI</a><a href="/v1/models">Models</a><a href="/v1/stats">Statistics</a><a href="/metrics">Metrics</a></nav>
 
 <h2>Ask</h2>
 <pre>curl -i <span class="origin"></span>/v1/chat/completions -H 'content-type: application/json' \\
