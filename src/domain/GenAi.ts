@@ -22,19 +22,22 @@ const wellKnown: ReadonlyArray<readonly [host: string, name: string]> = [
   ["api.x.ai", "x_ai"]
 ]
 
-/** A call to a model; `baseUrl` is empty where nothing is called over a network. */
-export const call = ({ id, provider, upstream }: Model, baseUrl: string) => {
+/** Who is called, and where; nowhere if `baseUrl` is empty. */
+export const place = (provider: string, baseUrl: string) => {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : null
   const known = wellKnown.find(([host]) => url?.hostname === host || url?.hostname.endsWith(`.${host}`))
   return {
-    "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": known?.[1] ?? provider,
-    "gen_ai.request.model": upstream,
-    "conduit.model": id,
     "server.address": url?.hostname,
     "server.port": url === null ? null : Number(url.port) || (url.protocol === "https:" ? 443 : 80)
   }
 }
+
+export const call = ({ id, upstream }: Model) => ({
+  "gen_ai.operation.name": "chat",
+  "gen_ai.request.model": upstream,
+  "conduit.model": id
+})
 
 const number = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : null)
 

@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as GenAi from "../../src/domain/GenAi.ts"
-import { modelOf } from "../support/httpModels.ts"
 
-const called = (baseUrl: string) => GenAi.call({ ...modelOf("small", "small-8b"), provider: "mine" }, baseUrl)
+const called = (baseUrl: string) => GenAi.place("mine", baseUrl)
 
 describe("GenAi", () => {
   it("names a provider as the conventions do, and any other as the configuration does", () => {

@@ -4,7 +4,7 @@ import * as GenAi from "../../domain/GenAi.ts"
 import type { Attempt } from "../../domain/Outcome.ts"
 import { NoEligibleModel } from "../../services/BanditState.ts"
 import type { LearningLogShape } from "../../services/LearningLog.ts"
-import type { Catalog } from "../../services/ModelCatalog.ts"
+import type { Catalog, Provider } from "../../services/ModelCatalog.ts"
 import type { Step, TracingShape } from "../../services/Tracing.ts"
 import type * as Trial from "./Trial.ts"
 
@@ -32,6 +32,16 @@ export const endDecide = (
   step.end(facts, null)
 }
 
+/** Parsing an address takes longer than all the rest. */
+const places = new WeakMap<Provider, ReturnType<typeof GenAi.place>>()
+const placeOf = (provider: Provider) => {
+  const known = places.get(provider)
+  if (known !== undefined) return known
+  const place = GenAi.place(provider.name, provider.baseUrl)
+  places.set(provider, place)
+  return place
+}
+
 /** That the client left says nothing about the model. */
 export const endAttempt = (
   step: Step,
@@ -41,10 +51,11 @@ export const endAttempt = (
   ending: Trial.Ending
 ): void => {
   const model = byId.get(id)
-  const baseUrl = providers.get(model?.provider ?? "")?.baseUrl ?? ""
+  const provider = providers.get(model?.provider ?? "")
   step.end(
     {
-      ...(model === undefined ? {} : GenAi.call(model, baseUrl)),
+      ...(model === undefined ? {} : GenAi.call(model)),
+      ...(provider === undefined ? {} : placeOf(provider)),
       ...GenAi.asked(body),
       ...GenAi.said(facts()),
       "http.response.status_code": status,
