@@ -30,6 +30,6 @@ export const make = ({
       const models = Math.max(rows.byModel.length, catalog.current().models.length)
       const sampled = Math.min(1, mostPairs / Math.max(1, rows.totals.requests * models))
       const found = yield* database.savings(log.router.id, query, sampled)
-      return { ...rows, savings: { ...savings(found), sampled } }
+      return { ...rows, savings: { ...savings(found), sampled: found.sampled } }
     }).pipe(one.withPermits(1), Effect.timeoutFail({ duration: limit, onTimeout: () => new StatsBusy() }))
 }
