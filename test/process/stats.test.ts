@@ -150,8 +150,18 @@ describe("GET /v1/stats", () => {
       }
       if (id < 2) await as("sk-ann", "/v1/outcomes", { body: id === 0 ? outcome : { ...outcome, error: "no luck" } })
     }
+    const leaving = new AbortController()
+    const left = fetch(`${replicas[0]?.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: "Bearer sk-ann", "content-type": "application/json" },
+      body: JSON.stringify({ ...chat("add two numbers", { mock: { gate: "left" } }), model: "small" }),
+      signal: leaving.signal
+    }).catch(() => null)
+    await mock.waiting("left", 1)
+    leaving.abort()
+    assert.isNull(await left)
     await as("sk-bob", "/v1/chat/completions", { body: { ...chat("add two numbers"), model: "small" } })
-    await stored(noted.length + 4)
+    await stored(noted.length + 5)
   })
 
   it("has in its totals what the client counted itself, on both replicas alike", async () => {
@@ -162,10 +172,10 @@ describe("GET /v1/stats", () => {
     const ok = noted.filter((one) => one.ok)
     const judged = ok.filter((one) => one.judged !== null)
     assert.deepInclude(totals, {
-      requests: noted.length + 3,
+      requests: noted.length + 4,
       answered: ok.length + 1,
       failed: noted.length - ok.length + 1,
-      aborted: 0,
+      aborted: 1,
       pending: 1,
       fallbacks: noted.filter((one) => one.fellBack).length,
       input_tokens: sum(noted.map((one) => one.inputTokens)) + 14,
@@ -182,14 +192,14 @@ describe("GET /v1/stats", () => {
 
     for (const one of shown.by_model) {
       const mine = noted.filter(({ model }) => model === one.model)
-      // The decisions of /v1/route were all for this one.
-      assert.strictEqual(one.requests, mine.length + (one.model === "small" ? 3 : 0), one.model)
+      // The decisions of /v1/route and the aborted one were all for this one.
+      assert.strictEqual(one.requests, mine.length + (one.model === "small" ? 4 : 0), one.model)
       assert.closeTo(one.cost_usd, sum(mine.map(({ costUsd }) => costUsd)), 1e-12, one.model)
     }
     assert.strictEqual(sum(shown.by_model.map((one: any) => one.requests)), totals.requests)
     for (const one of shown.by_task) {
       const mine = noted.filter(({ task }) => task === one.task)
-      assert.strictEqual(one.requests, mine.length + (one.task === null ? 3 : 0), String(one.task))
+      assert.strictEqual(one.requests, mine.length + (one.task === null ? 4 : 0), String(one.task))
     }
     assert.strictEqual(sum(shown.over_time.map((one: any) => one.requests)), totals.requests)
     assert.deepStrictEqual(shown.errors, [
