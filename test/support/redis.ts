@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
-import * as path from "node:path"
 import { freePort } from "./postgres.ts"
 
 /** Tests that need a real one are skipped without it: `describe.skipIf(!hasRedis)`. */
@@ -28,9 +26,8 @@ const guard = 'redis-server "$@" & echo $!; read -r _; kill -9 $!; wait'
 
 /** A private server that stores nothing on disk. `settings` are Redis's own, as `--name value`. */
 export const startRedis = async (settings: ReadonlyArray<string> = []): Promise<TestRedis> => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-redis-"))
   const port = await freePort()
-  const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no"]
+  const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", os.tmpdir(), "--save", "", "--appendonly", "no"]
   let running: { readonly holder: ChildProcess; readonly pid: number } | null = null
 
   const start = async () => {
@@ -66,10 +63,7 @@ export const startRedis = async (settings: ReadonlyArray<string> = []): Promise<
     start,
     pause: () => signal("SIGSTOP"),
     resume: () => signal("SIGCONT"),
-    dispose: async () => {
-      await kill()
-      fs.rmSync(folder, { recursive: true, force: true })
-    }
+    dispose: kill
   }
 }
 
