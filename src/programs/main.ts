@@ -27,7 +27,7 @@ const keepForLater = (signal: NodeJS.Signals) => {
 }
 
 const serve = Effect.suspend(() => {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) keepForLater(signal)
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) keepForLater(signal)
   return Effect.flatMap(
     Effect.promise(() => import("./start.ts")),
     ({ start }) => start

@@ -7,7 +7,7 @@ export interface Balancer {
   readonly add: (url: string) => void
   /** Known no more; the connections to it are closed. */
   readonly remove: (url: string) => void
-  /** Completes when the backend is in rotation, and was there before, or is not. */
+  /** Completes when the backend is in rotation, or is no more. */
   readonly until: (url: string, isReady: boolean, limitMs: number) => Promise<void>
   /** What went wrong between it and the backends, one line each. */
   readonly failures: ReadonlyArray<string>

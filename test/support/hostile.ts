@@ -41,7 +41,6 @@ export interface Cell {
   readonly postgres: Postgres
   readonly database: TestDatabase
   readonly proxy: TcpProxy
-  readonly upstream: Upstream
   readonly conduit: () => ConduitProcess
   readonly collector: () => Collector
   readonly start: (more?: Partial<ConduitOptions>) => Promise<ConduitProcess>
@@ -55,8 +54,6 @@ export interface Cell {
   readonly flushed: () => Promise<void>
   /** A request that its upstream holds: before the answer, or within a stream. */
   readonly hold: (what: "json" | "stream") => Promise<Held>
-  /** Requests that were decided. */
-  readonly decided: () => number
   /** What was acknowledged is stored, and of what was decided all but what the report says: read past the proxy. */
   readonly assertStored: (report: Report) => Promise<void>
   /** A fresh start has learned what was acknowledged. */
@@ -115,7 +112,6 @@ export const makeCell = async (options: {
     postgres,
     database,
     proxy,
-    upstream,
     conduit,
     collector: () => {
       if (collector === null) throw new Error("it exports nothing")
@@ -150,7 +146,6 @@ export const makeCell = async (options: {
       decided++
       return { open: () => upstream.openGate(gate), answer }
     },
-    decided: () => decided,
     assertStored: async ({ learning, outcome }) => {
       await proxy.close()
       const feedback = await query<{ id: string; decided: boolean }>(
@@ -165,7 +160,7 @@ export const makeCell = async (options: {
       )
       const kept = decided - learning.unpersisted
       // Whoever is killed cannot know of the commit that was on its way.
-      const decisions = outcome === "watchdog" ? Math.max(kept, count?.decisions ?? 0) : kept
+      const decisions = outcome === "watchdog" ? Math.min(Math.max(kept, count?.decisions ?? 0), decided) : kept
       const found = { feedback: stored.sort(), decisions: count?.decisions, commits: count?.commits }
       const wanted = { feedback: [...acknowledged].sort(), decisions, commits: count?.position }
       if (JSON.stringify(found) !== JSON.stringify(wanted)) {

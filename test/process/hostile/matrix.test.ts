@@ -27,7 +27,7 @@ afterAll(async () => {
 })
 
 const run = async (situation: Situation, postgres: Postgres) => {
-  const { act, after, expected, exports = false, isEmpty, launch, process } = situation
+  const { act, after, expected, exports = false, interrupts = 0, isEmpty, launch, process } = situation
   const cell = await makeCell({
     postgres,
     upstream,
@@ -62,6 +62,7 @@ const run = async (situation: Situation, postgres: Postgres) => {
       [...errors],
       text
     )
+    assert.strictEqual(report.requests.interrupted, interrupts, text)
     assert.isAtMost(tookMs, 3 * (waitsMs + plainMs), text)
     await (after === undefined ? cell.assertStored(report) : after(cell, report))
   } finally {
