@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 
 /** Where the log and the shutdown report go. */
 export interface OutputShape {
-  /** Writes a line before it returns, in order: to stdout, or to stderr once stdout is closed. Never fails. */
+  /** Writes a line before it returns, in order: to stdout, or to stderr once stdout is closed or while nobody reads it. Never fails. */
   readonly line: (text: string) => void
   /** The file descriptor to which the next line goes. */
   readonly descriptor: () => number

@@ -24,11 +24,12 @@ const header = new Int32Array(shared, 0, 4)
 const times = new Float64Array(shared, 16, 2)
 const write = (fd, text) => {
   const bytes = Buffer.from(text)
-  for (let at = 0, tries = 0; at < bytes.length && tries < 200; tries++) {
+  let at = 0
+  for (let tries = 0; at < bytes.length && tries < 200; tries++) {
     try { at += fs.writeSync(fd, bytes, at) }
     catch (error) { if (error.code !== "EAGAIN") return false; Atomics.wait(header, 3, 0, 5) }
   }
-  return true
+  return at === bytes.length
 }
 for (;;) {
   const version = Atomics.load(header, 0)

@@ -83,3 +83,14 @@ export const exportOrEnd = ({ collector, conduit }: Cell) =>
     collector().until("an export", () => collector().asked() || undefined, 60_000),
     conduit().ended(60_000)
   ])
+
+/** Until its lines come out of stderr. What is in the pipe is read after the end. */
+export const fillStdout = async ({ ask, conduit }: Cell) => {
+  const { child, stderr } = conduit()
+  child.stdout?.pause()
+  child.once("exit", () => child.stdout?.resume())
+  for (let asked = 0; stderr() === ""; asked += 20) {
+    if (asked > 2_000) throw new Error("stdout does not get full")
+    await Promise.all(Array.from({ length: 20 }, ask))
+  }
+}

@@ -6,6 +6,7 @@ import {
   assertUnmigrated,
   expectStatus,
   exportOrEnd,
+  fillStdout,
   holdSnapshot,
   launchMigrating,
   launchUnready,
@@ -262,6 +263,15 @@ export const situations: ReadonlyArray<Situation> = [
     name: "a reader of stdout that has gone",
     act: async (cell) => {
       cell.conduit().child.stdout?.destroy()
+      cell.conduit().kill("SIGTERM")
+    },
+    expected: ending(likeIdle)
+  },
+  {
+    name: "a stdout that nobody reads",
+    process: { env: { LOG_LEVEL: "DEBUG" } },
+    act: async (cell) => {
+      await fillStdout(cell)
       cell.conduit().kill("SIGTERM")
     },
     expected: ending(likeIdle)
