@@ -109,8 +109,9 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
         Effect.gen(function* () {
           const models = yield* LanguageModels
           const body = chatBody({ mock: { fault } })
-          const whole = yield* Effect.flip(models.complete(model, body, short))
-          const streamed = yield* Effect.flip(models.stream(model, body, short))
+          const within = reason === "timeout" ? short : limits
+          const whole = yield* Effect.flip(models.complete(model, body, within))
+          const streamed = yield* Effect.flip(models.stream(model, body, within))
           for (const error of [whole, streamed]) {
             assert.strictEqual(error.reason, reason)
             assert.strictEqual(error.status, status)
