@@ -21,6 +21,7 @@ import { Tracing } from "../../services/Tracing.ts"
 import { authenticator } from "./Auth.ts"
 import * as Docs from "./Docs.ts"
 import { type AnyError, toPublic } from "./ErrorTable.ts"
+import type { Exchange } from "./Exchange.ts"
 import * as Handlers from "./Handlers.ts"
 import { InternalError } from "./HttpErrors.ts"
 import { indexPage } from "./IndexPage.ts"
@@ -82,7 +83,7 @@ export const app: Effect.Effect<
     { pattern: "/", open: true, get: () => Effect.succeed(text("text/html; charset=utf-8", indexPage)) }
   ])
 
-  const answer = (exchange: Omit<Handlers.Exchange, "caller" | "id">, found: Found | null) =>
+  const answer = (exchange: Omit<Exchange, "caller" | "id">, found: Found | null) =>
     Effect.gen(function* () {
       const { request } = exchange
       if (request.method === "OPTIONS" && found !== null) return optionsReply(found.route)

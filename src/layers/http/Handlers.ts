@@ -17,7 +17,6 @@ import type {
   SessionFeedbackAnswer
 } from "../../services/api/Responses.ts"
 import type { IdsShape } from "../../services/Ids.ts"
-import type { InFlightRequest } from "../../services/InFlight.ts"
 import type { ModelCatalogShape } from "../../services/ModelCatalog.ts"
 import {
   DecisionNotFound,
@@ -31,29 +30,14 @@ import type { SettingsShape } from "../../services/Settings.ts"
 import type { TracingShape } from "../../services/Tracing.ts"
 import { decoder, readJson } from "./Body.ts"
 import type { AnyError } from "./ErrorTable.ts"
+import type { Exchange, Handler } from "./Exchange.ts"
 import { InvalidRequest } from "./HttpErrors.ts"
 import { autoEntry, decisionEntry, modelEntry, usdText } from "./Present.ts"
 import { query } from "./Query.ts"
-import { json, type Reply } from "./Reply.ts"
+import { json } from "./Reply.ts"
 import { fromChat, fromComplete, fromRoute, type RoutingInput } from "./RoutingInput.ts"
 import { openSink } from "./SseSink.ts"
 import * as Stats from "./Stats.ts"
-
-/** One request as a handler sees it. */
-export interface Exchange {
-  readonly request: Http.IncomingMessage
-  readonly response: Http.ServerResponse
-  readonly requestId: string
-  readonly caller: Caller
-  /** What stands for `{id}` in the path, or the empty string. */
-  readonly id: string
-  readonly inFlight: InFlightRequest | undefined
-  /** To be told of what ends an answer that has begun. */
-  readonly onBroken: (error: AnyError) => void
-}
-
-/** Null: the response has been written already, as a stream. */
-export type Handler = (exchange: Exchange) => Effect.Effect<Reply | null, AnyError>
 
 export interface Dependencies {
   readonly router: RouterShape

@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import { MethodNotAllowed, RouteNotFound } from "./HttpErrors.ts"
-import type { Handler } from "./Handlers.ts"
+import type { Handler } from "./Exchange.ts"
 
 /** One path: `pattern` is what metrics call it. */
 export interface Route {
