@@ -39,6 +39,8 @@ export interface SavingsSums {
   readonly realWeight: number
   readonly realQuality: number
   readonly realReward: number
+  /** Requests that a model answered of whose answers none is judged: what they were worth is not known. */
+  readonly realUnknown: number
 }
 
 export interface SavingsRow extends SavingsSums {
@@ -87,6 +89,8 @@ const leastEffectiveAnswers = 10
 /** Its quality from so many that were judged, which are worth so many of equal weight. */
 const leastJudged = 30
 const leastEffective = 100
+/** Of no more of the requests it may be unknown what routing's own answers were worth. */
+const mostUnknown = 0.05
 /** Requests that stand in fewer folds are too few sessions. */
 const leastFolds = 8
 /** A model that was eligible for less than this share of the requests could not have answered them all. */
@@ -112,7 +116,8 @@ const none: SavingsSums = {
   rewardResidual: 0,
   realWeight: 0,
   realQuality: 0,
-  realReward: 0
+  realReward: 0,
+  realUnknown: 0
 }
 
 const plus = (a: SavingsSums, b: SavingsSums): SavingsSums => ({
@@ -135,7 +140,8 @@ const plus = (a: SavingsSums, b: SavingsSums): SavingsSums => ({
   rewardResidual: a.rewardResidual + b.rewardResidual,
   realWeight: a.realWeight + b.realWeight,
   realQuality: a.realQuality + b.realQuality,
-  realReward: a.realReward + b.realReward
+  realReward: a.realReward + b.realReward,
+  realUnknown: a.realUnknown + b.realUnknown
 })
 
 const sumOf = (rows: ReadonlyArray<SavingsSums>): SavingsSums => rows.reduce(plus, none)
@@ -173,15 +179,17 @@ const because = (reason: string): Estimate => ({ value: null, low: null, high: n
  * together and each request paired with itself: whatever the statistic is made of is uncertain in it.
  */
 export const jackknife = (rows: ReadonlyArray<SavingsRow>, statistic: (sums: SavingsSums) => number): Estimate => {
-  const byFold = Array.from({ length: folds }, (_, fold) => sumOf(rows.filter((row) => row.fold === fold)))
-  const filled = byFold.filter((sums) => sums.requests > 0).length
+  const byFold = Array.from({ length: folds }, (_, fold) => sumOf(rows.filter((row) => row.fold === fold))).filter(
+    (sums) => sums.requests > 0
+  )
+  const filled = byFold.length
   if (filled < leastFolds)
     return because("these requests are too few, or of too few sessions, to tell how sure this is")
   const value = statistic(sumOf(byFold))
   const without = byFold.map((_, left) => statistic(sumOf(byFold.filter((_, fold) => fold !== left))))
-  const mean = without.reduce((sum, one) => sum + one, 0) / folds
-  const variance = ((folds - 1) / folds) * without.reduce((sum, one) => sum + (one - mean) ** 2, 0)
-  const half = studentQuantile(folds - 1) * Math.sqrt(variance)
+  const mean = without.reduce((sum, one) => sum + one, 0) / filled
+  const variance = ((filled - 1) / filled) * without.reduce((sum, one) => sum + (one - mean) ** 2, 0)
+  const half = studentQuantile(filled - 1) * Math.sqrt(variance)
   return Number.isFinite(value) && Number.isFinite(half)
     ? { value, low: value - half, high: value + half, reason: null }
     : because("these requests are too few to tell how sure this is")
@@ -208,10 +216,16 @@ const unjudged = (model: string, s: SavingsSums): string | null => {
     : null
 }
 
+/** Why the quality of what answered these requests is not known; null if it is. */
+const unknownReal = (s: SavingsSums): string | null =>
+  s.realUnknown > mostUnknown * s.requests
+    ? `${s.realUnknown} of ${s.requests} requests were answered by models of which no answer was judged`
+    : null
+
 const compared = ({ sampled }: SavingsRows, model: string, rows: ReadonlyArray<SavingsRow>): Comparison => {
   const sums = sumOf(rows)
   const cost = unpriced(model, sums)
-  const quality = unjudged(model, sums)
+  const quality = unjudged(model, sums) ?? unknownReal(sums)
   return {
     model,
     requests: Math.round(sums.requests / sampled),

@@ -25,7 +25,8 @@ const nothing = (model: string, fold: number): SavingsRow => ({
   rewardResidual: 0,
   realWeight: 0,
   realQuality: 0,
-  realReward: 0
+  realReward: 0,
+  realUnknown: 0
 })
 
 const valueOf = ({ reason, value }: Estimate): number => {
@@ -117,7 +118,8 @@ const world = ({ count, failures, judged, propensity, seed }: World) => {
         rewardResidual: weight * (y / 2 - predictedQuality[model] / 2),
         realWeight: real,
         realQuality: real * realQuality,
-        realReward: (real * realQuality) / 2
+        realReward: (real * realQuality) / 2,
+        realUnknown: 0
       })
     }
   }
@@ -241,6 +243,32 @@ describe("Savings", () => {
     // whose real bill is known, while the interval allows for other requests too.
     for (const name of ["share", "gain", "saved"] as const) assert.isAbove(hits[name] / rounds, 0.89, name)
     assert.isBelow(hits.gain / rounds, 0.99)
+  })
+
+  it("does not compare what routing's answers were worth when most of them are of models that nobody judged", () => {
+    const { found } = world({ seed: "unknown", count: 2400, propensity: 0.5, judged: 1, failures: 0 })
+    const share = (realUnknown: number) => ({ ...found, rows: found.rows.map((row) => ({ ...row, realUnknown })) })
+    const [fold] = found.rows
+    const few = savings(share(Math.floor(0.03 * (fold?.requests ?? 0)))).dearest
+    assert.isNull(few.qualityGain.reason)
+    const most = savings(share(60)).dearest
+    assert.strictEqual(
+      most.qualityGain.reason,
+      "1920 of 2400 requests were answered by models of which no answer was judged"
+    )
+    assert.strictEqual(most.rewardGain.reason, most.qualityGain.reason)
+    assert.isNull(most.savedUsd.reason)
+  })
+
+  it("is less sure with few sessions, as Student says of so many", () => {
+    const values = Array.from({ length: 8 }, (_, i) => Math.sin(i))
+    const estimate = jackknife(
+      values.map((actual, i) => ({ ...nothing("m", 4 * i), requests: 1, actual })),
+      (s) => s.actual / s.requests
+    )
+    const mean = values.reduce((a, b) => a + b, 0) / 8
+    const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / 7
+    assert.closeTo(estimate.high ?? 0, mean + studentQuantile(7) * Math.sqrt(variance / 8), 1e-12)
   })
 
   it("keeps sessions together, so that many turns of a few do not look like much evidence", () => {

@@ -277,6 +277,26 @@ export const statsContract = <E>(name: string, database: Layer.Layer<Database, E
       })
     )
 
+    it.effect("tells how many answers are of models that nobody judged", () =>
+      Effect.gen(function* () {
+        const db = yield* Database
+        const { id } = yield* db.router(Option.some(RouterId("unjudged")))
+        const decisions = Array.from({ length: 20 }, (_, i) => {
+          const record = recordOf(id, { outcome: answered(i < 15 ? small : large) })
+          const candidates = record.decision.candidates.map((one) => ({ ...one, eligible: true, excludedBy: null }))
+          return { ...record, decision: { ...record.decision, chosen: i < 15 ? small : large, candidates } }
+        })
+        const feedback = decisions.slice(15).map(({ decision }) => feedbackOn(decision.id, { value: 0.9 }))
+        yield* db.commit(commitOf(id, { decisions, feedback }))
+        const { rows } = yield* db.savings(id, statsQuery(), 1)
+        for (const model of [small, large]) {
+          const of = (field: keyof SavingsSums) =>
+            rows.filter((row) => row.model === model).reduce((sum, row) => sum + row[field], 0)
+          assert.deepStrictEqual([of("requests"), of("realUnknown"), of("realWeight")], [20, 15, 5], model)
+        }
+      })
+    )
+
     it.effect("sums up for the savings each routed request beside each of its candidates", () =>
       Effect.gen(function* () {
         const { db, feedback, id, records } = yield* filled

@@ -213,7 +213,8 @@ export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows 
       rewardResidual: weight * ((fellBack ? 0 : (worth ?? 0)) - expectedReward),
       realWeight,
       realQuality: realWeight * (quality ?? 0),
-      realReward: realWeight * (worth ?? 0)
+      realReward: realWeight * (worth ?? 0),
+      realUnknown: isRouted && outcome.ok && share === 0 ? 1 : 0
     }
   })
   return { sampled: 1, requests: routed.length, rows }

@@ -52,6 +52,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number
         b.quality_weight * ${predicted(0)} + b.cost_weight * ${costScore(predicted(2), cost)}
           + b.latency_weight / (1 + ${predicted(3)} / ${latency}) AS expected_reward,
         b.quality, b.reward,
+        b.ok AND s.per_judged IS NULL AS real_unknown,
         CASE WHEN b.quality IS NULL OR s.per_judged IS NULL THEN 0 WHEN b.ok THEN s.per_judged ELSE 1 END AS real_weight,
         CASE WHEN NOT b.drawn OR b.chosen <> c.model THEN 0
              WHEN b.fell_back OR NOT b.ok THEN 1 / b.propensity
@@ -80,6 +81,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number
       coalesce(sum(real_weight) FILTER (WHERE routed), 0) AS "realWeight",
       coalesce(sum(real_weight * quality) FILTER (WHERE routed), 0) AS "realQuality",
       coalesce(sum(real_weight * reward) FILTER (WHERE routed), 0) AS "realReward",
+      (count(*) FILTER (WHERE routed AND real_unknown))::float8 AS "realUnknown",
       (SELECT count(*) FROM base)::float8 AS all_requests
     FROM pairs GROUP BY model, fold`
   return { text, values }
@@ -105,7 +107,8 @@ const sums: Record<keyof SavingsSums, typeof Schema.Number> = {
   rewardResidual: Schema.Number,
   realWeight: Schema.Number,
   realQuality: Schema.Number,
-  realReward: Schema.Number
+  realReward: Schema.Number,
+  realUnknown: Schema.Number
 }
 const SavingsRowColumns = Schema.Struct({
   model: Schema.String,
