@@ -10,7 +10,7 @@ import * as Redacted from "effect/Redacted"
 import { Redis as Client } from "ioredis"
 import { once } from "node:events"
 import { readFile } from "node:fs/promises"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import * as RedisOptional from "../../src/layers/RedisOptional.ts"
 import * as Telemetry from "../../src/layers/Telemetry.ts"
 import { Redis } from "../../src/services/Redis.ts"
@@ -170,6 +170,51 @@ describe("RedisOptional", () => {
         assert.strictEqual(end.exec(lines[1] ?? "")?.[1], "40")
         assert.strictEqual(yield* redis.get("k", ttl), "v")
         assert.deepStrictEqual([metric("conduit_redis_up"), metric("conduit_redis_errors_total")], [1, 40])
+      }).pipe(Effect.scoped)
+    )
+
+    it.live("counts one that answers, but later than a command may take, as away until it is quicker", () =>
+      Effect.gen(function* () {
+        const own = yield* server()
+        let delayMs = 150
+        let connections = 0
+        const slow = yield* Effect.acquireRelease(
+          Effect.promise(async () => {
+            const proxy = createServer((client) => {
+              connections++
+              const upstream = connect(own.port, "127.0.0.1")
+              client.on("data", (data) => upstream.write(data))
+              upstream.on("data", (data) => setTimeout(() => client.write(data), delayMs))
+              for (const [from, to] of [
+                [client, upstream],
+                [upstream, client]
+              ] as const) {
+                from.on("error", () => undefined)
+                from.on("close", () => to.destroy())
+              }
+            }).listen(0, "127.0.0.1")
+            await once(proxy, "listening")
+            return proxy
+          }),
+          (proxy) => Effect.sync(() => proxy.close())
+        )
+        const address = slow.address()
+        const port = address !== null && typeof address === "object" ? address.port : 0
+        const { lines, redis } = yield* start(`redis://127.0.0.1:${port}`, Duration.millis(200))
+        yield* Effect.promise(() =>
+          eventually("it has been tried four times", 15_000, async () => {
+            await Effect.runPromise(Effect.either(redis.get("k", ttl)))
+            return connections >= 4 ? true : undefined
+          })
+        )
+        assert.deepStrictEqual(
+          lines.map((line) => outage.exec(line)?.[1]),
+          ["no answer within 100 ms"]
+        )
+        delayMs = 0
+        yield* wait(lines, 2)
+        assert.match(lines[1] ?? "", end)
+        assert.isNull(yield* redis.get("k", ttl))
       }).pipe(Effect.scoped)
     )
 
