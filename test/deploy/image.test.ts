@@ -5,10 +5,12 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { gzipSync } from "node:zlib"
+import { startCollector } from "../support/collector.ts"
 import { chat, killAll, request, startConduit } from "../support/conduit.ts"
 import { carryOut, copied, dockerfileStages, dockerfileText, image } from "../support/dockerfile.ts"
 import { guide } from "../support/guide.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+import { hasRedis, startRedis } from "../support/redis.ts"
 
 const root = Path.resolve(import.meta.dirname, "../..")
 const built = image()
@@ -155,6 +157,36 @@ describe("the image", () => {
     assert.isAtLeast(report.phases[0]?.took_ms ?? 0, settleSeconds * 1000 - 50)
     assert.deepInclude(report.requests, { accepted_during_settle: 1, drained: 1, interrupted: 0 })
     assert.deepInclude(report.learning, { unpersisted: 0 })
+  })
+
+  it.skipIf(!hasRedis)("has in its own files what Redis and a collector need", async () => {
+    const redis = await startRedis()
+    const collector = await startCollector()
+    try {
+      const conduit = await start({
+        DATABASE_URL: database.url,
+        CONDUIT_SIMULATE: "true",
+        CONDUIT_SHUTDOWN_SETTLE: "0",
+        REDIS_URL: redis.url,
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url
+      })
+      const body = chat("Who is there?", { conduit: { session_id: "one" } })
+      const answer = await request(`${conduit.url}/v1/chat/completions`, { body, headers: authorization })
+      assert.strictEqual(answer.status, 200, answer.text)
+      const metrics = await request(`${conduit.url}/metrics`)
+      assert.match(metrics.text, /^conduit_redis_up 1$/m)
+      assert.match(metrics.text, /^conduit_redis_errors_total 0$/m)
+      conduit.kill("SIGTERM")
+      const { code, report } = await conduit.ended()
+      assert.strictEqual(code, 0, JSON.stringify(report))
+      assert.includeMembers(
+        collector.exports.map(({ path }) => path),
+        ["/v1/traces", "/v1/metrics"]
+      )
+    } finally {
+      await collector.close()
+      await redis.dispose()
+    }
   })
 
   it("refuses to start without a database, without a model and without keys, and says so at once", async () => {
