@@ -1,4 +1,4 @@
-FROM node:24.9.0-bookworm-slim AS build
+FROM node:24.14.0-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
@@ -7,7 +7,7 @@ COPY src ./src
 RUN npm run build && find dist/bin -name '*.map' -delete
 
 # The bundle needs no node_modules: what it leaves out is the embedded database, which production does not use.
-FROM node:24.9.0-bookworm-slim
+FROM node:24.14.0-bookworm-slim
 WORKDIR /app
 ENV NODE_ENV=production \
     CONDUIT_HOST=0.0.0.0 \
