@@ -13,6 +13,7 @@ import { type SettingsShape, shutdownBudget } from "../../src/services/Settings.
 import { conduitSecrets, manifestsOf, settingsOf, yamlOf } from "../support/deployKit.ts"
 import { image } from "../support/dockerfile.ts"
 import { isInstalled, run } from "../support/external.ts"
+import { guide } from "../support/guide.ts"
 import { type Manifest, problemsOf } from "../support/kubernetesSchemas.ts"
 
 const kubernetes = (file: string) => yamlOf(`kubernetes/${file}`)
@@ -238,6 +239,35 @@ describe.skipIf(!isInstalled("kubectl", ["version", "--client"]))(
       assert.strictEqual(made.template.spec.containers[0].image, `${newName}:${newTag}`)
       assert.deepStrictEqual(made.selector, deployment.spec.selector)
       assert.strictEqual(made.replicas, deployment.spec.replicas)
+    })
+
+    it("makes of the overlay in the guide what it says, with the pod's grace from the setting", async () => {
+      const [, text] = /^```yaml\n(resources: [\s\S]*?)^```/m.exec(guide()) ?? []
+      assert.isDefined(text)
+      const beside = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-overlay-"))
+      try {
+        Fs.cpSync(folder, Path.join(beside, "deploy/kubernetes"), { recursive: true })
+        Fs.mkdirSync(Path.join(beside, "overlay"))
+        const example = Path.resolve(folder, "../../conduit.example.yaml")
+        Fs.copyFileSync(example, Path.join(beside, "overlay/conduit.yaml"))
+        Fs.writeFileSync(Path.join(beside, "overlay/kustomization.yaml"), text)
+        const documents = built(Path.join(beside, "overlay"))
+        assert.deepStrictEqual(await problemsOf(documents), [])
+        const named = (name: string) => documents.find(({ metadata }) => metadata.name === name)
+        const configured = { ...image().env, ...named("conduit-settings")?.["data"], ...conduitSecrets }
+        const { settings: own, warnings: warned } = await settingsOf(configured)
+        assert.deepStrictEqual(warned, [])
+        const made = documents.find(({ kind }) => kind === "Deployment")?.["spec"].template.spec
+        assert.isAbove(made.terminationGracePeriodSeconds, pod.terminationGracePeriodSeconds)
+        assert.strictEqual(made.terminationGracePeriodSeconds, Duration.toSeconds(own.shutdown.terminationGrace))
+        assert.match(made.containers[0].image, /^registry\.example\//)
+        assert.deepStrictEqual(named("conduit-models")?.["data"], { "conduit.yaml": Fs.readFileSync(example, "utf8") })
+        const opened = documents.find(({ kind }) => kind === "NetworkPolicy")?.["spec"].egress
+        assert.deepInclude(opened, { ports: [{ port: 6379 }, { port: 4318 }] })
+        assert.lengthOf(opened, policy.spec.egress.length + 1)
+      } finally {
+        Fs.rmSync(beside, { recursive: true })
+      }
     })
 
     it("leaves the replicas to the autoscaler, where that is asked for", async () => {
