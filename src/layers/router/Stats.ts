@@ -1,5 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { savings } from "../../domain/Savings.ts"
 import type { DatabaseShape } from "../../services/Database.ts"
 import type { LearningLogShape } from "../../services/LearningLog.ts"
@@ -12,6 +13,9 @@ const mostPairs = 200_000
 /** Waiting for others included; each statement has a limit of its own. */
 const limit = Duration.seconds(20)
 
+/** Of one owner, at work or waiting: nobody's dashboards keep the others from theirs. */
+const mostAsked = 8
+
 /** One at a time: an addition over a long window holds a connection for seconds, and requests need theirs. */
 export const make = ({
   catalog,
@@ -23,7 +27,14 @@ export const make = ({
   readonly log: Pick<LearningLogShape, "router">
 }): RouterShape["stats"] => {
   const one = Effect.unsafeMakeSemaphore(1)
-  return (query) =>
+  // As many as there are keys.
+  const places = new Map<string | null, Effect.Semaphore>()
+  const placesOf = (owner: string | null) => {
+    const known = places.get(owner) ?? Effect.unsafeMakeSemaphore(mostAsked)
+    places.set(owner, known)
+    return known
+  }
+  const add: RouterShape["stats"] = (query) =>
     Effect.gen(function* () {
       const rows = yield* database.stats(log.router.id, query)
       if (query.model !== null) return { ...rows, savings: null }
@@ -32,4 +43,9 @@ export const make = ({
       const found = yield* database.savings(log.router.id, query, sampled)
       return { ...rows, savings: { ...savings(found), sampled: found.sampled } }
     }).pipe(one.withPermits(1), Effect.timeoutFail({ duration: limit, onTimeout: () => new StatsBusy() }))
+  return (query) =>
+    Effect.flatMap(
+      placesOf(query.owner).withPermitsIfAvailable(1)(add(query)),
+      Option.match({ onNone: () => new StatsBusy(), onSome: (found) => Effect.succeed(found) })
+    )
 }

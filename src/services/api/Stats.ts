@@ -90,7 +90,7 @@ const comparison = (description: string) =>
     ),
     saved_share: estimate("The same as a share of what this model would have cost."),
     quality_gain: estimate(
-      "Mean quality of what was answered, minus the mean quality with this model for all compared requests; a failure is 0. Above 0 routing is better. The model's is estimated off-policy, doubly robust: the quality that was predicted for it, corrected by what came where it was drawn first, weighted by one over the propensity, normalised. Unjudged answers are taken to be like judged ones of the same model. Needs 30 such judged draws that are worth 100 of equal weight, and that no more than 5 % of the compared requests were answered by models of which no answer is judged."
+      "Mean quality of what was answered, minus the mean quality with this model for all compared requests; a failure is 0. Above 0 routing is better. The model's is estimated off-policy, doubly robust: the quality that was predicted for it, corrected by what came where it was drawn first, weighted by one over the propensity, normalised. Unjudged answers are taken to be like judged ones of the same model, and the later requests of a session, which are not drawn, like its first. Needs 30 such judged draws that are worth 100 of equal weight, and that no more than 5 % of the compared requests were answered by models of which no answer is judged."
     ),
     reward_gain: estimate("The same for the reward, whose weights are each request's own.")
   }).annotations({ description })

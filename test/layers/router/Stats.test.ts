@@ -80,6 +80,24 @@ describe("Stats", () => {
     })
   )
 
+  it.effect("are refused at once to an owner who has eight under way, whose place others keep", () =>
+    Effect.gen(function* () {
+      const { gate, seen, stats } = yield* slow(10)
+      const ann = { ...query, owner: "ann" }
+      const first = yield* Effect.forEach(Array.from({ length: 8 }), () => Effect.fork(stats(ann)))
+      yield* TestClock.adjust(0)
+      assert.strictEqual((yield* Effect.flip(stats(ann)))._tag, "StatsBusy")
+      const bob = yield* Effect.fork(stats({ ...query, owner: "bob" }))
+      // Who leaves makes room.
+      for (const fiber of first.slice(0, 2)) yield* Fiber.interrupt(fiber)
+      const next = yield* Effect.fork(stats(ann))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual([seen.most, seen.running], [1, 1])
+      yield* Deferred.succeed(gate, undefined)
+      for (const fiber of [...first.slice(2), bob, next]) yield* Fiber.join(fiber)
+    })
+  )
+
   it.effect("look for savings at a part of many requests, and at none where a model is named", () =>
     Effect.gen(function* () {
       const { gate, seen, stats } = yield* slow(1_000_000)
