@@ -103,6 +103,13 @@ const writableLine = ({ readOnly, standby }: Server): Line =>
 const connectionsLine = (server: Server, isPooled: boolean, { database }: SettingsShape, replicas: number): Line => {
   const name = "connections"
   const need = (replicas + 1) * (database.poolSize + 3)
+  if (database.poolSize === 1) {
+    return warn(
+      name,
+      "DATABASE_POOL_SIZE is 1: whoever reads statistics holds up feedback and what is learned",
+      "set it to 3 or more; 10 is the default"
+    )
+  }
   const needs = `${replicas} replicas and one more at a deploy (--replicas) x (DATABASE_POOL_SIZE ${database.poolSize} + 3) = ${need}`
   if (isPooled) return pass(name, `${needs}: the pooler has to accept so many clients, which cannot be asked here`)
   const limits = [

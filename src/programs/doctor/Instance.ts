@@ -54,6 +54,13 @@ const metricsLine = (base: string, environment: EnvironmentShape): Effect.Effect
     if (Either.isLeft(names)) {
       return fail(name, `GET /metrics has a line that is no sample: ${names.left}`, "report this as a bug of Conduit")
     }
+    if (names.right.size === 0) {
+      return fail(
+        name,
+        "GET /metrics answers without a metric",
+        "what answers there is not Conduit: see what is between"
+      )
+    }
     const absent = documented.filter((one) => !names.right.has(one))
     return pass(
       name,

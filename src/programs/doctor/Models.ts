@@ -98,6 +98,10 @@ const skewOf = (provider: Provider, { answeredMs, dateMs, sentMs }: Answer): Rea
         }
       ]
 
+/** What a provider shows to everybody says nothing about the key. */
+const isPublic = (url: string): Effect.Effect<boolean> =>
+  Effect.match(ask(url, null), { onFailure: () => false, onSuccess: ({ status }) => status === 200 })
+
 /** A provider is asked for its list, with its key: the one request that costs nothing. */
 const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findings> => {
   const { apiKey, baseUrl, missing, name } = provider
@@ -106,10 +110,18 @@ const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findin
     return Effect.succeed(found(warn(`provider ${name}`, detail, "set it, or take the provider out of the file")))
   }
   const wanted = models.filter((model) => model.provider === name && model.unavailable === null)
-  return Effect.map(Effect.either(ask(`${baseUrl}/models`, apiKey)), (asked) => ({
-    lines: [providerLine(provider, [...new Set(wanted.map((model) => model.upstream))], asked)],
-    clocks: Either.match(asked, { onLeft: () => [], onRight: (answer) => skewOf(provider, answer) })
-  }))
+  return Effect.gen(function* () {
+    const url = `${baseUrl}/models`
+    const asked = yield* Effect.either(ask(url, apiKey))
+    const line = providerLine(provider, [...new Set(wanted.map((model) => model.upstream))], asked)
+    const isUntried = apiKey !== null && line.status === "pass" && (yield* isPublic(url))
+    return {
+      lines: [
+        isUntried ? { ...line, detail: `${line.detail}; it asks nobody for a key there, so yours was not tried` } : line
+      ],
+      clocks: Either.match(asked, { onLeft: () => [], onRight: (answer) => skewOf(provider, answer) })
+    }
+  })
 }
 
 /** Every provider that calls somebody. */

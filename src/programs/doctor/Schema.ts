@@ -5,9 +5,16 @@ import type { BoundedPool } from "../../layers/postgres/pool.ts"
 import { fail, type Line, pass, warn } from "./Check.ts"
 import { rows } from "./Connection.ts"
 
-/** Those that the service writes; `test/process/doctor/checklist.test.ts` compares them with the migrations. */
+/** Those that the service writes; `test/process/doctor/checklist.test.ts` compares them with what the migrations make. */
 export const serviceTables = ["routers", "learning_log", "decisions", "feedback", "bandit_snapshots", "prompts"]
 const migrations = "conduit_migrations"
+/** Without one of these, statements are slow, or fail. */
+export const serviceIndexes = (
+  "routers_pkey routers_id_key routers_remembered learning_log_pkey learning_log_router_key_position_key " +
+  "decisions_pkey decisions_session decisions_not_ok decisions_unusual decisions_facets " +
+  "feedback_pkey feedback_router_key_idempotency_key_key feedback_decision feedback_parked " +
+  "bandit_snapshots_pkey prompts_pkey"
+).split(" ")
 
 interface Right {
   readonly table: string
@@ -26,6 +33,14 @@ const missingRights = (bounded: BoundedPool) =>
     [[migrations, ...serviceTables]]
   )
 
+/** A dump that was restored in part lacks some. */
+const missing = (bounded: BoundedPool) =>
+  rows<{ name: string }>(
+    bounded,
+    "SELECT t.name FROM unnest($1::text[]) WITH ORDINALITY AS t(name, i) WHERE to_regclass(t.name) IS NULL ORDER BY t.i",
+    [[...serviceTables, ...serviceIndexes]]
+  )
+
 /** Whether this role could migrate: it makes tables in the schema, and alters those that are there. */
 const migrating = (bounded: BoundedPool) =>
   rows<{ known: boolean; readable: boolean; may: boolean }>(
@@ -38,9 +53,17 @@ const migrating = (bounded: BoundedPool) =>
     [[migrations, ...serviceTables]]
   )
 
-const versionLine = (version: number, may: boolean, role: string): Line => {
+const versionLine = (version: number, may: boolean, role: string, absent: ReadonlyArray<string>): Line => {
   const name = "schema"
-  if (version === newestMigration) return pass(name, `version ${version}, current`)
+  const todo = "restore the whole dump into an empty database, and look at what pg_restore says"
+  if (version === newestMigration) {
+    return absent.length === 0
+      ? pass(name, `version ${version}, current`)
+      : fail(name, `version ${version}, but there is no ${absent.join(", ")}`, todo)
+  }
+  if (version === 0 && serviceTables.some((table) => !absent.includes(table))) {
+    return fail(name, `there are tables of Conduit, but nothing in ${migrations}: no start could migrate`, todo)
+  }
   if (version > newestMigration) {
     return fail(
       name,
@@ -62,14 +85,15 @@ const versionLine = (version: number, may: boolean, role: string): Line => {
 export const schemaLines = (bounded: BoundedPool, role: string): Effect.Effect<ReadonlyArray<Line>> =>
   Effect.gen(function* () {
     const [state] = yield* migrating(bounded)
-    const missing = yield* missingRights(bounded)
+    const absent = (yield* missing(bounded)).map(({ name }) => name)
+    const lacking = yield* missingRights(bounded)
     const [row] =
       state?.readable === true
         ? yield* rows<{ version: number | null }>(bounded, `SELECT max(migration_id) AS version FROM ${migrations}`)
         : []
     const isHidden = state?.known === true && !state.readable
     const version = row?.version ?? 0
-    const byTable = Object.entries(Arr.groupBy(missing, ({ table }) => table))
+    const byTable = Object.entries(Arr.groupBy(lacking, ({ table }) => table))
     const wanted = byTable.map(([table, rights]) => `${rights.map(({ right }) => right).join(", ")} on ${table}`)
     const rights =
       wanted.length > 0
@@ -77,7 +101,7 @@ export const schemaLines = (bounded: BoundedPool, role: string): Effect.Effect<R
         : version === 0
           ? []
           : [pass("rights", `SELECT, INSERT, UPDATE and DELETE on all tables, as ${role}`)]
-    return [...(isHidden ? [] : [versionLine(version, state?.may === true, role)]), ...rights]
+    return [...(isHidden ? [] : [versionLine(version, state?.may === true, role, absent)]), ...rights]
   }).pipe(
     Effect.catchAll((error) =>
       Effect.succeed([fail("schema", error.message, "run it again; the server's log says more")])

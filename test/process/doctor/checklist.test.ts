@@ -1,11 +1,14 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { once } from "node:events"
 import * as Fs from "node:fs"
+import * as Http from "node:http"
 import * as Path from "node:path"
-import { serviceTables } from "../../../src/programs/doctor/Schema.ts"
+import { serviceIndexes, serviceTables } from "../../../src/programs/doctor/Schema.ts"
 import { startCollector } from "../../support/collector.ts"
 import { runCommand } from "../../support/command.ts"
 import { complaints, key, type Site, startSite } from "../../support/doctor.ts"
 import { hasRedis, startRedis } from "../../support/redis.ts"
+import { query } from "../../support/postgres.ts"
 import { sources } from "../../support/sources.ts"
 
 let site: Site
@@ -153,6 +156,17 @@ describe("conduit doctor", () => {
       assert.match(stdout, /^warn {2}instance .*not running here.*127\.0\.0\.1:1: connect ECONNREFUSED/m)
     })
 
+    it("has to have metrics", async () => {
+      const empty = Http.createServer((incoming, response) =>
+        response.end(incoming.url === "/metrics" ? "" : JSON.stringify({ status: "ready", phase: "serving" }))
+      )
+      empty.listen(0, "127.0.0.1")
+      await once(empty, "listening")
+      const address = empty.address()
+      const port = address !== null && typeof address === "object" ? address.port : 0
+      await site.failing("metrics", /without a metric/, {}, "--url", `http://127.0.0.1:${port}`)
+      empty.close()
+    })
     it("has to be Conduit", () => site.failing("instance", /is not Conduit/, {}, "--url", site.provider.url))
     it("has to run where it was named", () =>
       site.failing("instance", /ECONNREFUSED/, {}, "--url", "http://127.0.0.1:1"))
@@ -163,6 +177,17 @@ describe("conduit doctor", () => {
     assert.deepStrictEqual([code, complaints(lines)], [0, ["warn database"]])
     assert.include(lines[1]?.detail, `${Path.join(site.folder, "somewhere")}, which the first start makes`)
     assert.isFalse(Fs.existsSync(Path.join(site.folder, "somewhere")))
+  })
+
+  it("asks for the indexes that there are", async () => {
+    const made = await query<{ name: string }>(
+      site.env["DATABASE_URL"]!,
+      "SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'conduit_migrations'"
+    )
+    assert.sameMembers(
+      serviceIndexes,
+      made.map(({ name }) => name)
+    )
   })
 
   it("asks for rights on the tables that there are", () => {

@@ -84,6 +84,22 @@ describe("conduit doctor and the database", () => {
     )
   })
 
+  it("was restored in part", async () => {
+    const url = await site.copied("partial")
+    await query(url, "DROP TABLE prompts; ALTER TABLE feedback DROP CONSTRAINT feedback_router_key_idempotency_key_key")
+    await site.failing(
+      "schema",
+      /^version \d+, but there is no prompts, feedback_router_key_idempotency_key_key, prompts_pkey$/,
+      { DATABASE_URL: url }
+    )
+    await query(url, "DROP TABLE conduit_migrations")
+    await site.failing("schema", /^there are tables of Conduit, but nothing in conduit_migrations/, {
+      DATABASE_URL: url
+    })
+  })
+
+  it("has a pool of one connection", () => site.warning("connections", /POOL_SIZE is 1:/, { DATABASE_POOL_SIZE: "1" }))
+
   it("has a newer schema", async () => {
     const url = await site.copied("newer")
     await query(url, "INSERT INTO conduit_migrations (migration_id, name) VALUES (99, 'later')")

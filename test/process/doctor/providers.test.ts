@@ -25,6 +25,19 @@ describe("conduit doctor and a provider", () => {
       site.doctor({}, "--strict").then(({ code }) => assert.strictEqual(code, 0))
     ))
 
+  it("shows its list to everybody, which says nothing about the key", async () => {
+    const detailWith = async (key: string | null) => {
+      let detail = ""
+      await with_({ key }, async () => {
+        const { lines } = await site.doctor()
+        detail = lines.find(({ name }) => name === "provider local")?.detail ?? ""
+      })
+      return detail
+    }
+    assert.match(await detailWith(null), /; it asks nobody for a key there, so yours was not tried$/)
+    assert.match(await detailWith("canary-provider"), /, has small, large$/)
+  })
+
   it("is down", async () => {
     const file = Path.join(site.folder, "down.yaml")
     Fs.writeFileSync(file, yaml(`http://user:${password}@127.0.0.1:1/v1`, models))
