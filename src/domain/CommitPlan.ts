@@ -308,7 +308,7 @@ const reportedOutcome = ({ decision }: DecisionRecord, report: OutcomeReport): O
   inputTokens: report.inputTokens,
   outputTokens: report.outputTokens,
   costUsd: null,
-  latencyMs: report.latencyMs ?? 0,
+  latencyMs: report.latencyMs,
   firstTokenMs: null,
   error: report.error
 })

@@ -26,7 +26,8 @@ export interface Outcome {
    * so without `inputTokens`, this and `outputTokens` are estimates.
    */
   readonly costUsd: number | null
-  readonly latencyMs: number
+  /** Null where a report did not say. */
+  readonly latencyMs: number | null
   /** For streams: until the first token. */
   readonly firstTokenMs: number | null
   readonly error: string | null

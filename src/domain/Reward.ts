@@ -16,10 +16,11 @@ export const reward = (
   if (outcome.aborted) return null
   if (!outcome.ok) return 0
   if (judgement === null) return null
+  const tookMs = outcome.firstTokenMs ?? outcome.latencyMs
   return (
     weights.quality * judgement.quality +
     weights.cost * costScore(outcome.costUsd, reference.costUsd) +
-    weights.latency * latencyScore((outcome.firstTokenMs ?? outcome.latencyMs) / 1000, reference.latencySeconds)
+    weights.latency * latencyScore(tookMs === null ? null : tookMs / 1000, reference.latencySeconds)
   )
 }
 

@@ -117,7 +117,7 @@ export const layer: Layer.Layer<
               body: { ...answer.body, model: model.id },
               usage,
               costUsd,
-              latencyMs
+              latencyMs: latencyMs ?? 0
             }))
           }),
           Effect.onExit((exit) => learning.settleBroken(trial, exit))

@@ -75,7 +75,7 @@ const figuresOf = (all: ReadonlyArray<Kept>, query: StatsQuery): Figures => {
     outputTokens: sum(outcomes.map(({ outputTokens }) => outputTokens)),
     costUsd: sum(outcomes.map(({ costUsd }) => costUsd)),
     priced: known(outcomes.map(({ costUsd }) => costUsd)).length,
-    latencyMs: percentilesOf(answered.map(({ latencyMs }) => latencyMs)),
+    latencyMs: percentilesOf(known(answered.map(({ latencyMs }) => latencyMs))),
     firstTokenMs: percentilesOf(known(answered.map(({ firstTokenMs }) => firstTokenMs))),
     quality: sampleOf(known(all.map(qualityOf))),
     reward: sampleOf(known(all.map((kept) => rewardOf(kept, query))))

@@ -137,7 +137,7 @@ const predictionsEach = 6
 
 /** The usual case: the first model called answered. */
 const toldByOutcome = (outcome: Outcome | null): ReadonlyArray<Attempt> =>
-  outcome === null || !outcome.ok
+  outcome === null || !outcome.ok || outcome.latencyMs === null
     ? []
     : [{ model: outcome.model, ok: true, status: 200, latencyMs: outcome.latencyMs, error: null }]
 
@@ -243,7 +243,7 @@ const outcomeOf = (row: DecisionRow): Outcome | null =>
         inputTokens: row.input_tokens,
         outputTokens: row.output_tokens,
         costUsd: row.cost_usd,
-        latencyMs: row.latency_ms ?? 0,
+        latencyMs: row.latency_ms,
         firstTokenMs: row.first_token_ms,
         error: row.error
       }

@@ -54,7 +54,7 @@ export const costScore = (usd: string, reference: string) =>
 export const reward = (cost: string, latency: string) =>
   `CASE WHEN d.aborted THEN NULL WHEN NOT d.ok THEN 0 WHEN d.ok AND d.learned_weight > 0 THEN
      ${weight("quality")} * d.learned_quality + ${weight("cost")} * ${costScore("d.cost_usd", cost)}
-     + ${weight("latency")} / (1 + coalesce(d.first_token_ms, d.latency_ms, 0) / 1000 / ${latency}) END`
+     + ${weight("latency")} * coalesce(1 / (1 + coalesce(d.first_token_ms, d.latency_ms) / 1000 / ${latency}), 0.5) END`
 
 /** The last 16 bits of an id are random. */
 export const sample = (add: Add, share: number): string =>

@@ -114,7 +114,7 @@ const OutcomeEntry = Schema.Struct({
   }),
   output_tokens: nullableNumber,
   cost_usd: nullableNumber,
-  latency_ms: Schema.Number,
+  latency_ms: nullableNumber.annotations({ description: "Null if `/v1/outcomes` did not say." }),
   first_token_ms: nullableNumber,
   error: nullableString
 })

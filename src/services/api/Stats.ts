@@ -48,7 +48,7 @@ const Figures = {
   cost_usd: number("USD, sum over the requests whose cost is known."),
   cost_known: number("For how many requests the cost is known."),
   latency_ms: percentiles(
-    "Of answered requests: the whole call of the model that answered. Of more than 100,000 a random part of about so many is looked at. Null if there is none."
+    "Of answered requests whose time is known: the whole call of the model that answered. Of more than 100,000 a random part of about so many is looked at. Null if there is none."
   ),
   first_token_ms: percentiles("The same of answered streams, until the first token. Null if there is none."),
   judged: number("Answered requests with feedback that says something about quality."),
