@@ -151,7 +151,7 @@ export const layer: Layer.Layer<
       Effect.withFiberRuntime<Trial.Trial, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
         const startedMs = nowMs()
         return Effect.map(decide(request, caller), (decision) =>
-          Trial.make({ decision, startedMs, prompt: promptOf(request), span, body })
+          Trial.make({ decision, startedMs, prompt: promptOf(request), span, body, onCall: caller.onCall })
         )
       })
 

@@ -24,7 +24,7 @@ export interface InFlightRequest {
   readonly id: string
   readonly route: string
   readonly startedAtMillis: number
-  /** The model that is answering, once it is known. */
+  /** The model that was called last, which is the one it waits for. */
   model: string | null
   /** The shutdown, not the client, ended it. */
   interrupted: boolean

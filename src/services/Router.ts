@@ -53,6 +53,8 @@ export class Router extends Context.Tag("conduit/services/Router")<Router, Route
 /** Who asks. `owner` is the key's hash, null without keys. */
 export interface Caller {
   readonly owner: string | null
+  /** Told of each model before it is called. */
+  readonly onCall?: (model: ModelId) => void
 }
 
 /** Of the newest decision's feedback, and to whom it was credited, newest first. */

@@ -97,11 +97,13 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
     complete: (request, body, caller) =>
       Effect.sync(() => {
         asked.push({ request, body, caller })
+        caller.onCall?.(small)
         return answer()
       }),
     stream: (request, body, caller, open) =>
       Effect.suspend(() => {
         asked.push({ request, body, caller })
+        caller.onCall?.(small)
         const sink = open(answerHead())
         return Effect.zipRight(sink.events(['{"n":1}', '{"n":2}']), sink.end)
       }),

@@ -72,26 +72,23 @@ export const make = ({ catalog, ids, router, settings, startedAtSeconds, tracing
     Effect.gen(function* () {
       const { request } = exchange
       const input = yield* decoded(request, (body) => fromChat(body, request.headers, preferred()))
-      if (exchange.inFlight !== undefined) exchange.inFlight.model = input.request.pinned
       if (input.request.stream) return yield* stream(exchange, input)
       const answer = yield* complete(exchange, input)
       return json(answer.body, { ...headHeaders(answer), ...costHeader(answer) }, answer.status)
     })
 
-  const stream = ({ caller, inFlight, onBroken, requestId, response }: Exchange, { body, request }: RoutingInput) =>
-    Effect.as(
-      router.stream(request, body, caller, (head) => {
-        if (inFlight !== undefined) inFlight.model = head.model
-        return openSink(response, { ...headHeaders(head), "x-request-id": requestId }, requestId, onBroken)
-      }),
+  const stream = (exchange: Exchange, { body, request }: RoutingInput) => {
+    const { onBroken, requestId, response } = exchange
+    return Effect.as(
+      router.stream(request, body, watchedCaller(exchange), (head) =>
+        openSink(response, { ...headHeaders(head), "x-request-id": requestId }, requestId, onBroken)
+      ),
       null
     )
+  }
 
-  const complete = ({ caller, inFlight }: Exchange, { body, request }: RoutingInput) =>
-    Effect.map(router.complete(request, body, caller), (answer) => {
-      if (inFlight !== undefined) inFlight.model = answer.model
-      return answer
-    })
+  const complete = (exchange: Exchange, { body, request }: RoutingInput) =>
+    router.complete(request, body, watchedCaller(exchange))
 
   const completeSimply: Handler = (exchange) =>
     Effect.gen(function* () {
@@ -305,3 +302,14 @@ const contentOf = (body: Readonly<Record<string, unknown>>): string | null => {
 
 const property = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined
+
+/** A request that does not drain says which model it waits for. */
+const watchedCaller = ({ caller, inFlight }: Exchange): Caller =>
+  inFlight === undefined
+    ? caller
+    : {
+        ...caller,
+        onCall: (model) => {
+          inFlight.model = model
+        }
+      }

@@ -112,6 +112,7 @@ export const make = ({
     circuits.of(model.id).enter(nowMillis())
     const step = tracing.step(trial.span, "attempt", "client")
     trial.current = { model: model.id, startedMs: nowMs(), step }
+    trial.onCall?.(model.id)
     return tracing.headers(step?.span ?? trial.span)
   }
 

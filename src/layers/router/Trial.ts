@@ -15,6 +15,7 @@ export interface Trial {
   /** The request's own span, if it belongs to a trace. */
   readonly span: Tracer.AnySpan | undefined
   readonly body: ChatBody
+  readonly onCall: ((model: Model["id"]) => void) | undefined
   readonly attempts: Array<Attempt>
   readonly errors: Array<ProviderError>
   /** The call that is under way. */
@@ -48,7 +49,7 @@ export const nothingSaid: Facts = {
   firstTokenMs: null
 }
 
-export const make = (begun: Pick<Trial, "decision" | "startedMs" | "prompt" | "span" | "body">): Trial => ({
+export const make = (begun: Pick<Trial, "decision" | "startedMs" | "prompt" | "span" | "body" | "onCall">): Trial => ({
   ...begun,
   attempts: [],
   errors: [],
