@@ -10,7 +10,7 @@ export type Counts = WeakMap<HttpBody.HttpBody, number>
 /**
  * The library's encoding, of what is true: it calls every failed span interrupted, every other one `Ok`, which is not for
  * an instrumentation to say, and it tells failures as exceptions with stack and causes, which may quote anything. Its
- * metrics include those of the runtime's fibers.
+ * metrics include those of the runtime's fibers, and all have the unit 1, also seconds; collectors make names of units.
  */
 export const truthful = (
   encode: OtlpSerialization["Type"],
@@ -34,10 +34,19 @@ export const truthful = (
       if (!hasRoom("metrics")) return nothing()
       for (const scope of within(data, ["resourceMetrics", "scopeMetrics"])) {
         scope["metrics"] = records(scope["metrics"]).filter(({ name }) => !String(name).startsWith("effect_"))
+        for (const metric of records(scope["metrics"])) correctMetric(metric)
       }
       return encode.metrics(data)
     }
   }
+}
+
+/** A gauge that is no number has nothing to say. */
+const correctMetric = (metric: Fields): void => {
+  metric["unit"] = undefined
+  const gauge = metric["gauge"]
+  if (!Predicate.isRecord(gauge)) return
+  metric["gauge"] = { dataPoints: records(gauge["dataPoints"]).filter(({ asDouble }) => !Number.isNaN(asDouble)) }
 }
 
 const isError = 2
