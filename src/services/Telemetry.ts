@@ -37,7 +37,7 @@ export interface TelemetryShape {
 
   /**
    * A value that is read whenever somebody takes a snapshot of the metrics, until the scope closes; then its last value
-   * stays. Of two services in one process the one that came last is read.
+   * stays. While it is NaN there is no such series. Of two services in one process the one that came last is read.
    */
   readonly gauge: (
     name: string,

@@ -44,7 +44,7 @@ export const make = ({
     }
     const state = (model: ModelId) => circuits.get(model)?.state(nowMillis()) ?? "closed"
 
-    /** A model that has left the catalogue is in no state. */
+    /** A model that has left the catalogue has no series. */
     const show = (model: ModelId) =>
       Effect.forEach(
         states,
@@ -52,7 +52,7 @@ export const make = ({
           telemetry.gauge(
             "conduit_circuit_state",
             "1 for the state of the model's circuit, 0 for the others",
-            () => (catalog.current().byId.has(model) && state(model) === one ? 1 : 0),
+            () => (!catalog.current().byId.has(model) ? Number.NaN : state(model) === one ? 1 : 0),
             { model, state: one }
           ),
         { discard: true }

@@ -23,7 +23,10 @@ const labelsOf = (labels: Labels) =>
     ? ""
     : `{${labels.map(({ key, value }) => `${labelNameOf(key)}="${escapeLabel(value)}"`).join(",")}}`
 
-/** Prometheus text exposition format 0.0.4. Effect 3 has no exporter of its own; fibers' metrics are its, not ours. */
+/**
+ * Prometheus text exposition format 0.0.4. Effect 3 has no exporter of its own; fibers' metrics are its, not ours. A gauge
+ * that is no number has nothing to say, and is left out.
+ */
 export const render = (pairs: ReadonlyArray<MetricPair.MetricPair.Untyped>): string => {
   const families = new Map<string, Family>()
   const linesOf = (name: string, type: string, help: string): Array<string> => {
@@ -44,6 +47,7 @@ export const render = (pairs: ReadonlyArray<MetricPair.MetricPair.Untyped>): str
       const lines = linesOf(name, isIncremental ? "counter" : "gauge", help)
       lines.push(`${name}${labelsOf(labels)} ${number(metricState.count)}`)
     } else if (MetricState.isGaugeState(metricState)) {
+      if (Number.isNaN(metricState.value)) continue
       linesOf(name, "gauge", help).push(`${name}${labelsOf(labels)} ${number(metricState.value)}`)
     } else if (MetricState.isHistogramState(metricState)) {
       const lines = linesOf(name, "histogram", help)

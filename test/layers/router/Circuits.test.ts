@@ -35,6 +35,9 @@ describe("the metrics of circuits", () => {
       current = catalogFrom([model("b"), model("c")])
       yield* circuits.watch
       assert.deepStrictEqual([shown("a"), shown("b"), shown("c")], [[], ["closed"], ["closed"]])
+      // A series of zeros would say for ever that the circuit is not closed, which there is an alert for.
+      const series = exposition(telemetry.render()).samples("conduit_circuit_state")
+      assert.isUndefined(series.find(({ labels }) => labels["model"] === "a"))
     }).pipe(Effect.provide(TelemetryMetrics.layer))
   )
 })
