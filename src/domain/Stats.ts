@@ -126,7 +126,8 @@ export const wilson = (successes: number, cases: number): Interval | null => {
   const middle = share + z ** 2 / (2 * cases)
   const half = z * Math.sqrt((share * (1 - share)) / cases + z ** 2 / (4 * cases ** 2))
   const scale = 1 + z ** 2 / cases
-  return { low: Math.max(0, (middle - half) / scale), high: Math.min(1, (middle + half) / scale) }
+  // Rounding would leave a little above 0 where there is no success.
+  return { low: successes === 0 ? 0 : (middle - half) / scale, high: successes === cases ? 1 : (middle + half) / scale }
 }
 
 const leastValues = 4

@@ -25,6 +25,14 @@ describe("Stats", () => {
     assert.strictEqual(wilson(0, 10)?.low, 0)
     assert.closeTo(wilson(10, 10)?.high ?? 0, 1, 1e-12)
     assert.isNull(wilson(0, 0))
+    // Whatever rounding does, the share itself is inside.
+    for (const cases of [1, 3, 6, 7, 30, 1e6]) {
+      for (const share of [0, 1 / 3, 1]) {
+        const successes = Math.round(cases * share)
+        const { high, low } = wilson(successes, cases) ?? { low: 1, high: 0 }
+        assert.isTrue(0 <= low && low <= successes / cases && successes / cases <= high && high <= 1, `of ${cases}`)
+      }
+    }
   })
 
   it("gives a mean no interval from fewer than four values", () => {

@@ -46,7 +46,7 @@ const Figures = {
   input_tokens: number("Sum over the requests that have it; the model's own count."),
   output_tokens: number("Sum over the requests that have it; for a stream without usage an estimate."),
   cost_usd: number("USD, sum over the requests whose cost is known."),
-  cost_known: number("For how many requests the cost is known."),
+  cost_known: number("For how many requests the cost is known; of those reported by `/v1/outcomes` it is not."),
   latency_ms: percentiles(
     "Of answered requests whose time is known: the whole call of the model that answered. Of more than 100,000 a random part of about so many is looked at. Null if there is none."
   ),
