@@ -119,6 +119,29 @@ export const layer: Layer.Layer<
       waiting.reached(position)
     }
 
+    const saveSnapshot = Effect.suspend(() => {
+      if (broken || isIncomplete) return Effect.succeed(false)
+      const startedAtMillis = clock.unsafeCurrentTimeMillis()
+      if (position === 0 || position === savedPosition) {
+        savedAtMillis = startedAtMillis
+        return Effect.succeed(false)
+      }
+      const watermark = position
+      eventsSinceSnapshot = 0
+      return log.saveSnapshot(fingerprint, { watermark, state: Learning.encode(learning) }).pipe(
+        Effect.map(() => {
+          savedPosition = watermark
+          savedAtMillis = startedAtMillis
+          return true
+        })
+      )
+    })
+    /** As often as it fails: its trouble is told, and never in the way of anything. */
+    const trySnapshot = Effect.matchEffect(saveSnapshot, {
+      onSuccess: (isStored) => (isStored ? snapshotTrouble.stored : Effect.void),
+      onFailure: (error) => snapshotTrouble.failed(error, position, log.backlog().lastError)
+    })
+
     const foldUntil = (target: Position) =>
       Effect.suspend(() => {
         if (position >= target || broken) return Effect.void
@@ -134,8 +157,10 @@ export const layer: Layer.Layer<
             }
             if (events - announced < eventsPerProgressLine) return Effect.void
             announced = events
-            return Effect.logInfo(
-              `folding the learning log: ${events} events so far, at position ${position} of ${target}`
+            // Who stops a start that takes too long stops the next one later.
+            return Effect.zipRight(
+              Effect.logInfo(`folding the learning log: ${events} events so far, at position ${position} of ${target}`),
+              trySnapshot
             )
           }),
           Stream.takeUntil(() => position >= target || broken),
@@ -155,24 +180,6 @@ export const layer: Layer.Layer<
         if (atStart.length > 0 && !broken) yield* foldUntil(yield* log.append(atStart))
       })
     )
-
-    const saveSnapshot = Effect.suspend(() => {
-      if (broken || isIncomplete) return Effect.succeed(false)
-      const startedAtMillis = clock.unsafeCurrentTimeMillis()
-      if (position === 0 || position === savedPosition) {
-        savedAtMillis = startedAtMillis
-        return Effect.succeed(false)
-      }
-      const watermark = position
-      eventsSinceSnapshot = 0
-      return log.saveSnapshot(fingerprint, { watermark, state: Learning.encode(learning) }).pipe(
-        Effect.map(() => {
-          savedPosition = watermark
-          savedAtMillis = startedAtMillis
-          return true
-        })
-      )
-    })
 
     report.backlog(log.backlog)
 
@@ -265,13 +272,7 @@ export const layer: Layer.Layer<
     )
     yield* forkUntilRelease(
       Effect.forever(
-        Effect.raceFirst(Effect.sleep(snapshotInterval), Queue.take(snapshotsDue)).pipe(
-          Effect.zipRight(saveSnapshot),
-          Effect.matchEffect({
-            onSuccess: (isStored) => (isStored ? snapshotTrouble.stored : Effect.void),
-            onFailure: (error) => snapshotTrouble.failed(error, position, log.backlog().lastError)
-          })
-        )
+        Effect.zipRight(Effect.raceFirst(Effect.sleep(snapshotInterval), Queue.take(snapshotsDue)), trySnapshot)
       )
     )
 

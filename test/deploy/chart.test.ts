@@ -121,6 +121,16 @@ describe.skipIf(helm === undefined)("the Helm chart (skipped where there is no H
     }
   })
 
+  it("gives a start the time that the values say", () => {
+    for (const [startupSeconds, failureThreshold] of [
+      [120, 60],
+      [901, 451]
+    ]) {
+      const { containers } = only(rendered({ startupSeconds }), "Deployment")["spec"].template.spec
+      assert.deepInclude(containers[0].startupProbe, { periodSeconds: 2, failureThreshold })
+    }
+  })
+
   it("makes new pods for other settings, and not for other models", () => {
     const checksum = (values: Values) =>
       only(rendered(values), "Deployment")["spec"].template.metadata.annotations["checksum/settings"]
@@ -207,6 +217,7 @@ describe.skipIf(helm === undefined)("the Helm chart (skipped where there is no H
       [{ "autoscaling.enabled": true, "autoscaling.minReplicas": 8 }, "maxReplicas"],
       [{ "podDisruptionBudget.maxUnavailable": 0 }, "maxUnavailable"],
       [{ "alerts.dailyBudgetUsd": 0 }, "dailyBudgetUsd"],
+      [{ startupSeconds: 30 }, "startupSeconds"],
       [{ replica: 3 }, "replica"]
     ] as ReadonlyArray<[Values, string]>) {
       const { code, stderr } = template("conduit", values)
