@@ -1,11 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
 import { RouterId } from "../../src/domain/Ids.ts"
 import { stepsOf } from "../../src/domain/Stats.ts"
+import { reading } from "../../src/layers/postgres/statsSql.ts"
 import { Database } from "../../src/services/Database.ts"
 import { databaseAt, scopedUrl } from "../support/closing.ts"
 import { createDatabase, query } from "../support/postgres.ts"
@@ -36,6 +40,17 @@ const held = (url: string) =>
   )
 
 describe("statistics that do not end", () => {
+  it.scopedLive("have a limit in the server also where a pooler gave that of the session to another", () =>
+    Effect.gen(function* () {
+      const url = yield* scopedUrl(createDatabase)
+      const client = yield* Layer.build(PgClient.layer({ url: Redacted.make(url), maxConnections: 1 }))
+      const sql = yield* Effect.provide(SqlClient.SqlClient, client)
+      const limit = sql<{ statement_timeout: string }>`SHOW statement_timeout`
+      assert.deepStrictEqual(yield* reading(sql, limit), [{ statement_timeout: "5s" }])
+      assert.deepStrictEqual(yield* limit, [{ statement_timeout: "0" }])
+    })
+  )
+
   it.scopedLive("are too long a window when the statement is cancelled, and a database away when they wait", () =>
     Effect.gen(function* () {
       const url = yield* scopedUrl(createDatabase)

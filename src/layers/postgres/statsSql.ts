@@ -68,7 +68,7 @@ export const run = (sql: SqlClient.SqlClient, { text, values }: Statement) => sq
 
 /**
  * All statements see the same rows. Compiling them takes longer than running them, and with the usual memory each of the
- * sorts goes to disk. For this transaction alone.
+ * sorts goes to disk. Behind a pooler the session's limit may be on another connection. For this transaction alone.
  */
 export const reading = <A>(
   sql: SqlClient.SqlClient,
@@ -79,7 +79,11 @@ export const reading = <A>(
     sql
       .unsafe("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
       .pipe(
-        Effect.zipRight(sql.unsafe("SELECT set_config('jit', 'off', true), set_config('work_mem', '64MB', true)")),
+        Effect.zipRight(
+          sql.unsafe(
+            "SELECT set_config('jit', 'off', true), set_config('work_mem', '64MB', true), set_config('statement_timeout', '5s', true)"
+          )
+        ),
         Effect.zipRight(effect)
       )
   )
