@@ -100,6 +100,15 @@ export const endPool = ({ pool }: BoundedPool): Effect.Effect<void> =>
     pool.end(() => resume(Effect.void))
   })
 
+/** For a pool of which nobody needs an answer any more: what is busy half a second later is cut. */
+export const endPoolSoon = (bounded: BoundedPool): Effect.Effect<void> =>
+  endPool(bounded).pipe(
+    Effect.disconnect,
+    Effect.interruptible,
+    Effect.timeoutOption(Duration.millis(500)),
+    Effect.zipRight(bounded.destroy)
+  )
+
 /** A backend that was terminated: its query without values. */
 export interface BusyBackend {
   readonly query: string

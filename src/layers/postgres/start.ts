@@ -10,7 +10,7 @@ import { DatabaseError, isAway } from "../../services/Database.ts"
 import { init } from "../migrations/0001_init.ts"
 import { audit } from "../migrations/0002_audit.ts"
 import { toDatabaseError } from "./databaseError.ts"
-import { addressOf, type BoundedPool, endPool, makePool, type PoolOptions } from "./pool.ts"
+import { addressOf, type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./pool.ts"
 
 const migrations = { "0001_init": init, "0002_audit": audit }
 export const newestMigration = Object.keys(migrations).length
@@ -131,11 +131,5 @@ export const migrate = (options: PoolOptions): Effect.Effect<void, DatabaseError
         // Do not wait for a cancellation that the embedded database cannot do.
         Effect.disconnect
       ),
-    (bounded) =>
-      endPool(bounded).pipe(
-        Effect.disconnect,
-        Effect.interruptible,
-        Effect.timeoutOption(Duration.millis(500)),
-        Effect.zipRight(bounded.destroy)
-      )
+    endPoolSoon
   )

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import * as Pg from "pg"
 import { TLSSocket } from "node:tls"
 import { toDatabaseError } from "../../layers/postgres/databaseError.ts"
-import { addressOf, type BoundedPool, endPool, makePool } from "../../layers/postgres/pool.ts"
+import { addressOf, type BoundedPool, endPoolSoon, makePool } from "../../layers/postgres/pool.ts"
 import type { DatabaseError } from "../../services/Database.ts"
 
 /** One connection to the database, with the limits of the service's own. */
@@ -22,13 +22,7 @@ export const connection = (url: Redacted.Redacted): Effect.Effect<BoundedPool, n
         lockTimeout: Duration.seconds(3)
       })
     ),
-    (bounded) =>
-      endPool(bounded).pipe(
-        Effect.disconnect,
-        Effect.interruptible,
-        Effect.timeoutOption(Duration.millis(500)),
-        Effect.zipRight(bounded.destroy)
-      )
+    endPoolSoon
   )
 
 export const rows = <Row extends Pg.QueryResultRow>(
