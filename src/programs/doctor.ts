@@ -22,7 +22,7 @@ import { rehearsalLines } from "./doctor/Rehearsal.ts"
 import { countOf, forMachines, forPeople } from "./doctor/Print.ts"
 import { telemetryFindings } from "./doctor/Telemetry.ts"
 import { ending } from "./tools/Ending.ts"
-import { type Refused, stopped } from "./tools/OpenRouter.ts"
+import { type Refused, stoppedBy } from "./tools/OpenRouter.ts"
 
 /** The service writes no terminal's format where it runs, whatever this command is run on. */
 const asService = (environment: EnvironmentShape) => Layer.succeed(Environment, { ...environment, terminal: false })
@@ -104,7 +104,7 @@ const diagnose = (asked: Asked): Effect.Effect<Answer, Refused> =>
     return { lines: [...lines, ...rehearsed], isTerminal }
   }).pipe(
     Effect.catchAllDefect((defect) => Effect.succeed({ lines: [ofDefect("doctor", defect)], isTerminal: false })),
-    Effect.raceFirst(stopped),
+    Effect.raceFirst(stoppedBy("SIGINT", "SIGTERM", "SIGHUP")),
     Effect.provide(SettingsEnv.environment)
   )
 

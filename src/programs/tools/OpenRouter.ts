@@ -78,16 +78,18 @@ const logger = Logger.make(({ logLevel, message }) => {
   process.stderr.write(`${logLevel.label} ${Array.isArray(message) ? message.join(" ") : String(message)}\n`)
 })
 
-/** Fails with the first SIGINT or SIGTERM, so that what a command holds is released. */
-export const stopped = Effect.async<never, Refused>((resume) => {
-  const stop = () => resume(new Refused({ detail: "stopped by a signal" }))
-  process.once("SIGINT", stop)
-  process.once("SIGTERM", stop)
-  return Effect.sync(() => {
-    process.off("SIGINT", stop)
-    process.off("SIGTERM", stop)
+/** Fails with the first of these signals, so that what a command holds is released. */
+export const stoppedBy = (...signals: ReadonlyArray<NodeJS.Signals>) =>
+  Effect.async<never, Refused>((resume) => {
+    const stop = () => resume(new Refused({ detail: "stopped by a signal" }))
+    for (const signal of signals) process.once(signal, stop)
+    return Effect.sync(() => {
+      for (const signal of signals) process.off(signal, stop)
+    })
   })
-})
+
+/** Without SIGHUP, which nohup keeps from a command that takes long. */
+export const stopped = stoppedBy("SIGINT", "SIGTERM")
 
 /**
  * Runs a command on the router that `CONDUIT_ROUTER_ID` names, or else the one that the database remembers, in the

@@ -53,20 +53,25 @@ describe("conduit doctor --rehearse", () => {
     assert.deepStrictEqual(await query(untouched.DATABASE_URL, "SELECT FROM pg_tables WHERE schemaname = 'public'"), [])
   })
 
-  it("ends with the spare instance, and without its rows, when a signal comes", async () => {
-    const url = await site.copied("signalled")
-    const child = spawn(process.execPath, [binary, "doctor", "--rehearse", "--url", site.conduit.url], {
-      cwd: site.folder,
-      env: { PATH: process.env["PATH"] ?? "", ...site.env, DATABASE_URL: url, CONDUIT_SHUTDOWN_SETTLE: "20 seconds" },
-      stdio: ["ignore", "ignore", "pipe"]
-    })
-    const ended = once(child, "exit")
-    const connections = () => query(site.server.url, "SELECT pid FROM pg_stat_activity WHERE datname = 'signalled'")
-    await until("its router is there", async () => (await routers(url)).length === 1)
-    child.kill("SIGTERM")
-    const [code] = await ended
-    assert.strictEqual(code, 1)
-    assert.deepStrictEqual(await routers(url), [])
-    await until("its connections are closed", async () => (await connections()).length === 0)
-  })
+  // SIGHUP comes when the terminal closes.
+  it.each(["SIGTERM", "SIGHUP"] as const)(
+    "ends with the spare instance, and without its rows, by %s",
+    async (signal) => {
+      const name = `ended_by_${signal.toLowerCase()}`
+      const url = await site.copied(name)
+      const child = spawn(process.execPath, [binary, "doctor", "--rehearse", "--url", site.conduit.url], {
+        cwd: site.folder,
+        env: { PATH: process.env["PATH"] ?? "", ...site.env, DATABASE_URL: url, CONDUIT_SHUTDOWN_SETTLE: "20 seconds" },
+        stdio: ["ignore", "ignore", "pipe"]
+      })
+      const ended = once(child, "exit")
+      const connections = () => query(site.server.url, "SELECT pid FROM pg_stat_activity WHERE datname = $1", [name])
+      await until("its router is there", async () => (await routers(url)).length === 1)
+      child.kill(signal)
+      const [code] = await ended
+      assert.strictEqual(code, 1)
+      assert.deepStrictEqual(await routers(url), [])
+      await until("its connections are closed", async () => (await connections()).length === 0)
+    }
+  )
 })
