@@ -205,13 +205,22 @@ describe("SettingsEnv", () => {
       ]) {
         assert.isTrue(Option.isSome((yield* settingsOf({ REDIS_URL })).redis.url))
       }
-      const wrong = ["h:6379", "http://h", "redis://", "redis://h:99999", "redis://h/sessions", "redis://:hunter2%@h"]
+      const partly = ["redis://:hunter2%@h", "redis://user:12#hunter2@h"]
+      const wrong = ["h:6379", "http://h", "redis://", "redis://h:99999", "redis://h/sessions", ...partly]
       for (const REDIS_URL of wrong) {
         const [problem, ...more] = yield* problemsOf({ REDIS_URL })
         assert.deepStrictEqual(more, [])
         assert.match(problem ?? "", /^REDIS_URL: its value \(not shown\) is not right: a Redis address, redis:\/\//)
         assert.notInclude(problem, "hunter2")
       }
+    })
+  )
+
+  it.effect("takes no address of a database whose password ends it", () =>
+    Effect.gen(function* () {
+      const [problem, ...more] = yield* problemsOf({ DATABASE_URL: "postgres://user:12#hunter2@h/db" })
+      assert.deepStrictEqual(more, [])
+      assert.match(problem ?? "", /^DATABASE_URL: its value \(not shown\) .* with % escapes in the password/)
     })
   )
 

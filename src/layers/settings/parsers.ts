@@ -60,14 +60,17 @@ export const duration =
 export const routerId: Parse<string> = (value) =>
   RouterId.is(value) ? Either.right(value) : Either.left("1 to 64 characters of A-Z a-z 0-9 . _ : -")
 
+/** A # in a password ends the address, so that the user is taken for the host, and digits before it for the port. */
 export const databaseUrl: Parse<Redacted.Redacted> = (value) =>
-  /^postgres(ql)?:\/\//.test(value) && URL.canParse(value)
+  /^postgres(ql)?:\/\/[^#]*$/.test(value) && URL.canParse(value)
     ? Either.right(Redacted.make(value))
-    : Either.left("a PostgreSQL connection string, postgres://USER:PASSWORD@HOST:5432/DATABASE")
+    : Either.left(
+        "a PostgreSQL connection string, postgres://USER:PASSWORD@HOST:5432/DATABASE, with % escapes in the password"
+      )
 
 /** With what it needs to connect, and nothing that would have to be guessed: a database is a number. */
 export const redisUrl: Parse<Redacted.Redacted> = (value) => {
-  const parsed = /^rediss?:\/\//.test(value) && URL.canParse(value) ? new URL(value) : null
+  const parsed = /^rediss?:\/\/[^#]*$/.test(value) && URL.canParse(value) ? new URL(value) : null
   return parsed !== null &&
     parsed.hostname !== "" &&
     /^(\/\d{0,4})?$/.test(parsed.pathname) &&
