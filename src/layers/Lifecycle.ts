@@ -56,6 +56,8 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
       let signals = 0
       let firstSignal: string | null = null
       let isFailed = false
+      /** Failures of which the log does not know yet. */
+      const unsaid: Array<string> = []
       let isReloadAwaited = false
 
       const render = () =>
@@ -78,8 +80,13 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
 
       const fail = (detail: string) => {
         isFailed = true
+        unsaid.push(detail)
         report.error(null, new ServiceFailure({ detail }))
       }
+
+      const sayFailures = Effect.suspend(() =>
+        Effect.forEach(unsaid.splice(0), (one) => Effect.logError(one), { discard: true })
+      )
 
       const requestReload = () => {
         if (stoppingSince !== undefined) return
@@ -137,11 +144,10 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         Effect.gen(function* () {
           if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
             const error = Cause.squash(exit.cause)
-            const detail = error instanceof Error ? error.message : String(error)
-            fail(detail)
-            yield* Effect.logError(detail)
+            fail(error instanceof Error ? error.message : String(error))
             yield* Effect.logDebug(Cause.pretty(exit.cause))
           }
+          yield* sayFailures
           requestShutdown()
           yield* Effect.logInfo("Starting graceful shutdown sequence")
           yield* Effect.forEach(startHooks, bounded, { discard: true })
@@ -184,6 +190,7 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
             }),
             Effect.catchAll((error) => Effect.sync(() => report.error(null, error)))
           )
+          yield* sayFailures
           const { errors } = yield* report.entries
           const took = yield* seconds
           yield* errors.length === 0 && render().outcome === "clean"

@@ -296,6 +296,11 @@ export const situations: ReadonlyArray<Situation> = [
     expected: ending(failed, { first: "ServiceFailure" }),
     after: async (cell, report) => {
       assert.include(report.errors[0]?.message, "nobody awaits me")
+      const said = cell.conduit().lines.filter(({ level }) => level === "ERROR")
+      assert.lengthOf(
+        said.filter(({ message }) => String(message).includes("nobody awaits me")),
+        1
+      )
       await cell.assertStored(report)
     }
   }
