@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -95,8 +96,10 @@ export const makeCourier = (options: {
         Effect.catchAll(post(parcel), (error) => {
           last = error.detail
           if (!error.isTransient) return Effect.fail(error)
-          const waitMs = Math.max(error.retryAfterMs, pauseMs * (0.5 + Math.random()))
-          return Effect.zipRight(Effect.sleep(waitMs), attempt(Math.min(longestPauseMs, 2 * pauseMs)))
+          return Random.nextRange(0.5 * pauseMs, 1.5 * pauseMs).pipe(
+            Effect.flatMap((millis) => Effect.sleep(Math.max(error.retryAfterMs, millis))),
+            Effect.zipRight(attempt(Math.min(longestPauseMs, 2 * pauseMs)))
+          )
         })
       return attempt(firstPauseMs).pipe(
         Effect.timeoutFail({
