@@ -96,7 +96,8 @@ const leastFolds = 8
 /** A model that was eligible for less than this share of the requests could not have answered them all. */
 const leastEligible = 0.5
 
-const none: SavingsSums = {
+/** The sums over no rows. */
+export const noSums: SavingsSums = {
   requests: 0,
   priced: 0,
   actual: 0,
@@ -144,7 +145,7 @@ const plus = (a: SavingsSums, b: SavingsSums): SavingsSums => ({
   realUnknown: a.realUnknown + b.realUnknown
 })
 
-const sumOf = (rows: ReadonlyArray<SavingsSums>): SavingsSums => rows.reduce(plus, none)
+const sumOf = (rows: ReadonlyArray<SavingsSums>): SavingsSums => rows.reduce(plus, noSums)
 
 /**
  * USD of the priced requests with this model: its own answers as they were, the others by the ratio of real to predicted

@@ -1,33 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { normal, uniform } from "../../src/domain/Rng.ts"
-import { type Comparison, type Estimate, folds, jackknife, savings, type SavingsRow } from "../../src/domain/Savings.ts"
+import {
+  type Comparison,
+  type Estimate,
+  folds,
+  jackknife,
+  noSums,
+  savings,
+  type SavingsRow
+} from "../../src/domain/Savings.ts"
 import { studentQuantile } from "../../src/domain/Stats.ts"
 
-const nothing = (model: string, fold: number): SavingsRow => ({
-  model,
-  fold,
-  requests: 0,
-  priced: 0,
-  actual: 0,
-  own: 0,
-  others: 0,
-  answers: 0,
-  odds: 0,
-  oddsSquared: 0,
-  answersActual: 0,
-  answersPredicted: 0,
-  quality: 0,
-  reward: 0,
-  judged: 0,
-  weight: 0,
-  weightSquared: 0,
-  qualityResidual: 0,
-  rewardResidual: 0,
-  realWeight: 0,
-  realQuality: 0,
-  realReward: 0,
-  realUnknown: 0
-})
+const nothing = (model: string, fold: number): SavingsRow => ({ ...noSums, model, fold })
 
 const valueOf = ({ reason, value }: Estimate): number => {
   assert.isNull(reason)
