@@ -1,12 +1,12 @@
 // What learning costs: decoding and folding the log, predicting, choosing, extracting features, a snapshot.
 import * as Either from "effect/Either"
-import * as H from "../src/domain/bandits/Hierarchical.ts"
-import { choose } from "../src/domain/Choice.ts"
-import { decodeEvents, encodeEvents } from "../src/domain/EventCodec.ts"
-import { ModelId, type DecisionId } from "../src/domain/Ids.ts"
-import type { LearningEvent } from "../src/domain/LearningEvent.ts"
-import { extract } from "../src/domain/LexicalFeatures.ts"
-import { uniform } from "../src/domain/Rng.ts"
+import * as H from "../src/domain/learning/bandit/Hierarchical.ts"
+import { choose } from "../src/domain/routing/Choice.ts"
+import { decodeEvents, encodeEvents } from "../src/domain/learning/EventCodec.ts"
+import { ModelId, type DecisionId } from "../src/domain/basics/Ids.ts"
+import type { LearningEvent } from "../src/domain/learning/LearningEvent.ts"
+import { extract } from "../src/domain/routing/LexicalFeatures.ts"
+import { uniform } from "../src/domain/basics/Rng.ts"
 import { decisionId } from "../test/support/learningEvents.ts"
 
 let count = 0

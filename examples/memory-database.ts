@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as DatabaseMemory from "../src/layers/DatabaseMemory.ts"
+import * as DatabaseMemory from "../src/layers/storage/memory/DatabaseMemory.ts"
 import * as Conduit from "../src/programs/Conduit.ts"
-import { HttpSocket } from "../src/services/HttpSocket.ts"
-import { Lifecycle } from "../src/services/Lifecycle.ts"
-import { defaults, Settings } from "../src/services/Settings.ts"
+import { HttpSocket } from "../src/services/api/HttpSocket.ts"
+import { Lifecycle } from "../src/services/running/Lifecycle.ts"
+import { defaults, Settings } from "../src/services/running/Settings.ts"
 
 const TestSettings = Layer.succeed(Settings, {
   ...defaults,

@@ -1,6 +1,6 @@
-import { encodeEvents } from "../../src/domain/EventCodec.ts"
-import type { LearningEvent } from "../../src/domain/LearningEvent.ts"
-import { dimension } from "../../src/domain/LexicalFeatures.ts"
+import { encodeEvents } from "../../src/domain/learning/EventCodec.ts"
+import type { LearningEvent } from "../../src/domain/learning/LearningEvent.ts"
+import { dimension } from "../../src/domain/routing/LexicalFeatures.ts"
 import { modelEvent, qualityEvent, runEvent, seeded } from "../../test/support/learningEvents.ts"
 
 export const modelIds = Array.from({ length: 12 }, (_, k) => `model-${k}`)

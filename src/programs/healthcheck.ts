@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as SettingsEnv from "../layers/SettingsEnv.ts"
-import { Settings } from "../services/Settings.ts"
+import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
+import { Settings } from "../services/running/Settings.ts"
 
 const limitMillis = 2_000
 

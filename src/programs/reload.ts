@@ -2,8 +2,8 @@ import * as Command from "@effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as SettingsEnv from "../layers/SettingsEnv.ts"
-import { Settings } from "../services/Settings.ts"
+import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
+import { Settings } from "../services/running/Settings.ts"
 import { Refused, withRouter } from "./tools/OpenRouter.ts"
 
 /** `conduit reload`: every replica reads its configuration file again. */

@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { preferences } from "../domain/Weights.ts"
+import { preferences } from "../domain/routing/Weights.ts"
 import { DecisionEntry, ModelList } from "../services/api/Responses.ts"
 import { columns } from "./tools/Columns.ts"
 

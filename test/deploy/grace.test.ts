@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
-import { defaults, shutdownBudget } from "../../src/services/Settings.ts"
+import { defaults, shutdownBudget } from "../../src/services/running/Settings.ts"
 import { readDeploy, secondsOf, yamlOf } from "../support/deployKit.ts"
 import { image } from "../support/dockerfile.ts"
 import { guide } from "../support/guide.ts"

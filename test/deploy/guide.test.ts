@@ -3,11 +3,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { settingsTable } from "../../src/layers/SettingsEnv.ts"
-import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
-import { DatabaseErrorReason } from "../../src/services/Database.ts"
-import { defaults, shutdownBudget } from "../../src/services/Settings.ts"
-import { FlushTimeout, ShutdownError, ShutdownReport } from "../../src/services/ShutdownReport.ts"
+import { settingsTable } from "../../src/layers/running/SettingsEnv.ts"
+import * as ShutdownReportJson from "../../src/layers/running/ShutdownReportJson.ts"
+import { DatabaseErrorReason } from "../../src/services/storage/Database.ts"
+import { defaults, shutdownBudget } from "../../src/services/running/Settings.ts"
+import { FlushTimeout, ShutdownError, ShutdownReport } from "../../src/services/running/ShutdownReport.ts"
 import { alertRules } from "../support/alertRules.ts"
 import { anchors, guide as guideText } from "../support/guide.ts"
 import { logCalls, metricNames, sources } from "../support/sources.ts"
@@ -84,7 +84,11 @@ describe("the operators' guide", () => {
   })
 
   it("has every message of a shutdown", () => {
-    const shutdown = ["src/layers/HttpServe.ts", "src/layers/postgres/close.ts", "src/layers/Lifecycle.ts"]
+    const shutdown = [
+      "src/layers/api/HttpServe.ts",
+      "src/layers/storage/postgres/Close.ts",
+      "src/layers/running/Lifecycle.ts"
+    ]
     const lines = plain(fences("log").join("\n")).split("\n")
     for (const { file, level, message } of logCalls()) {
       const isOfShutdown = shutdown.includes(file) || /^(?:Phase|Bandit state|Failed to persist)/.test(message)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { uuidV7From } from "../../src/domain/Ids.ts"
+import { uuidV7From } from "../../src/domain/basics/Ids.ts"
 import { chat, request, startConduit } from "../support/conduit.ts"
 import { query } from "../support/postgres.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
-import { version } from "../../src/domain/Version.ts"
+import { version } from "../../src/domain/basics/Version.ts"
 import { binary } from "../support/conduit.ts"
 
 describe("conduit --version", () => {

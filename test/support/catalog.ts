@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Catalog, ModelCatalog } from "../../src/services/ModelCatalog.ts"
+import { type Catalog, ModelCatalog } from "../../src/services/models/ModelCatalog.ts"
 
 /** A catalogue that never changes. */
 export const fixedCatalog = (catalog: Catalog): Layer.Layer<ModelCatalog> => changingCatalog(catalog).layer

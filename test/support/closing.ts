@@ -3,12 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as DatabasePg from "../../src/layers/DatabasePg.ts"
-import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
-import * as Telemetry from "../../src/layers/Telemetry.ts"
-import { Lifecycle } from "../../src/services/Lifecycle.ts"
-import { PostgresServer } from "../../src/services/PostgresServer.ts"
-import { defaults, Settings } from "../../src/services/Settings.ts"
+import * as DatabasePg from "../../src/layers/storage/postgres/DatabasePg.ts"
+import * as ShutdownReportJson from "../../src/layers/running/ShutdownReportJson.ts"
+import * as Telemetry from "../../src/layers/observing/Telemetry.ts"
+import { Lifecycle } from "../../src/services/running/Lifecycle.ts"
+import { PostgresServer } from "../../src/services/storage/PostgresServer.ts"
+import { defaults, Settings } from "../../src/services/running/Settings.ts"
 
 /** A lifecycle that nothing ends: the phases are entered by the scope that closes. */
 export const quietLifecycle = Layer.mock(Lifecycle, {

@@ -6,7 +6,7 @@ import * as Http from "node:http"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { createInterface } from "node:readline"
-import { Report } from "../../src/services/ShutdownReport.ts"
+import { Report } from "../../src/services/running/ShutdownReport.ts"
 
 export const binary = Path.resolve(import.meta.dirname, "../../dist/bin/conduit.js")
 

@@ -4,19 +4,19 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Hierarchical from "../../src/domain/bandits/Hierarchical.ts"
-import { decodeEvents } from "../../src/domain/EventCodec.ts"
-import { combine } from "../../src/domain/Feedback.ts"
-import { RouterId, uuidV7Millis } from "../../src/domain/Ids.ts"
-import type { LearningEvent } from "../../src/domain/LearningEvent.ts"
-import { storablePrompt } from "../../src/domain/StorableText.ts"
+import * as Hierarchical from "../../src/domain/learning/bandit/Hierarchical.ts"
+import { decodeEvents } from "../../src/domain/learning/EventCodec.ts"
+import { combine } from "../../src/domain/learning/Feedback.ts"
+import { RouterId, uuidV7Millis } from "../../src/domain/basics/Ids.ts"
+import type { LearningEvent } from "../../src/domain/learning/LearningEvent.ts"
+import { storablePrompt } from "../../src/domain/basics/StorableText.ts"
 import {
   type Commit,
   Database,
   type DecisionQuery,
   type Pruned,
   type PruneLimits
-} from "../../src/services/Database.ts"
+} from "../../src/services/storage/Database.ts"
 import { seeded } from "./learningEvents.ts"
 import { answered, commitOf, large, feedbackOn, nextId, recordOf, reportOn, small } from "./learningRecords.ts"
 

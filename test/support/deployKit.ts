@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Fs from "node:fs"
 import { parse } from "yaml"
-import * as SettingsEnv from "../../src/layers/SettingsEnv.ts"
-import { Environment } from "../../src/services/Environment.ts"
-import { Settings, type SettingsShape } from "../../src/services/Settings.ts"
+import * as SettingsEnv from "../../src/layers/running/SettingsEnv.ts"
+import { Environment } from "../../src/services/running/Environment.ts"
+import { Settings, type SettingsShape } from "../../src/services/running/Settings.ts"
 import type { Manifest } from "./kubernetesSchemas.ts"
 
 const deploy = new URL("../../deploy/", import.meta.url)

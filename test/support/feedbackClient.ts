@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import * as Http from "node:http"
-import { uuidV7From } from "../../src/domain/Ids.ts"
-import { uniform } from "../../src/domain/Rng.ts"
+import { uuidV7From } from "../../src/domain/basics/Ids.ts"
+import { uniform } from "../../src/domain/basics/Rng.ts"
 import { type Answered, chat, request } from "./conduit.ts"
 import { eventually, paced } from "./traffic.ts"
 

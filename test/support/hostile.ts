@@ -9,7 +9,7 @@ import {
   request,
   startConduit
 } from "./conduit.ts"
-import type { Report } from "../../src/services/ShutdownReport.ts"
+import type { Report } from "../../src/services/running/ShutdownReport.ts"
 import { type Collector, startCollector } from "./collector.ts"
 import { learnedState } from "./learnedState.ts"
 import { createDatabase, query, type TestDatabase } from "./postgres.ts"

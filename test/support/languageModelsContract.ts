@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
-import type { Model } from "../../src/domain/Model.ts"
-import { type ChatStream, LanguageModels, type ProviderError } from "../../src/services/LanguageModels.ts"
+import type { Model } from "../../src/domain/routing/Model.ts"
+import { type ChatStream, LanguageModels, type ProviderError } from "../../src/services/models/LanguageModels.ts"
 
 const limits = { timeoutMs: 5000 }
 const short = { timeoutMs: 150 }

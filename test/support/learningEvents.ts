@@ -1,6 +1,6 @@
-import { DecisionId, ModelId, uuidV7From } from "../../src/domain/Ids.ts"
-import type { ModelEvent, QualityEvent, RunEvent } from "../../src/domain/LearningEvent.ts"
-import { uniform } from "../../src/domain/Rng.ts"
+import { DecisionId, ModelId, uuidV7From } from "../../src/domain/basics/Ids.ts"
+import type { ModelEvent, QualityEvent, RunEvent } from "../../src/domain/learning/LearningEvent.ts"
+import { uniform } from "../../src/domain/basics/Rng.ts"
 
 /** Uniform numbers that are the same in every run. */
 export const seeded = (seed: string): (() => number) => {

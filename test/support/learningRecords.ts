@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto"
-import type { DecisionRecord, OutcomeReport } from "../../src/domain/DecisionRecord.ts"
-import type { FeedbackSubmission } from "../../src/domain/Feedback.ts"
-import { DecisionId, ModelId, type RouterId, uuidV7From } from "../../src/domain/Ids.ts"
-import type { Outcome } from "../../src/domain/Outcome.ts"
-import type { Commit } from "../../src/services/Database.ts"
+import type { DecisionRecord, OutcomeReport } from "../../src/domain/routing/DecisionRecord.ts"
+import type { FeedbackSubmission } from "../../src/domain/learning/Feedback.ts"
+import { DecisionId, ModelId, type RouterId, uuidV7From } from "../../src/domain/basics/Ids.ts"
+import type { Outcome } from "../../src/domain/routing/Outcome.ts"
+import type { Commit } from "../../src/services/storage/Database.ts"
 
 const startMillis = 1_767_225_600_000
 let made = 0

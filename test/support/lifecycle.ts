@@ -1,8 +1,8 @@
 import type * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
-import * as Lifecycle from "../../src/layers/Lifecycle.ts"
-import * as ShutdownReportJson from "../../src/layers/ShutdownReportJson.ts"
-import { Output } from "../../src/services/Output.ts"
+import * as Lifecycle from "../../src/layers/running/Lifecycle.ts"
+import * as ShutdownReportJson from "../../src/layers/running/ShutdownReportJson.ts"
+import { Output } from "../../src/services/running/Output.ts"
 
 /** Keeps what would have been printed. */
 export const recordingOutput = (lines: Array<string>): Layer.Layer<Output> =>

@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import type { DecisionRecord } from "../../src/domain/DecisionRecord.ts"
-import { type Position, RouterId } from "../../src/domain/Ids.ts"
-import type { LearningEvent } from "../../src/domain/LearningEvent.ts"
-import type { DatabaseError, StoredSnapshot } from "../../src/services/Database.ts"
-import { LearningLog } from "../../src/services/LearningLog.ts"
+import type { DecisionRecord } from "../../src/domain/routing/DecisionRecord.ts"
+import { type Position, RouterId } from "../../src/domain/basics/Ids.ts"
+import type { LearningEvent } from "../../src/domain/learning/LearningEvent.ts"
+import type { DatabaseError, StoredSnapshot } from "../../src/services/storage/Database.ts"
+import { LearningLog } from "../../src/services/learning/LearningLog.ts"
 
 /**
  * A learning log that survives the layers which use it, as a database does. What is offered stays pending until `flush`;

@@ -1,18 +1,18 @@
 import * as Effect from "effect/Effect"
-import type { Decision, RoutingRequest } from "../../src/domain/Decision.ts"
-import type { OutcomeReport } from "../../src/domain/DecisionRecord.ts"
-import type { FeedbackSubmission, SessionFeedback } from "../../src/domain/Feedback.ts"
-import { DecisionId, ModelId, RouterId, uuidV7From } from "../../src/domain/Ids.ts"
-import { noFigures, type StatsQuery } from "../../src/domain/Stats.ts"
-import type { DecisionQuery } from "../../src/services/Database.ts"
-import type { ChatBody } from "../../src/services/LanguageModels.ts"
+import type { Decision, RoutingRequest } from "../../src/domain/routing/Decision.ts"
+import type { OutcomeReport } from "../../src/domain/routing/DecisionRecord.ts"
+import type { FeedbackSubmission, SessionFeedback } from "../../src/domain/learning/Feedback.ts"
+import { DecisionId, ModelId, RouterId, uuidV7From } from "../../src/domain/basics/Ids.ts"
+import { noFigures, type StatsQuery } from "../../src/domain/stats/Stats.ts"
+import type { DecisionQuery } from "../../src/services/storage/Database.ts"
+import type { ChatBody } from "../../src/services/models/LanguageModels.ts"
 import {
   DecisionNotFound,
   type Answer,
   type AnswerHead,
   type Caller,
   type RouterShape
-} from "../../src/services/Router.ts"
+} from "../../src/services/routing/Router.ts"
 
 export const small = ModelId("small")
 export const freshDecisionId = (ageMillis = 0) => DecisionId(uuidV7From(Date.now() - ageMillis, new Uint8Array(10)))

@@ -1,10 +1,15 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ModelId } from "../../src/domain/Ids.ts"
-import type { Model } from "../../src/domain/Model.ts"
-import { costReferenceUsd } from "../../src/domain/Cost.ts"
-import { type CallLimits, type ChatBody, LanguageModels, ProviderError } from "../../src/services/LanguageModels.ts"
-import { type Catalog } from "../../src/services/ModelCatalog.ts"
+import { ModelId } from "../../src/domain/basics/Ids.ts"
+import type { Model } from "../../src/domain/routing/Model.ts"
+import { costReferenceUsd } from "../../src/domain/routing/Cost.ts"
+import {
+  type CallLimits,
+  type ChatBody,
+  LanguageModels,
+  ProviderError
+} from "../../src/services/models/LanguageModels.ts"
+import { type Catalog } from "../../src/services/models/ModelCatalog.ts"
 import { fixedCatalog } from "./catalog.ts"
 
 export const model = (id: string, more: Partial<Model> = {}): Model => ({

@@ -1,8 +1,8 @@
 import { assert, layer as withLayer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { ModelId } from "../../src/domain/Ids.ts"
-import { type Session, type SessionKey, Sessions } from "../../src/services/Sessions.ts"
+import { ModelId } from "../../src/domain/basics/Ids.ts"
+import { type Session, type SessionKey, Sessions } from "../../src/services/routing/Sessions.ts"
 
 export const a: Session = { model: ModelId("a"), epoch: 0 }
 export const b: Session = { model: ModelId("b"), epoch: 3 }

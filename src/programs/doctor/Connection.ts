@@ -5,9 +5,9 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Pg from "pg"
 import { TLSSocket } from "node:tls"
-import { toDatabaseError } from "../../layers/postgres/databaseError.ts"
-import { addressOf, type BoundedPool, endPoolSoon, makePool } from "../../layers/postgres/pool.ts"
-import type { DatabaseError } from "../../services/Database.ts"
+import { toDatabaseError } from "../../layers/storage/postgres/DatabaseError.ts"
+import { addressOf, type BoundedPool, endPoolSoon, makePool } from "../../layers/storage/postgres/Pool.ts"
+import type { DatabaseError } from "../../services/storage/Database.ts"
 
 /** One connection to the database, with the limits of the service's own. */
 export const connection = (url: Redacted.Redacted): Effect.Effect<BoundedPool, never, Scope.Scope> =>

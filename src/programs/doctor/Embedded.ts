@@ -1,7 +1,7 @@
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
-import * as PostgresEmbedded from "../../layers/PostgresEmbedded.ts"
-import type { SettingsShape } from "../../services/Settings.ts"
+import * as PostgresEmbedded from "../../layers/storage/postgres/PostgresEmbedded.ts"
+import type { SettingsShape } from "../../services/running/Settings.ts"
 import { type Line, warn } from "./Check.ts"
 
 /** Without `DATABASE_URL`; one process at a time may use that folder, so it is only looked at. */

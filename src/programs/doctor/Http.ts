@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Agent, request } from "undici"
-import { transportDetail } from "../../layers/providers/ProviderErrors.ts"
+import { transportDetail } from "../../layers/models/ProviderErrors.ts"
 
 /** Nobody answers there; `detail` has neither the address nor what was sent. */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { detail: Schema.String }) {

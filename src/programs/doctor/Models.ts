@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { nearestName } from "../../domain/NearestName.ts"
-import type { Catalog, Provider } from "../../services/ModelCatalog.ts"
+import { nearestName } from "../../domain/basics/NearestName.ts"
+import type { Catalog, Provider } from "../../services/models/ModelCatalog.ts"
 import { fail, type Findings, found, inMillis, type Line, pass, type Skew, warn } from "./Check.ts"
 import { ask, type Answer, hostOf, type Unreachable } from "./Http.ts"
 

@@ -1,7 +1,7 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import { newestMigration } from "../../layers/postgres/start.ts"
-import type { BoundedPool } from "../../layers/postgres/pool.ts"
+import { newestMigration } from "../../layers/storage/postgres/Start.ts"
+import type { BoundedPool } from "../../layers/storage/postgres/Pool.ts"
 import { fail, type Line, pass, warn } from "./Check.ts"
 import { rows } from "./Connection.ts"
 

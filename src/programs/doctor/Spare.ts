@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { Report } from "../../services/ShutdownReport.ts"
+import { Report } from "../../services/running/ShutdownReport.ts"
 
 /** The rehearsal could not go on; the detail is for the checklist. */
 export class SpareFailed extends Schema.TaggedError<SpareFailed>()("SpareFailed", { detail: Schema.String }) {

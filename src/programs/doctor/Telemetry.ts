@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { SettingsShape } from "../../services/Settings.ts"
+import type { SettingsShape } from "../../services/running/Settings.ts"
 import { fail, type Findings, inMillis, type Line, pass, warn } from "./Check.ts"
 import { type Answer, exchange, hostOf, type Unreachable } from "./Http.ts"
 

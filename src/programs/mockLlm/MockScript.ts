@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
-import { evenQuality, faults, type ModelScript } from "../../domain/simulated/Script.ts"
-import { type Topic, topics } from "../../domain/simulated/Topic.ts"
+import { evenQuality, faults, type ModelScript } from "../../domain/simulation/Script.ts"
+import { type Topic, topics } from "../../domain/simulation/Topic.ts"
 
 const Probability = Schema.Number.pipe(Schema.between(0, 1))
 const exact = { exact: true } as const

@@ -1,6 +1,6 @@
-import * as Binary from "../../domain/Binary.ts"
-import type { ModelId } from "../../domain/Ids.ts"
-import * as Learning from "../../layers/bandit/Learning.ts"
+import * as Binary from "../../domain/basics/Binary.ts"
+import type { ModelId } from "../../domain/basics/Ids.ts"
+import * as Learning from "../../domain/learning/LearnedState.ts"
 
 const equalBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i])

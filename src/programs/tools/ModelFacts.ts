@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
-import * as Hierarchical from "../../domain/bandits/Hierarchical.ts"
-import type { ModelId } from "../../domain/Ids.ts"
-import { nearestName } from "../../domain/NearestName.ts"
-import * as Learning from "../../layers/bandit/Learning.ts"
+import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
+import type { ModelId } from "../../domain/basics/Ids.ts"
+import { nearestName } from "../../domain/basics/NearestName.ts"
+import * as Learning from "../../domain/learning/LearnedState.ts"
 import { Refused } from "./OpenRouter.ts"
 
 /** What is known of every model of the log, at the fixed reference point, as `/v1/models` shows it. */

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { decodeEvents } from "../../domain/EventCodec.ts"
-import type { Position } from "../../domain/Ids.ts"
-import * as Learning from "../../layers/bandit/Learning.ts"
-import { type Restored, restore } from "../../layers/bandit/Restore.ts"
+import { decodeEvents } from "../../domain/learning/EventCodec.ts"
+import type { Position } from "../../domain/basics/Ids.ts"
+import * as Learning from "../../domain/learning/LearnedState.ts"
+import { type Restored, restore } from "../../layers/learning/fold/Restore.ts"
 import type { OpenRouter } from "./OpenRouter.ts"
 import { progressOf } from "./Progress.ts"
 

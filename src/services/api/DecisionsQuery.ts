@@ -1,7 +1,7 @@
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import type { Reason } from "../../domain/Decision.ts"
-import { DecisionId } from "../../domain/Ids.ts"
+import type { Reason } from "../../domain/routing/Decision.ts"
+import { DecisionId } from "../../domain/basics/Ids.ts"
 import { described, says, storedText, TimeText } from "./Fields.ts"
 
 const reasons = [

@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import type { Preference } from "../../domain/Weights.ts"
+import type { Preference } from "../../domain/routing/Weights.ts"
 import { anObject, described, optional, says, storedText } from "./Fields.ts"
 
 const between = (low: number, high: number) =>

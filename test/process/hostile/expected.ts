@@ -1,5 +1,5 @@
 import type { Postgres } from "../../support/hostile.ts"
-import type { Report } from "../../../src/services/ShutdownReport.ts"
+import type { Report } from "../../../src/services/running/ShutdownReport.ts"
 
 /** Exit code and outcome; 137 is the end by SIGKILL. */
 export type End = `${number} ${Report["outcome"]}`

@@ -1,7 +1,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { killAll } from "../../support/conduit.ts"
 import { runCommand } from "../../support/command.ts"
-import { phases } from "../../../src/services/ShutdownReport.ts"
+import { phases } from "../../../src/services/running/ShutdownReport.ts"
 import { makeCell, type Postgres } from "../../support/hostile.ts"
 import { createDatabase, type TestDatabase } from "../../support/postgres.ts"
 import { startUpstream, type Upstream } from "../../support/processMock.ts"

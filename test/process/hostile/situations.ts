@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import type { Report } from "../../../src/services/ShutdownReport.ts"
+import type { Report } from "../../../src/services/running/ShutdownReport.ts"
 import { binary, type ConduitOptions } from "../../support/conduit.ts"
 import { type Cell, hooked, type Postgres, preloaded, withoutStdout } from "../../support/hostile.ts"
 import {

@@ -1,0 +1,36 @@
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import * as Binary from "../basics/Binary.ts"
+
+/** A stored state that cannot be used: an older one, or a fold from the start of the log, takes its place. */
+export class SnapshotDamaged extends Schema.TaggedError<SnapshotDamaged>()("SnapshotDamaged", {
+  reason: Schema.Literal("magic", "version", "checksum", "length", "parameters")
+}) {
+  override get message() {
+    return `the snapshot cannot be used: its ${this.reason} is wrong`
+  }
+}
+
+const magic = 0x4e534443
+const schemaVersion = 1
+
+/** A buffer that begins as every snapshot does. */
+export const begin = (): Binary.Writer => {
+  const w = Binary.writer(1 << 16)
+  Binary.writeUint32(w, magic)
+  Binary.writeByte(w, schemaVersion)
+  return w
+}
+
+/** The bytes to store: what was written and a CRC-32 over all of it. */
+export const seal = (w: Binary.Writer): Uint8Array => Binary.sealed(w)
+
+/** What stands between begin and seal; every changed bit and every missing byte is found. */
+export const open = (bytes: Uint8Array): Either.Either<Binary.Reader, SnapshotDamaged> => {
+  const body = Binary.unsealed(bytes)
+  if (body === null) return Either.left(new SnapshotDamaged({ reason: "checksum" }))
+  const r = Binary.reader(body)
+  if (Binary.readUint32(r) !== magic) return Either.left(new SnapshotDamaged({ reason: "magic" }))
+  if (Binary.readByte(r) !== schemaVersion) return Either.left(new SnapshotDamaged({ reason: "version" }))
+  return Either.right(r)
+}

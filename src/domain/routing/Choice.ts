@@ -1,0 +1,124 @@
+import type { ExcludedBy } from "./Constraint.ts"
+import type { Candidate, Reason } from "./Decision.ts"
+import type { ModelId } from "../basics/Ids.ts"
+import { largestDraw } from "./Propensity.ts"
+import { normal, uniform } from "../basics/Rng.ts"
+
+/** One model as a choice sees it: whether the masks leave it, the distribution of its score, and the parts to show. */
+export interface Option {
+  readonly model: ModelId
+  readonly eligible: boolean
+  readonly excludedBy: ExcludedBy | null
+  /** Mean and deviation of the composed score. */
+  readonly mean: number
+  readonly sd: number
+  readonly quality: number
+  readonly qualitySd: number
+  readonly costUsd: number | null
+  readonly latencySeconds: number
+}
+
+export interface Choice {
+  /** All models in the order of the input, numbers rounded for the audit. */
+  readonly candidates: ReadonlyArray<Candidate>
+  readonly chosen: ModelId
+  /** Probability of this choice, full precision. */
+  readonly propensity: number
+  readonly reason: Extract<Reason, "best" | "explore" | "control" | "only_eligible">
+  /** Another model than the one with the best expected score was taken, or the control slice was. */
+  readonly exploration: boolean
+}
+
+/** A score without uncertainty gets this deviation, so that equal scores are drawn with equal chances. */
+const leastSd = 1e-8
+
+/** Powers of ten that a double holds exactly. */
+const exactPowers = Array.from({ length: 23 }, (_, i) => Number(`1e${i}`))
+
+/** Six significant digits: what a float4 column keeps. */
+export const roundForAudit = (value: number): number => {
+  if (value === 0) return 0
+  // Printing and parsing costs five times as much, and there are six numbers for each candidate.
+  const scale = exactPowers[5 - Math.floor(Math.log10(Math.abs(value)))]
+  return scale === undefined ? Number(value.toPrecision(6)) : Math.round(value * scale) / scale
+}
+
+const clampUnit = (value: number): number => Math.min(1, Math.max(0, value))
+
+const argmax = <A>(items: ReadonlyArray<A>, of: (item: A) => number): A | undefined => {
+  let best: A | undefined
+  let highest = Number.NEGATIVE_INFINITY
+  for (const item of items) {
+    const value = of(item)
+    if (best === undefined || value > highest) {
+      best = item
+      highest = value
+    }
+  }
+  return best
+}
+
+/**
+ * Draws a score for every eligible model and takes the largest; with probability `epsilon` any eligible model instead, and
+ * with probability `control` any, by a draw of the decision's own. All other draws are keyed by session or decision, so a
+ * session draws alike. Independent of the order of the candidates; at least one must be eligible, and with numbers that
+ * are not finite a model counts as the worst.
+ */
+export const choose = (input: {
+  readonly candidates: ReadonlyArray<Option>
+  readonly epsilon: number
+  readonly control: number
+  /** The router's seed. */
+  readonly seed: string
+  /** Session id or else decision id. */
+  readonly key: string
+  readonly decisionId: string
+}): Choice => {
+  const { candidates, control, decisionId, epsilon, key, seed } = input
+  const eligible = candidates
+    .filter((option) => option.eligible)
+    .map((option) => {
+      const sd = Number.isFinite(option.sd) ? Math.max(option.sd, leastSd) : leastSd
+      const mean = Number.isFinite(option.mean) ? option.mean : -1
+      return { model: option.model, mean, sd, score: mean + sd * normal(`${seed}|${key}|${option.model}|score`) }
+    })
+  const largest = largestDraw(eligible)
+  const share = 1 / eligible.length
+  const propensities = new Map(
+    eligible.map(({ model }, k) => [
+      model,
+      control * share + (1 - control) * ((1 - epsilon) * (largest[k] ?? 0) + epsilon * share)
+    ])
+  )
+
+  const isControl = uniform(`${seed}|${decisionId}|control`) < control
+  const isFloor = uniform(`${seed}|${key}|floor`) < epsilon
+  // The largest of independent uniforms is any of them with equal chances, in whatever order they stand.
+  const anyBy = (draw: string) => argmax(eligible, ({ model }) => uniform(`${seed}|${draw}|${model}|any`))
+  const drawn = isControl ? anyBy(decisionId) : isFloor ? anyBy(key) : argmax(eligible, ({ score }) => score)
+  const best = Math.max(...eligible.map(({ mean }) => mean))
+  // A caller without an eligible candidate has a bug: there is nothing that could be answered.
+  if (drawn === undefined) throw new RangeError("choose needs an eligible candidate")
+  const chosen = drawn.model
+
+  const reason =
+    eligible.length === 1 ? "only_eligible" : isControl ? "control" : drawn.mean === best ? "best" : "explore"
+  const scores = new Map(eligible.map(({ model, score }) => [model, score]))
+  return {
+    candidates: candidates.map((option) => ({
+      model: option.model,
+      eligible: option.eligible,
+      excludedBy: option.excludedBy,
+      quality: roundForAudit(clampUnit(option.quality)),
+      qualitySd: roundForAudit(option.qualitySd),
+      costUsd: option.costUsd === null ? null : roundForAudit(option.costUsd),
+      latencySeconds: roundForAudit(option.latencySeconds),
+      score: roundForAudit(scores.get(option.model) ?? 0),
+      propensity: roundForAudit(propensities.get(option.model) ?? 0)
+    })),
+    chosen,
+    propensity: propensities.get(chosen) ?? 0,
+    reason,
+    exploration: reason === "explore" || reason === "control"
+  }
+}

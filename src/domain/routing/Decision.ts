@@ -1,0 +1,86 @@
+import type { Constraints, ExcludedBy } from "./Constraint.ts"
+import type { DecisionId, ModelId, Position, RouterId } from "../basics/Ids.ts"
+import type { Preference, Weights } from "./Weights.ts"
+
+/** What routing looks at in a request: the text itself is used for features and then forgotten. */
+export interface RoutingRequest {
+  /** The text of the prompt, all parts of all messages, newest last. */
+  readonly text: string
+  /** Estimated tokens of the whole prompt (characters / 4). */
+  readonly inputTokens: number
+  /** The caller's limit on the answer's tokens. */
+  readonly maxTokens: number | null
+  readonly stream: boolean
+  readonly task: string | null
+  readonly preference: Preference
+  /** Normalised to sum 1. */
+  readonly weights: Weights
+  readonly constraints: Constraints
+  readonly userId: string | null
+  readonly sessionId: string | null
+  /** The model the caller named instead of `auto`. */
+  readonly pinned: ModelId | null
+  /** Whether a pinned model may fall back to another one. */
+  readonly fallback: boolean
+}
+
+/** Why the model was chosen. */
+export type Reason = "best" | "explore" | "pinned" | "session" | "only_eligible" | "fallback" | "control" | "static"
+
+/** One model as the decision saw it. Numbers are rounded to six significant digits, so that a float4 column keeps them. */
+export interface Candidate {
+  readonly model: ModelId
+  readonly eligible: boolean
+  readonly excludedBy: ExcludedBy | null
+  /** Predicted quality, success rate included, [0, 1]. */
+  readonly quality: number
+  readonly qualitySd: number
+  /** Expected USD of this request; null where the price is unknown. */
+  readonly costUsd: number | null
+  readonly latencySeconds: number
+  /** The score that was drawn; 0 if not eligible. */
+  readonly score: number
+  /** Probability that this request's draw would choose it; 0 if not eligible. */
+  readonly propensity: number
+}
+
+/** One routing choice, complete enough to replay it from the row alone. */
+export interface Decision {
+  readonly id: DecisionId
+  readonly createdAtMillis: number
+  readonly routerId: RouterId
+  /** The key that made it, hashed; null without keys. Another key cannot see it. */
+  readonly owner: string | null
+  readonly policy: { readonly algorithm: string; readonly version: string; readonly position: Position }
+  readonly request: {
+    readonly task: string | null
+    readonly preference: Preference
+    readonly weights: Weights
+    readonly constraints: Constraints
+    readonly userId: string | null
+    readonly sessionId: string | null
+    readonly stream: boolean
+    readonly inputTokens: number
+    readonly maxTokens: number | null
+    readonly featuresVersion: string
+  }
+  /** Float32, so that the stored row and the memory agree to the bit. */
+  readonly features: Float32Array
+  readonly candidates: ReadonlyArray<Candidate>
+  /** The first choice; what answered after a fallback stands in the outcome. */
+  readonly chosen: ModelId
+  readonly propensity: number
+  readonly reason: Reason
+  readonly exploration: boolean
+  /** What the draw was keyed with. */
+  readonly seed: string
+}
+
+/** The models to try, best first: the chosen one, then the other eligible ones by their drawn score. */
+export const ranking = (decision: Decision): ReadonlyArray<ModelId> => [
+  decision.chosen,
+  ...decision.candidates
+    .filter((c) => c.eligible && c.model !== decision.chosen)
+    .sort((a, b) => b.score - a.score)
+    .map((c) => c.model)
+]

@@ -1,0 +1,22 @@
+import type { ModelId } from "../basics/Ids.ts"
+
+/** One provider's model with its price and limits: in bandit terms an arm. */
+export interface Model {
+  readonly id: ModelId
+  /** Name of the provider in the configuration. */
+  readonly provider: string
+  /** The name that the provider knows it by. */
+  readonly upstream: string
+  /** USD per million tokens; null where nobody stated a price, which is not the same as free. */
+  readonly inputUsdPerMTok: number | null
+  readonly outputUsdPerMTok: number | null
+  /** Where the price came from, for people: a file's name or `built in`. */
+  readonly priceSource: string | null
+  /** Tokens of prompt and answer together; null if unknown, then it excludes nothing. */
+  readonly contextWindow: number | null
+  /** Published or configured quality in [0, 1]; null if nothing is known. */
+  readonly priorQuality: number | null
+  /** Why it cannot be chosen (no key, disabled), or null if it can. */
+  readonly unavailable: string | null
+  readonly simulated: boolean
+}

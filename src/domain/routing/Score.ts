@@ -1,0 +1,42 @@
+import type { Prediction } from "../learning/bandit/Hierarchical.ts"
+import { costUsd, type Price } from "./Cost.ts"
+import type { Weights } from "./Weights.ts"
+
+/** 1 for free, 1/2 at the reference; a price that nobody stated counts as the reference. */
+export const costScore = (costUsd: number | null, costReferenceUsd: number): number =>
+  costUsd === null ? 0.5 : 1 / (1 + costUsd / costReferenceUsd)
+
+/** 1 for at once, 1/2 at the reference; a time that nobody stated counts as the reference. */
+export const latencyScore = (seconds: number | null, referenceSeconds: number): number =>
+  seconds === null ? 0.5 : 1 / (1 + seconds / referenceSeconds)
+
+/** The natural logarithm of the number of output tokens as it is learned: at least 0. */
+export const logOutputTokens = (tokens: number): number => Math.log(Math.max(1, tokens))
+
+/**
+ * Mean and deviation of the score of one model for one request, and its expected cost in USD: what was learned, at
+ * today's price, by this request's weights. Only quality is uncertain here: tokens and latency enter by their means.
+ */
+export const compose = (input: {
+  readonly prediction: Pick<Prediction, "quality" | "qualitySd" | "outputTokens" | "latencyScore">
+  readonly price: Price
+  readonly inputTokens: number
+  /** The caller's limit on the answer. */
+  readonly maxTokens: number | null
+  /** Sum 1. */
+  readonly weights: Weights
+  readonly costReferenceUsd: number
+}): { readonly mean: number; readonly sd: number; readonly costUsd: number | null } => {
+  const { prediction, weights } = input
+  const outputTokens =
+    input.maxTokens === null ? prediction.outputTokens : Math.min(prediction.outputTokens, input.maxTokens)
+  const cost = costUsd(input.price, input.inputTokens, outputTokens)
+  return {
+    mean:
+      weights.quality * prediction.quality +
+      weights.cost * costScore(cost, input.costReferenceUsd) +
+      weights.latency * prediction.latencyScore,
+    sd: weights.quality * prediction.qualitySd,
+    costUsd: cost
+  }
+}

@@ -1,9 +1,0 @@
-import * as Layer from "effect/Layer"
-import { dimension, extract, version } from "../domain/LexicalFeatures.ts"
-import { FeatureExtractor } from "../services/FeatureExtractor.ts"
-
-/** Counts and marks of the text itself: no model, no download, well under a millisecond. */
-export const layer: Layer.Layer<FeatureExtractor> = Layer.succeed(
-  FeatureExtractor,
-  FeatureExtractor.of({ version, dimension, extract })
-)

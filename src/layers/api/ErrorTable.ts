@@ -1,0 +1,147 @@
+import * as Match from "effect/Match"
+import type { NoEligibleModel } from "../../services/learning/BanditState.ts"
+import type { AllModelsFailed, Interrupted, RouterError, UpstreamRejected } from "../../services/routing/Router.ts"
+import type { ErrorEnvelope } from "../../services/api/Responses.ts"
+import type { HttpError } from "./HttpErrors.ts"
+
+export type AnyError = RouterError | Interrupted | HttpError
+
+/** What a client sees of an error. */
+export interface PublicError {
+  readonly status: number
+  readonly type: "invalid_request_error" | "authentication_error" | "rate_limit_error" | "server_error"
+  readonly code: string
+  readonly message: string
+  readonly param?: string | null
+  readonly details?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+const retryAfter = (seconds: number) => ({ "retry-after": String(Math.max(1, Math.ceil(seconds))) })
+
+const invalid = (status: number, code: string, error: { readonly message: string }): PublicError => ({
+  status,
+  type: "invalid_request_error",
+  code,
+  message: error.message
+})
+
+const noEligibleModel = (e: NoEligibleModel): PublicError => {
+  const details = { excluded: e.excluded.map(({ model, excludedBy }) => ({ model, excluded_by: excludedBy })) }
+  return e.passes
+    ? {
+        status: 503,
+        type: "server_error",
+        code: "circuits_open",
+        message: e.message,
+        details,
+        headers: retryAfter(5)
+      }
+    : { ...invalid(422, "no_eligible_model", e), details }
+}
+
+/** Models were asked: the decision keeps what each of them said. */
+const decided = (e: { readonly decisionId: string }) => ({ "x-conduit-decision-id": e.decisionId })
+
+const allModelsFailed = (e: AllModelsFailed): PublicError => {
+  const shared = { message: e.message, details: { attempts: e.attempts }, headers: decided(e) }
+  if (e.timedOut) return { status: 504, type: "server_error", code: "upstream_timeout", ...shared }
+  return e.retryAfterSeconds === null
+    ? { status: 502, type: "server_error", code: "all_models_failed", ...shared }
+    : {
+        status: 429,
+        type: "rate_limit_error",
+        code: "rate_limit_exceeded",
+        ...shared,
+        headers: { ...shared.headers, ...retryAfter(e.retryAfterSeconds) }
+      }
+}
+
+const upstreamRejected = (e: UpstreamRejected): PublicError => ({
+  ...invalid(e.status === 413 || e.status === 422 ? e.status : 400, "upstream_rejected", e),
+  headers: decided(e)
+})
+
+/** The only place that knows both our errors and HTTP: a new error does not compile without a line here. */
+export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>().pipe(
+  Match.withReturnType<PublicError>(),
+  Match.tagsExhaustive({
+    MalformedBody: (e) => invalid(400, "malformed_body", e),
+    InvalidRequest: (e) => ({ ...invalid(400, "invalid_request", e), param: e.param }),
+    UpstreamRejected: upstreamRejected,
+    Unauthorized: (e) => ({
+      status: 401,
+      type: "authentication_error",
+      code: "invalid_api_key",
+      message: e.message,
+      headers: { "www-authenticate": "Bearer" }
+    }),
+    RouteNotFound: (e) => invalid(404, "not_found", e),
+    UnknownModel: (e) => ({ ...invalid(404, "model_not_found", e), param: "model" }),
+    DecisionNotFound: (e) => ({ ...invalid(404, "decision_not_found", e), param: "decision_id" }),
+    SessionNotFound: (e) => ({ ...invalid(404, "session_not_found", e), param: "session_id" }),
+    MethodNotAllowed: (e) => ({ ...invalid(405, "method_not_allowed", e), headers: { allow: e.allow } }),
+    BodyTimeout: (e) => ({ ...invalid(408, "body_timeout", e), headers: { connection: "close" } }),
+    IdempotencyConflict: (e) => ({ ...invalid(409, "idempotency_conflict", e), param: "Idempotency-Key" }),
+    OutcomeConflict: (e) => ({ ...invalid(409, "outcome_conflict", e), param: "decision_id" }),
+    BodyTooLarge: (e) => invalid(413, "body_too_large", e),
+    UnsupportedMediaType: (e) => invalid(415, "unsupported_media_type", e),
+    NoEligibleModel: noEligibleModel,
+    AllModelsFailed: allModelsFailed,
+    InternalError: (e) => ({ status: 500, type: "server_error", code: "internal_error", message: e.message }),
+    Overloaded: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "overloaded",
+      message: e.message,
+      headers: retryAfter(1)
+    }),
+    Interrupted: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "shutting_down",
+      message: e.message,
+      headers: { ...retryAfter(1), connection: "close" }
+    }),
+    ParkingFull: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "parking_full",
+      message: e.message,
+      headers: retryAfter(5)
+    }),
+    WindowTooLong: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "window_too_long",
+      message: e.message,
+      headers: retryAfter(30)
+    }),
+    StatsBusy: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "stats_busy",
+      message: e.message,
+      headers: retryAfter(5)
+    }),
+    // Its own message has the driver's words, which are for the log.
+    DatabaseError: () => ({
+      status: 503,
+      type: "server_error",
+      code: "database_unavailable",
+      message: "the database did not take this now: send it again, feedback with the same Idempotency-Key",
+      headers: retryAfter(2)
+    })
+  })
+)
+
+export const envelope = (error: PublicError, requestId: string): ErrorEnvelope => ({
+  error: {
+    message: error.message,
+    type: error.type,
+    code: error.code,
+    param: error.param ?? null,
+    request_id: requestId,
+    ...(error.details === undefined ? {} : { details: error.details })
+  }
+})

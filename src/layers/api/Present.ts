@@ -1,0 +1,143 @@
+import type { Decision } from "../../domain/routing/Decision.ts"
+import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
+import { combine, type Feedback } from "../../domain/learning/Feedback.ts"
+import { reward } from "../../domain/learning/Reward.ts"
+import type { DecisionEntry, ModelEntry } from "../../services/api/Responses.ts"
+import type { RoutedModel } from "../../services/routing/Router.ts"
+
+/** Decimal USD without exponent; the number itself says the same in JSON. */
+export const usdText = (usd: number): string => {
+  const fixed = usd.toFixed(12)
+  return fixed.replace(/\.?0+$/, "")
+}
+
+/** A decision as the API shows it. After a fallback `chosen` is the model that answered. */
+export const decisionEntry = (
+  { attempts, decision, outcome, prompt }: DecisionRecord,
+  feedback: ReadonlyArray<Feedback>,
+  reference: { readonly costUsd: number; readonly latencySeconds: number }
+): DecisionEntry => {
+  const fellBack = outcome !== null && outcome.model !== decision.chosen
+  const judged = combine(feedback.filter((f) => f.supersededBy === null))
+  return {
+    id: decision.id,
+    created_at: new Date(decision.createdAtMillis).toISOString(),
+    router_id: decision.routerId,
+    policy: decision.policy,
+    request: requestEntry(decision.request),
+    candidates: decision.candidates.map((c) => ({
+      model: c.model,
+      eligible: c.eligible,
+      excluded_by: c.excludedBy,
+      quality: c.quality,
+      quality_sd: c.qualitySd,
+      cost_usd: c.costUsd,
+      latency_seconds: c.latencySeconds,
+      score: c.score,
+      propensity: c.propensity
+    })),
+    chosen: fellBack ? outcome.model : decision.chosen,
+    propensity: decision.propensity,
+    reason: fellBack ? "fallback" : decision.reason,
+    exploration: decision.exploration,
+    seed: decision.seed,
+    attempts: attempts.map((a) => ({
+      model: a.model,
+      ok: a.ok,
+      status: a.status,
+      latency_ms: a.latencyMs,
+      error: a.error
+    })),
+    outcome:
+      outcome === null
+        ? null
+        : {
+            ok: outcome.ok,
+            aborted: outcome.aborted,
+            finish_reason: outcome.finishReason,
+            input_tokens: outcome.inputTokens,
+            output_tokens: outcome.outputTokens,
+            cost_usd: outcome.costUsd,
+            latency_ms: outcome.latencyMs,
+            first_token_ms: outcome.firstTokenMs,
+            error: outcome.error
+          },
+    feedback: feedback.map((f) => ({
+      id: f.id,
+      kind: f.kind,
+      value: f.value,
+      confidence: f.confidence,
+      comment: f.comment,
+      source: f.source,
+      created_at: new Date(f.createdAtMillis).toISOString(),
+      superseded_by: f.supersededBy
+    })),
+    reward: outcome === null ? null : reward(outcome, judged, decision.request.weights, reference),
+    ...(prompt === null ? {} : { prompt })
+  }
+}
+
+const requestEntry = (request: Decision["request"]): DecisionEntry["request"] => ({
+  task: request.task,
+  preference: request.preference,
+  weights: request.weights,
+  constraints: { ...request.constraints },
+  user_id: request.userId,
+  session_id: request.sessionId,
+  stream: request.stream,
+  input_tokens: request.inputTokens,
+  max_tokens: request.maxTokens,
+  features_version: request.featuresVersion
+})
+
+export const modelEntry = ({ circuit, learned, model }: RoutedModel, createdSeconds: number): ModelEntry => ({
+  id: model.id,
+  object: "model",
+  created: createdSeconds,
+  owned_by: model.provider,
+  conduit: {
+    provider: model.provider,
+    upstream: model.upstream,
+    available: model.unavailable === null,
+    reason: model.unavailable,
+    simulated: model.simulated,
+    input_usd_per_mtok: model.inputUsdPerMTok,
+    output_usd_per_mtok: model.outputUsdPerMTok,
+    price_source: model.priceSource,
+    context_window: model.contextWindow,
+    quality: learned.quality,
+    success_rate: learned.successRate,
+    output_tokens: { mean: learned.outputTokensMean },
+    latency_seconds: { mean: learned.latencySecondsMean },
+    share: learned.share,
+    circuit
+  }
+})
+
+/** The entry that clients choose to let Conduit choose. */
+export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: number): ModelEntry => {
+  const available = models.filter(({ model }) => model.unavailable === null)
+  return {
+    id: "auto",
+    object: "model",
+    created: createdSeconds,
+    owned_by: "conduit",
+    conduit: {
+      provider: "conduit",
+      upstream: null,
+      available: available.length > 0,
+      reason: available.length > 0 ? null : "no model is available",
+      simulated: available.length > 0 && available.every(({ model }) => model.simulated),
+      input_usd_per_mtok: null,
+      output_usd_per_mtok: null,
+      price_source: null,
+      context_window: null,
+      quality: null,
+      success_rate: null,
+      output_tokens: null,
+      latency_seconds: null,
+      share: null,
+      circuit: null
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type { IncomingHttpHeaders } from "node:http"
+import type { Constraints } from "../../domain/routing/Constraint.ts"
+import type { RoutingRequest } from "../../domain/routing/Decision.ts"
+import { ModelId } from "../../domain/basics/Ids.ts"
+import { normalise, preferences, type Preference } from "../../domain/routing/Weights.ts"
+import {
+  ChatRequest,
+  CompleteRequest,
+  ConduitHeaders,
+  RouteRequest,
+  type ConduitOptions
+} from "../../services/api/Requests.ts"
+import type { ChatBody } from "../../services/models/LanguageModels.ts"
+import { UnknownModel } from "../../services/routing/Router.ts"
+import { decoder } from "./Body.ts"
+import { InvalidRequest } from "./HttpErrors.ts"
+
+/** What the router needs, from what came: the decoded view decides, the original object is forwarded. */
+export interface RoutingInput {
+  readonly request: RoutingRequest
+  readonly body: ChatBody
+}
+type Parsed = Either.Either<RoutingInput, InvalidRequest | UnknownModel>
+
+const decodeChat = decoder(ChatRequest)
+const decodeComplete = decoder(CompleteRequest)
+const decodeRoute = decoder(RouteRequest)
+const decodeHeaders = decoder(ConduitHeaders)
+
+export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
+  Either.gen(function* () {
+    const chat = yield* decodeChat(input)
+    const options = merge(yield* fromHeaders(headers), chat.conduit)
+    return yield* build(chat, options, policy, asBody(input))
+  })
+
+export const fromComplete = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
+  Either.gen(function* () {
+    const complete = yield* decodeComplete(input)
+    const options = merge(merge(yield* fromHeaders(headers), complete.conduit), complete)
+    const { prompt, context, conduit: _, ...rest } = complete
+    const messages = [
+      ...(context === undefined ? [] : [{ role: "system", content: contextText(context) }]),
+      { role: "user", content: prompt }
+    ]
+    const body = { ...withoutOptions(rest), messages, stream: false }
+    return yield* build({ ...rest, messages, stream: false }, options, policy, body)
+  })
+
+/** The body is not used: `/v1/route` only decides. */
+export const fromRoute = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
+  Either.gen(function* () {
+    const route = yield* decodeRoute(input)
+    const options = merge(merge(yield* fromHeaders(headers), route.conduit), route)
+    const messages = route.messages ?? (route.prompt === undefined ? null : [{ role: "user", content: route.prompt }])
+    if (messages === null) {
+      return yield* Either.left(
+        new InvalidRequest({ param: "messages", detail: "is missing: messages or prompt is needed" })
+      )
+    }
+    return yield* build({ ...route, messages }, options, policy, asBody(input))
+  })
+
+interface ChatLike {
+  readonly messages: ReadonlyArray<{ readonly content?: unknown }>
+  readonly model?: string
+  readonly stream?: boolean | null
+  readonly max_tokens?: number | null
+  readonly max_completion_tokens?: number | null
+}
+
+const build = (chat: ChatLike, options: ConduitOptions, policy: Preference, body: ChatBody): Parsed => {
+  const pinned = chat.model === undefined || chat.model === "auto" ? null : chat.model
+  if (pinned !== null && Option.isNone(ModelId.option(pinned))) {
+    return Either.left(new UnknownModel({ model: pinned.slice(0, 128) }))
+  }
+  const preference = options.preference ?? policy
+  const { text, characters } = textOf(chat.messages)
+  const weights = options.weights
+  return Either.right({
+    body,
+    request: {
+      text,
+      inputTokens: Math.ceil(characters / 4),
+      maxTokens: chat.max_completion_tokens ?? chat.max_tokens ?? null,
+      stream: chat.stream === true,
+      task: options.task ?? null,
+      preference,
+      weights: normalise(
+        weights === undefined
+          ? preferences[preference]
+          : { quality: weights.quality ?? 0, cost: weights.cost ?? 0, latency: weights.latency ?? 0 }
+      ),
+      constraints: options.constraints ?? {},
+      userId: options.user_id ?? null,
+      sessionId: options.session_id ?? null,
+      pinned: pinned === null ? null : ModelId(pinned),
+      fallback: options.fallback ?? false
+    }
+  })
+}
+
+/** What features are taken from: the newest text counts most, and more than this says little about the kind of request. */
+const maxTextChars = 32_768
+
+const textOf = (messages: ChatLike["messages"]): { readonly text: string; readonly characters: number } => {
+  const newestFirst: Array<string> = []
+  let characters = 0
+  const add = (text: string) => {
+    if (text !== "" && characters < maxTextChars) newestFirst.push(text)
+    characters += text.length
+  }
+  for (let i = messages.length - 1; i >= 0; i--) {
+    const content = messages[i]?.content
+    if (typeof content === "string") add(content)
+    else if (Array.isArray(content)) for (let j = content.length - 1; j >= 0; j--) add(partText(content[j]))
+  }
+  return { text: newestFirst.reverse().join("\n").slice(-maxTextChars), characters }
+}
+
+const partText = (part: unknown): string =>
+  typeof part === "object" && part !== null && "text" in part && typeof part.text === "string" ? part.text : ""
+
+const contextText = (context: string | Readonly<Record<string, unknown>>): string =>
+  typeof context === "string" ? context : `Context:\n${JSON.stringify(context)}`
+
+const asBody = (input: unknown): ChatBody => (isRecord(input) ? input : {})
+const isRecord = (input: unknown): input is ChatBody => typeof input === "object" && input !== null
+
+const withoutOptions = (body: ChatBody & ConduitOptions): ChatBody => {
+  const {
+    task: _,
+    preference: _1,
+    weights: _2,
+    constraints: _3,
+    user_id: _4,
+    session_id: _5,
+    fallback: _6,
+    ...rest
+  } = body
+  return rest
+}
+
+/** Key by key, the constraints' too; `over` wins. */
+const merge = (under: ConduitOptions | undefined, over: ConduitOptions | undefined): ConduitOptions => {
+  if (over === undefined) return under ?? {}
+  if (under === undefined) return over
+  const constraints: Constraints = { ...under.constraints, ...over.constraints }
+  return { ...under, ...over, constraints }
+}
+
+const fromHeaders = (headers: IncomingHttpHeaders): Either.Either<ConduitOptions | undefined, InvalidRequest> => {
+  let ours: IncomingHttpHeaders | undefined
+  for (const name in headers) {
+    if (name.startsWith("x-conduit-")) (ours ??= {})[name] = headers[name]
+  }
+  if (ours === undefined) return Either.right(undefined)
+  // A misspelt limit would be no limit: an unknown one is refused.
+  return Either.map(decodeHeaders(ours), (h) => {
+    const allowed = h["x-conduit-allowed-models"]
+    return {
+      ...given("task", h["x-conduit-task"]),
+      ...given("preference", h["x-conduit-preference"]),
+      ...given("user_id", h["x-conduit-user-id"]),
+      ...given("session_id", h["x-conduit-session-id"]),
+      ...given("fallback", h["x-conduit-fallback"]),
+      constraints: {
+        ...given("max_cost_usd", h["x-conduit-max-cost-usd"]),
+        ...given("max_latency_ms", h["x-conduit-max-latency-ms"]),
+        ...given("min_quality", h["x-conduit-min-quality"]),
+        ...given("provider", h["x-conduit-provider"]),
+        ...given(
+          "allowed_models",
+          allowed
+            ?.split(",")
+            .map((id) => id.trim())
+            .filter((id) => id !== "")
+        )
+      }
+    }
+  })
+}
+
+const given = <K extends string, A>(key: K, value: A | undefined): { readonly [P in K]?: A } => {
+  const entry: { [P in K]?: A } = {}
+  if (value !== undefined) entry[key] = value
+  return entry
+}

@@ -1,0 +1,192 @@
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { Judged } from "../../domain/learning/CommitPlan.ts"
+import type { FeedbackSubmission } from "../../domain/learning/Feedback.ts"
+import { RouterId } from "../../domain/basics/Ids.ts"
+import { type Committed, Database, DatabaseError, type FeedbackResult } from "../../services/storage/Database.ts"
+import { Ids } from "../../services/running/Ids.ts"
+import { LearningLog } from "../../services/learning/LearningLog.ts"
+import { LogFields } from "../../services/observing/LogFields.ts"
+import { Settings } from "../../services/running/Settings.ts"
+import { Telemetry } from "../../services/observing/Telemetry.ts"
+import { runCommitter } from "./log/Committer.ts"
+import { follow } from "./log/Follow.ts"
+import { runJoiner } from "./log/Joiner.ts"
+import { makeNews } from "./log/News.ts"
+import { makeOutage } from "./log/Outage.ts"
+import { makePending, noParts, type Parts } from "./log/Pending.ts"
+import { runPruner } from "./log/Pruner.ts"
+import { makeSignal } from "./log/Signal.ts"
+
+/** Submissions that wait for the database; more are refused. */
+const maxWaiting = 10_000
+
+const refused = (detail: string) => new DatabaseError({ operation: "commit", reason: "timeout", detail })
+
+/** A submission waits no longer for the database; retries within that time are the committer's. */
+const submissionLimit = Duration.seconds(5)
+
+/** Over `Database`, whichever it is: group commits, one at a time, and a reader that is told of commits and polls. */
+export const layerWith = (options: {
+  /** Commits that nobody told of are seen at the latest after this. */
+  readonly pollInterval: Duration.Duration
+}): Layer.Layer<LearningLog, DatabaseError, Database | Settings | Ids | Telemetry> =>
+  Layer.scoped(LearningLog, make(options.pollInterval))
+
+const make = (pollInterval: Duration.Duration) =>
+  Effect.gen(function* () {
+    const database = yield* Database
+    const ids = yield* Ids
+    const telemetry = yield* Telemetry
+    const settings = yield* Settings
+    const { learning } = settings
+    const clock = yield* Effect.clock
+    const router = yield* database.router(Option.flatMap(learning.routerId, RouterId.option))
+    ;(yield* LogFields).routerId = router.id
+
+    const pending = makePending(learning.maxPending)
+    const work = makeSignal()
+    const stored = makeSignal()
+    const news = makeNews(router.position)
+    const outage = makeOutage(pending)
+    const parked = makeSignal()
+    yield* telemetry.gauge(
+      "conduit_learning_oldest_pending_seconds",
+      "Age of the oldest outcome that is not stored yet",
+      () => {
+        const oldest = pending.oldestMillis()
+        return oldest === null ? 0 : (clock.unsafeCurrentTimeMillis() - oldest) / 1000
+      }
+    )
+
+    const judgedListeners: Array<(judged: Judged) => void> = []
+    const committed = ({ joined, judged }: Committed) => {
+      if (joined > 0) telemetry.feedbackJoined(joined)
+      for (const one of judged) for (const listener of judgedListeners) listener(one)
+    }
+    /** A repetition has the id of the first one. */
+    const countStored = (submission: FeedbackSubmission, { id, status }: FeedbackResult) => {
+      const isStored = status === "recorded" || status === "superseded" || status === "parked"
+      if (isStored && id === submission.id) telemetry.feedbackStored(status === "parked")
+      if (status === "parked") parked.notify()
+    }
+
+    const submit = (parts: Partial<Parts>): Effect.Effect<Committed, DatabaseError> =>
+      Effect.gen(function* () {
+        if (pending.durableCount() >= maxWaiting) {
+          return yield* refused(`${maxWaiting} submissions wait for the database already`)
+        }
+        const done = yield* Deferred.make<Committed, DatabaseError>()
+        const submission = pending.submit({ ...noParts, ...parts }, done)
+        work.notify()
+        return yield* Effect.raceFirst(
+          Deferred.await(done),
+          Effect.flatMap(Effect.sleep(submissionLimit), () => {
+            submission.abandoned = true
+            return Effect.fail(refused(`it took more than ${Duration.toSeconds(submissionLimit)} s`))
+          })
+        )
+      })
+
+    // Nobody may wait for a committer that has stopped: this runs after it was interrupted.
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        const stopped = refused("the learning log has stopped")
+        for (const one of pending.batch()?.durable ?? []) yield* Deferred.fail(one.done, stopped)
+        for (let next = pending.takeDurable(); next !== undefined; next = pending.takeDurable()) {
+          yield* Deferred.fail(next.done, stopped)
+        }
+      })
+    )
+    const committer = yield* runCommitter({
+      routerId: router.id,
+      database,
+      pending,
+      work,
+      stored,
+      news,
+      outage,
+      maxParked: learning.maxParked,
+      flushInterval: learning.flushInterval,
+      newCommitId: () => ids.uuidV7(clock.unsafeCurrentTimeMillis()),
+      committed,
+      lost: () => telemetry.dropped(1)
+    })
+    yield* telemetry.gauge("conduit_database_up", "Whether the database answers, as far as known: 1 or 0", () =>
+      outage.isOpen() ? 0 : 1
+    )
+    yield* runJoiner({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
+
+    yield* runPruner({ routerId: router.id, database, settings })
+    yield* database.changes(router.id).pipe(
+      Stream.runForEach((position) => Effect.sync(() => news.heard(position))),
+      Effect.forkScoped
+    )
+
+    return LearningLog.of({
+      router: { id: router.id, seed: router.seed },
+
+      offer: (record, onSettled) => {
+        const dropped = pending.offer(record, clock.unsafeCurrentTimeMillis(), onSettled)
+        if (dropped > 0) telemetry.dropped(dropped)
+        work.notify()
+      },
+      record: Effect.fn("LearningLog.record")((record) =>
+        Effect.map(submit({ decisions: [record] }), ({ position }) => position)
+      ),
+      feedback: Effect.fn("LearningLog.feedback")(function* (submission) {
+        const { feedback, position } = yield* submit({ feedback: [submission] })
+        const [result] = feedback
+        if (result === undefined) return yield* refused("the database answered for another commit")
+        countStored(submission, result)
+        return { ...result, position }
+      }),
+      feedbackAll: Effect.fn("LearningLog.feedbackAll")(function* (submissions) {
+        const { feedback, position } = yield* submit({ feedback: submissions })
+        if (feedback.length !== submissions.length) {
+          return yield* refused("the database answered for another commit")
+        }
+        for (const [index, submission] of submissions.entries()) {
+          const result = feedback[index]
+          if (result !== undefined) countStored(submission, result)
+        }
+        return { results: feedback, position }
+      }),
+      report: Effect.fn("LearningLog.report")(function* (report) {
+        const { position, reports } = yield* submit({ reports: [report] })
+        const [result] = reports
+        return result === undefined
+          ? yield* refused("the database answered for another commit")
+          : { ...result, position }
+      }),
+      append: Effect.fn("LearningLog.append")((events) => Effect.map(submit({ events }), ({ position }) => position)),
+
+      onJudged: (listener) => {
+        judgedListeners.push(listener)
+      },
+      pendingDecision: pending.decision,
+      pendingOfSession: pending.ofSession,
+      follow: (position) => follow({ routerId: router.id, database, news, outage, pollInterval, position }),
+      position: Effect.tap(database.position(router.id), (position) => Effect.sync(() => news.heard(position))),
+      oldestPosition: database.oldestPosition(router.id),
+      newestKnown: news.newest,
+      flush: committer.flush,
+      backlog: () => {
+        const oldest = pending.oldestMillis()
+        return {
+          pending: pending.implicitCount(),
+          dropped: pending.dropped(),
+          oldestPendingMillis: oldest === null ? null : clock.unsafeCurrentTimeMillis() - oldest,
+          lastError: outage.lastError()
+        }
+      },
+      snapshots: (fingerprint) => database.snapshots(router.id, fingerprint),
+      saveSnapshot: (fingerprint, snapshot) => database.saveSnapshot(router.id, fingerprint, snapshot)
+    })
+  })
+
+export const layer = layerWith({ pollInterval: Duration.millis(500) })

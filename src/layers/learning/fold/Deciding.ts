@@ -1,0 +1,229 @@
+import * as Hierarchical from "../../../domain/learning/bandit/Hierarchical.ts"
+import { choose, type Option, roundForAudit } from "../../../domain/routing/Choice.ts"
+import { excludedBy } from "../../../domain/routing/Constraint.ts"
+import type { Candidate, Decision, Reason } from "../../../domain/routing/Decision.ts"
+import type { ModelId, Position, RouterId } from "../../../domain/basics/Ids.ts"
+import type { Model } from "../../../domain/routing/Model.ts"
+import { compose } from "../../../domain/routing/Score.ts"
+import type { DecideInput } from "../../../services/learning/BanditState.ts"
+import { NoEligibleModel } from "../../../services/learning/BanditState.ts"
+import type { Catalog } from "../../../services/models/ModelCatalog.ts"
+
+/** What a choice is made with, besides the request. */
+export interface Deciding {
+  readonly catalog: Catalog
+  /** Models that an operator took out of the choice. */
+  readonly disabled: ReadonlySet<string>
+  readonly router: { readonly id: RouterId; readonly seed: string }
+  readonly featuresVersion: string
+}
+
+type Prospects = ReadonlyArray<Option>
+
+interface Choice {
+  readonly candidates: ReadonlyArray<Candidate>
+  readonly chosen: ModelId
+  readonly propensity: number
+  readonly reason: Reason
+  readonly exploration: boolean
+}
+
+/** The choice by what was learned. */
+export const decide = (
+  deciding: Deciding,
+  state: Hierarchical.State,
+  position: Position,
+  input: DecideInput
+): Decision | NoEligibleModel => {
+  const { catalog, router } = deciding
+  const { request, session } = input
+  const features = Hierarchical.withLabel(state, input.features, request.task)
+  const prospects = prospectsOf(deciding, input, (model) =>
+    Hierarchical.predict(state, model.id, model.priorQuality, features)
+  )
+  const policy = { algorithm: Hierarchical.algorithm, version: Hierarchical.version, position }
+  const answer = (choice: Choice) => decisionOf(deciding, input, features, policy, choice)
+
+  const excluded = nobodyLeft(prospects, request.pinned)
+  if (excluded !== null) return excluded
+  if (request.pinned !== null) return answer(undrawn(prospects, request.pinned, "pinned"))
+  if (catalog.policy.algorithm === "static") return inOrder(deciding, input, features, position, prospects)
+
+  if (
+    session !== null &&
+    // A replica that has folded more than this one may have chosen it.
+    session.epoch >= Hierarchical.epoch(state, session.model) &&
+    isEligible(prospects, session.model)
+  ) {
+    return answer(undrawn(prospects, session.model, "session"))
+  }
+  return answer(
+    choose({
+      candidates: prospects,
+      epsilon: state.parameters.epsilon,
+      control: state.parameters.control,
+      seed: router.seed,
+      key: request.sessionId ?? input.id,
+      decisionId: input.id
+    })
+  )
+}
+
+/** The choice when nothing that was learned can be used: the masks hold, and the order of the configuration decides. */
+export const decideWithoutLearning = (
+  deciding: Deciding,
+  position: Position,
+  input: DecideInput
+): Decision | NoEligibleModel => {
+  const prospects = prospectsOf(deciding, input, ({ priorQuality }) => ({
+    quality: priorQuality ?? 0.5,
+    qualitySd: 0,
+    outputTokens: 300,
+    latencyScore: 0.5,
+    latencySeconds: 2
+  }))
+  const { pinned } = input.request
+  const excluded = nobodyLeft(prospects, pinned)
+  if (excluded !== null) return excluded
+  return pinned === null
+    ? inOrder(deciding, input, input.features, position, prospects)
+    : decisionOf(deciding, input, input.features, staticPolicy(position), undrawn(prospects, pinned, "pinned"))
+}
+
+const staticPolicy = (position: Position) => ({ algorithm: "static", version: "1", position })
+
+/** The first eligible model of the configuration; equal scores keep its order for the fallbacks. */
+const inOrder = (
+  deciding: Deciding,
+  input: DecideInput,
+  features: Float32Array,
+  position: Position,
+  prospects: Prospects
+) => {
+  const chosen = prospects.find((p) => p.eligible)?.model
+  return chosen === undefined
+    ? noEligible(prospects)
+    : decisionOf(
+        deciding,
+        input,
+        features,
+        staticPolicy(position),
+        undrawn(
+          prospects.map((p) => ({ ...p, mean: 0 })),
+          chosen,
+          "static"
+        )
+      )
+}
+
+/** Every model of the catalogue, as the masks and the score see it. */
+const prospectsOf = (
+  { catalog, disabled }: Deciding,
+  { isCircuitOpen, request }: DecideInput,
+  predict: (
+    model: Model
+  ) => Pick<Hierarchical.Prediction, "quality" | "qualitySd" | "outputTokens" | "latencyScore" | "latencySeconds">
+): Prospects =>
+  catalog.models.map((model) => {
+    const prediction = predict(model)
+    const { costUsd, mean, sd } = compose({
+      prediction,
+      price: model,
+      inputTokens: request.inputTokens,
+      maxTokens: request.maxTokens,
+      weights: request.weights,
+      costReferenceUsd: catalog.costReferenceUsd
+    })
+    const quality = Math.min(1, Math.max(0, prediction.quality))
+    const excluded = excludedBy(
+      {
+        model: model.id,
+        provider: model.provider,
+        unavailable: model.unavailable !== null || disabled.has(model.id),
+        // Who names a model insists on it: the circuit keeps away only those who let us choose.
+        circuitOpen: request.pinned !== model.id && isCircuitOpen(model.id),
+        contextWindow: model.contextWindow,
+        quality,
+        costUsd,
+        latencySeconds: prediction.latencySeconds
+      },
+      request.constraints,
+      request
+    )
+    return {
+      model: model.id,
+      eligible: excluded === null,
+      excludedBy: excluded,
+      mean,
+      sd,
+      quality,
+      qualitySd: prediction.qualitySd,
+      costUsd,
+      latencySeconds: prediction.latencySeconds
+    }
+  })
+
+const isEligible = (prospects: Prospects, model: ModelId) => prospects.some((p) => p.model === model && p.eligible)
+
+const noEligible = (prospects: Prospects) =>
+  new NoEligibleModel({ excluded: prospects.map((p) => ({ model: p.model, excludedBy: p.excludedBy ?? "disabled" })) })
+
+const nobodyLeft = (prospects: Prospects, pinned: ModelId | null): NoEligibleModel | null => {
+  const asked = pinned === null ? prospects : prospects.filter((p) => p.model === pinned)
+  return asked.some((p) => p.eligible) ? null : noEligible(asked)
+}
+
+/** A choice that no draw made: its propensity is 1, and the others stand in the order of their expected score. */
+const undrawn = (prospects: Prospects, chosen: ModelId, reason: Reason): Choice => ({
+  candidates: prospects.map((p) => ({
+    model: p.model,
+    eligible: p.eligible,
+    excludedBy: p.excludedBy,
+    quality: roundForAudit(p.quality),
+    qualitySd: roundForAudit(p.qualitySd),
+    costUsd: p.costUsd === null ? null : roundForAudit(p.costUsd),
+    latencySeconds: roundForAudit(p.latencySeconds),
+    score: p.eligible ? roundForAudit(p.mean) : 0,
+    propensity: p.model === chosen ? 1 : 0
+  })),
+  chosen,
+  propensity: 1,
+  reason,
+  exploration: false
+})
+
+const decisionOf = (
+  { featuresVersion, router }: Deciding,
+  input: DecideInput,
+  features: Float32Array,
+  policy: Decision["policy"],
+  choice: Choice
+): Decision => {
+  const { request } = input
+  return {
+    id: input.id,
+    createdAtMillis: input.createdAtMillis,
+    routerId: router.id,
+    owner: input.owner,
+    policy,
+    request: {
+      task: request.task,
+      preference: request.preference,
+      weights: request.weights,
+      constraints: request.constraints,
+      userId: request.userId,
+      sessionId: request.sessionId,
+      stream: request.stream,
+      inputTokens: request.inputTokens,
+      maxTokens: request.maxTokens,
+      featuresVersion
+    },
+    features,
+    candidates: choice.candidates,
+    chosen: choice.chosen,
+    propensity: choice.propensity,
+    reason: choice.reason,
+    exploration: choice.exploration,
+    seed: router.seed
+  }
+}

@@ -1,0 +1,84 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Episode from "../../../domain/observing/Episode.ts"
+import type { RouterId } from "../../../domain/basics/Ids.ts"
+import {
+  type DatabaseError,
+  type DatabaseShape,
+  isAway,
+  type Pruned,
+  type PruneLimits
+} from "../../../services/storage/Database.ts"
+import type { SettingsShape } from "../../../services/running/Settings.ts"
+
+const interval = Duration.minutes(3)
+const batchSize = 1_000
+const batchesPerRound = 200
+const pause = Duration.millis(50)
+/** The snapshots of a policy that is still in use are younger, unless nothing happened. */
+const policyInUse = Duration.days(7)
+
+/** Deletes what is past its retention, some of it every few minutes, while the scope is open. */
+export const runPruner = (options: {
+  readonly routerId: RouterId
+  readonly database: DatabaseShape
+  readonly settings: Pick<SettingsShape, "learning" | "retention">
+}): Effect.Effect<void, never, Scope.Scope> => {
+  const { database, routerId, settings } = options
+
+  const round = Effect.gen(function* () {
+    const limits = limitsAt(settings, yield* Clock.currentTimeMillis)
+    let total: Pruned = { decisions: 0, feedback: 0, prompts: 0, parked: 0, commits: 0 }
+    for (let batches = 0; batches < batchesPerRound; batches++) {
+      const gone = yield* Effect.disconnect(database.prune(routerId, limits, batchSize))
+      total = {
+        decisions: total.decisions + gone.decisions,
+        feedback: total.feedback + gone.feedback,
+        prompts: total.prompts + gone.prompts,
+        parked: total.parked + gone.parked,
+        commits: total.commits + gone.commits
+      }
+      if (Object.values(gone).every((count) => count < batchSize)) break
+      yield* Effect.sleep(pause)
+    }
+    if (Object.values(total).some((count) => count > 0)) {
+      yield* Effect.logInfo(
+        `Deleted what is past its retention: ${total.decisions} decision(s), ${total.feedback} feedback, ` +
+          `${total.prompts} prompt(s), ${total.parked} parked feedback, ${total.commits} commit(s) of the learning log`
+      )
+    }
+    yield* sayDeletedAgain
+  }).pipe(Effect.catchAll((error) => sayNotDeleted(error)))
+
+  const refused = Episode.make({ quietMillis: 0 })
+  /** A database that is away is said already; what it refuses is said here. */
+  const sayNotDeleted = (error: DatabaseError) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      refused.failed(now, !isAway(error))
+        ? Effect.logWarning(`What is past its retention is not deleted: ${error.message}`)
+        : Effect.void
+    )
+  const sayDeletedAgain = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const past = refused.worked(now)
+    return past === null
+      ? Effect.void
+      : Effect.logInfo(
+          `What is past its retention is deleted again after ${past.seconds.toFixed(1)}s: ${past.failures} failed attempt(s)`
+        )
+  })
+
+  return Effect.forever(Effect.zipRight(Effect.sleep(interval), round)).pipe(Effect.forkScoped, Effect.asVoid)
+}
+
+const limitsAt = ({ learning, retention }: Pick<SettingsShape, "learning" | "retention">, now: number): PruneLimits => {
+  const before = (age: Duration.Duration) => now - Duration.toMillis(age)
+  return {
+    decisionsBeforeMillis: before(Duration.max(retention.decisions, learning.feedbackExpiry)),
+    promptsBeforeMillis: before(retention.prompts),
+    parkedBeforeMillis: before(retention.parked),
+    logBeforeMillis: before(retention.log),
+    snapshotsSinceMillis: before(Duration.max(retention.log, policyInUse))
+  }
+}

@@ -1,0 +1,60 @@
+import * as Redacted from "effect/Redacted"
+import type { Model } from "../../domain/routing/Model.ts"
+import type { Catalog, Provider } from "../../services/models/ModelCatalog.ts"
+
+/** What a reload changed, for people: a phrase each, never an address or a key. */
+export const changesBetween = (before: Catalog, after: Catalog): ReadonlyArray<string> => [
+  ...after.models.flatMap((model) => {
+    const old = before.byId.get(model.id)
+    return old === undefined ? [`added ${model.id}`] : changesOf(old, model)
+  }),
+  ...before.models.filter((model) => !after.byId.has(model.id)).map((model) => `removed ${model.id}`),
+  ...(isReordered(before, after) ? ["the order changed"] : []),
+  ...providerChanges(before.providers, after.providers),
+  ...(before.policy.algorithm === after.policy.algorithm ? [] : [`policy.algorithm is ${after.policy.algorithm}`]),
+  ...(before.policy.preference === after.policy.preference ? [] : [`policy.preference is ${after.policy.preference}`])
+]
+
+const price = (model: Model) => `${model.inputUsdPerMTok ?? "?"}/${model.outputUsdPerMTok ?? "?"}`
+
+const changesOf = (before: Model, after: Model): ReadonlyArray<string> => [
+  ...(price(before) === price(after)
+    ? []
+    : [`repriced ${after.id} from ${price(before)} to ${price(after)} USD per million tokens, in/out`]),
+  ...(before.provider === after.provider && before.upstream === after.upstream
+    ? []
+    : [`${after.id} is ${after.upstream} of provider ${after.provider}`]),
+  ...(before.contextWindow === after.contextWindow
+    ? []
+    : [`context window of ${after.id} is ${after.contextWindow ?? "unknown"}`]),
+  ...(before.priorQuality === after.priorQuality
+    ? []
+    : [`prior quality of ${after.id} is ${after.priorQuality ?? "unknown"}`]),
+  ...(before.unavailable === after.unavailable
+    ? []
+    : [after.unavailable === null ? `${after.id} is available` : `${after.id} is not available: ${after.unavailable}`])
+]
+
+/** Of the models that stayed. */
+const isReordered = (before: Catalog, after: Catalog) => {
+  const stayed = after.models.filter((model) => before.byId.has(model.id))
+  const were = before.models.filter((model) => after.byId.has(model.id))
+  return stayed.some((model, i) => model.id !== were[i]?.id)
+}
+
+const keyOf = ({ apiKey }: Provider) => (apiKey === null ? null : Redacted.value(apiKey))
+
+const providerChanges = (
+  before: ReadonlyMap<string, Provider>,
+  after: ReadonlyMap<string, Provider>
+): ReadonlyArray<string> => [
+  ...[...after.values()].flatMap((provider) => {
+    const old = before.get(provider.name)
+    if (old === undefined) return [`added provider ${provider.name}`]
+    return [
+      ...(old.baseUrl === provider.baseUrl ? [] : [`provider ${provider.name} has another address`]),
+      ...(keyOf(old) === keyOf(provider) ? [] : [`provider ${provider.name} has another key`])
+    ]
+  }),
+  ...[...before.keys()].filter((name) => !after.has(name)).map((name) => `removed provider ${name}`)
+]

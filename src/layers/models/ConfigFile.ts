@@ -1,0 +1,115 @@
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { parseDocument } from "yaml"
+import { ModelId } from "../../domain/basics/Ids.ts"
+import { nearestName } from "../../domain/basics/NearestName.ts"
+import { preferences } from "../../domain/routing/Weights.ts"
+
+/** `actual` is shown with what would be right; keys and addresses may hold secrets and are not. */
+const must = (right: string) => ({
+  message: (issue: ParseResult.ParseIssue) => ({
+    message: `${shown(issue.actual)} is not right: ${right}`,
+    override: true
+  })
+})
+const mustSecretly = (right: string) => ({
+  message: () => ({ message: `its value (not shown) is not right: ${right}`, override: true })
+})
+
+const shown = (value: unknown): string =>
+  value === undefined ? "nothing" : (JSON.stringify(value)?.slice(0, 100) ?? typeof value)
+
+const price = "USD per million tokens, 0 or more"
+const Price = Schema.Number.annotations(must(price)).pipe(Schema.finite(must(price)), Schema.nonNegative(must(price)))
+
+const name = "a name of 1 to 64 characters of A-Z a-z 0-9 . _ -"
+const Name = Schema.String.annotations(must(name)).pipe(Schema.pattern(/^[A-Za-z0-9._-]{1,64}$/, must(name)))
+
+const modelId = '1 to 128 characters of A-Z a-z 0-9 . _ : / -, and not "auto"'
+const unit = "a number from 0 to 1"
+const tokens = "a whole number of tokens above 0"
+const upstream = "the name that the provider knows the model by"
+const baseUrl = 'an address such as "http://127.0.0.1:9001/v1", or "${NAME}" for a variable of the environment'
+const apiKey = 'a text, best "${NAME}" for a variable of the environment'
+
+const ProviderEntry = Schema.Struct({
+  kind: Schema.Literal("openai-compatible").annotations(must("openai-compatible")),
+  baseUrl: Schema.String.annotations(mustSecretly(baseUrl)),
+  apiKey: Schema.optionalWith(Schema.String.annotations(mustSecretly(apiKey)), { exact: true })
+})
+
+const ModelEntry = Schema.Struct({
+  id: Schema.String.annotations(must(modelId)).pipe(Schema.filter((id) => ModelId.is(id), must(modelId))),
+  provider: Name,
+  upstream: Schema.optionalWith(Schema.String.annotations(must(upstream)).pipe(Schema.minLength(1, must(upstream))), {
+    exact: true
+  }),
+  inputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  outputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  contextWindow: Schema.optionalWith(
+    Schema.Number.annotations(must(tokens)).pipe(Schema.int(must(tokens)), Schema.positive(must(tokens))),
+    { exact: true }
+  ),
+  priorQuality: Schema.optionalWith(Schema.Number.annotations(must(unit)).pipe(Schema.between(0, 1, must(unit))), {
+    exact: true
+  }),
+  disabled: Schema.optionalWith(Schema.Boolean.annotations(must("true or false")), { exact: true })
+})
+
+const algorithm = "auto, thompson or static"
+const preference = Object.keys(preferences).join(", ")
+
+/** `conduit.yaml` as it is written. */
+const ConfigFile = Schema.Struct({
+  providers: Schema.optionalWith(Schema.Record({ key: Name, value: ProviderEntry }), { exact: true }),
+  models: Schema.optionalWith(Schema.Array(ModelEntry), { exact: true }),
+  policy: Schema.optionalWith(
+    Schema.Struct({
+      algorithm: Schema.optionalWith(Schema.Literal("auto", "thompson", "static").annotations(must(algorithm)), {
+        exact: true
+      }),
+      preference: Schema.optionalWith(
+        Schema.Literal("balanced", "quality", "cost", "speed").annotations(must(preference)),
+        { exact: true }
+      )
+    }),
+    { exact: true }
+  )
+})
+export type ConfigFile = typeof ConfigFile.Type
+
+const decode = Schema.decodeUnknownEither(ConfigFile, { errors: "all", onExcessProperty: "error" })
+
+const pathOf = (path: ReadonlyArray<PropertyKey>) =>
+  path.map((key, i) => (typeof key === "number" ? `[${key}]` : `${i === 0 ? "" : "."}${String(key)}`)).join("")
+
+const explain = (issue: ParseResult.ArrayFormatterIssue): string => {
+  const path = pathOf(issue.path)
+  if (issue._tag === "Missing") return `${path}: is missing`
+  if (issue._tag !== "Unexpected") return `${path === "" ? "the file" : path}: ${issue.message}`
+  const known = [...issue.message.matchAll(/"([^"]+)"/g)].flatMap(([, key]) => (key === undefined ? [] : [key]))
+  const nearest = nearestName(String(issue.path.at(-1)), known)
+  return `${path}: is not a key here${nearest === null ? `; there are ${known.join(", ")}` : `: did you mean ${nearest}?`}`
+}
+
+/** The content of a configuration file, or all its problems, a line each. */
+export const parseConfigFile = (text: string): Either.Either<ConfigFile, ReadonlyArray<string>> => {
+  const document = parseDocument(text, { prettyErrors: true })
+  if (document.errors.length > 0) {
+    return Either.left(
+      document.errors.map(
+        (error) => `line ${error.linePos?.[0].line ?? "?"}: ${error.message.split("\n")[0] ?? error.code}`
+      )
+    )
+  }
+  // Aliases that expand without end are refused by the parser's own limit, with an exception.
+  return Either.try({
+    try: () => (document.toJS() ?? {}) as unknown,
+    catch: () => ["the file has too many aliases"]
+  }).pipe(
+    Either.flatMap((content) =>
+      Either.mapLeft(decode(content), (error) => ParseResult.ArrayFormatter.formatErrorSync(error).map(explain))
+    )
+  )
+}

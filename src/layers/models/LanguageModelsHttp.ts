@@ -1,0 +1,111 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import type { Model } from "../../domain/routing/Model.ts"
+import {
+  type CallLimits,
+  type ChatBody,
+  LanguageModels,
+  type ProviderError
+} from "../../services/models/LanguageModels.ts"
+import { ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
+import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
+import { openStream } from "./EventStream.ts"
+import { failure } from "./ProviderErrors.ts"
+import type { Target } from "./UpstreamCall.ts"
+import { complete } from "./WholeAnswer.ts"
+
+type Endpoint = Omit<Target, "model">
+
+const pathOf = (provider: Provider) => `${new URL(provider.baseUrl).pathname.replace(/\/+$/, "")}/chat/completions`
+
+const headersOf = (provider: Provider, accept: string): Readonly<Record<string, string>> => ({
+  "content-type": "application/json",
+  accept,
+  ...(provider.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(provider.apiKey)}` })
+})
+
+/** Everything of the caller's body but `conduit`, under the name that the provider knows the model by. */
+const forUpstream = (body: ChatBody, model: Model): Record<string, unknown> => ({
+  ...body,
+  model: model.upstream,
+  conduit: undefined // left out by JSON.stringify
+})
+
+const forStream = (body: ChatBody, model: Model): Record<string, unknown> => ({
+  ...forUpstream(body, model),
+  stream: true,
+  stream_options: {
+    ...(Predicate.isReadonlyRecord(body["stream_options"]) ? body["stream_options"] : {}),
+    include_usage: true
+  }
+})
+
+/** JSON of a body nested deeper than the stack is refused, as a model would refuse it. */
+const encode = (body: Record<string, unknown>, model: Model): Either.Either<string, ProviderError> =>
+  Either.try({
+    try: () => JSON.stringify(body),
+    catch: () => failure(model.id, "rejected", null, "the request is nested too deeply")
+  })
+
+/** Calls OpenAI-compatible providers and passes what they say through. */
+export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPools> = Layer.effect(
+  LanguageModels,
+  Effect.gen(function* () {
+    const catalog = yield* ModelCatalog
+    const upstreams = yield* UpstreamPools
+
+    const endpoints = (accept: string): ReadonlyMap<string, Endpoint> =>
+      new Map(
+        [...upstreams.pools()].flatMap(([name, dispatcher]) => {
+          const provider = catalog.current().providers.get(name)
+          return provider === undefined
+            ? []
+            : [[name, { dispatcher, path: pathOf(provider), headers: headersOf(provider, accept) }]]
+        })
+      )
+    const all = () => ({
+      pools: upstreams.pools(),
+      whole: endpoints("application/json"),
+      streamed: endpoints("text/event-stream")
+    })
+    let known = all()
+
+    const targetOf = (
+      kind: "whole" | "streamed",
+      model: Model,
+      more: CallLimits["headers"]
+    ): Either.Either<Target, ProviderError> => {
+      if (known.pools !== upstreams.pools()) known = all()
+      const endpoint = known[kind].get(model.provider)
+      if (endpoint === undefined) {
+        return Either.left(
+          failure(model.id, "connection", null, `there is no provider ${JSON.stringify(model.provider)}`)
+        )
+      }
+      const headers = more === undefined ? endpoint.headers : { ...more, ...endpoint.headers }
+      return Either.right({ ...endpoint, headers, model: model.id })
+    }
+
+    return LanguageModels.of({
+      complete: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
+        const target = yield* targetOf("whole", model, limits.headers)
+        const json = yield* encode(forUpstream(body, model), model)
+        const clock = yield* Effect.clock
+        return yield* complete(target, json, limits, clock)
+      }),
+
+      stream: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
+        const target = yield* targetOf("streamed", model, limits.headers)
+        const json = yield* encode(forStream(body, model), model)
+        const clock = yield* Effect.clock
+        const call = openStream(target, json, limits, clock)
+        yield* Effect.acquireRelease(call.start, () => call.release)
+        const status = yield* call.opened
+        return { status, next: call.next }
+      })
+    })
+  })
+)

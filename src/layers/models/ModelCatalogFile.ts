@@ -1,0 +1,208 @@
+import { readFile } from "node:fs/promises"
+import { basename } from "node:path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { costReferenceUsd } from "../../domain/routing/Cost.ts"
+import { ModelId } from "../../domain/basics/Ids.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import { simulatedModels } from "../../domain/simulation/SimulatedModel.ts"
+import { Environment } from "../../services/running/Environment.ts"
+import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
+import { InvalidSettings, Settings, type SettingsShape } from "../../services/running/Settings.ts"
+import { changesBetween } from "./Changes.ts"
+import { type ConfigFile, parseConfigFile } from "./ConfigFile.ts"
+
+/** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
+export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Environment> = Layer.effect(
+  ModelCatalog,
+  Effect.gen(function* () {
+    const settings = yield* Settings
+    const { variables } = yield* Environment
+    const read = readCatalog(settings, variables)
+    const oneAtATime = yield* Effect.makeSemaphore(1)
+    let current = yield* read
+
+    const reload = Effect.gen(function* () {
+      const next = yield* read
+      if (isSimulated(next) !== isSimulated(current)) return yield* switched(next)
+      const changes = changesBetween(current, next)
+      current = next
+      for (const notice of next.notices) yield* Effect.logWarning(notice)
+      yield* Effect.logInfo(
+        changes.length === 0
+          ? "the configuration was read again: nothing changed"
+          : `the configuration was read again: ${changes.join("; ")}`
+      )
+      return next
+    }).pipe(
+      Effect.tapError((error) =>
+        Effect.logError(`the configuration was read again and is not used, the one before it stays: ${error.message}`)
+      )
+    )
+    return ModelCatalog.of({ current: () => current, reload: oneAtATime.withPermits(1)(reload) })
+  })
+)
+
+const isSimulated = ({ models }: Catalog) => models.some((model) => model.simulated)
+
+const switched = (next: Catalog) =>
+  new InvalidSettings({
+    problems: [
+      isSimulated(next)
+        ? "without a usable model simulated ones would answer: a reload does not switch to them; complete the configuration, or restart the service"
+        : "the models are simulated, and a reload does not switch to configured ones: restart the service"
+    ]
+  })
+
+/** A file system that does not answer must not hold up the next reload for ever. */
+const readLimit = Duration.seconds(10)
+
+/** What the file and the environment say now. */
+const readCatalog = (settings: SettingsShape, variables: ReadonlyMap<string, string>) =>
+  Effect.gen(function* () {
+    const file = yield* readConfig(settings.models.configFile)
+    const configured = configuredModels(file.content, variables, file.name)
+    if (configured.problems.length > 0) {
+      return yield* new InvalidSettings({ problems: configured.problems.map((problem) => `${file.name}: ${problem}`) })
+    }
+    const policy = {
+      algorithm: file.content.policy?.algorithm ?? ("auto" as const),
+      preference: file.content.policy?.preference ?? ("balanced" as const)
+    }
+    const usable = configured.models.filter((model) => model.unavailable === null)
+    const simulate = Option.getOrElse(settings.models.simulate, () => !settings.production && usable.length === 0)
+    if (simulate) {
+      const why = Option.isSome(settings.models.simulate) ? "CONDUIT_SIMULATE=true" : "no model is usable"
+      return catalogOf(simulatedModels, simulatedProviders, policy, [
+        ...configured.notices,
+        `${why}: simulated models answer, ${simulatedModels.map((model) => model.id).join(", ")}`
+      ])
+    }
+    if (usable.length === 0) {
+      return yield* new InvalidSettings({
+        problems: [
+          `${file.name}: no model is usable${configured.notices.map((notice) => `; ${notice}`).join("")}: ${file.found ? "complete it" : "write one (conduit.example.yaml shows how), or name one by CONDUIT_CONFIG"}, or set CONDUIT_SIMULATE=true`
+        ]
+      })
+    }
+    return catalogOf(configured.models, configured.providers, policy, configured.notices)
+  })
+
+const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
+  simulatedModels.map((model) => [
+    model.provider,
+    { name: model.provider, kind: "simulated", baseUrl: "", apiKey: null, missing: [] }
+  ])
+)
+
+const catalogOf = (
+  models: ReadonlyArray<Model>,
+  providers: ReadonlyMap<string, Provider>,
+  policy: Catalog["policy"],
+  notices: ReadonlyArray<string>
+): Catalog => ({
+  models,
+  byId: new Map(models.map((model) => [model.id, model])),
+  providers,
+  policy,
+  costReferenceUsd: costReferenceUsd(models.filter((model) => model.unavailable === null)),
+  notices
+})
+
+const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>) {
+  const path = Option.getOrElse(named, () => "conduit.yaml")
+  const name = basename(path)
+  const text = yield* Effect.tryPromise({
+    try: () => readFile(path, "utf8"),
+    catch: (cause) => (cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable")
+  }).pipe(
+    Effect.disconnect,
+    Effect.timeoutFail({ duration: readLimit, onTimeout: () => `no answer for ${Duration.toSeconds(readLimit)} s` }),
+    Effect.asSome,
+    Effect.catchAll((code) =>
+      code === "ENOENT" && Option.isNone(named)
+        ? Effect.succeedNone
+        : new InvalidSettings({
+            problems: [
+              `CONDUIT_CONFIG: ${JSON.stringify(path)} cannot be read (${code}): name a file that exists, for example conduit.yaml`
+            ]
+          })
+    )
+  )
+  if (Option.isNone(text)) return { name, found: false, content: {} as ConfigFile }
+  const content = parseConfigFile(text.value)
+  if (Either.isLeft(content)) {
+    return yield* new InvalidSettings({ problems: content.left.map((problem) => `${name}: ${problem}`) })
+  }
+  return { name, found: true, content: content.right }
+})
+
+/** What the file says once the environment is filled in; what lacks a variable is left out with a notice. */
+const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, string>, fileName: string) => {
+  const problems: Array<string> = []
+  const notices: Array<string> = []
+  const providers = new Map<string, Provider>()
+  const leftOut = new Map<string, string>()
+
+  for (const [name, entry] of Object.entries(file.providers ?? {})) {
+    const baseUrl = interpolate(entry.baseUrl, variables)
+    const apiKey = interpolate(entry.apiKey ?? "", variables)
+    const missing = [...new Set([...baseUrl.missing, ...apiKey.missing])]
+    if (missing.length > 0) {
+      const reason = `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not set`
+      leftOut.set(name, reason)
+      notices.push(`provider ${name} is left out: ${reason}`)
+    } else if (!URL.canParse(baseUrl.text) || !/^https?:\/\//.test(baseUrl.text)) {
+      problems.push(
+        `providers.${name}.baseUrl: its value (not shown) is not right: an http:// or https:// address, for example "http://127.0.0.1:9001/v1"`
+      )
+    }
+    providers.set(name, {
+      name,
+      kind: entry.kind,
+      baseUrl: baseUrl.text.replace(/\/+$/, ""),
+      apiKey: apiKey.text === "" ? null : Redacted.make(apiKey.text),
+      missing
+    })
+  }
+
+  const seen = new Set<string>()
+  const models = (file.models ?? []).map((entry, i): Model => {
+    if (seen.has(entry.id)) problems.push(`models[${i}].id: ${JSON.stringify(entry.id)} is there twice: ids are unique`)
+    seen.add(entry.id)
+    if (!providers.has(entry.provider)) {
+      problems.push(
+        `models[${i}].provider: ${JSON.stringify(entry.provider)} is not under providers: there are ${[...providers.keys()].join(", ") || "none"}`
+      )
+    }
+    const priced = entry.inputUsdPerMTok !== undefined || entry.outputUsdPerMTok !== undefined
+    return {
+      id: ModelId(entry.id),
+      provider: entry.provider,
+      upstream: entry.upstream ?? entry.id,
+      inputUsdPerMTok: entry.inputUsdPerMTok ?? null,
+      outputUsdPerMTok: entry.outputUsdPerMTok ?? null,
+      priceSource: priced ? fileName : null,
+      contextWindow: entry.contextWindow ?? null,
+      priorQuality: entry.priorQuality ?? null,
+      unavailable: entry.disabled === true ? `disabled in ${fileName}` : (leftOut.get(entry.provider) ?? null),
+      simulated: false
+    }
+  })
+  return { problems, notices, providers, models }
+}
+
+/** Replaces `${NAME}` by the variable's value. */
+const interpolate = (text: string, variables: ReadonlyMap<string, string>) => {
+  const missing: Array<string> = []
+  const filled = text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
+    const value = variables.get(name)
+    if (value === undefined) missing.push(name)
+    return value ?? ""
+  })
+  return { text: filled, missing }
+}

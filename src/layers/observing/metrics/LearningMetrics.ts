@@ -1,0 +1,70 @@
+import type { ModelId } from "../../../domain/basics/Ids.ts"
+import type { FeedbackAnswer } from "../../../services/observing/Telemetry.ts"
+import { byLabel, counter, gauge, lazily } from "./Series.ts"
+
+const feedbackAnswers: ReadonlyArray<FeedbackAnswer> = [
+  "recorded",
+  "superseded",
+  "parked",
+  "conflict",
+  "not_found",
+  "refused"
+]
+
+export const make = () => {
+  const eventsFolded = counter(
+    "conduit_learning_events_folded_total",
+    "Events of the learning log folded into the state"
+  )
+  const recordsDropped = counter(
+    "conduit_learning_records_dropped_total",
+    "Outcomes dropped because the queue to the database was full"
+  )
+  const staticFallbacks = counter(
+    "conduit_static_fallback_total",
+    "Decisions made in the order of the configuration because learning failed"
+  )
+  const feedback = byLabel((status: FeedbackAnswer) =>
+    counter("conduit_feedback_total", "Feedback by what it was answered", { status })
+  )
+  feedbackAnswers.forEach(feedback)
+  const joined = counter("conduit_feedback_joined_total", "Parked feedback that has found its decision")
+  const judgements = byLabel((model: ModelId) =>
+    counter("conduit_reward_judgements_total", "Decisions that were judged, by the model that answered", { model })
+  )
+  const predicted = byLabel((model: ModelId) =>
+    counter("conduit_reward_predicted_sum_total", "Sum of the rewards that judged decisions expected", { model })
+  )
+  const realised = byLabel((model: ModelId) =>
+    counter("conduit_reward_realised_sum_total", "Sum of the rewards of judged decisions", { model })
+  )
+
+  let stored = 0
+  let found = 0
+  const joinRatio = lazily(() =>
+    gauge("conduit_feedback_join_ratio", "Share of the feedback stored since the start that has found its decision")
+  )
+  const shareFound = () => joinRatio().update(Math.min(1, found / Math.max(1, stored)))
+
+  return {
+    folded: (events: number) => eventsFolded.update(events),
+    dropped: (records: number) => recordsDropped.update(records),
+    fallbackToStatic: () => staticFallbacks.update(1),
+    feedbackAnswered: (answer: FeedbackAnswer) => feedback(answer).update(1),
+    feedbackStored: (isParked: boolean) => {
+      stored++
+      if (!isParked) found++
+      shareFound()
+    },
+    feedbackJoined: (count: number) => {
+      joined.update(count)
+      found += count
+      shareFound()
+    },
+    judged: (model: ModelId, expected: number, worth: number) => {
+      judgements(model).update(1)
+      predicted(model).update(expected)
+      realised(model).update(worth)
+    }
+  }
+}

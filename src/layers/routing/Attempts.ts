@@ -1,0 +1,180 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { type Decision, ranking, type RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import type { Attempt } from "../../domain/routing/Outcome.ts"
+import { NoEligibleModel } from "../../services/learning/BanditState.ts"
+import { type CallLimits, ProviderError } from "../../services/models/LanguageModels.ts"
+import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
+import { AllModelsFailed, UpstreamRejected } from "../../services/routing/Router.ts"
+import type { CallResult, TelemetryShape } from "../../services/observing/Telemetry.ts"
+import type { TracingShape } from "../../services/observing/Tracing.ts"
+import type { Circuits } from "./Circuits.ts"
+import type { Deadlines } from "./Deadlines.ts"
+import * as Lines from "./Lines.ts"
+import * as Steps from "./Steps.ts"
+import * as Trial from "./Trial.ts"
+
+/** A request is tried on at most so many models. */
+const mostAttempts = 3
+
+/** Of the time that is left, what a model may take to answer while another one could answer instead. */
+const hangShare = 0.5
+/** With less time than this no further model is tried: it could only be blamed for the one before. */
+const leastMillis = 50
+
+export interface Attempts {
+  /** Down the ranking until a model answers or the time is up. The call that answers is still under way then. */
+  readonly run: <A>(
+    trial: Trial.Trial,
+    request: RoutingRequest,
+    call: (model: Model, limits: CallLimits) => Effect.Effect<A, ProviderError>
+  ) => Effect.Effect<
+    { readonly answer: A; readonly model: Model },
+    AllModelsFailed | UpstreamRejected | NoEligibleModel
+  >
+  /** Ends the call that is under way, if there is one; its model's circuit hears of it. Completes at once. */
+  readonly end: (trial: Trial.Trial, ending: Trial.Ending) => Effect.Effect<void>
+  /** Told of each decision that had the choice: an outage counts those that its model was left out of. */
+  readonly decided: (decision: Decision | NoEligibleModel) => void
+  readonly remainingMs: (trial: Trial.Trial) => number
+}
+
+interface Parts {
+  readonly catalog: ModelCatalogShape
+  readonly circuits: Circuits
+  readonly deadlines: Deadlines
+  readonly telemetry: Pick<TelemetryShape, "called">
+  readonly tracing: Pick<TracingShape, "step" | "headers">
+  readonly requestTimeoutMs: number
+  /** Says each call. */
+  readonly isDebug: boolean
+  readonly nowMillis: () => number
+  readonly nowMs: () => number
+}
+
+/** The calls that a request makes, one after another; they open and close the circuits. */
+export const make = ({
+  catalog,
+  circuits,
+  deadlines,
+  isDebug,
+  nowMillis,
+  nowMs,
+  requestTimeoutMs,
+  telemetry,
+  tracing
+}: Parts): Attempts => {
+  const remainingMs = (trial: Trial.Trial) => requestTimeoutMs - (nowMs() - trial.startedMs)
+
+  const run: Attempts["run"] = Effect.fnUntraced(function* (trial, request, call) {
+    const candidates = candidatesOf(trial.decision, request)
+    yield* circuits.watch
+    for (const [index, model] of candidates.entries()) {
+      const leftMs = remainingMs(trial)
+      if (trial.attempts.length === mostAttempts || (trial.attempts.length > 0 && leftMs < leastMillis)) break
+      // Open since the decision was made; who names a model insists on it.
+      if (model.id !== request.pinned && circuits.isOpen(model.id)) continue
+      const headers = begin(trial, model)
+      const others = trial.attempts.length + 1 < mostAttempts ? candidates.slice(index + 1) : []
+      const limitMs = others.some(({ id }) => !circuits.isOpen(id)) ? hangShare * leftMs : leftMs
+      const answer = yield* Effect.either(
+        deadlines.within(limitMs, () => late(model), call(model, { timeoutMs: Math.max(1, leftMs), headers }))
+      )
+      if (Either.isRight(answer)) {
+        trial.waitedMs += nowMs() - (trial.current?.startedMs ?? nowMs())
+        return { answer: answer.right, model }
+      }
+      const error = answer.left
+      trial.errors.push(error)
+      yield* end(trial, Trial.failed(error.reason, error))
+      if (error.reason === "rejected") {
+        const { detail, status } = error
+        return yield* new UpstreamRejected({
+          decisionId: trial.decision.id,
+          model: model.id,
+          status: status ?? 400,
+          detail
+        })
+      }
+    }
+    return yield* trial.attempts.length === 0 ? allCircuitsOpen(trial.decision) : allFailed(trial)
+  })
+
+  /** The chosen one and those to fall back to. */
+  const candidatesOf = (decision: Decision, request: RoutingRequest): ReadonlyArray<Model> => {
+    const order = request.pinned !== null && !request.fallback ? [decision.chosen] : ranking(decision)
+    return order.flatMap((id) => catalog.current().byId.get(id) ?? [])
+  }
+
+  /** Answers the headers by which the call joins the request's trace. */
+  const begin = (trial: Trial.Trial, model: Model) => {
+    circuits.of(model.id).enter(nowMillis())
+    const step = tracing.step(trial.span, "attempt", "client")
+    trial.current = { model: model.id, startedMs: nowMs(), step }
+    trial.onCall?.(model.id)
+    return tracing.headers(step?.span ?? trial.span)
+  }
+
+  const end: Attempts["end"] = (trial, ending) =>
+    Effect.suspend(() => {
+      const step = trial.current?.step ?? null
+      const ended = Trial.endCurrent(trial, nowMs(), ending)
+      if (ended === null) return Effect.void
+      if (step !== null) Steps.endAttempt(step, catalog.current(), trial, ended, ending)
+      telemetry.called(ended.model, resultOf(ending), ended.latencyMs / 1000)
+      if (ending._tag === "Failed") trial.waitedMs += ended.latencyMs
+      const news = tellCircuit(trial, ended, ending)
+      return isDebug ? Effect.zipRight(Lines.called(trial, ended), news) : news
+    })
+
+  /** Says what is new of the model. A refusal is an answer of the model. */
+  const tellCircuit = (trial: Trial.Trial, ended: Attempt, ending: Trial.Ending): Effect.Effect<void> => {
+    const circuit = circuits.of(ended.model)
+    const now = nowMillis()
+    if (ending._tag === "Aborted") {
+      circuit.abandoned()
+      return Effect.void
+    }
+    if (ending._tag === "Failed" && ending.reason !== "rejected") {
+      const opened = circuit.failed(now, ending.failure?.retryAfterSeconds ?? null)
+      return opened?.isNews === true ? Lines.outageBegan(trial, ended, opened.forMillis) : Effect.void
+    }
+    const outage = circuit.succeeded(now)
+    return outage === null ? Effect.void : Lines.outageEnded(trial, ended, outage, now)
+  }
+
+  const decided: Attempts["decided"] = (decision) => {
+    const models = decision instanceof NoEligibleModel ? decision.excluded : decision.candidates
+    for (const { excludedBy, model } of models) if (excludedBy === "circuit") circuits.keptAway(model)
+  }
+
+  return { run, end, decided, remainingMs }
+}
+
+const resultOf = (ending: Trial.Ending): CallResult =>
+  ending._tag === "Answered" ? "ok" : ending._tag === "Aborted" ? "aborted" : ending.reason
+
+const late = (model: Model) =>
+  new ProviderError({
+    model: model.id,
+    reason: "timeout",
+    status: null,
+    retryAfterSeconds: null,
+    detail: "no answer in time"
+  })
+
+const allFailed = (trial: Trial.Trial) => {
+  const limited = trial.errors.every((error) => error.reason === "rate_limited")
+  return new AllModelsFailed({
+    decisionId: trial.decision.id,
+    timedOut: trial.errors.at(-1)?.reason === "timeout",
+    retryAfterSeconds: limited ? Math.min(...trial.errors.map((error) => error.retryAfterSeconds ?? 1)) : null,
+    attempts: Trial.attemptsOf(trial)
+  })
+}
+
+const allCircuitsOpen = (decision: Decision) =>
+  new NoEligibleModel({
+    excluded: decision.candidates.map(({ excludedBy, model }) => ({ model, excludedBy: excludedBy ?? "circuit" }))
+  })

@@ -1,0 +1,78 @@
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import type { ModelId } from "../../domain/basics/Ids.ts"
+import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
+import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
+import * as Circuit from "./Circuit.ts"
+
+export interface Circuits {
+  readonly of: (model: ModelId) => Circuit.Circuit
+  readonly isOpen: (model: ModelId) => boolean
+  /** A decision had to leave the model out. */
+  readonly keptAway: (model: string) => void
+  readonly state: (model: ModelId) => CircuitState
+  /** Shows the states of all models of the catalogue, those too that a reload has brought since the last time. */
+  readonly watch: Effect.Effect<void>
+}
+
+type CircuitState = ReturnType<Circuit.Circuit["state"]>
+
+const states: ReadonlyArray<CircuitState> = ["closed", "open", "half_open"]
+
+/** One circuit a model, made when it is first called, and their metrics. */
+export const make = ({
+  catalog,
+  nowMillis,
+  telemetry
+}: {
+  readonly catalog: ModelCatalogShape
+  readonly nowMillis: () => number
+  readonly telemetry: Pick<TelemetryShape, "gauge">
+}): Effect.Effect<Circuits, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const circuits = new Map<string, Circuit.Circuit>()
+    const watched = new Set<ModelId>()
+    let seen: unknown
+
+    const of = (model: ModelId) => {
+      const known = circuits.get(model)
+      if (known !== undefined) return known
+      const made = Circuit.make()
+      circuits.set(model, made)
+      return made
+    }
+    const state = (model: ModelId) => circuits.get(model)?.state(nowMillis()) ?? "closed"
+
+    /** A model that has left the catalogue has no series. */
+    const show = (model: ModelId) =>
+      Effect.forEach(
+        states,
+        (one) =>
+          telemetry.gauge(
+            "conduit_circuit_state",
+            "1 for the state of the model's circuit, 0 for the others",
+            () => (!catalog.current().byId.has(model) ? Number.NaN : state(model) === one ? 1 : 0),
+            { model, state: one }
+          ),
+        { discard: true }
+      )
+
+    return {
+      of,
+      state,
+      keptAway: (model) => circuits.get(model)?.keptAway(),
+      isOpen: (model) => circuits.get(model)?.isOpen(nowMillis()) ?? false,
+      watch: Effect.suspend(() => {
+        const now = catalog.current()
+        if (now === seen) return Effect.void
+        seen = now
+        const fresh = now.models.filter(({ id }) => !watched.has(id))
+        for (const { id } of fresh) watched.add(id)
+        return Scope.extend(
+          Effect.forEach(fresh, ({ id }) => show(id), { discard: true }),
+          scope
+        )
+      })
+    }
+  })

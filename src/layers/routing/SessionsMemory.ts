@@ -1,0 +1,18 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Sessions } from "../../services/routing/Sessions.ts"
+import * as Recent from "./RecentSessions.ts"
+
+/** Known to this process alone. */
+export const layer: Layer.Layer<Sessions> = Layer.sync(Sessions, () => {
+  const recent = Recent.make()
+  return Sessions.of({
+    choose: (key, choose) =>
+      Effect.sync(() => {
+        const choice = choose(recent.get(key))
+        if (choice.session !== null) recent.set(key, choice.session)
+        return choice
+      }),
+    move: (key, session) => Effect.sync(() => recent.set(key, session))
+  })
+})

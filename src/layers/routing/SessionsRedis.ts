@@ -1,0 +1,74 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { createHash } from "node:crypto"
+import { ModelId } from "../../domain/basics/Ids.ts"
+import { LearningLog } from "../../services/learning/LearningLog.ts"
+import { Redis } from "../../services/storage/Redis.ts"
+import { type Session, type SessionKey, Sessions } from "../../services/routing/Sessions.ts"
+import * as Recent from "./RecentSessions.ts"
+
+/** A session that was silent so long is forgotten by Redis; the replicas that have seen it may still know. */
+const ttl = Duration.days(1)
+
+/** Known to all replicas of a router, through Redis. While that is away each one goes by what it has seen itself. */
+export const layer: Layer.Layer<Sessions, never, Redis | LearningLog> = Layer.effect(
+  Sessions,
+  Effect.gen(function* () {
+    const redis = yield* Redis
+    const { router } = yield* LearningLog
+    const recent = Recent.make()
+
+    /** Neither a client's text nor a key can be read from it. */
+    const nameOf = (key: SessionKey) =>
+      `conduit:${router.id}:session:${createHash("sha256").update(Recent.nameOf(key)).digest("base64url")}`
+
+    return Sessions.of({
+      choose: (key, choose) =>
+        Effect.suspend(() => {
+          const name = nameOf(key)
+          const remembered = (choice: ReturnType<typeof choose>) => {
+            if (choice.session !== null) recent.set(key, choice.session)
+            return choice
+          }
+          const agreed = (stored: string | null) => {
+            const shared = stored === null ? null : decode(stored)
+            const choice = remembered(choose(shared ?? recent.get(key)))
+            const next = choice.session
+            if (next === null || isSame(next, shared)) return Effect.succeed(choice)
+            if (stored !== null) return Effect.as(Effect.ignore(redis.set(name, encode(next), ttl)), choice)
+            // The replica that is first decides for all; what it chose may not suit this request.
+            return redis.claim(name, encode(next), ttl).pipe(
+              Effect.map(decode),
+              Effect.map((first) => (first === null || isSame(first, next) ? choice : remembered(choose(first)))),
+              Effect.catchAll(() => Effect.succeed(choice))
+            )
+          }
+          return Effect.matchEffect(redis.get(name, ttl), {
+            onFailure: () => Effect.sync(() => remembered(choose(recent.get(key)))),
+            onSuccess: agreed
+          })
+        }),
+
+      move: (key, session) =>
+        Effect.suspend(() => {
+          recent.set(key, session)
+          return Effect.ignore(redis.set(nameOf(key), encode(session), ttl))
+        })
+    })
+  })
+)
+
+const encode = ({ epoch, model }: Session) => `${epoch} ${model}`
+
+/** Null for what no version of Conduit wrote. */
+const decode = (text: string): Session | null => {
+  const [, epoch, model] = /^(\d{1,15}) (.+)$/.exec(text) ?? []
+  return Option.match(ModelId.option(model ?? ""), {
+    onNone: () => null,
+    onSome: (model) => ({ model, epoch: Number(epoch) })
+  })
+}
+
+const isSame = (one: Session, other: Session | null) => one.model === other?.model && one.epoch === other.epoch

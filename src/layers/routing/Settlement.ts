@@ -1,0 +1,85 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
+import * as GenAi from "../../domain/observing/GenAi.ts"
+import type { Outcome } from "../../domain/routing/Outcome.ts"
+import type { BanditStateShape } from "../../services/learning/BanditState.ts"
+import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
+import type { SessionsShape } from "../../services/routing/Sessions.ts"
+import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
+import type { TracingShape } from "../../services/observing/Tracing.ts"
+import type { Attempts } from "./Attempts.ts"
+import * as Trial from "./Trial.ts"
+
+export interface Learning {
+  /** The end of a trial, told once. Offered to a bounded queue: never waits for the database. */
+  readonly settle: (trial: Trial.Trial, ending: Trial.Ending) => Effect.Effect<Outcome>
+  /** Whatever ends a request is an outcome: for `onExit`, of a trial that nobody settled. */
+  readonly settleBroken: (trial: Trial.Trial, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+}
+
+interface Parts {
+  readonly attempts: Pick<Attempts, "end">
+  readonly log: Pick<LearningLogShape, "offer">
+  readonly state: Pick<BanditStateShape, "epoch">
+  readonly sessions: Pick<SessionsShape, "move">
+  readonly telemetry: Pick<TelemetryShape, "settled">
+  readonly tracing: Pick<TracingShape, "annotate" | "step">
+}
+
+/** What is learned of the end of a request, whichever it is. */
+export const make = ({ attempts, log, sessions, state, telemetry, tracing }: Parts): Learning => {
+  // Uninterruptible: an ended call without its outcome would be lost.
+  const settle: Learning["settle"] = (trial, ending) =>
+    Effect.uninterruptible(
+      Effect.flatMap(attempts.end(trial, ending), () => {
+        trial.settled = true
+        const record = Trial.recordOf(trial, ending)
+        const persisting = tracing.step(trial.span, "persist")
+        log.offer(
+          record,
+          persisting === null ? undefined : (isStored) => persisting.end({}, isStored ? null : "dropped")
+        )
+        tracing.annotate(trial.span, GenAi.settled(trial.decision, record.outcome))
+        telemetry.settled(trial.decision, record.outcome)
+        return ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
+      })
+    )
+
+  /** A whole answer: the session goes on with the model that gave it. */
+  const stay = ({ decision: { chosen, owner, request } }: Trial.Trial, outcome: Outcome) => {
+    const { sessionId } = request
+    const { model } = outcome
+    return sessionId === null || model === chosen
+      ? Effect.succeed(outcome)
+      : Effect.as(sessions.move({ owner, sessionId }, { model, epoch: state.epoch(model) }), outcome)
+  }
+
+  const settleBroken: Learning["settleBroken"] = (trial, exit) =>
+    Exit.isSuccess(exit)
+      ? Effect.void
+      : Effect.zipRight(
+          trial.settled ? Effect.void : settle(trial, endingOf(trial, exit)),
+          Cause.isDie(exit.cause) ? loggedAbout(trial) : Effect.void
+        )
+
+  return { settle, settleBroken }
+}
+
+/** What is logged of a bug says which decision it broke: the fiber is the request's own. */
+const loggedAbout = ({ attempts, decision }: Trial.Trial) =>
+  FiberRef.update(FiberRef.currentLogAnnotations, (annotations) =>
+    annotations.pipe(
+      HashMap.set<string, unknown>("decision_id", decision.id),
+      HashMap.set<string, unknown>("model_id", attempts.at(-1)?.model ?? decision.chosen)
+    )
+  )
+
+const endingOf = (trial: Trial.Trial, exit: Exit.Exit<unknown, unknown>): Trial.Ending => {
+  if (Exit.isInterrupted(exit)) return Trial.aborted("aborted")
+  // No model was called, so none has failed: those of the decision had gone, or their circuits opened meanwhile.
+  if (trial.attempts.length === 0 && trial.current === null) return Trial.aborted("not_called")
+  return Trial.failed("unexpected", null)
+}

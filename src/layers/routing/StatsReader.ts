@@ -1,0 +1,51 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { savings } from "../../domain/stats/Savings.ts"
+import type { DatabaseShape } from "../../services/storage/Database.ts"
+import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
+import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
+import { type RouterShape, StatsBusy } from "../../services/routing/Router.ts"
+
+/** Savings look at each request beside each model: at so many pairs, drawn from all of them. About a second. */
+const mostPairs = 200_000
+
+/** Waiting for others included; each statement has a limit of its own. */
+const limit = Duration.seconds(20)
+
+/** Of one owner, at work or waiting: nobody's dashboards keep the others from theirs. */
+const mostAsked = 8
+
+/** One at a time: an addition over a long window holds a connection for seconds, and requests need theirs. */
+export const make = ({
+  catalog,
+  database,
+  log
+}: {
+  readonly catalog: Pick<ModelCatalogShape, "current">
+  readonly database: Pick<DatabaseShape, "stats" | "savings">
+  readonly log: Pick<LearningLogShape, "router">
+}): RouterShape["stats"] => {
+  const one = Effect.unsafeMakeSemaphore(1)
+  // As many as there are keys.
+  const places = new Map<string | null, Effect.Semaphore>()
+  const placesOf = (owner: string | null) => {
+    const known = places.get(owner) ?? Effect.unsafeMakeSemaphore(mostAsked)
+    places.set(owner, known)
+    return known
+  }
+  const add: RouterShape["stats"] = (query) =>
+    Effect.gen(function* () {
+      const rows = yield* database.stats(log.router.id, query)
+      if (query.model !== null) return { ...rows, savings: null }
+      const models = Math.max(rows.byModel.length, catalog.current().models.length)
+      const sampled = Math.min(1, mostPairs / Math.max(1, rows.totals.requests * models))
+      const found = yield* database.savings(log.router.id, query, sampled)
+      return { ...rows, savings: { ...savings(found), sampled: found.sampled } }
+    }).pipe(one.withPermits(1), Effect.timeoutFail({ duration: limit, onTimeout: () => new StatsBusy() }))
+  return (query) =>
+    Effect.flatMap(
+      placesOf(query.owner).withPermitsIfAvailable(1)(add(query)),
+      Option.match({ onNone: () => new StatsBusy(), onSome: (found) => Effect.succeed(found) })
+    )
+}

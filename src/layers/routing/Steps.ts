@@ -1,0 +1,66 @@
+import type * as Tracer from "effect/Tracer"
+import type { Decision } from "../../domain/routing/Decision.ts"
+import * as GenAi from "../../domain/observing/GenAi.ts"
+import type { Attempt } from "../../domain/routing/Outcome.ts"
+import { NoEligibleModel } from "../../services/learning/BanditState.ts"
+import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
+import type { Catalog, Provider } from "../../services/models/ModelCatalog.ts"
+import type { Step, TracingShape } from "../../services/observing/Tracing.ts"
+import type * as Trial from "./Trial.ts"
+
+// What the steps of a request's trace say.
+
+/** What a request waits for until it is stored is a step of its trace. */
+export const persisting = (log: LearningLogShape, { within }: TracingShape): LearningLogShape => ({
+  ...log,
+  record: (record) => within("persist", log.record(record)),
+  report: (report) => within("persist", log.report(report)),
+  feedback: (submission) => within("persist", log.feedback(submission)),
+  feedbackAll: (submissions) => within("persist", log.feedbackAll(submissions))
+})
+
+/** The request itself says too how its model was chosen. */
+export const endDecide = (
+  step: Step,
+  decision: Decision | NoEligibleModel,
+  span: Tracer.AnySpan | undefined,
+  { annotate }: TracingShape
+): void => {
+  if (decision instanceof NoEligibleModel) return step.end({}, decision._tag)
+  const facts = GenAi.decided(decision)
+  annotate(span, facts)
+  step.end(facts, null)
+}
+
+/** Parsing an address takes longer than all the rest. */
+const places = new WeakMap<Provider, ReturnType<typeof GenAi.place>>()
+const placeOf = (provider: Provider) => {
+  const known = places.get(provider)
+  if (known !== undefined) return known
+  const place = GenAi.place(provider.name, provider.baseUrl)
+  places.set(provider, place)
+  return place
+}
+
+/** That the client left says nothing about the model. */
+export const endAttempt = (
+  step: Step,
+  { byId, providers }: Catalog,
+  { body, facts }: Trial.Trial,
+  { error, model: id, status }: Attempt,
+  ending: Trial.Ending
+): void => {
+  const model = byId.get(id)
+  const provider = providers.get(model?.provider ?? "")
+  step.end(
+    {
+      ...(model === undefined ? {} : GenAi.call(model)),
+      ...(provider === undefined ? {} : placeOf(provider)),
+      ...GenAi.asked(body),
+      ...GenAi.said(facts()),
+      "http.response.status_code": status,
+      "error.type": error
+    },
+    ending._tag === "Failed" ? error : null
+  )
+}

@@ -1,0 +1,33 @@
+import { createHash, randomFillSync } from "node:crypto"
+import * as Layer from "effect/Layer"
+import { uuidV7From } from "../../domain/basics/Ids.ts"
+import { Ids } from "../../services/running/Ids.ts"
+
+/** Random bytes of one id. */
+const idBytes = 10
+
+/** Ids of random bytes, of which a pool is filled at a time: asking the system for ten bytes costs as much as for 4 KiB. */
+const idsOf = (pool: Uint8Array, refill: (pool: Uint8Array) => void) => {
+  let used = pool.length
+  return Ids.of({
+    uuidV7: (millis) => {
+      if (used + idBytes > pool.length) {
+        refill(pool)
+        used = 0
+      }
+      used += idBytes
+      return uuidV7From(millis, pool.subarray(used - idBytes, used))
+    }
+  })
+}
+
+export const layer: Layer.Layer<Ids> = Layer.sync(Ids, () => idsOf(new Uint8Array(4096), randomFillSync))
+
+/** The same ids at every run: for tests and replays. */
+export const layerWith = (options: { readonly seed: string }): Layer.Layer<Ids> =>
+  Layer.sync(Ids, () => {
+    let block = 0
+    return idsOf(new Uint8Array(32), (pool) => {
+      pool.set(createHash("sha256").update(`${options.seed}:${block++}`).digest())
+    })
+  })

@@ -1,0 +1,75 @@
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import { InFlight, type InFlightRequest } from "../../services/running/InFlight.ts"
+import { Lifecycle } from "../../services/running/Lifecycle.ts"
+import { ShutdownReport } from "../../services/running/ShutdownReport.ts"
+
+/** Counts for the report too: what was in flight at the signal, came during settle, was drained or had to be interrupted. */
+export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = Layer.effect(
+  InFlight,
+  Effect.gen(function* () {
+    const lifecycle = yield* Lifecycle
+    const { requests } = yield* ShutdownReport
+    const open = new Map<InFlightRequest, Fiber.RuntimeFiber<unknown, unknown> | undefined>()
+    let waiting: Array<Deferred.Deferred<void>> = []
+
+    lifecycle.onStopping(() => {
+      requests.in_flight_at_signal = open.size
+    })
+
+    const ended = (request: InFlightRequest) => {
+      if (!open.delete(request)) return
+      if (lifecycle.stopping() && !request.interrupted) requests.drained++
+      if (open.size > 0) return
+      for (const deferred of waiting) Deferred.unsafeDone(deferred, Effect.void)
+      waiting = []
+    }
+
+    return InFlight.of({
+      begin: ({ id, route, startedAtMillis }) => {
+        // A client that has left does not end the work it caused: both the response and the fiber must be over.
+        let isClosed = false
+        let isServed = true
+        const request: InFlightRequest = {
+          id,
+          route,
+          startedAtMillis,
+          model: null,
+          interrupted: false,
+          servedBy: (fiber) => {
+            isServed = false
+            open.set(request, fiber)
+            fiber.addObserver(() => {
+              isServed = true
+              if (isClosed) ended(request)
+            })
+          },
+          closed: () => {
+            isClosed = true
+            if (isServed) ended(request)
+          }
+        }
+        open.set(request, undefined)
+        if (lifecycle.stopping()) requests.accepted_during_settle++
+        return request
+      },
+      count: () => open.size,
+      list: () => Array.from(open.keys()),
+      awaitEmpty: Effect.suspend(() => {
+        if (open.size === 0) return Effect.void
+        const deferred = Deferred.unsafeMake<void>(FiberId.none)
+        waiting.push(deferred)
+        return Deferred.await(deferred)
+      }),
+      interruptAll: Effect.sync(() => {
+        for (const [request, fiber] of open) {
+          request.interrupted = true
+          fiber?.unsafeInterruptAsFork(FiberId.none)
+        }
+      })
+    })
+  })
+)

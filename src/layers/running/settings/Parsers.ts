@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { RouterId } from "../../../domain/basics/Ids.ts"
+
+/** Text to value, or what would be right. */
+export type Parse<A> = (text: string) => Either.Either<A, string>
+
+/** Reads variables; a value that is not right is noted, and then is as if it were not set. */
+export interface Reader {
+  readonly variable: <A>(name: string, parse: Parse<A>, byDefault: A, secret?: boolean) => A
+  readonly optional: <A>(name: string, parse: Parse<A>, secret?: boolean) => Option.Option<A>
+}
+
+export const text: Parse<string> = Either.right
+
+export const choice =
+  <A>(choices: Readonly<Record<string, A>>, right: string): Parse<A> =>
+  (value) => {
+    const found = Object.entries(choices).find(([name]) => name.toLowerCase() === value.toLowerCase())
+    return found === undefined ? Either.left(right) : Either.right(found[1])
+  }
+
+export const flag: Parse<boolean> = choice(
+  { true: true, false: false, "1": true, "0": false, yes: true, no: false },
+  "true or false"
+)
+
+export const integer =
+  (minimum: number, maximum: number): Parse<number> =>
+  (value) => {
+    const number = Number(value)
+    return /^\d+$/.test(value) && number >= minimum && number <= maximum
+      ? Either.right(number)
+      : Either.left(`a whole number from ${minimum} to ${maximum}`)
+  }
+
+/** The longest wait that a timer of the platform can hold is 2^31 - 1 ms, a little below 25 days. */
+export const longestTimer = Duration.days(24)
+
+export const duration =
+  (options?: { readonly zero?: boolean; readonly maximum?: Duration.Duration }): Parse<Duration.Duration> =>
+  (value) => {
+    const maximum = options?.maximum ?? longestTimer
+    const right = `a duration such as "30 seconds", or plain seconds${options?.zero === true ? "" : ", above 0"}, at most ${Duration.toHours(maximum) / 24} days`
+    const parsed = /^\d+(\.\d+)?$/.test(value)
+      ? Option.some(Duration.seconds(Number(value)))
+      : Duration.decodeUnknown(value.replace(/\s+/g, " "))
+    return parsed.pipe(
+      Option.filter(
+        (d) =>
+          Duration.lessThanOrEqualTo(d, maximum) && (options?.zero === true || Duration.greaterThan(d, Duration.zero))
+      ),
+      Either.fromOption(() => right)
+    )
+  }
+
+export const routerId: Parse<string> = (value) =>
+  RouterId.is(value) ? Either.right(value) : Either.left("1 to 64 characters of A-Z a-z 0-9 . _ : -")
+
+/** A # in a password ends the address, so that the user is taken for the host, and digits before it for the port. */
+export const databaseUrl: Parse<Redacted.Redacted> = (value) =>
+  /^postgres(ql)?:\/\/[^#]*$/.test(value) && URL.canParse(value)
+    ? Either.right(Redacted.make(value))
+    : Either.left(
+        "a PostgreSQL connection string, postgres://USER:PASSWORD@HOST:5432/DATABASE, with % escapes in the password"
+      )
+
+/** With what it needs to connect, and nothing that would have to be guessed: a database is a number. */
+export const redisUrl: Parse<Redacted.Redacted> = (value) => {
+  const parsed = /^rediss?:\/\/[^#]*$/.test(value) && URL.canParse(value) ? new URL(value) : null
+  return parsed !== null &&
+    parsed.hostname !== "" &&
+    /^(\/\d{0,4})?$/.test(parsed.pathname) &&
+    Either.isRight(Either.try(() => decodeURIComponent(parsed.username + parsed.password)))
+    ? Either.right(Redacted.make(value))
+    : Either.left(
+        "a Redis address, redis://USER:PASSWORD@HOST:6379/0, or rediss:// for TLS, with % escapes in the password"
+      )
+}
+
+/** The driver takes the file of the certificate authority from the connection string alone, where libpq takes it from either. */
+export const withRootCertificate = (url: Redacted.Redacted, file: string): Redacted.Redacted => {
+  const parsed = new URL(Redacted.value(url))
+  if (!parsed.searchParams.has("sslrootcert")) parsed.searchParams.set("sslrootcert", file)
+  return Redacted.make(parsed.href)
+}
+
+const sha256 = (key: string) => createHash("sha256").update(key).digest("hex")
+
+/** Keys, plain or as `sha256:` and 64 hex digits; only the hashes are kept. */
+export const keyHashes: Parse<ReadonlyArray<string>> = (value) => {
+  const right = "keys separated by commas, none empty, each plain or sha256: followed by 64 hex digits"
+  const keys = value.split(",").map((key) => key.trim())
+  const hashes = keys.flatMap((key) => {
+    if (key === "") return []
+    if (!key.startsWith("sha256:")) return [sha256(key)]
+    const hash = key.slice("sha256:".length).toLowerCase()
+    return /^[0-9a-f]{64}$/.test(hash) ? [hash] : []
+  })
+  return hashes.length === keys.length ? Either.right(hashes) : Either.left(right)
+}

@@ -1,0 +1,109 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Hash from "effect/Hash"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { Database, DatabaseError, isAway } from "../../../services/storage/Database.ts"
+import { DatabaseTools } from "../../../services/storage/DatabaseTools.ts"
+import { Lifecycle } from "../../../services/running/Lifecycle.ts"
+import { PostgresServer } from "../../../services/storage/PostgresServer.ts"
+import { Settings } from "../../../services/running/Settings.ts"
+import { ShutdownReport } from "../../../services/running/ShutdownReport.ts"
+import { Telemetry } from "../../../services/observing/Telemetry.ts"
+import { closePool } from "./Close.ts"
+import { toDatabaseError } from "./DatabaseError.ts"
+import { listen } from "./Listen.ts"
+import { addressOf, type BoundedPool, makePool, observePool, type PoolOptions } from "./Pool.ts"
+import { awaitDatabase, migrate } from "./Start.ts"
+import { makeStore } from "./Store.ts"
+import { makeTools } from "./Tools.ts"
+
+let poolsOfThisProcess = 0
+
+interface Options {
+  /** Whether tables are made in a database that has none of Conduit's. */
+  readonly creates: boolean
+}
+
+export const layerWith = ({
+  creates
+}: Options): Layer.Layer<
+  Database | DatabaseTools,
+  DatabaseError,
+  PostgresServer | ShutdownReport | Lifecycle | Settings | Telemetry
+> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const server = yield* PostgresServer
+      const report = yield* ShutdownReport
+      const lifecycle = yield* Lifecycle
+      const { database, shutdown } = yield* Settings
+      // Backends are found by this name, so it is of this pool alone.
+      const startedAt = yield* Clock.currentTimeMillis
+      const unique = (Hash.string(`${process.pid}-${startedAt}-${poolsOfThisProcess++}`) >>> 0).toString(16)
+      const options: PoolOptions = {
+        url: server.url,
+        size: server.poolSize,
+        applicationName: `conduit-${process.pid}-${unique}`,
+        connectTimeout: Duration.seconds(2),
+        statementTimeout: Duration.seconds(5),
+        lockTimeout: Duration.seconds(3)
+      }
+      const made = makePool(options)
+      // Before the pool is made to close at release: its last numbers are those of a closed pool.
+      yield* observePool(made, yield* Telemetry)
+      // Released after everything that uses the database, which stands above it in the chain.
+      const bounded = yield* Effect.acquireRelease(Effect.succeed(made), (pool) =>
+        closePool(pool, shutdown.closeTimeout, report, lifecycle)
+      )
+      const giveUpAt = startedAt + Duration.toMillis(database.connectDeadline)
+      const untilGivenUp = Effect.map(Clock.currentTimeMillis, (now) => Duration.millis(Math.max(0, giveUpAt - now)))
+      // A database that goes away in the middle of it is waited for again.
+      yield* untilGivenUp.pipe(
+        Effect.flatMap((left) => awaitDatabase(bounded, left)),
+        Effect.zipRight(creates ? Effect.void : refuseForeign(bounded)),
+        Effect.zipRight(migrate(options)),
+        Effect.retry({
+          schedule: Schedule.spaced(Duration.millis(100)),
+          while: (error) =>
+            Effect.map(untilGivenUp, (left) => isAway(error) && Duration.greaterThan(left, Duration.zero))
+        })
+      )
+      const client = yield* Layer.build(PgClient.layerFromPool({ acquire: Effect.succeed(bounded.pool) })).pipe(
+        Effect.mapError(toDatabaseError("connect"))
+      )
+      return yield* Effect.map(SqlClient.SqlClient, (sql) =>
+        Context.make(Database, {
+          ...makeStore(sql),
+          // Notifications do not pass the socket of the embedded one, whose only user is this process.
+          changes: (routerId) => (server.embedded ? Stream.empty : listen(options, routerId))
+        }).pipe(Context.add(DatabaseTools, makeTools(sql)))
+      ).pipe(Effect.provide(client))
+    })
+  )
+
+export const layer = layerWith({ creates: true })
+
+const refuseForeign = ({ options, pool }: BoundedPool): Effect.Effect<void, DatabaseError> => {
+  const operation = `open ${addressOf(options.url)}`
+  return Effect.tryPromise({
+    try: () => pool.query<{ known: boolean }>("SELECT to_regclass('conduit_migrations') IS NOT NULL AS known"),
+    catch: toDatabaseError(operation)
+  }).pipe(
+    Effect.flatMap(({ rows }) =>
+      rows[0]?.known === true
+        ? Effect.void
+        : new DatabaseError({
+            operation,
+            reason: "unexpected",
+            detail: "it holds nothing of Conduit: set DATABASE_URL as the service has it, or start the service once"
+          })
+    ),
+    Effect.disconnect
+  )
+}

@@ -1,0 +1,205 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type RouterId, uuidV7Floor } from "../../../domain/basics/Ids.ts"
+import {
+  type Figures,
+  mostGroups,
+  noFigures,
+  type Sample,
+  type StatsQuery,
+  type StatsRows
+} from "../../../domain/stats/Stats.ts"
+import {
+  type Add,
+  answerer,
+  conditions,
+  parameters,
+  presets,
+  reading,
+  reward,
+  run,
+  sample,
+  type Statement,
+  type StatsError
+} from "./PgStatsSql.ts"
+
+const stepOf = (add: Add, query: StatsQuery): string =>
+  `width_bucket(d.id, ${add("uuid[]", query.stepsMillis.map(uuidV7Floor))}) - 1 AS step`
+
+/**
+ * Everything but percentiles. One pass over the window adds up each combination, which workers can do together; the rest
+ * is a few thousand rows. Of the models and tasks only the most frequent ones are answered.
+ */
+const figuresStatement = (routerId: RouterId, query: StatsQuery): Statement => {
+  const { add, values } = parameters()
+  const cost = add("float8", query.costReferenceUsd)
+  const latency = add("float8", query.latencyReferenceSeconds)
+  const text = `
+    WITH d AS (
+      SELECT ${answerer} AS model, d.task, ${stepOf(add, query)}, d.ok, d.aborted,
+        d.answered_by <> d.chosen AS fell_back, d.exploration, d.input_tokens, d.output_tokens, d.cost_usd,
+        CASE WHEN d.ok AND d.learned_weight > 0 THEN d.learned_quality END AS quality, ${reward(cost, latency)} AS reward
+      FROM decisions d JOIN ${presets}
+      WHERE ${conditions(add, routerId, query)}),
+    combined AS (
+      SELECT model, task, step, count(*) AS requests, count(*) FILTER (WHERE ok) AS answered,
+        count(*) FILTER (WHERE NOT ok AND NOT aborted) AS failed, count(*) FILTER (WHERE aborted) AS aborted,
+        count(*) FILTER (WHERE fell_back) AS fallbacks, count(*) FILTER (WHERE exploration) AS explored,
+        sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cost_usd) AS cost_usd, count(cost_usd) AS priced,
+        count(quality) AS judged, sum(quality) AS quality, sum(quality * quality) AS quality_squares,
+        count(reward) AS rewarded, sum(reward) AS reward, sum(reward * reward) AS reward_squares
+      FROM d GROUP BY model, task, step),
+    grouped AS (
+      SELECT grouping(model, task, step) AS grouped_by, model, task, step, ${Object.keys(sums)
+        .map((name) => `coalesce(sum(${name}), 0)::float8 AS ${name}`)
+        .join(", ")}
+      FROM combined GROUP BY GROUPING SETS ((), (model), (task), (step))),
+    ranked AS (
+      SELECT *, row_number() OVER (PARTITION BY grouped_by ORDER BY requests DESC, model, task) AS rank,
+        (count(*) OVER (PARTITION BY grouped_by))::float8 AS groups FROM grouped)
+    SELECT * FROM ranked WHERE grouped_by = ${groupedBy.step} OR rank <= ${mostGroups} ORDER BY grouped_by, step, rank`
+  return { text, values }
+}
+
+const sums = {
+  requests: Schema.Number,
+  answered: Schema.Number,
+  failed: Schema.Number,
+  aborted: Schema.Number,
+  fallbacks: Schema.Number,
+  explored: Schema.Number,
+  input_tokens: Schema.Number,
+  output_tokens: Schema.Number,
+  cost_usd: Schema.Number,
+  priced: Schema.Number,
+  judged: Schema.Number,
+  quality: Schema.Number,
+  quality_squares: Schema.Number,
+  rewarded: Schema.Number,
+  reward: Schema.Number,
+  reward_squares: Schema.Number
+}
+
+const percentiles = (column: string) =>
+  `percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP (ORDER BY ${column}) AS ${column}`
+
+/** Each set sorts all rows, so there must not be too many of them. */
+const percentilesStatement = (
+  routerId: RouterId,
+  query: StatsQuery,
+  share: number,
+  shown: { readonly models: ReadonlyArray<string | null>; readonly tasks: ReadonlyArray<string | null> }
+): Statement => {
+  const { add, values } = parameters()
+  const text = `
+    WITH d AS (
+      SELECT ${answerer} AS model, d.task, ${stepOf(add, query)}, d.latency_ms, d.first_token_ms
+      FROM decisions d WHERE ${conditions(add, routerId, query)} AND d.ok ${sample(add, share)})
+    SELECT grouping(model, task, step) AS grouped_by, model, task, step, ${percentiles("latency_ms")}, ${percentiles("first_token_ms")}
+    FROM d GROUP BY GROUPING SETS ((), (model), (task), (step))
+    HAVING grouping(model, task) = 3 OR (grouping(model) = 0 AND model = ANY(${add("text[]", shown.models)}))
+      OR (grouping(task) = 0 AND (task IS NULL OR task = ANY(${add("text[]", shown.tasks)})))`
+  return { text, values }
+}
+
+/** What `grouping(model, task, step)` answers: a bit for each that is not grouped by. */
+const groupedBy = { model: 3, task: 5, step: 6, nothing: 7 }
+
+/** The failed ones have an index of their own. */
+const errorsStatement = (routerId: RouterId, query: StatsQuery): Statement => {
+  const { add, values } = parameters()
+  const text = `
+    SELECT ${answerer} AS model, d.error AS reason, count(*)::float8 AS count
+    FROM decisions d WHERE ${conditions(add, routerId, query)} AND d.ok IS NOT TRUE AND NOT d.ok AND NOT d.aborted
+    GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ${mostGroups}`
+  return { text, values }
+}
+
+const Group = {
+  grouped_by: Schema.Number,
+  model: Schema.NullOr(Schema.String),
+  task: Schema.NullOr(Schema.String),
+  step: Schema.NullOr(Schema.Number)
+}
+const FiguresRow = Schema.Struct({ ...Group, groups: Schema.Number, ...sums })
+type FiguresRow = typeof FiguresRow.Type
+const decodeFigures = Schema.decodeUnknown(Schema.Array(FiguresRow))
+
+const PercentilesColumn = Schema.NullOr(Schema.Tuple(Schema.Number, Schema.Number, Schema.Number, Schema.Number))
+const PercentilesRow = Schema.Struct({ ...Group, latency_ms: PercentilesColumn, first_token_ms: PercentilesColumn })
+type PercentilesRow = typeof PercentilesRow.Type
+const decodePercentiles = Schema.decodeUnknown(Schema.Array(PercentilesRow))
+
+const ErrorRow = Schema.Struct({ model: Schema.String, reason: Schema.NullOr(Schema.String), count: Schema.Number })
+const decodeErrors = Schema.decodeUnknown(Schema.Array(ErrorRow))
+
+const percentilesOf = (cell: PercentilesRow["latency_ms"] = null): Figures["latencyMs"] => {
+  if (cell === null) return null
+  const [p50, p90, p95, p99] = cell
+  return { p50, p90, p95, p99 }
+}
+
+const sampleOf = (count: number, sum: number, squares: number): Sample | null => {
+  if (count === 0) return null
+  const mean = sum / count
+  return { count, mean, variance: count < 2 ? null : Math.max(0, squares - sum * mean) / (count - 1) }
+}
+
+const figuresOf = (row: FiguresRow, times: PercentilesRow | undefined): Figures => ({
+  requests: row.requests,
+  answered: row.answered,
+  failed: row.failed,
+  aborted: row.aborted,
+  fallbacks: row.fallbacks,
+  explored: row.explored,
+  inputTokens: row.input_tokens,
+  outputTokens: row.output_tokens,
+  costUsd: row.cost_usd,
+  priced: row.priced,
+  latencyMs: percentilesOf(times?.latency_ms),
+  firstTokenMs: percentilesOf(times?.first_token_ms),
+  quality: sampleOf(row.judged, row.quality, row.quality_squares),
+  reward: sampleOf(row.rewarded, row.reward, row.reward_squares)
+})
+
+/** Percentiles are of so many answers, drawn from all of them. */
+const mostTimes = 100_000
+
+const keyOf = ({ grouped_by, model, step, task }: Pick<FiguresRow, keyof typeof Group>) =>
+  JSON.stringify([grouped_by, model, task, step])
+
+export const selectStats = (
+  sql: SqlClient.SqlClient,
+  routerId: RouterId,
+  query: StatsQuery
+): Effect.Effect<StatsRows, StatsError> =>
+  reading(
+    sql,
+    Effect.gen(function* () {
+      const rows = yield* Effect.flatMap(run(sql, figuresStatement(routerId, query)), decodeFigures)
+      const by = (kind: number) => rows.filter((row) => row.grouped_by === kind)
+      const [models, tasks] = [by(groupedBy.model), by(groupedBy.task)]
+      const total = rows.find((row) => row.grouped_by === groupedBy.nothing)
+      const share = Math.min(1, mostTimes / Math.max(1, total?.answered ?? 0))
+      const shown = { models: models.map(({ model }) => model), tasks: tasks.map(({ task }) => task) }
+      const times = new Map(
+        (yield* Effect.flatMap(run(sql, percentilesStatement(routerId, query, share, shown)), decodePercentiles)).map(
+          (row) => [keyOf(row), row]
+        )
+      )
+      const figures = (row: FiguresRow) => figuresOf(row, times.get(keyOf(row)))
+      const errors =
+        total === undefined || total.failed === 0
+          ? []
+          : yield* Effect.flatMap(run(sql, errorsStatement(routerId, query)), decodeErrors)
+      return {
+        totals: total === undefined ? noFigures : figures(total),
+        byModel: models.map((row) => ({ model: row.model ?? "", ...figures(row) })),
+        byTask: tasks.map((row) => ({ task: row.task, ...figures(row) })),
+        tasks: tasks[0]?.groups ?? 0,
+        overTime: by(groupedBy.step).map((row) => ({ step: row.step ?? 0, ...figures(row) })),
+        errors
+      }
+    })
+  )

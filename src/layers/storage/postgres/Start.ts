@@ -1,0 +1,135 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+
+import * as Migrator from "@effect/sql/Migrator"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as SqlError from "@effect/sql/SqlError"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { DatabaseError, isAway } from "../../../services/storage/Database.ts"
+import { init } from "./migrations/0001_init.ts"
+import { audit } from "./migrations/0002_audit.ts"
+import { toDatabaseError } from "./DatabaseError.ts"
+import { addressOf, type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
+
+const migrations = { "0001_init": init, "0002_audit": audit }
+export const newestMigration = Object.keys(migrations).length
+const table = "conduit_migrations"
+
+/** Waits for a database that is not there yet, at most until the deadline; what waiting cannot cure fails at once. */
+export const awaitDatabase = (
+  { destroy, options, pool }: BoundedPool,
+  deadline: Duration.Duration
+): Effect.Effect<void, DatabaseError> => {
+  const operation = `connect to ${addressOf(options.url)}`
+  const attempt = Effect.tryPromise({
+    try: () => pool.query<{ version: number }>("SELECT current_setting('server_version_num')::int AS version"),
+    catch: toDatabaseError(operation)
+  }).pipe(
+    Effect.flatMap(({ rows }) =>
+      (rows[0]?.version ?? 0) >= 130_000
+        ? Effect.void
+        : Effect.fail(
+            new DatabaseError({ operation, reason: "unexpected", detail: "PostgreSQL 13 or newer is required" })
+          )
+    ),
+    Effect.disconnect,
+    // Nobody else uses the pool yet: a connection that is being made must not hold up its end.
+    Effect.onInterrupt(() => destroy)
+  )
+  return Effect.gen(function* () {
+    const giveUpAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(deadline)
+    let delayMs = 100
+    let announced = false
+    while (true) {
+      const failure = yield* attempt.pipe(
+        Effect.as(null),
+        Effect.catchAll((error) => Effect.succeed(error))
+      )
+      if (failure === null) return
+      const now = yield* Clock.currentTimeMillis
+      if (!isAway(failure) || now >= giveUpAt) return yield* failure
+      if (!announced) {
+        announced = true
+        yield* Effect.logWarning(
+          `Waiting up to ${Math.ceil((giveUpAt - now) / 1000)}s for the database at ${addressOf(options.url)}: ${failure.detail}`
+        )
+      }
+      yield* Effect.sleep(Duration.millis(Math.min(delayMs, giveUpAt - now)))
+      delayMs = Math.min(delayMs * 2, 2_000)
+    }
+  })
+}
+
+/** `withTransaction` reports a failed COMMIT or ROLLBACK as a defect: here it is the error that it is. */
+export const transact = <A, E>(
+  sql: SqlClient.SqlClient,
+  effect: Effect.Effect<A, E>
+): Effect.Effect<A, E | SqlError.SqlError> =>
+  sql
+    .withTransaction(effect)
+    .pipe(
+      Effect.catchAllDefect((defect) =>
+        defect instanceof SqlError.SqlError ? Effect.fail(defect) : Effect.die(defect)
+      )
+    )
+
+// The migrator creates its table outside its lock, where two processes on an empty database collide: so it comes first.
+const ensureTable = (sql: SqlClient.SqlClient) =>
+  transact(
+    sql,
+    Effect.zipRight(
+      sql`SELECT pg_advisory_xact_lock(727001)`,
+      sql`CREATE TABLE IF NOT EXISTS ${sql(table)} (
+        migration_id integer PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now(), name text NOT NULL)`
+    )
+  )
+
+/** The version of the schema; 0 if there is none. */
+export const currentMigration = (sql: SqlClient.SqlClient) =>
+  Effect.gen(function* () {
+    const [found] = yield* sql<{ exists: boolean }>`SELECT to_regclass(${table}) IS NOT NULL AS exists`
+    if (found?.exists !== true) return 0
+    const [row] = yield* sql<{ id: number | null }>`SELECT max(migration_id) AS id FROM ${sql(table)}`
+    return row?.id ?? 0
+  })
+
+const run = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const current = yield* currentMigration(sql)
+  if (current > newestMigration) {
+    return yield* new DatabaseError({
+      operation: "migrate",
+      reason: "schema_newer",
+      detail: `the schema has version ${current}, this program knows ${newestMigration}: run a newer program`
+    })
+  }
+  if (current === newestMigration) return
+  yield* ensureTable(sql)
+  yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table }).pipe(
+    Effect.catchAllDefect((defect) =>
+      defect instanceof Migrator.MigrationError || defect instanceof SqlError.SqlError
+        ? Effect.fail(defect)
+        : Effect.die(defect)
+    )
+  )
+})
+
+/**
+ * Brings the schema up to date, all pending migrations in one transaction. Over connections of its own, whose limits are
+ * long enough to wait for another process that migrates. Cutting them undoes what was not committed.
+ */
+export const migrate = (options: PoolOptions): Effect.Effect<void, DatabaseError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      makePool({ ...options, size: 2, statementTimeout: Duration.seconds(60), lockTimeout: Duration.seconds(60) })
+    ),
+    (bounded) =>
+      run.pipe(
+        Effect.provide(PgClient.layerFromPool({ acquire: Effect.succeed(bounded.pool) })),
+        Effect.mapError(toDatabaseError("migrate")),
+        // Do not wait for a cancellation that the embedded database cannot do.
+        Effect.disconnect
+      ),
+    endPoolSoon
+  )

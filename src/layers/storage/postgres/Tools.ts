@@ -1,0 +1,94 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlError from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as ParseResult from "effect/ParseResult"
+import { RouterId, uuidV7From } from "../../../domain/basics/Ids.ts"
+import { storable } from "../../../domain/basics/StorableText.ts"
+import type { DatabaseError } from "../../../services/storage/Database.ts"
+import type { DatabaseToolsShape } from "../../../services/storage/DatabaseTools.ts"
+import { toDatabaseError } from "./DatabaseError.ts"
+import { decisionColumns, decodeDecisionRow, recordOf } from "./Rows.ts"
+import { transact } from "./Start.ts"
+
+const guarded =
+  (operation: string) =>
+  <A>(
+    effect: Effect.Effect<A, SqlError.SqlError | ParseResult.ParseError | DatabaseError>
+  ): Effect.Effect<A, DatabaseError> =>
+    Effect.mapError(effect, toDatabaseError(operation))
+
+const noBytes = new Uint8Array(10)
+
+/** What the commands need, over a client whose statements have their limits. */
+export const makeTools = (sql: SqlClient.SqlClient): DatabaseToolsShape => ({
+  findRouter: Effect.fn("DatabaseTools.findRouter")(
+    (id) =>
+      sql<{ id: string; seed: string; position: number }>`
+        SELECT id, seed, position::float8 AS position FROM routers
+        WHERE ${Option.isSome(id) ? sql`id = ${id.value}` : sql`remembered`}`.pipe(
+        Effect.map(([row]) =>
+          Option.map(Option.fromNullable(row), ({ id, position, seed }) => ({ id: RouterId(id), seed, position }))
+        )
+      ),
+    guarded("findRouter")
+  ),
+
+  snapshotList: Effect.fn("DatabaseTools.snapshotList")(
+    (routerId) =>
+      sql<{ fingerprint: string; watermark: number; bytes: number; ageSeconds: number }>`
+        SELECT s.fingerprint, s.watermark::float8 AS watermark, octet_length(s.state) AS bytes,
+          extract(epoch FROM now() - s.saved_at)::float8 AS "ageSeconds"
+        FROM bandit_snapshots s JOIN routers r ON r.key = s.router_key
+        WHERE r.id = ${routerId} ORDER BY s.saved_at DESC, s.watermark DESC`,
+    guarded("snapshotList")
+  ),
+
+  adopt: Effect.fn("DatabaseTools.adopt")(
+    (routerId, fingerprint, { state, watermark }) =>
+      transact(
+        sql,
+        Effect.gen(function* () {
+          const [router] = yield* sql<{ key: number }>`
+            UPDATE routers r SET position = ${watermark}
+            WHERE r.id = ${routerId} AND (r.position = ${watermark} OR (
+              r.position = 0 AND NOT EXISTS (SELECT FROM learning_log l WHERE l.router_key = r.key)))
+            RETURNING r.key`
+          if (router === undefined) return false
+          yield* sql`
+            INSERT INTO bandit_snapshots (router_key, fingerprint, watermark, state)
+            VALUES (${router.key}, ${storable(fingerprint)}, ${watermark}, ${state})
+            ON CONFLICT (router_key, fingerprint, watermark) DO UPDATE SET state = excluded.state, saved_at = now()`
+          return true
+        })
+      ),
+    guarded("adopt")
+  ),
+
+  positionAt: Effect.fn("DatabaseTools.positionAt")(
+    (routerId, millis) =>
+      sql<{ position: number }>`
+        SELECT coalesce(max(l.position), 0)::float8 AS position
+        FROM learning_log l JOIN routers r ON r.key = l.router_key
+        WHERE r.id = ${routerId} AND l.commit_id < ${uuidV7From(millis, noBytes)}::uuid`.pipe(
+        Effect.map(([row]) => row?.position ?? 0)
+      ),
+    guarded("positionAt")
+  ),
+
+  decisionsAfter: Effect.fn("DatabaseTools.decisionsAfter")(
+    (routerId, after, position, limit) =>
+      sql
+        .unsafe(
+          `SELECT ${decisionColumns} FROM decisions d JOIN routers r ON r.key = d.router_key
+           LEFT JOIN prompts p ON p.decision_id = d.id WHERE r.id = $1 AND ($2::uuid IS NULL OR d.id > $2::uuid) AND d.policy_position <= $3
+           ORDER BY d.id LIMIT $4`,
+          [routerId, after, position, limit]
+        )
+        .pipe(
+          Effect.flatMap(Effect.forEach((row) => decodeDecisionRow(row))),
+          Effect.map((rows) => rows.map((row) => recordOf(routerId, row)))
+        ),
+    guarded("decisionsAfter")
+  )
+})

@@ -1,0 +1,87 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { ExcludedBy } from "../../domain/routing/Constraint.ts"
+import type { learned } from "../../domain/learning/bandit/Hierarchical.ts"
+import type { DecisionId, ModelId, Position } from "../../domain/basics/Ids.ts"
+import { DatabaseErrorReason } from "../storage/Database.ts"
+import type { Session } from "../routing/Sessions.ts"
+
+/** What was learned, as a fold of the log, and the choices made with it. */
+export interface BanditStateShape {
+  /**
+   * Chooses among the models that the masks leave. Synchronous and without I/O; a failure of the learning itself falls
+   * back to the order of the configuration with reason `static`.
+   */
+  readonly decide: (input: DecideInput) => Decision | NoEligibleModel
+
+  /** How often the evidence on the model has changed: a session keeps its model only within one epoch. */
+  readonly epoch: (model: ModelId) => number
+
+  /** What is known of each model of the catalogue, at a fixed reference point. */
+  readonly learned: (model: ModelId) => LearnedModel
+
+  /** Whether an operator took the model out of the choice; what was learned of it stays. */
+  readonly isDisabled: (model: ModelId) => boolean
+
+  /** The log position that is folded. */
+  readonly position: () => Position
+
+  /** Completes when that position is folded, or after a second. */
+  readonly caughtUp: (position: Position) => Effect.Effect<void>
+}
+
+export class BanditState extends Context.Tag("conduit/services/BanditState")<BanditState, BanditStateShape>() {}
+
+export interface DecideInput {
+  readonly id: DecisionId
+  readonly createdAtMillis: number
+  readonly owner: string | null
+  readonly request: RoutingRequest
+  /** The base features of the prompt, without label slots. */
+  readonly features: Float32Array
+  /** What the session of the request has, if it is in one. */
+  readonly session: Session | null
+  readonly isCircuitOpen: (model: ModelId) => boolean
+}
+
+/** At the reference point; the interval of the quality is the central 95 %, `observations` counts judged answers. */
+export interface LearnedModel extends ReturnType<typeof learned> {
+  /** Share of the router's recent decisions, [0, 1]. */
+  readonly share: number
+}
+
+/** The constraints leave no model. `circuit` alone passes with time. */
+export class NoEligibleModel extends Schema.TaggedError<NoEligibleModel>()("NoEligibleModel", {
+  excluded: Schema.Array(Schema.Struct({ model: Schema.String, excludedBy: Schema.String }))
+}) {
+  override get message() {
+    return `no model satisfies the request: ${this.excluded.map((e) => `${e.model} is excluded by ${e.excludedBy}`).join(", ")}`
+  }
+  /** Only open circuits stand in the way of at least one model. */
+  get passes(): boolean {
+    const circuit: ExcludedBy = "circuit"
+    return this.excluded.some((e) => e.excludedBy === circuit)
+  }
+}
+
+/** The phase `persist` could not store everything, or not the snapshot. */
+export class PersistFailed extends Schema.TaggedError<PersistFailed>()("PersistFailed", {
+  reason: DatabaseErrorReason,
+  detail: Schema.String,
+  unpersisted: Schema.Number
+}) {
+  override get message() {
+    return `${this.detail}; ${this.unpersisted} event(s) not stored`
+  }
+}
+
+export class PersistTimeout extends Schema.TaggedError<PersistTimeout>()("PersistTimeout", {
+  limitMs: Schema.Number,
+  unpersisted: Schema.Number
+}) {
+  override get message() {
+    return `persisting did not end within ${this.limitMs} ms; ${this.unpersisted} event(s) not stored`
+  }
+}

@@ -1,0 +1,93 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Model } from "../../domain/routing/Model.ts"
+
+/** An OpenAI chat request as it came, unknown fields included; `model` and `conduit` are dealt with here. */
+export type ChatBody = Readonly<Record<string, unknown>>
+
+/**
+ * Calls models. The body goes through untouched but for `model`, `conduit` and, on streams, `stream_options.include_usage`,
+ * which is always on. Interruption aborts the call at once.
+ */
+export interface LanguageModelsShape {
+  readonly complete: (model: Model, body: ChatBody, limits: CallLimits) => Effect.Effect<ChatAnswer, ProviderError>
+
+  /** Completes when the first event has arrived: until then another model can be tried. Released with the scope. */
+  readonly stream: (
+    model: Model,
+    body: ChatBody,
+    limits: CallLimits
+  ) => Effect.Effect<ChatStream, ProviderError, Scope.Scope>
+}
+
+export class LanguageModels extends Context.Tag("conduit/services/LanguageModels")<
+  LanguageModels,
+  LanguageModelsShape
+>() {}
+
+export interface CallLimits {
+  /** For the whole call, or for the first event of a stream and between two events. Milliseconds. */
+  readonly timeoutMs: number
+  /** Sent with the call besides the provider's own. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** A whole answer: OpenAI's `chat.completion` object as the model sent it. */
+export interface ChatAnswer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+  readonly usage: Usage | null
+  readonly finishReason: string | null
+}
+
+export interface Usage {
+  readonly inputTokens: number
+  readonly outputTokens: number
+}
+
+export interface ChatStream {
+  readonly status: number
+  /**
+   * The data payloads of the next events, in order, at least one; an empty array after `[DONE]` (which is not among
+   * them). A stream that ends without `[DONE]` fails with reason `cut`.
+   */
+  readonly next: Effect.Effect<ReadonlyArray<string>, ProviderError>
+}
+
+/** Token counts of an OpenAI `usage` object, leniently; null if it has none. */
+export const usageFrom = (usage: unknown): Usage | null => {
+  if (typeof usage !== "object" || usage === null) return null
+  const { prompt_tokens: input, completion_tokens: output } = usage as Record<string, unknown>
+  return typeof input === "number" && typeof output === "number" && input >= 0 && output >= 0
+    ? { inputTokens: input, outputTokens: output }
+    : null
+}
+
+/** Why a model did not answer. `rejected` is the caller's fault (400, 413, 415, 422 of the upstream): no other model is tried. */
+export const ProviderErrorReason = Schema.Literal(
+  "rate_limited",
+  "unauthorized",
+  "rejected",
+  "server_error",
+  "connection",
+  "timeout",
+  "bad_answer",
+  "cut"
+)
+
+export class ProviderError extends Schema.TaggedError<ProviderError>()("ProviderError", {
+  model: Schema.String,
+  reason: ProviderErrorReason,
+  /** HTTP status of the upstream; null if none arrived. */
+  status: Schema.NullOr(Schema.Number),
+  /** Seconds, if the upstream said so. */
+  retryAfterSeconds: Schema.NullOr(Schema.Number),
+  /** For people; of the upstream's own error message at most 500 characters, never the request. */
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.model}: ${this.reason}${this.status === null ? "" : ` (HTTP ${this.status})`}: ${this.detail}`
+  }
+}

@@ -1,0 +1,46 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type { ModelId } from "../../domain/basics/Ids.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import type { Preference } from "../../domain/routing/Weights.ts"
+import type { InvalidSettings } from "../running/Settings.ts"
+
+/** Where a provider is reached. */
+export interface Provider {
+  readonly name: string
+  readonly kind: "openai-compatible" | "simulated"
+  /** Without a trailing slash; `/chat/completions` is appended. Empty for simulated models. */
+  readonly baseUrl: string
+  readonly apiKey: Redacted.Redacted | null
+  /** Variables that its entry names and that are not set; while there are any, none of its models can be chosen. */
+  readonly missing: ReadonlyArray<string>
+}
+
+/** The models of the configuration, in its order, and what the configuration says about choosing. */
+export interface Catalog {
+  readonly models: ReadonlyArray<Model>
+  readonly byId: ReadonlyMap<ModelId, Model>
+  readonly providers: ReadonlyMap<string, Provider>
+  readonly policy: {
+    /** `auto` is `thompson`; `static` is the order of the configuration. */
+    readonly algorithm: "auto" | "thompson" | "static"
+    readonly preference: Preference
+  }
+  /** Geometric mean of the models' expected cost of one request at set-up, USD: what a cost is compared with. */
+  readonly costReferenceUsd: number
+  /** What was left out and why, for the start-up log. */
+  readonly notices: ReadonlyArray<string>
+}
+
+/** The catalogue can change while the service runs: whoever uses it asks for the current one at each request. */
+export interface ModelCatalogShape {
+  readonly current: () => Catalog
+  /**
+   * Reads the configuration again and logs what changed. A configuration with problems changes nothing, and all of them
+   * are logged. Between configured and simulated models it does not switch: that takes a restart.
+   */
+  readonly reload: Effect.Effect<Catalog, InvalidSettings>
+}
+
+export class ModelCatalog extends Context.Tag("conduit/services/ModelCatalog")<ModelCatalog, ModelCatalogShape>() {}

@@ -1,0 +1,62 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Decision } from "../../domain/routing/Decision.ts"
+import type { ModelId } from "../../domain/basics/Ids.ts"
+import type { Outcome } from "../../domain/routing/Outcome.ts"
+import type { ProviderError } from "../models/LanguageModels.ts"
+
+/**
+ * Metrics, in Effect's own registry: what `/metrics` shows is what any exporter of `Metric.unsafeSnapshot` sends. Updates
+ * are synchronous and cost well under a microsecond; label values are bounded by their types and by the catalogue.
+ */
+export interface TelemetryShape {
+  readonly requestStarted: () => void
+  /** `route` is a pattern. */
+  readonly requestEnded: (route: string, method: string, status: number, seconds: number) => void
+  /** Answered without being served: too many at once, or the service is draining. */
+  readonly requestRefused: (method: string, status: number) => void
+
+  /** `seconds` from the parsed request to the choice. */
+  readonly decided: (decision: Decision, seconds: number) => void
+  /** A call to a model has ended. */
+  readonly called: (model: ModelId, result: CallResult, seconds: number) => void
+  /** What came of a decision whose model Conduit called itself. */
+  readonly settled: (decision: Decision, outcome: Outcome) => void
+
+  readonly folded: (events: number) => void
+  readonly dropped: (records: number) => void
+  readonly fallbackToStatic: () => void
+  readonly feedbackAnswered: (answer: FeedbackAnswer) => void
+  /** New feedback is stored, and has its decision unless it is parked. */
+  readonly feedbackStored: (isParked: boolean) => void
+  /** So much parked feedback has found its decision. */
+  readonly feedbackJoined: (count: number) => void
+  /** An answer of the model was judged for the first time: the reward that was expected of it, and what it was worth. */
+  readonly judged: (model: ModelId, predicted: number, realised: number) => void
+
+  /**
+   * A value that is read whenever somebody takes a snapshot of the metrics, until the scope closes; then its last value
+   * stays. While it is NaN there is no such series. Of two services in one process the one that came last is read.
+   */
+  readonly gauge: (
+    name: string,
+    help: string,
+    read: () => number,
+    labels?: Readonly<Record<string, string>>
+  ) => Effect.Effect<void, never, Scope.Scope>
+
+  /** The same for something that only grows. */
+  readonly counter: (name: string, help: string, read: () => number) => Effect.Effect<void, never, Scope.Scope>
+
+  /** The Prometheus text exposition format, version 0.0.4. */
+  readonly render: () => string
+}
+
+export class Telemetry extends Context.Tag("conduit/services/Telemetry")<Telemetry, TelemetryShape>() {}
+
+/** How a call to a model ended: answered, cut by the client or the shutdown, or why it failed; `unexpected` is a bug. */
+export type CallResult = "ok" | "aborted" | "unexpected" | ProviderError["reason"]
+
+/** `refused`: the database is away, or too much is parked. */
+export type FeedbackAnswer = "recorded" | "superseded" | "parked" | "conflict" | "not_found" | "refused"

@@ -1,0 +1,207 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Decision, Reason, RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
+import type { FeedbackSubmission, SessionFeedback } from "../../domain/learning/Feedback.ts"
+import type { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import type { Savings } from "../../domain/stats/Savings.ts"
+import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
+import type { LearnedModel, NoEligibleModel } from "../learning/BanditState.ts"
+import type { DatabaseError, DecisionQuery, StoredDecision, WindowTooLong } from "../storage/Database.ts"
+import type { ChatBody, Usage } from "../models/LanguageModels.ts"
+
+/** Decides, calls, falls back, learns. */
+export interface RouterShape {
+  readonly complete: (request: RoutingRequest, body: ChatBody, caller: Caller) => Effect.Effect<Answer, RouterError>
+
+  /**
+   * As `complete`, for a stream: `open` is called once, when the first event of the answering model is there. From then
+   * on nothing fails any more: what breaks the stream is told to the sink. Interruption too is told to the sink.
+   */
+  readonly stream: (
+    request: RoutingRequest,
+    body: ChatBody,
+    caller: Caller,
+    open: (head: AnswerHead) => StreamSink
+  ) => Effect.Effect<void, RouterError>
+
+  /** Decides only; the decision is stored before it is answered. */
+  readonly route: (request: RoutingRequest, caller: Caller) => Effect.Effect<Decision, RouterError>
+  readonly report: (report: OutcomeReport) => Effect.Effect<void, RouterError>
+  readonly feedback: (
+    submission: FeedbackSubmission
+  ) => Effect.Effect<{ readonly id: string; readonly status: "recorded" | "superseded" | "parked" }, RouterError>
+
+  /**
+   * Credits the newest answered decisions of the session, all in one commit, as `creditSession` says. A repetition of
+   * the idempotency key answers what the first one was answered.
+   */
+  readonly sessionFeedback: (given: SessionFeedback) => Effect.Effect<SessionFeedbackResult, RouterError>
+
+  /** The stored ones, newest first: what is still on its way to the database is missing. */
+  readonly decisions: (query: DecisionQuery) => Effect.Effect<ReadonlyArray<StoredDecision>, RouterError>
+  readonly decision: (id: DecisionId, caller: Caller) => Effect.Effect<StoredDecision, RouterError>
+  /** The stored decisions of all replicas, added up. */
+  readonly stats: (query: StatsQuery) => Effect.Effect<Stats, RouterError>
+  readonly models: () => ReadonlyArray<RoutedModel>
+}
+
+export class Router extends Context.Tag("conduit/services/Router")<Router, RouterShape>() {}
+
+/** Who asks. `owner` is the key's hash, null without keys. */
+export interface Caller {
+  readonly owner: string | null
+  /** Told of each model before it is called. */
+  readonly onCall?: (model: ModelId) => void
+}
+
+/** Of the newest decision's feedback, and to whom it was credited, newest first. */
+export interface SessionFeedbackResult {
+  readonly id: string
+  readonly decisionIds: ReadonlyArray<DecisionId>
+  readonly status: "recorded" | "superseded" | "parked"
+}
+
+export interface Stats extends StatsRows {
+  /** Null where the query names a model: what one model answered says nothing about the choice between them. */
+  readonly savings: (Savings & { readonly sampled: number }) | null
+}
+
+/** What the headers of an answer say. */
+export interface AnswerHead {
+  readonly decisionId: DecisionId
+  /** The model that answered. */
+  readonly model: ModelId
+  readonly reason: Reason
+  /** Of the first choice. */
+  readonly propensity: number
+  readonly simulated: boolean
+  /** Time not spent waiting for models so far. */
+  readonly overheadMs: number
+}
+
+export interface Answer extends AnswerHead {
+  readonly status: number
+  /** The upstream's object; `model` is the id of the model that answered. */
+  readonly body: Readonly<Record<string, unknown>>
+  readonly usage: Usage | null
+  readonly costUsd: number | null
+  readonly latencyMs: number
+}
+
+/** Where the events of a stream go. */
+export interface StreamSink {
+  /** Data payloads, in order, an event each; completes when the client can take more. */
+  readonly events: (payloads: ReadonlyArray<string>) => Effect.Effect<void>
+  /** The answer is whole. */
+  readonly end: Effect.Effect<void>
+  /** The answer is broken: the error, and no end. */
+  readonly fail: (error: RouterError | Interrupted) => Effect.Effect<void>
+}
+
+export interface RoutedModel {
+  readonly model: Model
+  readonly learned: LearnedModel
+  readonly circuit: "closed" | "open" | "half_open"
+}
+
+export type RouterError =
+  | NoEligibleModel
+  | UnknownModel
+  | AllModelsFailed
+  | UpstreamRejected
+  | DecisionNotFound
+  | SessionNotFound
+  | IdempotencyConflict
+  | OutcomeConflict
+  | ParkingFull
+  | WindowTooLong
+  | StatsBusy
+  | DatabaseError
+
+export class UnknownModel extends Schema.TaggedError<UnknownModel>()("UnknownModel", { model: Schema.String }) {
+  override get message() {
+    return `there is no model ${JSON.stringify(this.model)}: GET /v1/models lists them, "auto" lets Conduit choose`
+  }
+}
+
+/** Every model that was tried failed. */
+export class AllModelsFailed extends Schema.TaggedError<AllModelsFailed>()("AllModelsFailed", {
+  decisionId: Schema.String,
+  /** The last attempt, or the total deadline, ran out of time. */
+  timedOut: Schema.Boolean,
+  /** All attempts were rate limited; seconds until one might not be. */
+  retryAfterSeconds: Schema.NullOr(Schema.Number),
+  attempts: Schema.Array(
+    Schema.Struct({ model: Schema.String, reason: Schema.String, status: Schema.NullOr(Schema.Number) })
+  )
+}) {
+  override get message() {
+    return `no model answered: ${this.attempts.map((a) => `${a.model} ${a.reason}${a.status === null ? "" : ` (HTTP ${a.status})`}`).join(", ")}`
+  }
+}
+
+/** The model refused the request itself; another model would too. */
+export class UpstreamRejected extends Schema.TaggedError<UpstreamRejected>()("UpstreamRejected", {
+  decisionId: Schema.String,
+  model: Schema.String,
+  status: Schema.Number,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.model} refused the request (HTTP ${this.status}): ${this.detail}`
+  }
+}
+
+export class DecisionNotFound extends Schema.TaggedError<DecisionNotFound>()("DecisionNotFound", {
+  decisionId: Schema.String
+}) {
+  override get message() {
+    return `there is no decision ${JSON.stringify(this.decisionId.slice(0, 64))}, or it is too old, or it is not yours`
+  }
+}
+
+export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {
+  sessionId: Schema.String
+}) {
+  override get message() {
+    return `there is no answered decision of a session ${JSON.stringify(this.sessionId.slice(0, 64))}, or they are too old, or not yours`
+  }
+}
+
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {}) {
+  override get message() {
+    return "this Idempotency-Key was used with other content"
+  }
+}
+
+export class OutcomeConflict extends Schema.TaggedError<OutcomeConflict>()("OutcomeConflict", {
+  decisionId: Schema.String
+}) {
+  override get message() {
+    return `decision ${this.decisionId} has another outcome already`
+  }
+}
+
+/** Too much feedback waits for decisions that have not appeared. */
+export class ParkingFull extends Schema.TaggedError<ParkingFull>()("ParkingFull", {}) {
+  override get message() {
+    return "this decision is not stored yet, and too much feedback waits for such decisions already: send it again later"
+  }
+}
+
+/** Statistics are added up one at a time, so that they never keep the database from what requests need. */
+export class StatsBusy extends Schema.TaggedError<StatsBusy>()("StatsBusy", {}) {
+  override get message() {
+    return "other statistics are being added up: ask again later"
+  }
+}
+
+/** The shutdown ended the request, or it came too late to begin. */
+export class Interrupted extends Schema.TaggedError<Interrupted>()("Interrupted", {}) {
+  override get message() {
+    return "the service is shutting down and did not serve this request to its end: send it again"
+  }
+}

@@ -1,0 +1,32 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { ModelId } from "../../domain/basics/Ids.ts"
+
+/** What a session has: its model, and the epoch of that model in which it was chosen. */
+export interface Session {
+  readonly model: ModelId
+  readonly epoch: number
+}
+
+/** A client's name for a session, and whose it is: the same name of another key is another session. */
+export interface SessionKey {
+  readonly owner: string | null
+  readonly sessionId: string
+}
+
+/** Which model each session has. The one that was silent longest is forgotten first; nothing here fails. */
+export interface SessionsShape {
+  /**
+   * One choice in a session. `choose` gets what the session has, null if nothing is known of it, and answers with what
+   * it has from then on, null if that is nothing new to remember. It is called again when another replica was first.
+   */
+  readonly choose: <A extends { readonly session: Session | null }>(
+    key: SessionKey,
+    choose: (known: Session | null) => A
+  ) => Effect.Effect<A>
+
+  /** Whatever the session had, it has this from then on. */
+  readonly move: (key: SessionKey, session: Session) => Effect.Effect<void>
+}
+
+export class Sessions extends Context.Tag("conduit/services/Sessions")<Sessions, SessionsShape>() {}

@@ -1,0 +1,260 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type { Judged, StoredFeedback } from "../../domain/learning/CommitPlan.ts"
+import type { DecisionRecord, OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
+import type { Feedback, FeedbackSubmission } from "../../domain/learning/Feedback.ts"
+import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
+import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
+import type { SavingsRows } from "../../domain/stats/Savings.ts"
+import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
+
+/**
+ * What is stored: routers, decisions, feedback, the learning log and snapshots. All implementations pass
+ * `test/support/databaseContract.ts`. Every method has its own time limit and fails with `DatabaseError`, or as its type says.
+ */
+export interface DatabaseShape {
+  /** The router of that name, made if new; without a name the one that this database remembers. */
+  readonly router: (id: Option.Option<RouterId>) => Effect.Effect<RouterRow, DatabaseError>
+
+  /**
+   * Stores a whole commit or nothing, in one transaction, and gives it the next position of its router; position order
+   * is commit order. Repeating a `commitId` is harmless: it answers what the first one stored, as `duplicate`.
+   * A commit that has no event (and none comes of its feedback) takes no position: then `position` is the current one.
+   */
+  readonly commit: (commit: Commit) => Effect.Effect<Committed, DatabaseError>
+
+  /** Commits after `position`, in order, at most `limit`. */
+  readonly commitsAfter: (
+    routerId: RouterId,
+    position: Position,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<{ readonly position: Position; readonly payload: Uint8Array }>, DatabaseError>
+
+  /**
+   * Positions of commits as they are told of: a hint, which may be late, doubled or missing, so whoever follows polls too.
+   * Never fails, and ends where nobody would tell.
+   */
+  readonly changes: (routerId: RouterId) => Stream.Stream<Position>
+
+  /** The position of the newest commit; 0 if there is none. */
+  readonly position: (routerId: RouterId) => Effect.Effect<Position, DatabaseError>
+
+  readonly decision: (routerId: RouterId, id: DecisionId) => Effect.Effect<Option.Option<StoredDecision>, DatabaseError>
+
+  /** Those that the query names, newest first. */
+  readonly decisions: (
+    routerId: RouterId,
+    query: DecisionQuery
+  ) => Effect.Effect<ReadonlyArray<StoredDecision>, DatabaseError>
+
+  /** The decisions that the query names, added up. Reads all of them: what does not end in time is `WindowTooLong`. */
+  readonly stats: (routerId: RouterId, query: StatsQuery) => Effect.Effect<StatsRows, DatabaseError | WindowTooLong>
+
+  /** What savings are estimated from, of a random share (0, 1] of those decisions: of about so many of them. */
+  readonly savings: (
+    routerId: RouterId,
+    query: StatsQuery,
+    sampled: number
+  ) => Effect.Effect<SavingsRows, DatabaseError | WindowTooLong>
+
+  /** The answered decisions of a session, newest first, at most `limit`. */
+  readonly sessionDecisions: (
+    routerId: RouterId,
+    session: { readonly sessionId: string; readonly owner: string | null },
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<DecisionId>, DatabaseError>
+
+  /** The feedback that was stored with that idempotency key, and what it was answered. */
+  readonly feedbackByKey: (
+    routerId: RouterId,
+    idempotencyKey: string
+  ) => Effect.Effect<Option.Option<StoredFeedback>, DatabaseError>
+
+  /** Parked feedback whose decision has appeared since, oldest first, at most `limit`. */
+  readonly joinable: (
+    routerId: RouterId,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<FeedbackSubmission>, DatabaseError>
+
+  /** The position of the oldest stored commit: 1 unless the log was pruned; 0 if there is none. */
+  readonly oldestPosition: (routerId: RouterId) => Effect.Effect<Position, DatabaseError>
+
+  /**
+   * Deletes at most `batch` rows of each kind that are past their limits. A commit goes only when all before it are gone,
+   * when both kept snapshots of every policy that is still in use cover it, and if it is not the newest. Several replicas
+   * may do so at once.
+   */
+  readonly prune: (routerId: RouterId, limits: PruneLimits, batch: number) => Effect.Effect<Pruned, DatabaseError>
+
+  /** Snapshots of that policy, newest first; the last two are kept. */
+  readonly snapshots: (
+    routerId: RouterId,
+    fingerprint: string
+  ) => Effect.Effect<ReadonlyArray<StoredSnapshot>, DatabaseError>
+  readonly saveSnapshot: (
+    routerId: RouterId,
+    fingerprint: string,
+    snapshot: StoredSnapshot
+  ) => Effect.Effect<void, DatabaseError>
+}
+
+export class Database extends Context.Tag("conduit/services/Database")<Database, DatabaseShape>() {}
+
+/** One shared learning state. */
+export interface RouterRow {
+  readonly id: RouterId
+  /** What all draws of this router are keyed with. */
+  readonly seed: string
+  readonly position: Position
+}
+
+/** One atomic append. */
+export interface Commit {
+  readonly routerId: RouterId
+  /** A UUID. */
+  readonly commitId: string
+  readonly decisions: ReadonlyArray<DecisionRecord>
+  /** Outcomes that callers of `/v1/route` reported. */
+  readonly reports: ReadonlyArray<OutcomeReport>
+  readonly feedback: ReadonlyArray<FeedbackSubmission>
+  /** Events that belong to nothing above: models, resets. The events of decisions, reports and feedback are derived. */
+  readonly events: ReadonlyArray<LearningEvent>
+  /** Parked feedback that can join: its rows exist already. */
+  readonly joined: ReadonlyArray<FeedbackSubmission>
+  /** No feedback is parked while so much is. Replicas that commit at the same time may exceed it by a batch each. */
+  readonly maxParked: number
+}
+
+export interface Committed {
+  readonly position: Position
+  readonly duplicate: boolean
+  /** One for each of `commit.feedback`, in order. Empty for a duplicate. */
+  readonly feedback: ReadonlyArray<FeedbackResult>
+  /** One for each of `commit.reports`, in order. Empty for a duplicate. */
+  readonly reports: ReadonlyArray<ReportResult>
+  /** How much of `commit.joined` found its decision; 0 for a duplicate. */
+  readonly joined: number
+  /** The answers that this commit judged for the first time. Empty for a duplicate. */
+  readonly judged: ReadonlyArray<Judged>
+}
+
+/**
+ * `recorded`: decision, feedback and event are stored. `superseded`: the same, and it took the place of an earlier one of
+ * the same kind and source. `parked`: its decision is not stored yet. `conflict`: the idempotency key was used with other
+ * content. `not_yours`: the decision belongs to another key. `parking_full`: it would have to be parked, and too much is.
+ * A repetition answers what the first one answered, and its id.
+ */
+export interface FeedbackResult {
+  readonly id: string
+  readonly status: "recorded" | "superseded" | "parked" | "conflict" | "not_yours" | "parking_full"
+}
+
+/** `unknown`: no such decision is stored (or it is another key's); `conflict`: it has a different outcome already. */
+export interface ReportResult {
+  readonly status: "recorded" | "unknown" | "conflict"
+}
+
+export interface StoredDecision {
+  readonly record: DecisionRecord
+  readonly feedback: ReadonlyArray<Feedback>
+}
+
+/** Which decisions; null is any, except for the owner. */
+export interface DecisionQuery {
+  /** Who made them: a key's hash; null are those that were made without keys. */
+  readonly owner: string | null
+  /** The one that answered; the chosen one while nobody answered. */
+  readonly model: string | null
+  /** From this instant on. */
+  readonly fromMillis: number | null
+  /** Before this instant. */
+  readonly untilMillis: number | null
+  readonly userId: string | null
+  readonly task: string | null
+  readonly algorithm: string | null
+  /** As it is shown: `fallback` when another model answered than the chosen one. */
+  readonly reason: string | null
+  /** `pending`: nobody reported on it yet. */
+  readonly outcome: "ok" | "failed" | "aborted" | "pending" | null
+  /** The cursor: only older ones than this. */
+  readonly before: DecisionId | null
+  readonly limit: number
+}
+
+/** What was made before these instants (Unix milliseconds) may go. */
+export interface PruneLimits {
+  /** Decisions and their feedback. */
+  readonly decisionsBeforeMillis: number
+  readonly promptsBeforeMillis: number
+  /** Feedback whose decision has not appeared. */
+  readonly parkedBeforeMillis: number
+  readonly logBeforeMillis: number
+  /** A policy whose newest snapshot is older is not in use any more. */
+  readonly snapshotsSinceMillis: number
+}
+
+/** How many rows were deleted. */
+export interface Pruned {
+  readonly decisions: number
+  readonly feedback: number
+  readonly prompts: number
+  readonly parked: number
+  readonly commits: number
+}
+
+export interface StoredSnapshot {
+  readonly watermark: Position
+  readonly state: Uint8Array
+}
+
+/** Why a database operation failed, as an on-call person would say it. */
+export const DatabaseErrorReason = Schema.Literal(
+  "connection",
+  "authentication",
+  "permission",
+  "disk_full",
+  "read_only",
+  "timeout",
+  "too_many_connections",
+  "schema_newer",
+  "constraint",
+  "unexpected"
+)
+
+/** The one wrapper of everything a database driver reports. */
+export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
+  operation: Schema.String,
+  reason: DatabaseErrorReason,
+  /** The driver's message and SQLSTATE; never a password, never values. */
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.operation}: ${this.reason} (${this.detail})`
+  }
+}
+
+/** Whether the same operation may succeed by itself a little later: nobody answered, or had no room. */
+export const isAway = ({ reason }: DatabaseError): boolean =>
+  reason === "connection" || reason === "timeout" || reason === "too_many_connections"
+
+/** There are more decisions than can be added up within the limit of one statement. */
+export class WindowTooLong extends Schema.TaggedError<WindowTooLong>()("WindowTooLong", {}) {
+  override get message() {
+    return "there are too many decisions in this window to add them up in time: ask for a shorter one"
+  }
+}
+
+/** The pool did not close in time; its backends were terminated, if the database could still be reached. */
+export class PoolCloseTimeout extends Schema.TaggedError<PoolCloseTimeout>()("PoolCloseTimeout", {
+  limitMs: Schema.Number,
+  /** What the backends were doing: query text without values, and for how long. */
+  busy: Schema.Array(Schema.Struct({ query: Schema.String, ageMs: Schema.Number })),
+  terminated: Schema.Number
+}) {
+  override get message() {
+    return `the pool did not close within ${this.limitMs} ms, ${this.terminated} backend(s) terminated`
+  }
+}

@@ -1,0 +1,290 @@
+import { assert, describe, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
+import * as H from "../../../src/domain/learning/bandit/Hierarchical.ts"
+import { choose, roundForAudit, type Option } from "../../../src/domain/routing/Choice.ts"
+import { costReferenceUsd } from "../../../src/domain/routing/Cost.ts"
+import { ModelId } from "../../../src/domain/basics/Ids.ts"
+import { largestDraw, standardNormalCdf } from "../../../src/domain/routing/Propensity.ts"
+import { hash64, normal, uniform } from "../../../src/domain/basics/Rng.ts"
+import { compose } from "../../../src/domain/routing/Score.ts"
+import { preferences } from "../../../src/domain/routing/Weights.ts"
+import { qualityEvent, seeded } from "../../support/learningEvents.ts"
+
+const option = (model: string, mean: number, sd: number, rest: Partial<Option> = {}): Option => ({
+  model: ModelId(model),
+  eligible: true,
+  excludedBy: null,
+  mean,
+  sd,
+  quality: mean,
+  qualitySd: sd,
+  costUsd: 0.001,
+  latencySeconds: 1,
+  ...rest
+})
+
+const options = [
+  option("a", 0.7, 0.05),
+  option("b", 0.66, 0.1),
+  option("c", 0.5, 0.2),
+  option("out", 0.99, 0.01, { eligible: false, excludedBy: "max_cost_usd" })
+]
+
+const decide = (n: number, candidates = options, rest: Partial<Parameters<typeof choose>[0]> = {}) =>
+  choose({ candidates, epsilon: 0.01, control: 0.01, seed: "s", key: `d${n}`, decisionId: `d${n}`, ...rest })
+
+describe("largestDraw", () => {
+  it("reproduces the reference probabilities", () => {
+    const {
+      gaussian_ts_propensity: cases
+    }: { gaussian_ts_propensity: Array<Record<"mean" | "sd" | "p", Array<number>>> } = JSON.parse(
+      readFileSync(new URL("../fixtures/bandit_reference.json", import.meta.url), "utf8")
+    )
+    assert.strictEqual(cases.length, 5)
+    for (const { mean, p, sd } of cases) {
+      const actual = largestDraw(mean.map((m, k) => ({ mean: m, sd: sd[k]! })))
+      for (const [k, value] of p.entries()) assert.closeTo(actual[k]!, value, 1e-9)
+    }
+  })
+
+  it("sums to 1 and equals the closed form of two scores, whatever their deviations", () => {
+    const random = seeded("largest draw")
+    for (let i = 0; i < 300; i++) {
+      const scores = Array.from({ length: 1 + Math.floor(random() * 20) }, () => ({
+        mean: random(),
+        sd: 10 ** (-5 * random())
+      }))
+      const all = largestDraw(scores)
+      assert.closeTo(
+        all.reduce((sum, p) => sum + p, 0),
+        1,
+        1e-12
+      )
+      assert.isTrue(all.every((p) => p >= 0 && p <= 1))
+      const [a, b] = [scores[0]!, scores[1] ?? { mean: 0.5, sd: 0.1 }]
+      const expected = standardNormalCdf((a.mean - b.mean) / Math.hypot(a.sd, b.sd))
+      assert.closeTo(largestDraw([a, b])[0]!, expected, 1e-9)
+    }
+  })
+
+  it("equals a fine sum of density times the others' distribution functions", () => {
+    const random = seeded("fine sum")
+    for (let i = 0; i < 12; i++) {
+      const scores = Array.from({ length: 3 + Math.floor(random() * 18) }, () => ({
+        mean: random() / (1 + (i % 5)),
+        sd: 0.02 + 0.1 * random()
+      }))
+      const [from, steps] = [-1, 3000]
+      const width = 3 / steps
+      const expected = scores.map(() => 0)
+      for (let s = 0; s <= steps; s++) {
+        const z = scores.map(({ mean, sd }) => (from + s * width - mean) / sd)
+        const cdfs = z.map(standardNormalCdf)
+        for (const [k, { sd }] of scores.entries()) {
+          const density = Math.exp((-z[k]! * z[k]!) / 2) / (sd * Math.sqrt(2 * Math.PI))
+          const others = cdfs.reduce((product, cdf, j) => (j === k ? product : product * cdf), 1)
+          expected[k] = expected[k]! + density * others * width
+        }
+      }
+      for (const [k, value] of largestDraw(scores).entries()) assert.closeTo(value, expected[k]!, 1e-9)
+    }
+  })
+
+  it("knows the normal distribution to 1e-14", () => {
+    const known = [
+      [0, 0.5],
+      [1, 0.8413447460685429],
+      [-1.96, 0.0249978951482204],
+      [3, 0.9986501019683699],
+      [-8, 6.22096057427178e-16],
+      [-40, 0],
+      [40, 1]
+    ] as const
+    for (const [z, p] of known) assert.closeTo(standardNormalCdf(z), p, 1e-14)
+  })
+})
+
+describe("choose", () => {
+  it("chooses each model as often as its propensity says", () => {
+    const counts = new Map<string, number>()
+    const draws = 20_000
+    for (let n = 0; n < draws; n++) {
+      const { chosen } = decide(n, options, { epsilon: 0.06, control: 0.06 })
+      counts.set(chosen, (counts.get(chosen) ?? 0) + 1)
+    }
+    const { candidates } = decide(0, options, { epsilon: 0.06, control: 0.06 })
+    assert.closeTo(
+      candidates.reduce((sum, c) => sum + c.propensity, 0),
+      1,
+      1e-5
+    )
+    let chiSquare = 0
+    for (const { model, propensity } of candidates.filter((c) => c.eligible)) {
+      chiSquare += ((counts.get(model) ?? 0) - draws * propensity) ** 2 / (draws * propensity)
+    }
+    assert.isBelow(chiSquare, 18.4) // p = 1e-4 at 2 degrees of freedom
+    assert.isUndefined(counts.get("out"))
+  })
+
+  it("is the same decision in whatever order the candidates stand", () => {
+    for (let n = 0; n < 300; n++) {
+      const forward = decide(n)
+      const backward = decide(n, options.toReversed())
+      assert.strictEqual(backward.chosen, forward.chosen)
+      assert.closeTo(backward.propensity, forward.propensity, 1e-12)
+      assert.deepStrictEqual(backward.candidates.toReversed(), forward.candidates)
+    }
+  })
+
+  it("draws by the key, so a session keeps its draw, and another router draws otherwise", () => {
+    const at = (n: number, key: string, seed = "s") => decide(n, options, { key, control: 0, seed }).candidates
+    assert.deepStrictEqual(at(1, "session"), at(2, "session"))
+    assert.notDeepEqual(at(1, "session"), at(1, "other"))
+    assert.notDeepEqual(at(1, "session"), at(1, "session", "t"))
+  })
+
+  it("says why: the best, another one to explore, the control slice, or the only one", () => {
+    for (let n = 0; n < 2000; n++) {
+      const { chosen, exploration, reason } = decide(n, options, { control: 0 })
+      assert.strictEqual(reason, chosen === "a" ? "best" : "explore")
+      assert.strictEqual(exploration, chosen !== "a")
+    }
+    const controls = Array.from({ length: 3000 }, (_, n) => decide(n, options, { control: 1 }))
+    assert.isTrue(controls.every(({ exploration, reason }) => reason === "control" && exploration))
+    for (const model of ["a", "b", "c"]) {
+      assert.closeTo(controls.filter(({ chosen }) => chosen === model).length, 1000, 130)
+    }
+    const only = decide(1, [options[3]!, options[2]!])
+    assert.deepStrictEqual(
+      [only.chosen, only.reason, only.propensity, only.exploration],
+      [ModelId("c"), "only_eligible", 1, false]
+    )
+  })
+
+  it("shares evenly among equal scores without uncertainty and puts a score that is not a number last", () => {
+    const equal = [option("a", 0.5, 0), option("b", 0.5, 0), option("c", 0.4, 0), option("d", Number.NaN, Number.NaN)]
+    const choices = Array.from({ length: 1000 }, (_, n) => decide(n, equal, { epsilon: 0, control: 0 }))
+    assert.closeTo(choices[0]!.propensity, 0.5, 1e-7)
+    assert.closeTo(choices.filter(({ chosen }) => chosen === "a").length, 500, 70)
+    assert.isTrue(choices.every(({ chosen }) => chosen === "a" || chosen === "b"))
+  })
+
+  it("shows six digits and decides with all of them", () => {
+    const { candidates, chosen, propensity } = decide(3, [option("a", 1 / 3, 0.123456789), option("b", 0.3, 0.1)])
+    const shown = candidates.find(({ model }) => model === chosen)!
+    assert.strictEqual(candidates[0]!.quality, 0.333333)
+    assert.strictEqual(shown.propensity, roundForAudit(propensity))
+    assert.notStrictEqual(shown.propensity, propensity)
+    for (const value of [0, 1e-7, 123456.7, 0.1 + 0.2, 1 / 3]) {
+      assert.strictEqual(roundForAudit(Math.fround(roundForAudit(value))), roundForAudit(value))
+    }
+    const random = seeded("six digits")
+    for (let i = 0; i < 5_000; i++) {
+      const value = (random() - 0.5) * 10 ** (50 * random() - 25)
+      assert.strictEqual(roundForAudit(value), Number(value.toPrecision(6)))
+    }
+  })
+})
+
+describe("Rng", () => {
+  it("draws uniform, normal and independent numbers from keys that differ in one character", () => {
+    const n = 20_000
+    const cells = new Uint32Array(64)
+    let sum = 0
+    let squares = 0
+    for (let i = 0; i < n; i++) {
+      const u = uniform(`key|${i}`)
+      const v = uniform(`kez|${i}`)
+      cells[Math.floor(u * 8) * 8 + Math.floor(v * 8)]! += 1
+      const z = normal(`key|${i}`)
+      sum += z
+      squares += z * z
+    }
+    const chiSquare = cells.reduce((total, count) => total + (count - n / 64) ** 2 / (n / 64), 0)
+    assert.isBelow(chiSquare, 112) // p = 1e-4 at 63 degrees of freedom
+    assert.closeTo(sum / n, 0, 0.03)
+    assert.closeTo(squares / n, 1, 0.04)
+    assert.strictEqual(new Set(Array.from({ length: n }, (_, i) => hash64(`${i}`).join())).size, n)
+  })
+
+  it("flips about half of all bits for any one changed bit of the key", () => {
+    let flipped = 0
+    let pairs = 0
+    for (let i = 0; i < 500; i++) {
+      for (let bit = 0; bit < 7; bit++) {
+        const key = `0199${i}-router|model`
+        const position = (i + bit) % key.length
+        const other =
+          key.slice(0, position) + String.fromCharCode(key.charCodeAt(position) ^ (1 << bit)) + key.slice(position + 1)
+        const [a, b] = hash64(key)
+        const [c, d] = hash64(other)
+        for (let x = (a ^ c) >>> 0; x > 0; x >>>= 1) flipped += x & 1
+        for (let x = (b ^ d) >>> 0; x > 0; x >>>= 1) flipped += x & 1
+        pairs += 1
+      }
+    }
+    assert.closeTo(flipped / pairs, 32, 0.5)
+  })
+})
+
+describe("the whole loop", () => {
+  interface Arm {
+    readonly name: string
+    readonly quality: number
+    readonly price: number
+  }
+  const simulate = (arms: ReadonlyArray<Arm>, decisions: number, seed: string) => {
+    const parameters = H.defaultParameters
+    const state = H.make(parameters, 3)
+    const random = seeded(seed)
+    const prices = arms.map(({ price }) => ({ inputUsdPerMTok: price, outputUsdPerMTok: price }))
+    const reference = costReferenceUsd(prices)
+    return Array.from({ length: decisions }, (_, n) => {
+      const x = Float32Array.of(1, random() - 0.5, random() - 0.5)
+      const candidates = arms.map(({ name }, k) => {
+        const model = ModelId(name)
+        const prediction = H.predict(state, model, null, x)
+        const score = compose({
+          prediction,
+          price: prices[k]!,
+          inputTokens: 500,
+          maxTokens: null,
+          weights: preferences.balanced,
+          costReferenceUsd: reference
+        })
+        return { ...prediction, ...score, model, eligible: true, excludedBy: null }
+      })
+      const { chosen } = choose({
+        candidates,
+        epsilon: parameters.epsilon,
+        control: parameters.control,
+        seed,
+        key: `${n}`,
+        decisionId: `${n}`
+      })
+      const arm = arms.find(({ name }) => name === chosen)!
+      const judged = Math.min(1, Math.max(0, arm.quality + 0.4 * (random() - 0.5)))
+      H.fold(state, n + 1, { ...qualityEvent(n, arm.name, [], judged, { decidedAt: n }), features: x })
+      return arm.name
+    })
+  }
+  const share = (chosen: ReadonlyArray<string>, name: string) =>
+    chosen.filter((one) => one === name).length / chosen.length
+
+  it("sends at least 95 % to the cheap one of two equal models with prices 100 times apart, within 500 decisions", () => {
+    for (const seed of ["1", "2", "3", "4", "5"]) {
+      const arms = [
+        { name: "cheap", quality: 0.7, price: 0.1 },
+        { name: "dear", quality: 0.7, price: 10 }
+      ]
+      assert.isAtLeast(share(simulate(arms, 800, seed).slice(500), "cheap"), 0.95)
+    }
+  })
+
+  it("finds the best of five models and sends it over 90 % of the last 500 of 2,000", () => {
+    for (const seed of ["1", "2", "3", "4", "5"]) {
+      const arms = [0.5, 0.55, 0.8, 0.6, 0.4].map((quality, k) => ({ name: `m${k}`, quality, price: 1 }))
+      assert.isAbove(share(simulate(arms, 2000, seed).slice(1500), "m2"), 0.9)
+    }
+  })
+})

@@ -1,6 +1,0 @@
-import * as DatabaseMemory from "../../src/layers/DatabaseMemory.ts"
-import { databaseContract } from "../support/databaseContract.ts"
-import { statsContract } from "../support/statsContract.ts"
-
-databaseContract("in memory", DatabaseMemory.layer)
-statsContract("in memory", DatabaseMemory.layer)

@@ -1,0 +1,237 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Http from "node:http"
+import * as Net from "node:net"
+import { AllModelsFailed, Interrupted, type RouterShape } from "../../../src/services/routing/Router.ts"
+import { serveApi } from "../../support/httpApi.ts"
+import { answerHead, recordingRouter } from "../../support/recordingRouter.ts"
+
+const chat = { messages: [{ role: "user", content: "hi" }], stream: true }
+const streaming = (stream: RouterShape["stream"]) => recordingRouter({ stream })
+
+/** As the router does: interruption is told to the sink. */
+const heldStream =
+  (begun: Deferred.Deferred<void>, gone: Deferred.Deferred<void>): RouterShape["stream"] =>
+  (_request, _body, _caller, open) =>
+    Effect.suspend(() => {
+      const sink = open(answerHead())
+      return sink.events(['{"n":1}']).pipe(
+        Effect.zipRight(Deferred.succeed(begun, undefined)),
+        Effect.zipRight(Effect.never),
+        Effect.onInterrupt(() => Effect.zipRight(sink.fail(new Interrupted()), Deferred.succeed(gone, undefined)))
+      )
+    })
+
+describe("streams", () => {
+  it.live("frames each payload as an event and ends with [DONE]", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter())
+      const answered = yield* api.post("/v1/chat/completions", chat, { "x-request-id": "mine" })
+      assert.strictEqual(answered.status, 200)
+      assert.strictEqual(answered.body, 'data: {"n":1}\n\ndata: {"n":2}\n\ndata: [DONE]\n\n')
+      const { headers } = answered
+      assert.strictEqual(headers["content-type"], "text/event-stream; charset=utf-8")
+      assert.strictEqual(headers["cache-control"], "no-cache")
+      assert.strictEqual(headers["x-accel-buffering"], "no")
+      assert.strictEqual(headers["x-conduit-model"], "small")
+      assert.strictEqual(headers["x-conduit-cost-usd"], undefined)
+      assert.strictEqual(headers["x-request-id"], "mine")
+      assert.strictEqual(api.inFlight[0]?.model, "small")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("writes what came together as one chunk", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter())
+      const body = JSON.stringify(chat)
+      const raw = yield* Effect.async<string>((resume) => {
+        let text = ""
+        const socket = Net.connect(api.port, "127.0.0.1", () =>
+          socket.write(
+            `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+          )
+        )
+        socket.on("data", (data) => (text += String(data)))
+        socket.on("end", () => resume(Effect.succeed(text)))
+        socket.on("error", (error) => resume(Effect.die(error)))
+      })
+      assert.include(raw, '\r\ndata: {"n":1}\n\ndata: {"n":2}\n\n\r\n')
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keeps a payload of several lines in one event", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(
+        streaming((_r, _b, _c, open) =>
+          Effect.suspend(() => {
+            const sink = open(answerHead())
+            return Effect.zipRight(sink.events(["{\n}"]), sink.end)
+          })
+        )
+      )
+      const answered = yield* api.post("/v1/chat/completions", chat)
+      assert.strictEqual(answered.body, "data: {\ndata: }\n\ndata: [DONE]\n\n")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("ends a broken stream with the error's envelope and no [DONE]", () =>
+    Effect.gen(function* () {
+      const error = new AllModelsFailed({ decisionId: "d", timedOut: false, retryAfterSeconds: null, attempts: [] })
+      const api = yield* serveApi(
+        streaming((_r, _b, _c, open) =>
+          Effect.suspend(() => {
+            const sink = open(answerHead())
+            return Effect.zipRight(sink.events(['{"n":1}']), sink.fail(error))
+          })
+        )
+      )
+      const answered = yield* api.post("/v1/chat/completions", chat)
+      const [first, second] = answered.body.split("\n\n")
+      assert.strictEqual(first, 'data: {"n":1}')
+      assert.match(second ?? "", /^event: error\ndata: \{"error":\{.*"code":"all_models_failed"/)
+      assert.notInclude(answered.body, "[DONE]")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("ends a stream with an error event when a bug breaks it", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(
+        streaming((_r, _b, _c, open) =>
+          Effect.suspend(() => Effect.zipRight(open(answerHead()).events(['{"n":1}']), Effect.die("bug")))
+        )
+      )
+      const answered = yield* api.post("/v1/chat/completions", chat)
+      assert.match(answered.body, /event: error\ndata: .*"code":"internal_error"/)
+      assert.notInclude(answered.body, "[DONE]")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("waits for a client that reads slowly", () =>
+    Effect.gen(function* () {
+      let written = 0
+      const total = 200
+      const finished = yield* Deferred.make<void>()
+      const payload = JSON.stringify({ text: "x".repeat(100_000) })
+      const api = yield* serveApi(
+        streaming((_r, _b, _c, open) =>
+          Effect.suspend(() => {
+            const sink = open(answerHead())
+            return Effect.loop(0, {
+              while: (i) => i < total,
+              step: (i) => i + 1,
+              body: () => Effect.tap(sink.events([payload]), () => Effect.sync(() => written++)),
+              discard: true
+            }).pipe(Effect.zipRight(sink.end), Effect.zipRight(Deferred.succeed(finished, undefined)))
+          })
+        )
+      )
+      const response = yield* Effect.async<Http.IncomingMessage>((resume) => {
+        const headers = { "content-type": "application/json" }
+        const request = Http.request({ port: api.port, method: "POST", path: "/v1/chat/completions", headers }, (r) =>
+          resume(Effect.succeed(r))
+        )
+        request.end(JSON.stringify(chat))
+      })
+      // Nobody reads: what was written by now is what the buffers of both sockets hold.
+      let before = -1
+      while (before !== written) {
+        before = written
+        yield* Effect.sleep("100 millis")
+      }
+      assert.isBelow(written, total)
+      let bytes = 0
+      response.on("data", (chunk: Buffer) => (bytes += chunk.length))
+      yield* Effect.async<void>((resume) => void response.on("end", () => resume(Effect.void)))
+      yield* Deferred.await(finished)
+      assert.strictEqual(bytes, total * (payload.length + 8) + "data: [DONE]\n\n".length)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("interrupts the router when the client leaves, even one that does not read", () =>
+    Effect.gen(function* () {
+      const gone = yield* Deferred.make<void>()
+      const begun = yield* Deferred.make<void>()
+      const api = yield* serveApi(streaming(heldStream(begun, gone)))
+      const asking = yield* Effect.fork(api.post("/v1/chat/completions", chat))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(asking)
+      yield* Deferred.await(gone)
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => api.ended.length > 0 })
+      assert.deepStrictEqual(api.ended, [{ route: "/v1/chat/completions", method: "POST", status: 499 }])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells the client of a held stream that the service stops, without [DONE]", () =>
+    Effect.gen(function* () {
+      const gone = yield* Deferred.make<void>()
+      const begun = yield* Deferred.make<void>()
+      const api = yield* serveApi(streaming(heldStream(begun, gone)))
+      const asking = yield* Effect.fork(api.post("/v1/chat/completions", chat))
+      yield* Deferred.await(begun)
+      api.inFlight[0]?.interrupt()
+      const answered = yield* Fiber.join(asking)
+      assert.match(answered.body, /event: error\ndata: .*"code":"shutting_down"/)
+      assert.notInclude(answered.body, "[DONE]")
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a held JSON request", () => {
+  const held = (begun: Deferred.Deferred<void>) =>
+    recordingRouter({ complete: () => Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never) })
+
+  it.live("gets 503 with Retry-After and Connection: close when the shutdown interrupts it", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const api = yield* serveApi(held(begun))
+      const asking = yield* Effect.fork(api.post("/v1/chat/completions", { ...chat, stream: false }))
+      yield* Deferred.await(begun)
+      api.inFlight[0]?.interrupt()
+      const answered = yield* Fiber.join(asking)
+      assert.strictEqual(answered.status, 503)
+      assert.strictEqual(JSON.parse(answered.body).error.code, "shutting_down")
+      assert.strictEqual(answered.headers["retry-after"], "1")
+      assert.strictEqual(answered.headers["connection"], "close")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is over at once when its client leaves", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const api = yield* serveApi(held(begun))
+      const asking = yield* Effect.fork(api.post("/v1/chat/completions", { ...chat, stream: false }))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(asking)
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => api.ended.length > 0 })
+      assert.strictEqual(api.ended[0]?.status, 499)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("does not outlive a client that leaves without reading a large answer", () =>
+    Effect.gen(function* () {
+      const body = { model: "small", text: "x".repeat(20_000_000) }
+      const router = recordingRouter()
+      const api = yield* serveApi({
+        ...router,
+        complete: (...args) => Effect.map(router.complete(...args), (a) => ({ ...a, body }))
+      })
+      const text = JSON.stringify({ ...chat, stream: false })
+      yield* Effect.async<void>((resume) => {
+        const socket = Net.connect(api.port, "127.0.0.1", () => {
+          socket.write(
+            `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`
+          )
+          socket.once("readable", () => {
+            socket.destroy()
+            resume(Effect.void)
+          })
+        })
+      })
+      const fiber = api.served[0]
+      assert.isDefined(fiber)
+      if (fiber !== undefined) yield* Fiber.await(fiber)
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+import { makeSseParser } from "../../../src/layers/models/SseParser.ts"
+
+const encoder = new TextEncoder()
+
+const parse = (text: string, cuts: ReadonlyArray<number> = [], max = 1_000_000) => {
+  const bytes = encoder.encode(text)
+  const parser = makeSseParser(max)
+  const ends = [...new Set([...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b)
+  const events: Array<string | null> = []
+  let start = 0
+  for (const end of ends) {
+    const arrived = parser.push(bytes.subarray(start, end))
+    if (arrived === null) events.push(null)
+    else events.push(...arrived)
+    start = end
+  }
+  return { events, left: parser.end() }
+}
+
+const messy =
+  "\uFEFFdata: first\r\n\r\n: a comment\r\ndata:no space\r\rdata: line one\ndata: line two\n\nevent: x\nid: 7\nretry: 5\ndata\n\ndataset: no\n\ndata: é🙂\u2028end\r\n\n\n\ndata: last\n\n"
+const wanted = ["first", "no space", "line one\nline two", "", "é🙂\u2028end", "last"]
+
+describe("SseParser", () => {
+  it("reads events with every kind of line end, comments, other fields and a byte order mark", () => {
+    assert.deepStrictEqual(parse(messy), { events: wanted, left: null })
+  })
+
+  it.prop(
+    "reads the same wherever the bytes are cut",
+    { cuts: Schema.Array(Schema.Int.pipe(Schema.between(0, 1000))) },
+    ({ cuts }) => {
+      assert.deepStrictEqual(parse(messy, cuts), { events: wanted, left: null })
+    }
+  )
+
+  it("reads the same a byte at a time", () => {
+    const cuts = Array.from({ length: encoder.encode(messy).length }, (_, i) => i)
+    assert.deepStrictEqual(parse(messy, cuts), { events: wanted, left: null })
+  })
+
+  it("keeps what no blank line completed apart", () => {
+    assert.deepStrictEqual(parse("data: a\n\ndata: [DONE]"), { events: ["a"], left: "[DONE]" })
+    assert.deepStrictEqual(parse("data: a\n\ndata: [DONE]\n"), { events: ["a"], left: "[DONE]" })
+    assert.deepStrictEqual(parse("data: a\n\n"), { events: ["a"], left: null })
+  })
+
+  it("gives up on an event longer than the limit, whole or unfinished", () => {
+    assert.deepStrictEqual(parse(`data: ${"x".repeat(20)}\n\n`, [], 10).events, [null])
+    assert.deepStrictEqual(parse(`data: ${"x".repeat(20)}`, [], 10).events, [null])
+    assert.deepStrictEqual(parse("data: 12345\n".repeat(3), [], 10).events, [null])
+    assert.deepStrictEqual(
+      parse("data: 1\n\n".repeat(9), [], 10).events,
+      Array.from({ length: 9 }, () => "1")
+    )
+  })
+})

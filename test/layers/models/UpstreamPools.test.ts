@@ -1,0 +1,110 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Flush from "../../../src/layers/running/Flush.ts"
+import * as LanguageModelsHttp from "../../../src/layers/models/LanguageModelsHttp.ts"
+import * as Telemetry from "../../../src/layers/observing/Telemetry.ts"
+import * as UpstreamPools from "../../../src/layers/models/UpstreamPools.ts"
+import { LanguageModels } from "../../../src/services/models/LanguageModels.ts"
+import { ModelCatalog } from "../../../src/services/models/ModelCatalog.ts"
+import { ShutdownReport } from "../../../src/services/running/ShutdownReport.ts"
+import { UpstreamPools as Pools } from "../../../src/services/models/UpstreamPools.ts"
+import { changingCatalog } from "../../support/catalog.ts"
+import { catalogAt, catalogOf, modelOf, simulatedCatalog } from "../../support/httpModels.ts"
+import { chatBody } from "../../support/languageModelsContract.ts"
+import { lifecycleWith } from "../../support/lifecycle.ts"
+import { startMockLlm } from "../../support/mockLlm.ts"
+
+const lifecycle = Layer.merge(lifecycleWith({ shutdownTimeout: "1 second" }), Telemetry.layer)
+
+describe("UpstreamPools", () => {
+  it.live("closes its sockets in the flush phase", () =>
+    Effect.gen(function* () {
+      const mock = yield* startMockLlm()
+      const models = LanguageModelsHttp.layer.pipe(
+        Layer.provide(Flush.layer(UpstreamPools.layer)),
+        Layer.provide(catalogOf(mock.baseUrl))
+      )
+      yield* Effect.flatMap(LanguageModels, (m) =>
+        m.complete(modelOf("small", "small-8b"), chatBody(), { timeoutMs: 5000 })
+      ).pipe(Effect.provide(models))
+      const { errors, phases } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
+      assert.deepStrictEqual(errors, [])
+      assert.deepStrictEqual(
+        phases.filter(({ outcome }) => outcome !== "skipped").map(({ outcome, phase }) => [phase, outcome]),
+        [["flush", "ok"]]
+      )
+    }).pipe(Effect.scoped, Effect.provide(lifecycle))
+  )
+
+  it.live("reports a call that does not end within the limit, and cuts it", () =>
+    Effect.gen(function* () {
+      const mock = yield* startMockLlm()
+      const pools = Flush.layer(UpstreamPools.layer).pipe(Layer.provide(catalogOf(mock.baseUrl)))
+      const call = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { pools: byName } = yield* Effect.map(Layer.build(pools), (context) => Context.get(context, Pools))
+          const body = JSON.stringify(chatBody({ mock: { gate: "held" } }))
+          const calling = yield* Effect.forkDaemon(
+            Effect.either(
+              Effect.tryPromise(() =>
+                byName().get("local")!.request({ path: "/v1/chat/completions", method: "POST", body })
+              )
+            )
+          )
+          yield* mock.waiting(1, "held")
+          return calling
+        })
+      )
+      assert.strictEqual((yield* Fiber.join(call))._tag, "Left")
+      const { errors } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
+      assert.deepStrictEqual(
+        errors.map(({ _tag, phase }) => [_tag, phase]),
+        [["FlushTimeout", "flush"]]
+      )
+      yield* mock.until(({ aborted }) => aborted === 1)
+    }).pipe(Effect.scoped, Effect.provide(lifecycle))
+  )
+
+  it.live("opens a pool for a new address and closes the one that no provider has any more", () =>
+    Effect.gen(function* () {
+      const first = yield* startMockLlm()
+      const second = yield* startMockLlm()
+      const catalog = changingCatalog(catalogAt(first.baseUrl))
+      const context = yield* Layer.build(
+        LanguageModelsHttp.layer.pipe(Layer.provideMerge(UpstreamPools.layer), Layer.provideMerge(catalog.layer))
+      )
+      const { complete } = Context.get(context, LanguageModels)
+      const { pools } = Context.get(context, Pools)
+      const call = complete(modelOf("small", "small-8b"), chatBody(), { timeoutMs: 5000 })
+      yield* call
+      const old = pools().get("local")
+      assert.strictEqual(pools().get("local"), old)
+
+      const held = yield* Effect.fork(
+        complete(modelOf("small", "small-8b"), chatBody({ mock: { gate: "held" } }), { timeoutMs: 10_000 })
+      )
+      yield* first.waiting(1, "held")
+      catalog.file.next = catalogAt(second.baseUrl)
+      yield* Context.get(context, ModelCatalog).reload
+      yield* call
+      assert.notStrictEqual(pools().get("local"), old)
+      assert.deepStrictEqual([first.requests().total, second.requests().total], [2, 1])
+      // What was under way there ends whole; nothing new goes there.
+      first.openGate("held")
+      yield* Fiber.join(held)
+      const refused = yield* Effect.tryPromise(() => old!.request({ path: "/", method: "GET" })).pipe(Effect.flip)
+      assert.match(String(refused.error), /clos|destroy/i)
+    }).pipe(Effect.scoped, Effect.provide(lifecycle))
+  )
+
+  it.live("has the flush phase without any provider, too", () =>
+    Effect.gen(function* () {
+      yield* Layer.build(Flush.layer(UpstreamPools.layer).pipe(Layer.provide(simulatedCatalog))).pipe(Effect.scoped)
+      const { phases } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
+      assert.strictEqual(phases.find(({ phase }) => phase === "flush")?.outcome, "ok")
+    }).pipe(Effect.provide(lifecycle))
+  )
+})

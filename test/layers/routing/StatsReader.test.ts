@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import { RouterId } from "../../../src/domain/basics/Ids.ts"
+import { noFigures, type StatsQuery, stepsOf } from "../../../src/domain/stats/Stats.ts"
+import * as Stats from "../../../src/layers/routing/StatsReader.ts"
+import { model } from "../../support/scriptedModels.ts"
+
+const query: StatsQuery = {
+  owner: null,
+  model: null,
+  task: null,
+  fromMillis: 0,
+  untilMillis: 1000,
+  stepsMillis: stepsOf(0, 1000).stepsMillis,
+  costReferenceUsd: 1,
+  latencyReferenceSeconds: 2
+}
+
+/** A database whose additions end when the gate opens, and that counts how many are under way. */
+const slow = (requests: number) =>
+  Effect.map(Deferred.make<void>(), (gate) => {
+    const seen = { running: 0, most: 0, sampled: new Array<number>() }
+    const stats = Stats.make({
+      catalog: {
+        current: () => ({
+          models: [model("a"), model("b")],
+          byId: new Map(),
+          providers: new Map(),
+          policy: { algorithm: "auto", preference: "balanced" },
+          costReferenceUsd: 0.001,
+          notices: []
+        })
+      },
+      log: { router: { id: RouterId("r"), seed: "s" } },
+      database: {
+        stats: () =>
+          Effect.suspend(() => {
+            seen.running++
+            seen.most = Math.max(seen.most, seen.running)
+            return Effect.as(Deferred.await(gate), {
+              totals: { ...noFigures, requests },
+              byModel: [],
+              byTask: [],
+              tasks: 0,
+              overTime: [],
+              errors: []
+            })
+          }).pipe(Effect.ensuring(Effect.sync(() => void seen.running--))),
+        savings: (_router, _query, sampled) =>
+          Effect.sync(() => {
+            seen.sampled.push(sampled)
+            return { sampled, requests: 0, rows: [] }
+          })
+      }
+    })
+    return { gate, seen, stats }
+  })
+
+describe("Stats", () => {
+  it.effect("are added up one at a time, and who waits too long is told so", () =>
+    Effect.gen(function* () {
+      const { gate, seen, stats } = yield* slow(10)
+      const slowest = yield* Effect.fork(stats(query))
+      const waiting = yield* Effect.fork(stats(query))
+      yield* TestClock.adjust("15 seconds")
+      const later = yield* Effect.fork(stats(query))
+      yield* TestClock.adjust("5 seconds")
+      for (const fiber of [slowest, waiting]) {
+        const late = yield* Effect.either(Fiber.join(fiber))
+        assert.isTrue(Either.isLeft(late) && late.left._tag === "StatsBusy")
+      }
+      assert.deepStrictEqual([seen.most, seen.running], [1, 1])
+      yield* Deferred.succeed(gate, undefined)
+      const answered = yield* Fiber.join(later)
+      assert.deepStrictEqual([answered.totals.requests, answered.savings?.sampled], [10, 1])
+    })
+  )
+
+  it.effect("are refused at once to an owner who has eight under way, whose place others keep", () =>
+    Effect.gen(function* () {
+      const { gate, seen, stats } = yield* slow(10)
+      const ann = { ...query, owner: "ann" }
+      const first = yield* Effect.forEach(Array.from({ length: 8 }), () => Effect.fork(stats(ann)))
+      yield* TestClock.adjust(0)
+      assert.strictEqual((yield* Effect.flip(stats(ann)))._tag, "StatsBusy")
+      const bob = yield* Effect.fork(stats({ ...query, owner: "bob" }))
+      // Who leaves makes room.
+      for (const fiber of first.slice(0, 2)) yield* Fiber.interrupt(fiber)
+      const next = yield* Effect.fork(stats(ann))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual([seen.most, seen.running], [1, 1])
+      yield* Deferred.succeed(gate, undefined)
+      for (const fiber of [...first.slice(2), bob, next]) yield* Fiber.join(fiber)
+    })
+  )
+
+  it.effect("look for savings at a part of many requests, and at none where a model is named", () =>
+    Effect.gen(function* () {
+      const { gate, seen, stats } = yield* slow(1_000_000)
+      yield* Deferred.succeed(gate, undefined)
+      const found = yield* stats(query)
+      assert.deepStrictEqual([seen.sampled, found.savings?.sampled], [[0.1], 0.1])
+      assert.isNull((yield* stats({ ...query, model: "a" })).savings)
+      assert.lengthOf(seen.sampled, 1)
+    })
+  )
+})
