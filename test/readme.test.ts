@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
-import { settingsTable } from "../src/layers/running/SettingsEnv.ts"
+import { settingsTable } from "../src/services/running/Settings.ts"
 
 const readme = Fs.readFileSync(new URL("../README.md", import.meta.url), "utf8")
 const guideFile = new URL("../docs/operations.md", import.meta.url)

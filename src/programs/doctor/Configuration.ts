@@ -1,7 +1,13 @@
 import * as Duration from "effect/Duration"
-import { isLoopback, unknownNames } from "../../layers/running/SettingsEnv.ts"
+import { isLoopback } from "../../domain/basics/Loopback.ts"
 import type { EnvironmentShape } from "../../services/running/Environment.ts"
-import { flushLimit, type SettingsShape, shutdownBudget, terminateLimit } from "../../services/running/Settings.ts"
+import {
+  flushLimit,
+  type SettingsShape,
+  shutdownBudget,
+  terminateLimit,
+  unknownNames
+} from "../../services/running/Settings.ts"
 import { fail, type Line, pass, shown, warn } from "./Check.ts"
 
 /** What the settings alone tell. */

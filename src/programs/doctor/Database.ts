@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { isLoopback } from "../../layers/running/SettingsEnv.ts"
+import { isLoopback } from "../../domain/basics/Loopback.ts"
 import { addressOf, type BoundedPool } from "../../layers/storage/postgres/Pool.ts"
 import type { DatabaseError } from "../../services/storage/Database.ts"
 import type { SettingsShape } from "../../services/running/Settings.ts"

@@ -1,166 +1,71 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import type { Sampler } from "../../domain/observing/Sampling.ts"
+import { nearestName } from "../../domain/basics/NearestName.ts"
+import { http } from "./settings/Http.ts"
+import { learning, retention } from "./settings/Learning.ts"
+import { log } from "./settings/Log.ts"
+import { models } from "./settings/Models.ts"
+import { otlp } from "./settings/Otlp.ts"
+import { defaultText, type Platform, type ReadSetting, type SettingsRow } from "./settings/Setting.ts"
+import { shutdown } from "./settings/Shutdown.ts"
+import { database, redis } from "./settings/Storage.ts"
 
-/** Everything that can be set, typed; where each comes from is in `layers/running/SettingsEnv.ts`. */
-export interface SettingsShape {
-  readonly production: boolean
-  readonly http: {
-    readonly host: string
-    /** 0 = any free port. */
-    readonly port: number
-    /** Accepted keys as SHA-256 in hex; empty = everybody may call. */
-    readonly apiKeyHashes: ReadonlyArray<string>
-    /** Keys that read `/metrics`, likewise; empty = everybody may. */
-    readonly metricsKeyHashes: ReadonlyArray<string>
-    /** Total deadline of one request, all attempts included. */
-    readonly requestTimeout: Duration.Duration
-    /** A larger body is answered 413. */
-    readonly maxBodyBytes: number
-    /** How long a client may take to send its body. */
-    readonly bodyTimeout: Duration.Duration
-    /** More requests at once are answered 503 `overloaded`. */
-    readonly maxInFlight: number
-  }
-  readonly database: {
-    /** None = the embedded PostgreSQL in `dataDirectory`. */
-    readonly url: Option.Option<Redacted.Redacted>
-    readonly poolSize: number
-    readonly dataDirectory: string
-    /** How long the start waits for a database that does not answer. */
-    readonly connectDeadline: Duration.Duration
-  }
-  readonly redis: {
-    /** None = sessions are remembered by each replica alone. */
-    readonly url: Option.Option<Redacted.Redacted>
-    /** How long a request in a session may wait for Redis before its model is called: two commands, half each. */
-    readonly timeout: Duration.Duration
-  }
-  readonly learning: {
-    /** None = generated once and remembered in the database. */
-    readonly routerId: Option.Option<string>
-    /** Implicit outcomes are written at the latest after this; as much can be lost to `kill -9`. */
-    readonly flushInterval: Duration.Duration
-    /** Outcomes that wait for the database; beyond it the oldest are dropped and counted. */
-    readonly maxPending: number
-    /** Feedback for an older decision is refused. */
-    readonly feedbackExpiry: Duration.Duration
-    /** Feedback that waits for its decision; more is answered 503. */
-    readonly maxParked: number
-    /** The text of prompts is stored with their decisions. */
-    readonly storePrompts: boolean
-  }
-  /** How long rows are kept. */
-  readonly retention: {
-    /** Decisions and their feedback; at least as long as feedback is accepted. */
-    readonly decisions: Duration.Duration
-    /** The learning log, where snapshots cover it. */
-    readonly log: Duration.Duration
-    readonly prompts: Duration.Duration
-    /** Feedback whose decision did not appear. */
-    readonly parked: Duration.Duration
-  }
-  readonly shutdown: {
-    /** The drain, settle included. */
-    readonly drainTimeout: Duration.Duration
-    readonly settle: Duration.Duration
-    readonly persistTimeout: Duration.Duration
-    readonly closeTimeout: Duration.Duration
-    /** What the orchestrator allows between SIGTERM and SIGKILL. */
-    readonly terminationGrace: Duration.Duration
-  }
-  readonly models: {
-    /** None = `conduit.yaml` if it exists. */
-    readonly configFile: Option.Option<string>
-    /** None = on outside production when no model is usable. */
-    readonly simulate: Option.Option<boolean>
-    /** SIGHUP makes every replica read its configuration file again, instead of stopping this one. */
-    readonly reloadOnSighup: boolean
-  }
-  readonly log: {
-    readonly level: "DEBUG" | "INFO" | "WARNING" | "ERROR"
-    readonly format: "pretty" | "json"
-  }
-  /** Export of traces and metrics, by the names of OpenTelemetry. */
-  readonly otlp: {
-    /** None = no spans are made. */
-    readonly tracesUrl: Option.Option<string>
-    /** None = metrics are only there to be read. */
-    readonly metricsUrl: Option.Option<string>
-    readonly protocol: "http/protobuf" | "http/json"
-    /** Sent with every export, by name. */
-    readonly headers: Option.Option<Redacted.Redacted<Readonly<Record<string, string>>>>
-    /** For one export, all its tries together. */
-    readonly timeout: Duration.Duration
-    readonly metricsInterval: Duration.Duration
-    /** A span is exported at the latest after this. */
-    readonly tracesInterval: Duration.Duration
-    readonly serviceName: string
-    readonly resourceAttributes: Readonly<Record<string, string>>
-    readonly sampler: Sampler
-  }
-}
+/** Everything that can be set, by concern; a new setting is one row in the file of its concern. */
+export const settingsFrom = (setting: ReadSetting, platform: Platform) =>
+  ({
+    production: setting(
+      "NODE_ENV",
+      (value) => Either.right(value === "production"),
+      false,
+      "`production` demands `DATABASE_URL` and a usable model",
+      "production",
+      { shown: "none" }
+    ),
+    database: database(setting),
+    redis: redis(setting),
+    log: log(setting, platform),
+    http: http(setting, platform),
+    learning: learning(setting),
+    retention: retention(setting),
+    models: models(setting),
+    shutdown: shutdown(setting),
+    otlp: otlp(setting)
+  }) as const
+
+export interface SettingsShape extends ReturnType<typeof settingsFrom> {}
 
 export class Settings extends Context.Tag("conduit/services/Settings")<Settings, SettingsShape>() {}
 
-export const defaults: SettingsShape = {
-  production: false,
-  http: {
-    host: "127.0.0.1",
-    port: 8000,
-    apiKeyHashes: [],
-    metricsKeyHashes: [],
-    requestTimeout: Duration.minutes(10),
-    maxBodyBytes: 32 * 1024 * 1024,
-    bodyTimeout: Duration.seconds(30),
-    maxInFlight: 4096
-  },
-  database: {
-    url: Option.none(),
-    poolSize: 10,
-    dataDirectory: ".conduit",
-    connectDeadline: Duration.seconds(30)
-  },
-  redis: { url: Option.none(), timeout: Duration.millis(50) },
-  learning: {
-    routerId: Option.none(),
-    flushInterval: Duration.millis(50),
-    maxPending: 50_000,
-    feedbackExpiry: Duration.days(7),
-    maxParked: 10_000,
-    storePrompts: false
-  },
-  retention: {
-    decisions: Duration.days(90),
-    log: Duration.days(365),
-    prompts: Duration.days(7),
-    parked: Duration.days(7)
-  },
-  shutdown: {
-    drainTimeout: Duration.seconds(30),
-    settle: Duration.zero,
-    persistTimeout: Duration.seconds(3),
-    closeTimeout: Duration.seconds(10),
-    terminationGrace: Duration.seconds(45)
-  },
-  models: { configFile: Option.none(), simulate: Option.none(), reloadOnSighup: false },
-  log: { level: "INFO", format: "json" },
-  otlp: {
-    tracesUrl: Option.none(),
-    metricsUrl: Option.none(),
-    protocol: "http/protobuf",
-    headers: Option.none(),
-    timeout: Duration.seconds(10),
-    metricsInterval: Duration.minutes(1),
-    tracesInterval: Duration.seconds(5),
-    serviceName: "conduit",
-    resourceAttributes: {},
-    sampler: { parentBased: true, ratio: 1 }
-  }
+const noPlatform: Platform = { terminal: false, sha256: (text) => text }
+
+/** The settings of an empty environment without a terminal. */
+export const defaults: SettingsShape = settingsFrom((_name, _parse, byDefault) => byDefault, noPlatform)
+
+const tableOf = (): ReadonlyArray<SettingsRow> => {
+  const rows: Array<SettingsRow> = []
+  settingsFrom((name, _parse, byDefault, meaning, example, more) => {
+    rows.push({ name, default: more?.shown ?? defaultText(byDefault), meaning, example })
+    return byDefault
+  }, noPlatform)
+  return rows
 }
+
+/** Every variable that Conduit itself reads, in the order of the guide. */
+export const settingsTable = tableOf()
+
+const knownNames = settingsTable.map((row) => row.name)
+
+/** A line for each name that begins as a setting and is none, with the setting that is probably meant. */
+export const unknownNames = (variables: ReadonlyMap<string, string>): ReadonlyArray<string> =>
+  [...variables.keys()]
+    .filter((name) => name.startsWith("CONDUIT_") && !knownNames.includes(name))
+    .sort()
+    .map((name) => {
+      const nearest = nearestName(name, knownNames)
+      return `${name} is not a setting and is ignored${nearest === null ? "" : `: did you mean ${nearest}?`}`
+    })
 
 /** Grace for terminating backends after the pool did not close, and for the flush of telemetry and upstream pools. */
 export const terminateLimit = Duration.seconds(1)

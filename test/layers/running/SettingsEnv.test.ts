@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as SettingsEnv from "../../../src/layers/running/SettingsEnv.ts"
 import { Environment } from "../../../src/services/running/Environment.ts"
-import { defaults, Settings, type SettingsShape } from "../../../src/services/running/Settings.ts"
+import { defaults, Settings, settingsTable, type SettingsShape } from "../../../src/services/running/Settings.ts"
 
 const environmentOf = (variables: Record<string, string>, terminal = false) =>
   Layer.succeed(Environment, { variables: new Map(Object.entries(variables)), terminal })
@@ -169,7 +169,7 @@ describe("SettingsEnv", () => {
   )
 
   it("has every variable that it reads in its table, once", () => {
-    const names = SettingsEnv.settingsTable.map((row) => row.name)
+    const names = settingsTable.map((row) => row.name)
     assert.strictEqual(new Set(names).size, names.length)
     for (const [name] of [...flips, ...dependents]) assert.include(names, name)
     for (const name of [
@@ -265,8 +265,36 @@ describe("SettingsEnv", () => {
       assert.include(text, 'CONDUIT_PORT: "99999" is not right: a whole number from 0 to 65535')
       assert.include(text, 'LOG_LEVEL: "loud" is not right: DEBUG, INFO, WARNING (or WARN) or ERROR')
       assert.include(text, "DATABASE_URL: its value (not shown)")
-      assert.include(text, "CONDUIT_SHUTDOWN_SETTLE: 40 s is longer than CONDUIT_SHUTDOWN_TIMEOUT=30 s")
+      assert.include(text, "CONDUIT_SHUTDOWN_SETTLE: 40 seconds is longer than CONDUIT_SHUTDOWN_TIMEOUT=30 seconds")
       assert.notInclude(text, "hunter2")
+    })
+  )
+
+  it.effect("reads durations as people write them, and switches that are on or off", () =>
+    Effect.gen(function* () {
+      const forms = { "5m": 300, "1h": 3600, "1h 30m": 5400, "90s": 90, "1500 ms": 1.5, "2 Minutes": 120, "7.5": 7.5 }
+      for (const [form, seconds] of Object.entries(forms)) {
+        const { http } = yield* settingsOf({ CONDUIT_REQUEST_TIMEOUT: form })
+        assert.strictEqual(Duration.toSeconds(http.requestTimeout), seconds, form)
+      }
+      for (const form of ["5 lightyears", "m", "-5m", "5m later", "1,5 s"]) {
+        const [problem] = yield* problemsOf({ CONDUIT_REQUEST_TIMEOUT: form })
+        assert.include(problem, 'a duration such as "30 seconds", "5m" or plain seconds, above 0, at most 24 days')
+      }
+      assert.isTrue((yield* settingsOf({ CONDUIT_STORE_PROMPTS: "on" })).learning.storePrompts)
+      assert.isFalse(Option.getOrThrow((yield* settingsOf({ CONDUIT_SIMULATE: "off" })).models.simulate))
+    })
+  )
+
+  it.effect("listens on PORT where CONDUIT_PORT is not set", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* settingsOf({ PORT: "9700" })).http.port, 9700)
+      // Whatever it means to somebody else.
+      const both = yield* settingsOf({ PORT: "tcp://10.0.0.1:80", CONDUIT_PORT: "9701" })
+      assert.strictEqual(both.http.port, 9701)
+      assert.deepStrictEqual(yield* problemsOf({ PORT: "x" }), [
+        'PORT: "x" is not right: a whole number from 0 to 65535; for example 8080'
+      ])
     })
   )
 

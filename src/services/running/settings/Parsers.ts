@@ -1,20 +1,20 @@
-import { createHash } from "node:crypto"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { durationFromText, durationText } from "../../../domain/basics/DurationText.ts"
 import { RouterId } from "../../../domain/basics/Ids.ts"
 
 /** Text to value, or what would be right. */
 export type Parse<A> = (text: string) => Either.Either<A, string>
 
-/** Reads variables; a value that is not right is noted, and then is as if it were not set. */
-export interface Reader {
-  readonly variable: <A>(name: string, parse: Parse<A>, byDefault: A, secret?: boolean) => A
-  readonly optional: <A>(name: string, parse: Parse<A>, secret?: boolean) => Option.Option<A>
-}
-
 export const text: Parse<string> = Either.right
+
+/** For a setting that may be absent. */
+export const optional =
+  <A>(parse: Parse<A>): Parse<Option.Option<A>> =>
+  (value) =>
+    Either.map(parse(value), Option.some)
 
 export const choice =
   <A>(choices: Readonly<Record<string, A>>, right: string): Parse<A> =>
@@ -24,7 +24,7 @@ export const choice =
   }
 
 export const flag: Parse<boolean> = choice(
-  { true: true, false: false, "1": true, "0": false, yes: true, no: false },
+  { true: true, false: false, "1": true, "0": false, yes: true, no: false, on: true, off: false },
   "true or false"
 )
 
@@ -40,15 +40,15 @@ export const integer =
 /** The longest wait that a timer of the platform can hold is 2^31 - 1 ms, a little below 25 days. */
 export const longestTimer = Duration.days(24)
 
+/** For settings that are ages, not timers. */
+export const tenYears = Duration.days(3650)
+
 export const duration =
   (options?: { readonly zero?: boolean; readonly maximum?: Duration.Duration }): Parse<Duration.Duration> =>
   (value) => {
     const maximum = options?.maximum ?? longestTimer
-    const right = `a duration such as "30 seconds", or plain seconds${options?.zero === true ? "" : ", above 0"}, at most ${Duration.toHours(maximum) / 24} days`
-    const parsed = /^\d+(\.\d+)?$/.test(value)
-      ? Option.some(Duration.seconds(Number(value)))
-      : Duration.decodeUnknown(value.replace(/\s+/g, " "))
-    return parsed.pipe(
+    const right = `a duration such as "30 seconds", "5m" or plain seconds${options?.zero === true ? "" : ", above 0"}, at most ${durationText(maximum)}`
+    return durationFromText(value).pipe(
       Option.filter(
         (d) =>
           Duration.lessThanOrEqualTo(d, maximum) && (options?.zero === true || Duration.greaterThan(d, Duration.zero))
@@ -81,24 +81,17 @@ export const redisUrl: Parse<Redacted.Redacted> = (value) => {
       )
 }
 
-/** The driver takes the file of the certificate authority from the connection string alone, where libpq takes it from either. */
-export const withRootCertificate = (url: Redacted.Redacted, file: string): Redacted.Redacted => {
-  const parsed = new URL(Redacted.value(url))
-  if (!parsed.searchParams.has("sslrootcert")) parsed.searchParams.set("sslrootcert", file)
-  return Redacted.make(parsed.href)
-}
-
-const sha256 = (key: string) => createHash("sha256").update(key).digest("hex")
-
 /** Keys, plain or as `sha256:` and 64 hex digits; only the hashes are kept. */
-export const keyHashes: Parse<ReadonlyArray<string>> = (value) => {
-  const right = "keys separated by commas, none empty, each plain or sha256: followed by 64 hex digits"
-  const keys = value.split(",").map((key) => key.trim())
-  const hashes = keys.flatMap((key) => {
-    if (key === "") return []
-    if (!key.startsWith("sha256:")) return [sha256(key)]
-    const hash = key.slice("sha256:".length).toLowerCase()
-    return /^[0-9a-f]{64}$/.test(hash) ? [hash] : []
-  })
-  return hashes.length === keys.length ? Either.right(hashes) : Either.left(right)
-}
+export const keyHashes =
+  (sha256: (text: string) => string): Parse<ReadonlyArray<string>> =>
+  (value) => {
+    const right = "keys separated by commas, none empty, each plain or sha256: followed by 64 hex digits"
+    const keys = value.split(",").map((key) => key.trim())
+    const hashes = keys.flatMap((key) => {
+      if (key === "") return []
+      if (!key.startsWith("sha256:")) return [sha256(key)]
+      const hash = key.slice("sha256:".length).toLowerCase()
+      return /^[0-9a-f]{64}$/.test(hash) ? [hash] : []
+    })
+    return hashes.length === keys.length ? Either.right(hashes) : Either.left(right)
+  }

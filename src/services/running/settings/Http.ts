@@ -1,0 +1,69 @@
+import * as Duration from "effect/Duration"
+import * as Parse from "./Parsers.ts"
+import type { Platform, ReadSetting } from "./Setting.ts"
+
+export const http = (setting: ReadSetting, { sha256 }: Platform) =>
+  ({
+    host: setting("CONDUIT_HOST", Parse.text, "127.0.0.1", "address to listen on", "0.0.0.0"),
+    port: setting(
+      "CONDUIT_PORT",
+      Parse.integer(0, 65_535),
+      8000,
+      "port to listen on; 0 is any free one. Where it is not set, `PORT` counts",
+      "8080",
+      { alias: "PORT" }
+    ),
+    /** Accepted keys as SHA-256 in hex; empty = everybody may call. */
+    apiKeyHashes: setting(
+      "CONDUIT_API_KEYS",
+      Parse.keyHashes(sha256),
+      [],
+      "accepted keys, comma separated, plain or `sha256:HEX`",
+      "sha256:9f86d081884c7d65...",
+      { shown: "none: everybody may call", secret: true }
+    ),
+    /** Keys that read `/metrics`, likewise; empty = everybody may. */
+    metricsKeyHashes: setting(
+      "CONDUIT_METRICS_KEYS",
+      Parse.keyHashes(sha256),
+      [],
+      "accepted keys of `GET /metrics`, which those of the API do not open, and which do not open the API; comma separated, plain or `sha256:HEX`",
+      "sha256:9f86d081884c7d65...",
+      { shown: "none: everybody may read them", secret: true }
+    ),
+    allowAnonymous: setting(
+      "CONDUIT_ALLOW_ANONYMOUS",
+      Parse.flag,
+      false,
+      "production may listen beyond loopback without keys",
+      "true"
+    ),
+    requestTimeout: setting(
+      "CONDUIT_REQUEST_TIMEOUT",
+      Parse.duration(),
+      Duration.minutes(10),
+      "total deadline of one request, all attempts included; a silent model gets half of what is left while another could answer",
+      "2 minutes"
+    ),
+    maxBodyBytes: setting(
+      "CONDUIT_MAX_BODY_BYTES",
+      Parse.integer(1024, 1024 ** 3),
+      32 * 1024 * 1024,
+      "a larger request body is answered 413",
+      "1048576"
+    ),
+    bodyTimeout: setting(
+      "CONDUIT_BODY_TIMEOUT",
+      Parse.duration(),
+      Duration.seconds(30),
+      "how long a client may take to send its body",
+      "10 seconds"
+    ),
+    maxInFlight: setting(
+      "CONDUIT_MAX_IN_FLIGHT",
+      Parse.integer(1, 1_000_000),
+      4096,
+      "more requests at once are answered 503",
+      "512"
+    )
+  }) as const
