@@ -7,12 +7,13 @@ import { alertRules, rulesOf } from "../support/alertRules.ts"
 import { dashboard } from "../support/dashboard.ts"
 import { conduitSecrets, manifestsOf, settingsOf, yamlOf } from "../support/deployKit.ts"
 import { image } from "../support/dockerfile.ts"
-import { run } from "../support/external.ts"
+import { hasLeg, run } from "../support/external.ts"
 import { findHelm } from "../support/helm.ts"
 import { isCustom, type Manifest, problemsOf } from "../support/kubernetesSchemas.ts"
 
 const chart = Path.resolve(import.meta.dirname, "../../deploy/helm/conduit")
 const helm = findHelm()
+const hasHelm = hasLeg("helm", helm !== undefined)
 const kustomization = yamlOf("kubernetes/kustomization.yaml")
 
 type Values = Readonly<Record<string, unknown>>
@@ -81,7 +82,7 @@ const everything: Values = {
   priorityClassName: "high"
 }
 
-describe.skipIf(helm === undefined)("the Helm chart (skipped where there is no Helm and none can be fetched)", () => {
+describe.skipIf(!hasHelm)("the Helm chart (skipped where there is no Helm and none can be fetched)", () => {
   it("passes Helm's own check", () => {
     const linted = run(helm ?? "", ["lint", "--strict", chart])
     assert.strictEqual(linted.code, 0, linted.stdout + linted.stderr)

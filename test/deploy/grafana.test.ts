@@ -6,7 +6,7 @@ import { stringify } from "yaml"
 import { alertRules } from "../support/alertRules.ts"
 import { dashboard, filledIn, queries } from "../support/dashboard.ts"
 import { yamlOf } from "../support/deployKit.ts"
-import { isInstalled, run } from "../support/external.ts"
+import { has, run } from "../support/external.ts"
 import { guide } from "../support/guide.ts"
 import { metricNames } from "../support/sources.ts"
 
@@ -103,7 +103,7 @@ describe("the dashboard", () => {
   })
 })
 
-describe.skipIf(!isInstalled("promtool", ["--version"]))("promtool (skipped where it is not installed)", () => {
+describe.skipIf(!has("promtool"))("promtool (skipped where it is not installed)", () => {
   it("understands every query of the dashboard", () => {
     const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-dashboard-"))
     try {

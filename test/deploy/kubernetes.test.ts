@@ -12,7 +12,7 @@ import type { LifecyclePhase } from "../../src/services/running/Lifecycle.ts"
 import { type SettingsShape, shutdownBudget } from "../../src/services/running/Settings.ts"
 import { conduitSecrets, manifestsOf, settingsOf, yamlOf } from "../support/deployKit.ts"
 import { image } from "../support/dockerfile.ts"
-import { isInstalled, run } from "../support/external.ts"
+import { has, run } from "../support/external.ts"
 import { guide } from "../support/guide.ts"
 import { type Manifest, problemsOf } from "../support/kubernetesSchemas.ts"
 
@@ -217,75 +217,72 @@ describe("the manifests", () => {
   })
 })
 
-describe.skipIf(!isInstalled("kubectl", ["version", "--client"]))(
-  "kustomize (skipped where there is no kubectl)",
-  () => {
-    const built = (folder: string): ReadonlyArray<Manifest> => {
-      const { code, stderr, stdout } = run("kubectl", ["kustomize", folder])
-      assert.strictEqual(code, 0, stderr)
-      return parseAllDocuments(stdout).map((document) => document.toJS())
-    }
-    const folder = Path.resolve(import.meta.dirname, "../../deploy/kubernetes")
-
-    it("makes every document, with the image and a label that selectors do not have", async () => {
-      const documents = built(folder)
-      assert.deepStrictEqual(await problemsOf(documents), [])
-      assert.sameMembers(
-        documents.map((one) => `${one.kind} ${one["metadata"].name}`),
-        manifestsOf("kubernetes").map((one) => `${one.kind} ${one["metadata"].name}`)
-      )
-      const made = documents.find(({ kind }) => kind === "Deployment")?.["spec"]
-      const [{ newName, newTag }] = kustomization.images
-      assert.strictEqual(made.template.spec.containers[0].image, `${newName}:${newTag}`)
-      assert.deepStrictEqual(made.selector, deployment.spec.selector)
-      assert.strictEqual(made.replicas, deployment.spec.replicas)
-    })
-
-    it("makes of the overlay in the guide what it says, with the pod's grace from the setting", async () => {
-      const [, text] = /^```yaml\n(resources: [\s\S]*?)^```/m.exec(guide()) ?? []
-      assert.isDefined(text)
-      const beside = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-overlay-"))
-      try {
-        Fs.cpSync(folder, Path.join(beside, "deploy/kubernetes"), { recursive: true })
-        Fs.mkdirSync(Path.join(beside, "overlay"))
-        const example = Path.resolve(folder, "../../conduit.example.yaml")
-        Fs.copyFileSync(example, Path.join(beside, "overlay/conduit.yaml"))
-        Fs.writeFileSync(Path.join(beside, "overlay/kustomization.yaml"), text)
-        const documents = built(Path.join(beside, "overlay"))
-        assert.deepStrictEqual(await problemsOf(documents), [])
-        const named = (name: string) => documents.find(({ metadata }) => metadata.name === name)
-        const configured = { ...image().env, ...named("conduit-settings")?.["data"], ...conduitSecrets }
-        const { settings: own, warnings: warned } = await settingsOf(configured)
-        assert.deepStrictEqual(warned, [])
-        const made = documents.find(({ kind }) => kind === "Deployment")?.["spec"].template.spec
-        assert.isAbove(made.terminationGracePeriodSeconds, pod.terminationGracePeriodSeconds)
-        assert.strictEqual(made.terminationGracePeriodSeconds, Duration.toSeconds(own.shutdown.terminationGrace))
-        assert.match(made.containers[0].image, /^registry\.example\//)
-        assert.deepStrictEqual(named("conduit-models")?.["data"], { "conduit.yaml": Fs.readFileSync(example, "utf8") })
-        const opened = documents.find(({ kind }) => kind === "NetworkPolicy")?.["spec"].egress
-        assert.deepInclude(opened, { ports: [{ port: 6379 }, { port: 4318 }] })
-        assert.lengthOf(opened, policy.spec.egress.length + 1)
-      } finally {
-        Fs.rmSync(beside, { recursive: true })
-      }
-    })
-
-    it("leaves the replicas to the autoscaler, where that is asked for", async () => {
-      const overlay = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-overlay-"))
-      try {
-        Fs.cpSync(folder, Path.join(overlay, "base"), { recursive: true })
-        const file = Path.join(overlay, "base/kustomization.yaml")
-        const text = Fs.readFileSync(file, "utf8")
-        const enabled = text.replace("# components: [autoscaling]", "components: [autoscaling]")
-        assert.notStrictEqual(enabled, text)
-        Fs.writeFileSync(file, enabled)
-        const documents = built(Path.join(overlay, "base"))
-        assert.deepStrictEqual(await problemsOf(documents), [])
-        assert.notProperty(documents.find(({ kind }) => kind === "Deployment")?.["spec"], "replicas")
-        assert.isDefined(documents.find(({ kind }) => kind === "HorizontalPodAutoscaler"))
-      } finally {
-        Fs.rmSync(overlay, { recursive: true })
-      }
-    })
+describe.skipIf(!has("kubectl"))("kustomize (skipped where there is no kubectl)", () => {
+  const built = (folder: string): ReadonlyArray<Manifest> => {
+    const { code, stderr, stdout } = run("kubectl", ["kustomize", folder])
+    assert.strictEqual(code, 0, stderr)
+    return parseAllDocuments(stdout).map((document) => document.toJS())
   }
-)
+  const folder = Path.resolve(import.meta.dirname, "../../deploy/kubernetes")
+
+  it("makes every document, with the image and a label that selectors do not have", async () => {
+    const documents = built(folder)
+    assert.deepStrictEqual(await problemsOf(documents), [])
+    assert.sameMembers(
+      documents.map((one) => `${one.kind} ${one["metadata"].name}`),
+      manifestsOf("kubernetes").map((one) => `${one.kind} ${one["metadata"].name}`)
+    )
+    const made = documents.find(({ kind }) => kind === "Deployment")?.["spec"]
+    const [{ newName, newTag }] = kustomization.images
+    assert.strictEqual(made.template.spec.containers[0].image, `${newName}:${newTag}`)
+    assert.deepStrictEqual(made.selector, deployment.spec.selector)
+    assert.strictEqual(made.replicas, deployment.spec.replicas)
+  })
+
+  it("makes of the overlay in the guide what it says, with the pod's grace from the setting", async () => {
+    const [, text] = /^```yaml\n(resources: [\s\S]*?)^```/m.exec(guide()) ?? []
+    assert.isDefined(text)
+    const beside = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-overlay-"))
+    try {
+      Fs.cpSync(folder, Path.join(beside, "deploy/kubernetes"), { recursive: true })
+      Fs.mkdirSync(Path.join(beside, "overlay"))
+      const example = Path.resolve(folder, "../../conduit.example.yaml")
+      Fs.copyFileSync(example, Path.join(beside, "overlay/conduit.yaml"))
+      Fs.writeFileSync(Path.join(beside, "overlay/kustomization.yaml"), text)
+      const documents = built(Path.join(beside, "overlay"))
+      assert.deepStrictEqual(await problemsOf(documents), [])
+      const named = (name: string) => documents.find(({ metadata }) => metadata.name === name)
+      const configured = { ...image().env, ...named("conduit-settings")?.["data"], ...conduitSecrets }
+      const { settings: own, warnings: warned } = await settingsOf(configured)
+      assert.deepStrictEqual(warned, [])
+      const made = documents.find(({ kind }) => kind === "Deployment")?.["spec"].template.spec
+      assert.isAbove(made.terminationGracePeriodSeconds, pod.terminationGracePeriodSeconds)
+      assert.strictEqual(made.terminationGracePeriodSeconds, Duration.toSeconds(own.shutdown.terminationGrace))
+      assert.match(made.containers[0].image, /^registry\.example\//)
+      assert.deepStrictEqual(named("conduit-models")?.["data"], { "conduit.yaml": Fs.readFileSync(example, "utf8") })
+      const opened = documents.find(({ kind }) => kind === "NetworkPolicy")?.["spec"].egress
+      assert.deepInclude(opened, { ports: [{ port: 6379 }, { port: 4318 }] })
+      assert.lengthOf(opened, policy.spec.egress.length + 1)
+    } finally {
+      Fs.rmSync(beside, { recursive: true })
+    }
+  })
+
+  it("leaves the replicas to the autoscaler, where that is asked for", async () => {
+    const overlay = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-overlay-"))
+    try {
+      Fs.cpSync(folder, Path.join(overlay, "base"), { recursive: true })
+      const file = Path.join(overlay, "base/kustomization.yaml")
+      const text = Fs.readFileSync(file, "utf8")
+      const enabled = text.replace("# components: [autoscaling]", "components: [autoscaling]")
+      assert.notStrictEqual(enabled, text)
+      Fs.writeFileSync(file, enabled)
+      const documents = built(Path.join(overlay, "base"))
+      assert.deepStrictEqual(await problemsOf(documents), [])
+      assert.notProperty(documents.find(({ kind }) => kind === "Deployment")?.["spec"], "replicas")
+      assert.isDefined(documents.find(({ kind }) => kind === "HorizontalPodAutoscaler"))
+    } finally {
+      Fs.rmSync(overlay, { recursive: true })
+    }
+  })
+})

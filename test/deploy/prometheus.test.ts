@@ -2,12 +2,12 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { alertRules } from "../support/alertRules.ts"
 import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { filledIn, queries } from "../support/dashboard.ts"
-import { isInstalled } from "../support/external.ts"
+import { has } from "../support/external.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { startPrometheus } from "../support/prometheusServer.ts"
 import { eventually } from "../support/traffic.ts"
 
-describe.skipIf(!isInstalled("prometheus", ["--version"]))("Prometheus (skipped where it is not installed)", () => {
+describe.skipIf(!has("prometheus"))("Prometheus (skipped where it is not installed)", () => {
   let conduit: ConduitProcess
   let database: TestDatabase
   let prometheus: Awaited<ReturnType<typeof startPrometheus>>

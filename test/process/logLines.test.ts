@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import { binary, chat, type ConduitProcess, request, startConduit } from "../support/conduit.ts"
+import { has } from "../support/external.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
 import { eventually } from "../support/traffic.ts"
 
@@ -122,9 +122,7 @@ describe("the log", () => {
   })
 })
 
-const hasTerminal = spawnSync("script", ["-qec", "true", "/dev/null"]).status === 0
-
-describe.runIf(hasTerminal)("on a terminal", () => {
+describe.skipIf(!has("terminal"))("on a terminal (skipped where there is no `script`)", () => {
   it("is pretty by itself and coloured, and ends with the report", async () => {
     const conduit = await startConduit({
       databaseUrl: fixture.database.url,

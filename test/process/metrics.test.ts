@@ -4,7 +4,7 @@ import { costReferenceUsd } from "../../src/domain/routing/Cost.ts"
 import { costScore, latencyScore } from "../../src/domain/routing/Score.ts"
 import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { type Exposition, exposition } from "../support/exposition.ts"
-import { isInstalled, run } from "../support/external.ts"
+import { has, run } from "../support/external.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { startUpstream, type Upstream } from "../support/processMock.ts"
 import { eventually } from "../support/traffic.ts"
@@ -176,21 +176,18 @@ describe("GET /metrics after traffic", () => {
     assert.deepStrictEqual([edges[0], edges.at(-2)], [0.00005, 1])
   })
 
-  it.skipIf(!isInstalled("promtool", ["--version"]))(
-    "passes promtool (skipped where it is not installed)",
-    async () => {
-      const { stderr, stdout } = run("promtool", ["check", "metrics"], { input: await text() })
-      // Not of the format: these two have the names and labels that are documented.
-      const remarks = new Set(`${stdout}${stderr}`.split("\n").filter((line) => line !== ""))
-      assert.deepStrictEqual(
-        [...remarks],
-        [
-          'conduit_event_loop_delay_seconds non-summary metrics should not have "quantile" label',
-          'conduit_model_selection counter metrics should have "_total" suffix'
-        ]
-      )
-    }
-  )
+  it.skipIf(!has("promtool"))("passes promtool (skipped where it is not installed)", async () => {
+    const { stderr, stdout } = run("promtool", ["check", "metrics"], { input: await text() })
+    // Not of the format: these two have the names and labels that are documented.
+    const remarks = new Set(`${stdout}${stderr}`.split("\n").filter((line) => line !== ""))
+    assert.deepStrictEqual(
+      [...remarks],
+      [
+        'conduit_event_loop_delay_seconds non-summary metrics should not have "quantile" label',
+        'conduit_model_selection counter metrics should have "_total" suffix'
+      ]
+    )
+  })
 
   it("counts requests, decisions and choices", async () => {
     const { samples, sum, value } = await scrape()

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { binary, chat, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, query } from "../support/postgres.ts"
+import { asPid1, has } from "../support/external.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
 import { shutdownLines } from "../support/shutdownLines.ts"
 
@@ -20,12 +20,10 @@ const hold = async (url: string, gate: string) => {
   return { status: held }
 }
 
-/** In a PID namespace of its own the service is PID 1, which has no default action for signals. */
-const asPid1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-const canBePid1 = spawnSync(asPid1[0]!, [...asPid1.slice(1), "true"]).status === 0
+/** In a PID namespace of its own the service is PID 1, which has no default action for signals. Left out where there can be none. */
 const places = [
   { name: "an ordinary process", prefix: [] as Array<string> },
-  ...(canBePid1 ? [{ name: "PID 1", prefix: asPid1 }] : [])
+  ...(has("pid1") ? [{ name: "PID 1", prefix: asPid1 }] : [])
 ]
 
 describe.each(places)("signals to $name", ({ name, prefix }) => {

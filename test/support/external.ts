@@ -1,10 +1,52 @@
 import { spawnSync } from "node:child_process"
+import * as Fs from "node:fs"
 
-/** A program that some tests need and that a machine may lack; they are skipped then, and their names say so. */
+/** Whether a program is there: it says its version. */
 export const isInstalled = (program: string, versionArgs: ReadonlyArray<string>): boolean =>
   spawnSync(program, versionArgs, { stdio: "ignore", timeout: 20_000 }).status === 0
 
-/** What it says, with its exit code first. */
+/** What some tests need of the machine, by the name of the leg that is skipped without it. */
+const legs = {
+  kubectl: () => isInstalled("kubectl", ["version", "--client"]),
+  openssl: () => isInstalled("openssl", ["version"]),
+  pgbouncer: () => pgbouncer !== undefined,
+  pid1: () => isInstalled("unshare", [...asPid1.slice(1), "true"]),
+  prometheus: () => isInstalled("prometheus", ["--version"]),
+  promtool: () => isInstalled("promtool", ["--version"]),
+  redis: () => isInstalled("redis-server", ["--version"]),
+  terminal: () => isInstalled("script", ["-qec", "true", "/dev/null"])
+} as const
+export type Leg = keyof typeof legs | "helm"
+
+/** Runs a program as PID 1 of a namespace of its own. */
+export const asPid1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+
+/** Debian puts it where only root looks. */
+export const pgbouncer = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].find((path) => Fs.existsSync(path))
+
+/** `CONDUIT_TEST_REQUIRE=redis,helm`: legs that must not be skipped. */
+const required = (process.env["CONDUIT_TEST_REQUIRE"] ?? "").split(",").filter((name) => name !== "")
+
+/** Refuses names that are none: a misspelt leg would be skipped in silence. */
+export const checkRequiredLegs = (): void => {
+  const unknown = required.filter((name) => name !== "helm" && !(name in legs))
+  if (unknown.length === 0) return
+  throw new Error(
+    `CONDUIT_TEST_REQUIRE names ${unknown.join(", ")}; legs are ${[...Object.keys(legs), "helm"].join(", ")}`
+  )
+}
+
+/** For `skipIf(!has("redis"))`; fails the file where the leg is required and what it needs is missing. */
+export const has = (leg: Exclude<Leg, "helm">): boolean => hasLeg(leg, legs[leg]())
+
+export const hasLeg = (leg: Leg, isThere: boolean): boolean => {
+  if (!isThere && required.includes(leg)) {
+    throw new Error(`CONDUIT_TEST_REQUIRE asks for the leg ${leg}, and what it needs is not on this machine`)
+  }
+  return isThere
+}
+
+/** What a program says, with its exit code first. */
 export const run = (
   program: string,
   args: ReadonlyArray<string>,

@@ -1,7 +1,9 @@
+import { checkRequiredLegs } from "./external.ts"
 import { startPostgres } from "./postgres.ts"
 
 /** One PostgreSQL a run: `TEST_DATABASE_URL`, or an own one. */
 export default async function setup(): Promise<() => Promise<void>> {
+  checkRequiredLegs()
   const given = process.env["TEST_DATABASE_URL"]
   if (given !== undefined && given !== "") {
     process.env["CONDUIT_TEST_POSTGRES_URL"] = given

@@ -1,11 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as net from "node:net"
 import * as os from "node:os"
+import { has } from "./external.ts"
 import { freePort } from "./postgres.ts"
 
 /** Tests that need a real one are skipped without it: `describe.skipIf(!hasRedis)`. */
-export const hasRedis = spawnSync("redis-server", ["--version"]).status === 0
+export const hasRedis = has("redis")
 if (!hasRedis) process.stderr.write("redis-server is not installed: tests that need it are skipped\n")
 
 export interface TestRedis {

@@ -8,6 +8,7 @@ import { defaultParameters, fingerprint } from "../../../src/domain/learning/ban
 import { version } from "../../../src/domain/routing/LexicalFeatures.ts"
 import { runCommand } from "../../support/command.ts"
 import { complaints, password, type Site, startSite, until } from "../../support/doctor.ts"
+import { has, pgbouncer } from "../../support/external.ts"
 import { freePort, query, startPostgres } from "../../support/postgres.ts"
 import { startTcpProxy } from "../../support/tcpProxy.ts"
 
@@ -16,8 +17,6 @@ beforeAll(async () => {
   site = await startSite()
 }, 60_000)
 afterAll(() => site?.close())
-
-const bouncer = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].find((path) => Fs.existsSync(path))
 
 /** Whose files are in a folder of the server's. */
 const asOwner = (folder: string) => {
@@ -115,14 +114,14 @@ describe("conduit doctor and the database", () => {
     })
   })
 
-  it.skipIf(bouncer === undefined)("is behind a pooler", async () => {
+  it.skipIf(!has("pgbouncer"))("is behind a pooler", async () => {
     const port = await freePort()
     const file = Path.join(site.folder, "pgbouncer.ini")
     Fs.writeFileSync(
       file,
       `[databases]\n* = host=127.0.0.1 port=${site.server.port} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nauth_type = any\npool_mode = transaction\nunix_socket_dir =\n`
     )
-    const child = spawn(bouncer!, [file], {
+    const child = spawn(pgbouncer!, [file], {
       stdio: "ignore",
       ...(process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {})
     })
@@ -147,7 +146,7 @@ describe("conduit doctor and the database", () => {
     const [address] = Object.values(Os.networkInterfaces())
       .flatMap((all) => all ?? [])
       .filter(({ family, internal }) => family === "IPv4" && !internal)
-    if (address === undefined || spawnSync("openssl", ["version"]).status !== 0) return context.skip()
+    if (address === undefined || !has("openssl")) return context.skip()
     const [row] = await query<{ folder: string }>(site.server.url, "SELECT current_setting('data_directory') AS folder")
     const made = spawnSync(
       "openssl",
