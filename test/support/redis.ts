@@ -89,9 +89,16 @@ const answers = async (port: number): Promise<void> => {
 }
 
 /** Accepts connections and never says anything. */
-export const startSilentServer = async (): Promise<{ readonly port: number; readonly close: () => Promise<void> }> => {
+export const startSilentServer = async (): Promise<{
+  readonly port: number
+  /** When so many have connected. */
+  readonly connected: (count: number) => Promise<void>
+  readonly close: () => Promise<void>
+}> => {
   const sockets = new Set<net.Socket>()
+  let connections = 0
   const server = net.createServer((socket) => {
+    connections++
     sockets.add(socket)
     socket.on("error", () => undefined)
     socket.on("close", () => sockets.delete(socket))
@@ -103,6 +110,9 @@ export const startSilentServer = async (): Promise<{ readonly port: number; read
   if (address === null || typeof address !== "object") throw new Error("no port")
   return {
     port: address.port,
+    connected: async (count) => {
+      while (connections < count) await once(server, "connection")
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
