@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
 import { version } from "../../../src/domain/basics/Version.ts"
-import { specification } from "../../../src/services/api/Api.ts"
+import { specification } from "../../../src/services/api/OpenApi.ts"
 
 describe("version", () => {
   it("is the package's, and what the contract says", () => {
