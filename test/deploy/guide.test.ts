@@ -85,7 +85,7 @@ describe("the operators' guide", () => {
 
   it("has every message of a shutdown", () => {
     const shutdown = [
-      "src/layers/api/HttpServe.ts",
+      "src/layers/api/Drain.ts",
       "src/layers/storage/postgres/Close.ts",
       "src/layers/running/Lifecycle.ts"
     ]

@@ -6,7 +6,8 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { parseAllDocuments } from "yaml"
 import { parseConfigFile } from "../../src/layers/models/ConfigFile.ts"
-import { healthOf } from "../../src/layers/api/Health.ts"
+import { healthReplies } from "../../src/layers/api/Health.ts"
+import { isServedBy, routeNames, routes } from "../../src/services/api/Routes.ts"
 import { settingsTable } from "../../src/services/running/Settings.ts"
 import type { LifecyclePhase } from "../../src/services/running/Lifecycle.ts"
 import { type SettingsShape, shutdownBudget } from "../../src/services/running/Settings.ts"
@@ -37,8 +38,12 @@ beforeAll(async () => {
   ;({ settings, warnings } = await settingsOf({ ...image().env, ...values.data, ...conduitSecrets }))
 })
 
-const probe = (path: string, phase: LifecyclePhase, stopping = false) =>
-  healthOf({ url: path, method: "GET" } as Parameters<typeof healthOf>[0], { phase, stopping, inFlight: 0 })?.status
+const probe = (path: string, phase: LifecyclePhase, stopping = false) => {
+  const name = routeNames.find((one) => routes[one].path === path)
+  return name !== undefined && isServedBy(name, "socket")
+    ? healthReplies[name]({ phase, stopping, inFlight: 0 }).status
+    : undefined
+}
 
 describe("the manifests", () => {
   it("are all in the kustomization", () => {

@@ -4,14 +4,15 @@ import type * as Http from "node:http"
 import type { Caller } from "../../services/routing/Router.ts"
 import { Unauthorized } from "./HttpErrors.ts"
 
+export type Authenticate = (request: Http.IncomingMessage) => Either.Either<Caller, Unauthorized>
+
+const anybody = Either.right({ owner: null })
+export const everybody: Authenticate = () => anybody
+
 /** Who asks, by the SHA-256 of the key; without configured keys everybody may, whatever key they send. */
-export const authenticator = (
-  keyHashes: ReadonlyArray<string>,
-  needed: Unauthorized["needed"]
-): ((request: Http.IncomingMessage) => Either.Either<Caller, Unauthorized>) => {
+export const authenticator = (keyHashes: ReadonlyArray<string>, needed: Unauthorized["needed"]): Authenticate => {
   const accepted = keyHashes.map((hash) => Buffer.from(hash, "hex"))
-  const anybody = Either.right({ owner: null })
-  if (accepted.length === 0) return () => anybody
+  if (accepted.length === 0) return everybody
   return (request) => {
     const key = presentedKey(request)
     if (key === null) return Either.left(new Unauthorized({ needed, presented: false }))

@@ -1,4 +1,3 @@
-import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -14,11 +13,21 @@ export interface BodyLimits {
 /** Deeper JSON is refused before it is parsed: what walks it later may be recursive. */
 const maxDepth = 128
 
+export type BodyError = BodyTooLarge | BodyTimeout | UnsupportedMediaType | MalformedBody
+
+/**
+ * Reads a JSON body and calls `done` once with it, or with what is wrong with it. The function that it returns stops the
+ * reading, and then `done` is not called; null if it was called already.
+ */
 export const readJson = (
   request: Http.IncomingMessage,
-  limits: BodyLimits
-): Effect.Effect<unknown, BodyTooLarge | BodyTimeout | UnsupportedMediaType | MalformedBody> =>
-  isJson(request) ? Effect.flatMap(readBody(request, limits), parseJson) : Effect.fail(new UnsupportedMediaType())
+  limits: BodyLimits,
+  done: (body: Either.Either<unknown, BodyError>) => void
+): (() => void) | null => {
+  if (isJson(request)) return readBody(request, limits, (bytes) => done(Either.flatMap(bytes, parseJson)))
+  done(Either.left(new UnsupportedMediaType()))
+  return null
+}
 
 const isJson = ({ headers }: Http.IncomingMessage): boolean =>
   /^application\/json\s*(;|$)/i.test(headers["content-type"] ?? "") &&
@@ -26,50 +35,59 @@ const isJson = ({ headers }: Http.IncomingMessage): boolean =>
 
 const readBody = (
   request: Http.IncomingMessage,
-  limits: BodyLimits
-): Effect.Effect<Buffer, BodyTooLarge | BodyTimeout> =>
-  Effect.async((resume) => {
-    const tooLarge = () => resume(Effect.fail(new BodyTooLarge({ limitBytes: limits.bytes })))
-    if (Number(request.headers["content-length"] ?? 0) > limits.bytes) return tooLarge()
-    // One buffer that doubles: a list of chunks would let a body in one-byte chunks cost a hundred times its size.
-    let buffer: Buffer = Buffer.alloc(0)
-    let length = 0
-    const done = () => {
-      clearTimeout(timer)
-      request.off("data", onData).off("end", onEnd)
-    }
-    const onData = (chunk: Buffer) => {
-      const needed = length + chunk.length
-      if (needed > limits.bytes) {
-        done()
-        request.pause()
-        return tooLarge()
+  limits: BodyLimits,
+  done: (body: Either.Either<Buffer, BodyTooLarge | BodyTimeout>) => void
+): (() => void) | null => {
+  if (Number(request.headers["content-length"] ?? 0) > limits.bytes) {
+    done(Either.left(new BodyTooLarge({ limitBytes: limits.bytes })))
+    return null
+  }
+  const bytes = new GrowingBuffer()
+  const stop = () => {
+    clearTimeout(timer)
+    request.off("data", onData).off("end", onEnd)
+  }
+  const refuse = (error: BodyTooLarge | BodyTimeout) => {
+    stop()
+    request.pause()
+    done(Either.left(error))
+  }
+  const onData = (chunk: Buffer) => {
+    if (bytes.length + chunk.length > limits.bytes) refuse(new BodyTooLarge({ limitBytes: limits.bytes }))
+    else bytes.add(chunk)
+  }
+  const onEnd = () => {
+    stop()
+    done(Either.right(bytes.all()))
+  }
+  const timer = setTimeout(() => refuse(new BodyTimeout({ limitMs: limits.millis })), limits.millis)
+  request.on("data", onData).on("end", onEnd)
+  return stop
+}
+
+/** One buffer that doubles: a list of chunks would let a body in one-byte chunks cost a hundred times its size. */
+class GrowingBuffer {
+  length = 0
+  #buffer: Buffer = Buffer.alloc(0)
+
+  add(chunk: Buffer): void {
+    const needed = this.length + chunk.length
+    if (this.length === 0) this.#buffer = chunk
+    else {
+      if (needed > this.#buffer.length) {
+        const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length))
+        this.#buffer.copy(larger, 0, 0, this.length)
+        this.#buffer = larger
       }
-      if (length === 0) {
-        buffer = chunk
-      } else {
-        if (needed > buffer.length) {
-          const larger = Buffer.allocUnsafe(Math.max(needed, 2 * buffer.length))
-          buffer.copy(larger, 0, 0, length)
-          buffer = larger
-        }
-        chunk.copy(buffer, length)
-      }
-      length = needed
+      chunk.copy(this.#buffer, this.length)
     }
-    const onEnd = () => {
-      done()
-      resume(Effect.succeed(buffer.subarray(0, length)))
-    }
-    const timer = setTimeout(() => {
-      done()
-      request.pause()
-      resume(Effect.fail(new BodyTimeout({ limitMs: limits.millis })))
-    }, limits.millis)
-    // A client that leaves interrupts the fiber: there is nothing to listen for.
-    request.on("data", onData).on("end", onEnd)
-    return Effect.sync(done)
-  })
+    this.length = needed
+  }
+
+  all(): Buffer {
+    return this.#buffer.subarray(0, this.length)
+  }
+}
 
 const parseJson = (bytes: Buffer): Either.Either<unknown, MalformedBody> => {
   if (!isUtf8(bytes)) return Either.left(new MalformedBody({ detail: "the body is not UTF-8" }))

@@ -1,12 +1,15 @@
+import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
-import type * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as OpenApi from "@effect/platform/OpenApi"
 import * as Effect from "effect/Effect"
 
-/** Swagger UI with the contract in it, complete in itself: scripts and styles are part of the page. */
-export const render = (api: HttpApi.HttpApi.Any): Effect.Effect<string> =>
+/** Swagger UI with the document in it, complete in itself: scripts and styles are part of the page. */
+export const render = (document: Readonly<Record<string, unknown>>): Effect.Effect<string> =>
   Effect.gen(function* () {
+    // The library takes its own description of an API only; what it makes of it is replaced by the document.
+    const api = HttpApi.make("conduit").annotate(OpenApi.Transform, () => ({ ...document }))
     const page = yield* HttpLayerRouter.toHttpEffect(HttpApiSwagger.layerHttpLayerRouter({ api, path: "/docs" }))
     const request = HttpServerRequest.fromWeb(new Request("http://localhost/docs"))
     const { body } = yield* Effect.provideService(page, HttpServerRequest.HttpServerRequest, request)

@@ -84,11 +84,20 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
     BodyTimeout: (e) => ({ ...invalid(408, "body_timeout", e), headers: { connection: "close" } }),
     IdempotencyConflict: (e) => ({ ...invalid(409, "idempotency_conflict", e), param: "Idempotency-Key" }),
     OutcomeConflict: (e) => ({ ...invalid(409, "outcome_conflict", e), param: "decision_id" }),
+    MalformedHttp: (e) => ({ ...invalid(400, "malformed_http", e), headers: { connection: "close" } }),
+    RequestTimeout: (e) => ({ ...invalid(408, "request_timeout", e), headers: { connection: "close" } }),
     BodyTooLarge: (e) => invalid(413, "body_too_large", e),
     UnsupportedMediaType: (e) => invalid(415, "unsupported_media_type", e),
     NoEligibleModel: noEligibleModel,
     AllModelsFailed: allModelsFailed,
     InternalError: (e) => ({ status: 500, type: "server_error", code: "internal_error", message: e.message }),
+    Starting: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "starting",
+      message: e.message,
+      headers: { ...retryAfter(5), connection: "close" }
+    }),
     Overloaded: (e) => ({
       status: 503,
       type: "server_error",

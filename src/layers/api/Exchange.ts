@@ -1,22 +1,159 @@
-import type * as Effect from "effect/Effect"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
 import type * as Http from "node:http"
+import type { Begun } from "../../services/observing/Tracing.ts"
+import { type Caller, Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightRequest } from "../../services/running/InFlight.ts"
-import type { Caller } from "../../services/routing/Router.ts"
-import type { AnyError } from "./ErrorTable.ts"
-import type { Reply } from "./Reply.ts"
+import { type AnyError, toPublic } from "./ErrorTable.ts"
+import { InternalError } from "./HttpErrors.ts"
+import { discardLimits, failure, type Reply, write } from "./Reply.ts"
+import type { Target } from "./RouteFinder.ts"
+import { endBroken } from "./SseSink.ts"
 
-/** One request as a handler sees it. */
-export interface Exchange {
+/** What the socket knows of a request when its head has arrived. */
+export interface Arrival {
   readonly request: Http.IncomingMessage
   readonly response: Http.ServerResponse
   readonly requestId: string
-  readonly caller: Caller
-  /** What stands for `{id}` in the path, or the empty string. */
-  readonly id: string
-  readonly inFlight: InFlightRequest | undefined
-  /** To be told of what ends an answer that has begun. */
-  readonly onBroken: (error: AnyError) => void
+  /** Null for a path that is nothing's. */
+  readonly target: Target | null
+  /** Monotonic. */
+  readonly startedNanos: bigint
 }
 
-/** Null: the response has been written already, as a stream. */
-export type Handler = (exchange: Exchange) => Effect.Effect<Reply | null, AnyError>
+/** Told once how an exchange ended. `error` is the code that the client saw, null if it saw none. */
+export type ExchangeObserver = (exchange: Exchange, status: number, error: string | null) => void
+
+/** As nginx has it; only metrics see it. */
+const clientLeftStatus = 499
+const anybody: Caller = { owner: null }
+
+/**
+ * One request, from the socket to the end of its answer, made once and handed on. It is answered exactly once: by a
+ * reply, by a stream, or by nobody because the client has left; later answers are ignored.
+ */
+export class Exchange implements Arrival {
+  readonly request: Http.IncomingMessage
+  readonly response: Http.ServerResponse
+  readonly requestId: string
+  readonly target: Target | null
+  readonly startedNanos: bigint
+  /** Known once the key is checked. */
+  caller: Caller = anybody
+  /** Null for what is not counted, and for what is refused. */
+  inFlight: InFlightRequest | null = null
+  /** The request's span, if it belongs to a trace. */
+  span: Begun | null = null
+  observer: ExchangeObserver | null = null
+
+  #state: "open" | "streaming" | "over" = "open"
+  #brokenBy: string | null = null
+  /** Stops what only a callback would end, such as the reading of the body. */
+  #stop: (() => void) | null = null
+  #fiber: Fiber.RuntimeFiber<Reply | null, AnyError> | null = null
+
+  constructor({ request, requestId, response, startedNanos, target }: Arrival) {
+    this.request = request
+    this.response = response
+    this.requestId = requestId
+    this.target = target
+    this.startedNanos = startedNanos
+  }
+
+  /** Answers with a whole reply. What the client still sends is read and ignored, within limits. */
+  answer(reply: Reply): void {
+    if (this.#state !== "open") return
+    this.#end(reply.status, reply.error ?? null)
+    const headers = { ...reply.headers, "x-request-id": this.requestId }
+    this.#stop = write(this.request, this.response, { ...reply, headers }, discardLimits)
+  }
+
+  /** Answers with an error: by its status, or inside the stream that has begun. */
+  fail(error: AnyError): void {
+    if (this.#state === "open") this.answer(failure(error, this.requestId))
+    else if (this.#state === "streaming") {
+      this.breakStream(error)
+      this.#endStream()
+    }
+  }
+
+  /** Begins a streamed answer: its head goes out with the first write. */
+  beginStream(headers: Readonly<Record<string, string>>): void {
+    if (this.#state !== "open") return
+    this.#state = "streaming"
+    this.response.writeHead(200, { ...headers, "x-request-id": this.requestId })
+  }
+
+  /** Ends the body of a streamed answer by an error, without its proper end. */
+  breakStream(error: AnyError): void {
+    this.#brokenBy ??= toPublic(error).code
+    endBroken(this.response, error, this.requestId)
+  }
+
+  /** `stop` is called if the client leaves or the shutdown ends the exchange before it is answered. */
+  stoppedBy(stop: (() => void) | null): void {
+    if (this.#state === "over") stop?.()
+    else this.#stop = stop
+  }
+
+  /** A fiber answers it: by a reply, or by null after a stream. It stays in flight until the fiber has ended. */
+  servedBy(fiber: Fiber.RuntimeFiber<Reply | null, AnyError>): void {
+    const { inFlight } = this
+    inFlight?.hold()
+    this.#fiber = fiber
+    fiber.addObserver((exit) => {
+      this.#fiber = null
+      this.#settle(exit)
+      inFlight?.release()
+    })
+  }
+
+  /** The shutdown ends it. What a fiber serves is answered when the fiber has ended. */
+  interrupt(): void {
+    this.#stopReading()
+    if (this.#fiber === null) this.fail(new Interrupted())
+    else this.#fiber.unsafeInterruptAsFork(FiberId.none)
+  }
+
+  /** The response is closed, or its connection is. */
+  closed(): void {
+    this.#stopReading()
+    if (this.#state !== "over" && !this.response.writableEnded) {
+      this.#end(clientLeftStatus, "client_left")
+      this.#fiber?.unsafeInterruptAsFork(FiberId.none)
+    }
+    this.inFlight?.release()
+  }
+
+  #stopReading(): void {
+    this.#stop?.()
+    this.#stop = null
+  }
+
+  #end(status: number, error: string | null): void {
+    this.#state = "over"
+    this.#stop = null
+    this.observer?.(this, status, error)
+  }
+
+  /** A response that is still open is ended, never left hanging. */
+  #endStream(): void {
+    if (this.#state !== "streaming") return
+    this.#end(this.response.statusCode, this.#brokenBy)
+    if (!this.response.writableEnded) this.response.end()
+  }
+
+  #settle(exit: Exit.Exit<Reply | null, AnyError>): void {
+    if (Exit.isSuccess(exit)) {
+      if (exit.value === null) this.#endStream()
+      else this.answer(exit.value)
+      return
+    }
+    const failed = Cause.failureOption(exit.cause)
+    if (Option.isSome(failed)) this.fail(failed.value)
+    else this.fail(Cause.isInterruptedOnly(exit.cause) ? new Interrupted() : new InternalError())
+  }
+}

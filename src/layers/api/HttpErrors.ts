@@ -10,6 +10,9 @@ export type HttpError =
   | Unauthorized
   | RouteNotFound
   | MethodNotAllowed
+  | MalformedHttp
+  | RequestTimeout
+  | Starting
   | Overloaded
   | InternalError
 
@@ -68,6 +71,27 @@ export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("Me
 }) {
   override get message() {
     return `this path answers to ${this.allow}`
+  }
+}
+
+/** The connection carries no request that HTTP knows. */
+export class MalformedHttp extends Schema.TaggedError<MalformedHttp>()("MalformedHttp", {}) {
+  override get message() {
+    return "this is not a well-formed HTTP request"
+  }
+}
+
+/** The head of the request did not arrive in time. */
+export class RequestTimeout extends Schema.TaggedError<RequestTimeout>()("RequestTimeout", {}) {
+  override get message() {
+    return "the request did not arrive in time"
+  }
+}
+
+/** The socket listens, and what it serves is not there yet. */
+export class Starting extends Schema.TaggedError<Starting>()("Starting", {}) {
+  override get message() {
+    return "the service is starting, try again in a moment"
   }
 }
 

@@ -1,9 +1,20 @@
+import * as Either from "effect/Either"
+import { DecisionId } from "../../domain/basics/Ids.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import { combine, type Feedback } from "../../domain/learning/Feedback.ts"
 import { reward } from "../../domain/learning/Reward.ts"
 import type { DecisionEntry, ModelEntry } from "../../services/api/Responses.ts"
-import type { RoutedModel } from "../../services/routing/Router.ts"
+import { DecisionNotFound, type RoutedModel } from "../../services/routing/Router.ts"
+
+/** What a reward of 0 for cost and for latency would be. */
+export interface RewardReference {
+  readonly costUsd: number
+  readonly latencySeconds: number
+}
+
+export const decisionIdOf = (id: string): Either.Either<DecisionId, DecisionNotFound> =>
+  Either.mapLeft(DecisionId.either(id), () => new DecisionNotFound({ decisionId: id.slice(0, 64) }))
 
 /** Decimal USD without exponent; the number itself says the same in JSON. */
 export const usdText = (usd: number): string => {
@@ -15,7 +26,7 @@ export const usdText = (usd: number): string => {
 export const decisionEntry = (
   { attempts, decision, outcome, prompt }: DecisionRecord,
   feedback: ReadonlyArray<Feedback>,
-  reference: { readonly costUsd: number; readonly latencySeconds: number }
+  reference: RewardReference
 ): DecisionEntry => {
   const fellBack = outcome !== null && outcome.model !== decision.chosen
   const judged = combine(feedback.filter((f) => f.supersededBy === null))

@@ -1,5 +1,6 @@
-import * as Effect from "effect/Effect"
-import type * as Http from "node:http"
+import * as Http from "node:http"
+import type { Duplex } from "node:stream"
+import type { RoutePath } from "../../services/api/Routes.ts"
 import { envelope, toPublic, type AnyError } from "./ErrorTable.ts"
 
 /** A whole answer. */
@@ -28,6 +29,9 @@ export const failure = (error: AnyError, requestId: string): Reply => {
   return { ...json(envelope(shown, requestId), shown.headers, shown.status), error: shown.code }
 }
 
+/** What a path answers OPTIONS. */
+export const optionsReply = ({ allow }: RoutePath): Reply => ({ status: 204, headers: { allow }, body: "" })
+
 /** A client that still sends its body when it gets its answer is read on, this far, or it sees a reset instead. */
 export interface DiscardLimits {
   readonly bytes: number
@@ -44,84 +48,58 @@ const hasLargeRest = (request: Http.IncomingMessage): boolean =>
     Number(request.headers["content-length"] ?? 0) > smallBodyBytes)
 
 /**
- * Writes the answer and calls `onDone` when nothing of the request is left to read, at once for most. It is written here,
- * not by the platform, which waits uninterruptibly for `finish`: an event that never comes when the client has gone with
- * bytes outstanding. The function that it returns ends the reading early.
+ * Writes the answer. What is left of a large body is read and ignored first, and then the response ends; the function
+ * that it returns ends it early.
  */
 export const write = (
   request: Http.IncomingMessage,
   response: Http.ServerResponse,
   reply: Reply,
-  limits: DiscardLimits,
-  onDone: () => void
-): (() => void) => {
-  if (response.headersSent || response.destroyed) {
-    onDone()
-    return () => {}
-  }
+  limits: DiscardLimits
+): (() => void) | null => {
+  if (response.headersSent || response.destroyed) return null
   const headers: Record<string, string | number> = { ...reply.headers }
   if (reply.status !== 204) headers["content-length"] = Buffer.byteLength(reply.body)
   const body = request.method === "HEAD" ? "" : reply.body
   if (!hasLargeRest(request)) {
     response.writeHead(reply.status, headers)
     response.end(body)
-    onDone()
-    return () => {}
+    return null
   }
   // The answer is complete by its length; only then does the end of the response close the connection.
   headers["connection"] = "close"
   response.writeHead(reply.status, headers)
   response.write(body)
-  return discard(request, response, limits, onDone)
+  return discard(request, response, limits)
 }
 
-/** Reads and forgets until the body ends, the client leaves, or a limit is reached; then ends the response. */
-const discard = (
-  request: Http.IncomingMessage,
-  response: Http.ServerResponse,
-  limits: DiscardLimits,
-  onDone: () => void
-): (() => void) => {
+/** Reads and ignores until the body ends, the client leaves, or a limit is reached; then ends the response. */
+const discard = (request: Http.IncomingMessage, response: Http.ServerResponse, limits: DiscardLimits): (() => void) => {
   let bytes = 0
   const end = () => {
     clearTimeout(timer)
-    request.off("data", onData).off("end", finish)
-    response.off("close", finish)
+    request.off("data", onData).off("end", end)
+    response.off("close", end)
     response.end()
-  }
-  const finish = () => {
-    end()
-    onDone()
   }
   const onData = (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes > limits.bytes) finish()
+    if (bytes > limits.bytes) end()
   }
-  const timer = setTimeout(finish, limits.millis)
-  request.on("data", onData).on("end", finish).resume()
-  response.on("close", finish)
+  const timer = setTimeout(end, limits.millis)
+  request.on("data", onData).on("end", end).resume()
+  response.on("close", end)
   return end
 }
 
-/** As an effect. The answer is written even by a fiber that is interrupted already; only the reading on is cut short. */
-export const send = (
-  request: Http.IncomingMessage,
-  response: Http.ServerResponse,
-  reply: Reply,
-  limits: DiscardLimits
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    let isDone = false
-    let notify = () => {
-      isDone = true
-    }
-    const stop = write(request, response, reply, limits, () => notify())
-    if (isDone) return Effect.void
-    const done = Effect.async<void>((resume) => {
-      notify = () => resume(Effect.void)
-    })
-    return Effect.interruptible(done).pipe(
-      Effect.ensuring(Effect.sync(stop)),
-      Effect.catchAllCause(() => Effect.void)
-    )
-  })
+/** The same for a connection without a request that could be read. */
+export const writeRaw = (socket: Duplex, reply: Reply, requestId: string): void => {
+  const headers: Record<string, string> = {
+    ...reply.headers,
+    "x-request-id": requestId,
+    "content-length": String(Buffer.byteLength(reply.body)),
+    connection: "close"
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${reply.status} ${Http.STATUS_CODES[reply.status] ?? ""}\r\n${lines.join("")}\r\n${reply.body}`)
+}

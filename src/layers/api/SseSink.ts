@@ -3,14 +3,17 @@ import type * as Http from "node:http"
 import type { StreamSink } from "../../services/routing/Router.ts"
 import { envelope, toPublic, type AnyError } from "./ErrorTable.ts"
 
-/** Starts the response and writes events to it as fast as the client takes them. */
-export const openSink = (
-  response: Http.ServerResponse,
-  headers: Readonly<Record<string, string>>,
-  requestId: string,
-  onBroken: (error: AnyError) => void
-): StreamSink => {
-  response.writeHead(200, {
+/** An answer that is streamed. */
+export interface StreamedAnswer {
+  readonly response: Http.ServerResponse
+  readonly beginStream: (headers: Readonly<Record<string, string>>) => void
+  readonly breakStream: (error: AnyError) => void
+}
+
+/** Begins the answer and writes events to it as fast as the client takes them. */
+export const openSink = (answer: StreamedAnswer, headers: Readonly<Record<string, string>>): StreamSink => {
+  const { response } = answer
+  answer.beginStream({
     ...headers,
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -28,11 +31,7 @@ export const openSink = (
     end: Effect.sync(() => {
       if (isOpen()) response.end("data: [DONE]\n\n")
     }),
-    fail: (error) =>
-      Effect.sync(() => {
-        onBroken(error)
-        endBroken(response, error, requestId)
-      })
+    fail: (error) => Effect.sync(() => answer.breakStream(error))
   }
 }
 

@@ -6,18 +6,16 @@ import type { StatsAnswer } from "../../services/api/StatsResponse.ts"
 import { StatsQuery } from "../../services/api/StatsQuery.ts"
 import type { RouterShape, Stats } from "../../services/routing/Router.ts"
 import { decoder } from "./Body.ts"
-import type { Handler } from "./Exchange.ts"
+import type { Handler } from "./Handler.ts"
 import { InvalidRequest } from "./HttpErrors.ts"
+import type { RewardReference } from "./Present.ts"
 import { query } from "./Query.ts"
 import { json } from "./Reply.ts"
 
 const decodeQuery = decoder(StatsQuery)
 const defaultWindowMillis = 24 * 3_600_000
 
-export const make = (
-  router: Pick<RouterShape, "stats">,
-  reference: () => { readonly costUsd: number; readonly latencySeconds: number }
-): Handler =>
+export const make = (router: Pick<RouterShape, "stats">, reference: () => RewardReference): Handler =>
   Effect.fnUntraced(function* ({ caller, request }) {
     const asked = yield* decodeQuery(yield* query(request))
     if (asked.window !== undefined && asked.from !== undefined) {

@@ -1,7 +1,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
-import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { InFlight, type InFlightRequest } from "../../services/running/InFlight.ts"
 import { Lifecycle } from "../../services/running/Lifecycle.ts"
@@ -13,7 +12,7 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
   Effect.gen(function* () {
     const lifecycle = yield* Lifecycle
     const { requests } = yield* ShutdownReport
-    const open = new Map<InFlightRequest, Fiber.RuntimeFiber<unknown, unknown> | undefined>()
+    const open = new Map<InFlightRequest, () => void>()
     let waiting: Array<Deferred.Deferred<void>> = []
 
     lifecycle.onStopping(() => {
@@ -29,30 +28,24 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
     }
 
     return InFlight.of({
-      begin: ({ id, route, startedAtMillis }) => {
-        // A client that has left does not end the work it caused: both the response and the fiber must be over.
-        let isClosed = false
-        let isServed = true
+      begin: ({ id, interrupt, route, startedAtMillis }) => {
+        // Its response is the first; a client that has left does not end the work that it caused.
+        let held = 1
         const request: InFlightRequest = {
           id,
           route,
           startedAtMillis,
           model: null,
           interrupted: false,
-          servedBy: (fiber) => {
-            isServed = false
-            open.set(request, fiber)
-            fiber.addObserver(() => {
-              isServed = true
-              if (isClosed) ended(request)
-            })
+          hold: () => {
+            held++
           },
-          closed: () => {
-            isClosed = true
-            if (isServed) ended(request)
+          release: () => {
+            held--
+            if (held === 0) ended(request)
           }
         }
-        open.set(request, undefined)
+        open.set(request, interrupt)
         if (lifecycle.stopping()) requests.accepted_during_settle++
         return request
       },
@@ -65,9 +58,9 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
         return Deferred.await(deferred)
       }),
       interruptAll: Effect.sync(() => {
-        for (const [request, fiber] of open) {
+        for (const [request, interrupt] of open) {
           request.interrupted = true
-          fiber?.unsafeInterruptAsFork(FiberId.none)
+          interrupt()
         }
       })
     })

@@ -1,20 +1,21 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 
-/** The requests that are being served: a request is over when its response is closed and its fiber has ended. */
+/** The requests that are being served: a request is over when its response is closed and its work has ended. */
 export interface InFlightShape {
   /** Counts a request from now on. */
   readonly begin: (request: {
     readonly id: string
     readonly route: string
     readonly startedAtMillis: number
+    /** Ends the request early: it answers for itself. */
+    readonly interrupt: () => void
   }) => InFlightRequest
   readonly count: () => number
   readonly list: () => ReadonlyArray<InFlightRequest>
   /** Completes when nothing is in flight. */
   readonly awaitEmpty: Effect.Effect<void>
-  /** Interrupts every fiber that is left; they answer for themselves. Does not wait. */
+  /** Interrupts every request that is left. Does not wait. */
   readonly interruptAll: Effect.Effect<void>
 }
 
@@ -28,8 +29,8 @@ export interface InFlightRequest {
   model: string | null
   /** The shutdown, not the client, ended it. */
   interrupted: boolean
-  /** The fiber that serves it; told once, by the fiber itself. */
-  readonly servedBy: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void
-  /** Its response is closed. */
-  readonly closed: () => void
+  /** Work has begun that must end before the request is over, whatever becomes of its response. */
+  readonly hold: () => void
+  /** Its response is closed, or such work has ended: the request is over after the last of them. */
+  readonly release: () => void
 }

@@ -38,7 +38,7 @@ describe("streams", () => {
       assert.strictEqual(headers["x-conduit-model"], "small")
       assert.strictEqual(headers["x-conduit-cost-usd"], undefined)
       assert.strictEqual(headers["x-request-id"], "mine")
-      assert.strictEqual(api.inFlight[0]?.model, "small")
+      assert.strictEqual(api.begun[0]?.model, "small")
     }).pipe(Effect.scoped)
   )
 
@@ -170,7 +170,7 @@ describe("streams", () => {
       const api = yield* serveApi(streaming(heldStream(begun, gone)))
       const asking = yield* Effect.fork(api.post("/v1/chat/completions", chat))
       yield* Deferred.await(begun)
-      api.inFlight[0]?.interrupt()
+      yield* api.inFlight.interruptAll
       const answered = yield* Fiber.join(asking)
       assert.match(answered.body, /event: error\ndata: .*"code":"shutting_down"/)
       assert.notInclude(answered.body, "[DONE]")
@@ -188,7 +188,7 @@ describe("a held JSON request", () => {
       const api = yield* serveApi(held(begun))
       const asking = yield* Effect.fork(api.post("/v1/chat/completions", { ...chat, stream: false }))
       yield* Deferred.await(begun)
-      api.inFlight[0]?.interrupt()
+      yield* api.inFlight.interruptAll
       const answered = yield* Fiber.join(asking)
       assert.strictEqual(answered.status, 503)
       assert.strictEqual(JSON.parse(answered.body).error.code, "shutting_down")
@@ -229,9 +229,8 @@ describe("a held JSON request", () => {
           })
         })
       })
-      const fiber = api.served[0]
-      assert.isDefined(fiber)
-      if (fiber !== undefined) yield* Fiber.await(fiber)
+      assert.lengthOf(api.begun, 1)
+      yield* api.inFlight.awaitEmpty
     }).pipe(Effect.scoped)
   )
 })

@@ -1,0 +1,144 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { Preference } from "../../domain/routing/Weights.ts"
+import type { CompleteAnswer } from "../../services/api/Responses.ts"
+import type { RoutesOf } from "../../services/api/Routes.ts"
+import type { TracingShape } from "../../services/observing/Tracing.ts"
+import type { Answer, AnswerHead, Caller, RouterShape } from "../../services/routing/Router.ts"
+import { type BodyLimits, readJson } from "./Body.ts"
+import type { AnyError } from "./ErrorTable.ts"
+import type { Exchange } from "./Exchange.ts"
+import { usdText } from "./Present.ts"
+import { json, type Reply } from "./Reply.ts"
+import { fromChat, fromComplete, type RoutingInput } from "./RoutingInput.ts"
+import type { Serving } from "./Serving.ts"
+import { openSink } from "./SseSink.ts"
+
+export interface ChatDependencies {
+  readonly router: Pick<RouterShape, "complete" | "stream">
+  readonly tracing: Pick<TracingShape, "step">
+  readonly serving: Serving
+  readonly limits: BodyLimits
+  /** Of the policy, for requests that name none. */
+  readonly preferred: () => Preference
+}
+
+/**
+ * The routes that carry the load. Reading and decoding are plain functions; a fiber begins where the router is asked.
+ */
+export const make = ({
+  limits,
+  preferred,
+  router,
+  serving,
+  tracing
+}: ChatDependencies): { readonly [Name in RoutesOf<"core">]: (exchange: Exchange) => void } => {
+  /** Reads the body, decodes it, and goes on with what it says. */
+  const received = (
+    exchange: Exchange,
+    decode: (body: unknown) => Either.Either<RoutingInput, AnyError>,
+    proceed: (input: RoutingInput) => void
+  ) => {
+    const step = tracing.step(exchange.span?.span, "decode")
+    const stop = readJson(exchange.request, limits, (body) =>
+      serving.call(exchange, () => {
+        exchange.stoppedBy(null)
+        const input = Either.flatMap(body, decode)
+        step?.end({}, Either.isLeft(input) ? input.left._tag : null)
+        if (Either.isLeft(input)) exchange.fail(input.left)
+        else proceed(input.right)
+      })
+    )
+    if (stop === null) return
+    exchange.stoppedBy(() => {
+      stop()
+      step?.end({}, "interrupted")
+    })
+  }
+
+  const completed = (exchange: Exchange, { body, request }: RoutingInput, present: (answer: Answer) => Reply) =>
+    serving.fork(exchange, Effect.map(router.complete(request, body, watchedCaller(exchange)), present))
+
+  const streamed = (exchange: Exchange, { body, request }: RoutingInput) => {
+    const open = (head: AnswerHead) => openSink(exchange, headHeaders(head))
+    serving.fork(exchange, Effect.as(router.stream(request, body, watchedCaller(exchange), open), null))
+  }
+
+  return {
+    chatCompletions: (exchange) =>
+      received(
+        exchange,
+        (body) => fromChat(body, exchange.request.headers, preferred()),
+        (input) => (input.request.stream ? streamed(exchange, input) : completed(exchange, input, chatReply))
+      ),
+    complete: (exchange) =>
+      received(
+        exchange,
+        (body) => fromComplete(body, exchange.request.headers, preferred()),
+        (input) => completed(exchange, input, completeReply)
+      )
+  }
+}
+
+const chatReply = (answer: Answer): Reply => json(answer.body, answerHeaders(answer), answer.status)
+
+const completeReply = (answer: Answer): Reply => {
+  const { id } = answer.body
+  const shown: CompleteAnswer = {
+    id: typeof id === "string" ? id : answer.decisionId,
+    decision_id: answer.decisionId,
+    model: answer.model,
+    content: contentOf(answer.body),
+    usage:
+      answer.usage === null
+        ? null
+        : {
+            prompt_tokens: answer.usage.inputTokens,
+            completion_tokens: answer.usage.outputTokens,
+            total_tokens: answer.usage.inputTokens + answer.usage.outputTokens
+          },
+    cost_usd: answer.costUsd,
+    latency_ms: answer.latencyMs
+  }
+  return json(shown, answerHeaders(answer))
+}
+
+const answerHeaders = (answer: Answer): Record<string, string> => {
+  const headers = headHeaders(answer)
+  if (answer.costUsd !== null) headers["x-conduit-cost-usd"] = usdText(answer.costUsd)
+  return headers
+}
+
+const headHeaders = (head: AnswerHead): Record<string, string> => {
+  const headers: Record<string, string> = {
+    "x-conduit-decision-id": head.decisionId,
+    "x-conduit-model": head.model,
+    "x-conduit-reason": head.reason,
+    "x-conduit-propensity": String(head.propensity),
+    "x-conduit-overhead-ms": head.overheadMs.toFixed(3)
+  }
+  if (head.simulated) headers["x-conduit-simulated"] = "true"
+  return headers
+}
+
+/** The text of the first choice; null if it has none, as when the model calls a tool. */
+const contentOf = (body: Readonly<Record<string, unknown>>): string | null => {
+  const choice: unknown = Array.isArray(body["choices"]) ? body["choices"][0] : undefined
+  const message = property(choice, "message")
+  const content = property(message, "content")
+  return typeof content === "string" ? content : null
+}
+
+const property = (value: unknown, key: string): unknown =>
+  typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined
+
+/** A request that does not drain says which model it waits for. */
+const watchedCaller = ({ caller, inFlight }: Exchange): Caller =>
+  inFlight === null
+    ? caller
+    : {
+        ...caller,
+        onCall: (model) => {
+          inFlight.model = model
+        }
+      }

@@ -1,0 +1,84 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { planConstants } from "../../domain/learning/CommitPlan.ts"
+import { isServedBy, type RouteRow, routes, type RoutesOf } from "../../services/api/Routes.ts"
+import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
+import { Telemetry } from "../../services/observing/Telemetry.ts"
+import { Tracing } from "../../services/observing/Tracing.ts"
+import { Router } from "../../services/routing/Router.ts"
+import { Ids } from "../../services/running/Ids.ts"
+import { Settings } from "../../services/running/Settings.ts"
+import { type Authenticate, authenticator, everybody } from "./Auth.ts"
+import * as Chat from "./Chat.ts"
+import type { Exchange } from "./Exchange.ts"
+import { bodyReader, type Handler } from "./Handler.ts"
+import { RouteNotFound } from "./HttpErrors.ts"
+import * as Lookups from "./Lookups.ts"
+import * as Pages from "./Pages.ts"
+import { optionsReply } from "./Reply.ts"
+import { routeOf } from "./RouteFinder.ts"
+import type { Serving } from "./Serving.ts"
+import * as Stats from "./StatsHandler.ts"
+import * as Submissions from "./Submissions.ts"
+
+/** Takes an exchange to what serves its route: finds the route, checks the key, hands it on. */
+export const make = (
+  serving: Serving
+): Effect.Effect<(exchange: Exchange) => void, never, Ids | ModelCatalog | Router | Settings | Telemetry | Tracing> =>
+  Effect.gen(function* () {
+    const { http } = yield* Settings
+    const router = yield* Router
+    const tracing = yield* Tracing
+    const catalog = yield* ModelCatalog
+    const limits = { bytes: http.maxBodyBytes, millis: Duration.toMillis(http.bodyTimeout) }
+    const preferred = () => catalog.current().policy.preference
+    const reference = () => ({
+      costUsd: catalog.current().costReferenceUsd,
+      latencySeconds: planConstants.latencyReferenceSeconds
+    })
+    const startedAtSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    const submission = { router, preferred, reference, ids: yield* Ids, readBody: bodyReader(limits, tracing) }
+    const lookup = { router, reference, startedAtSeconds }
+    const documentation = yield* Pages.documentation
+
+    const core = Chat.make({ router, tracing, serving, limits, preferred })
+    const handlers: { readonly [Name in RoutesOf<"handler">]: Handler } = {
+      route: Submissions.route(submission),
+      outcomes: Submissions.outcomes(submission),
+      feedback: Submissions.feedback(submission),
+      decisions: Lookups.decisions(lookup),
+      decision: Lookups.decision(lookup),
+      stats: Stats.make(router, reference),
+      models: Lookups.models(lookup),
+      model: Lookups.model(lookup),
+      metrics: Pages.metrics(yield* Telemetry),
+      openapi: documentation.openapi,
+      docs: documentation.docs,
+      index: Pages.index
+    }
+    const authenticate: { readonly [Access in RouteRow["access"]]: Authenticate } = {
+      open: everybody,
+      api: authenticator(http.apiKeyHashes, "API"),
+      metrics: authenticator(http.metricsKeyHashes, "metrics")
+    }
+
+    return (exchange) => {
+      const { request, target } = exchange
+      if (request.method === "OPTIONS" && target !== null) return exchange.answer(optionsReply(target.path))
+      const route = routeOf(target, request.method)
+      if (Either.isLeft(route)) return exchange.fail(route.left)
+      const name = route.right
+      const caller = authenticate[routes[name].access](request)
+      if (Either.isLeft(caller)) return exchange.fail(caller.left)
+      exchange.caller = caller.right
+      if (isServedBy(name, "core")) return serving.call(exchange, () => core[name](exchange))
+      if (isServedBy(name, "handler"))
+        return serving.fork(
+          exchange,
+          Effect.suspend(() => handlers[name](exchange))
+        )
+      return exchange.fail(new RouteNotFound())
+    }
+  })

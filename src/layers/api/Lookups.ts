@@ -1,0 +1,82 @@
+import * as Effect from "effect/Effect"
+import { DecisionsQuery } from "../../services/api/DecisionsQuery.ts"
+import type { DecisionList, ModelList } from "../../services/api/Responses.ts"
+import { type RouterShape, UnknownModel } from "../../services/routing/Router.ts"
+import { decoder } from "./Body.ts"
+import type { Handler } from "./Handler.ts"
+import { autoEntry, decisionEntry, decisionIdOf, modelEntry, type RewardReference } from "./Present.ts"
+import { query } from "./Query.ts"
+import { json } from "./Reply.ts"
+
+export interface LookupDependencies {
+  readonly router: Pick<RouterShape, "decisions" | "decision" | "models">
+  readonly reference: () => RewardReference
+  /** Unix time, seconds. */
+  readonly startedAtSeconds: number
+}
+
+const decodeDecisionsQuery = decoder(DecisionsQuery)
+const defaultDecisions = 50
+
+/** A page of decisions, newest first. */
+export const decisions =
+  ({ reference, router }: LookupDependencies): Handler =>
+  ({ caller, request }) =>
+    Effect.gen(function* () {
+      const asked = yield* decodeDecisionsQuery(yield* query(request))
+      const limit = asked.limit ?? defaultDecisions
+      // One more than is shown tells whether there is a next page.
+      const found = yield* router.decisions({
+        owner: caller.owner,
+        model: asked.model ?? null,
+        fromMillis: asked.from ?? null,
+        untilMillis: asked.until ?? null,
+        userId: asked.user_id ?? null,
+        task: asked.task ?? null,
+        algorithm: asked.algorithm ?? null,
+        reason: asked.reason ?? null,
+        outcome: asked.outcome ?? null,
+        before: asked.cursor ?? null,
+        limit: limit + 1
+      })
+      const page = found.slice(0, limit)
+      const shown: DecisionList = {
+        object: "list",
+        data: page.map((stored) => decisionEntry(stored.record, stored.feedback, reference())),
+        next_cursor: found.length > limit ? (page.at(-1)?.record.decision.id ?? null) : null
+      }
+      return json(shown)
+    })
+
+export const decision =
+  ({ reference, router }: LookupDependencies): Handler =>
+  ({ caller, target }) =>
+    Effect.gen(function* () {
+      const stored = yield* router.decision(yield* decisionIdOf(target?.id ?? ""), caller)
+      return json(decisionEntry(stored.record, stored.feedback, reference()))
+    })
+
+export const models =
+  ({ router, startedAtSeconds }: LookupDependencies): Handler =>
+  () =>
+    Effect.sync(() => {
+      const all = router.models()
+      const list: ModelList = {
+        object: "list",
+        data: [autoEntry(all, startedAtSeconds), ...all.map((one) => modelEntry(one, startedAtSeconds))]
+      }
+      return json(list)
+    })
+
+export const model =
+  ({ router, startedAtSeconds }: LookupDependencies): Handler =>
+  ({ target }) =>
+    Effect.suspend(() => {
+      const id = target?.id ?? ""
+      const all = router.models()
+      if (id === "auto") return Effect.succeed(json(autoEntry(all, startedAtSeconds)))
+      const found = all.find((one) => one.model.id === id)
+      return found === undefined
+        ? Effect.fail(new UnknownModel({ model: id.slice(0, 128) }))
+        : Effect.succeed(json(modelEntry(found, startedAtSeconds)))
+    })

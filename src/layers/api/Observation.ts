@@ -1,0 +1,39 @@
+import * as Effect from "effect/Effect"
+import { Telemetry } from "../../services/observing/Telemetry.ts"
+import { Tracing } from "../../services/observing/Tracing.ts"
+import { Settings } from "../../services/running/Settings.ts"
+import type { Exchange, ExchangeObserver } from "./Exchange.ts"
+import { endSpan, spanName } from "./RequestSpan.ts"
+import type { Serving } from "./Serving.ts"
+
+/** What metrics call a path that is nothing's. */
+const unknownPath = "unknown"
+
+/** Begins to observe an exchange: its metrics, its span, and at the level DEBUG a line when it ends. */
+export const make = (
+  serving: Serving
+): Effect.Effect<(exchange: Exchange) => void, never, Settings | Telemetry | Tracing> =>
+  Effect.gen(function* () {
+    const { log } = yield* Settings
+    const telemetry = yield* Telemetry
+    const tracing = yield* Tracing
+    const clock = yield* Effect.clock
+    const isDebug = log.level === "DEBUG"
+
+    const ended: ExchangeObserver = (exchange, status, error) => {
+      const seconds = Number(clock.unsafeCurrentTimeNanos() - exchange.startedNanos) / 1e9
+      const { method = "GET" } = exchange.request
+      const route = exchange.target?.path.path ?? unknownPath
+      telemetry.requestEnded(route, method, status, seconds)
+      endSpan(exchange, status, error)
+      if (!isDebug) return
+      const facts = { route, method, status, latency_ms: Math.round(seconds * 1e6) / 1e3 }
+      serving.log(exchange, Effect.logDebug("request", facts))
+    }
+
+    return (exchange) => {
+      telemetry.requestStarted()
+      exchange.span = tracing.begin(spanName(exchange), exchange.request.headers)
+      exchange.observer = ended
+    }
+  })

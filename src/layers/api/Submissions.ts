@@ -1,0 +1,134 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { FeedbackSubmission } from "../../domain/learning/Feedback.ts"
+import type { Preference } from "../../domain/routing/Weights.ts"
+import { FeedbackHeaders, FeedbackRequest, OutcomeRequest } from "../../services/api/Requests.ts"
+import type { FeedbackAnswer, OutcomeAnswer, SessionFeedbackAnswer } from "../../services/api/Responses.ts"
+import type { Caller, RouterShape } from "../../services/routing/Router.ts"
+import type { IdsShape } from "../../services/running/Ids.ts"
+import { decoder } from "./Body.ts"
+import type { Handler, ReadBody } from "./Handler.ts"
+import { InvalidRequest } from "./HttpErrors.ts"
+import { decisionEntry, decisionIdOf, type RewardReference } from "./Present.ts"
+import { json } from "./Reply.ts"
+import { fromRoute } from "./RoutingInput.ts"
+
+export interface SubmissionDependencies {
+  readonly router: Pick<RouterShape, "route" | "report" | "feedback" | "sessionFeedback">
+  readonly readBody: ReadBody
+  readonly ids: IdsShape
+  readonly preferred: () => Preference
+  readonly reference: () => RewardReference
+}
+
+const decodeOutcome = decoder(OutcomeRequest)
+const decodeFeedback = decoder(FeedbackRequest)
+const decodeFeedbackHeaders = decoder(FeedbackHeaders, { unknownKeys: "ignored" })
+
+/** Decides only; the caller calls the model. */
+export const route =
+  ({ preferred, readBody, reference, router }: SubmissionDependencies): Handler =>
+  (exchange) =>
+    Effect.gen(function* () {
+      const { caller, request } = exchange
+      const input = yield* readBody(exchange, (body) => fromRoute(body, request.headers, preferred()))
+      const decision = yield* router.route(input.request, caller)
+      return json(decisionEntry({ decision, attempts: [], outcome: null, prompt: null }, [], reference()), {
+        "x-conduit-decision-id": decision.id,
+        "x-conduit-model": decision.chosen,
+        "x-conduit-reason": decision.reason,
+        "x-conduit-propensity": String(decision.propensity)
+      })
+    })
+
+/** What came of a decision that only was decided. */
+export const outcomes =
+  ({ readBody, router }: SubmissionDependencies): Handler =>
+  (exchange) =>
+    Effect.gen(function* () {
+      const report = yield* readBody(exchange, decodeOutcome)
+      const decisionId = yield* decisionIdOf(report.decision_id)
+      yield* router.report({
+        decisionId,
+        ok: report.ok,
+        inputTokens: report.input_tokens ?? null,
+        outputTokens: report.output_tokens ?? null,
+        latencyMs: report.latency_ms ?? null,
+        error: report.error ?? null,
+        owner: exchange.caller.owner
+      })
+      const shown: OutcomeAnswer = { decision_id: decisionId, status: "recorded" }
+      return json(shown)
+    })
+
+/** A judgement of one answer, or of a session. */
+export const feedback = (dependencies: SubmissionDependencies): Handler => {
+  const { ids, readBody, router } = dependencies
+  return (exchange) =>
+    Effect.gen(function* () {
+      const { caller, request } = exchange
+      const headers = yield* decodeFeedbackHeaders(request.headers)
+      const given = yield* readBody(exchange, decodeFeedback)
+      const now = yield* Clock.currentTimeMillis
+      const subject = yield* subjectOf(given)
+      const idempotencyKey = ownKey(caller, headers["idempotency-key"])
+      if (subject.sessionId !== null) {
+        const result = yield* router.sessionFeedback({
+          ...judgement(given),
+          sessionId: subject.sessionId,
+          source: given.source ?? null,
+          idempotencyKey,
+          createdAtMillis: now,
+          owner: caller.owner
+        })
+        const shown: SessionFeedbackAnswer = {
+          id: result.id,
+          session_id: subject.sessionId,
+          decision_ids: result.decisionIds,
+          status: result.status
+        }
+        return json(shown)
+      }
+      const decisionId = yield* decisionIdOf(subject.decisionId)
+      const id = ids.uuidV7(now)
+      const submission: FeedbackSubmission = {
+        ...judgement(given),
+        id,
+        decisionId,
+        source: given.source ?? "api",
+        idempotencyKey: idempotencyKey ?? id,
+        createdAtMillis: now,
+        owner: caller.owner
+      }
+      const result = yield* router.feedback(submission)
+      const shown: FeedbackAnswer = { id: result.id, decision_id: decisionId, status: result.status }
+      return json(shown)
+    })
+}
+
+const judgement = ({ comment, confidence, kind, value }: FeedbackRequest) => ({
+  kind,
+  value,
+  confidence: confidence ?? 1,
+  comment: comment ?? null
+})
+
+/** The one of the two that feedback is about. */
+const subjectOf = ({
+  decision_id: decisionId,
+  session_id: sessionId
+}: FeedbackRequest): Either.Either<
+  { readonly decisionId: string; readonly sessionId: null } | { readonly decisionId: null; readonly sessionId: string },
+  InvalidRequest
+> => {
+  if (decisionId !== undefined && sessionId === undefined) return Either.right({ decisionId, sessionId: null })
+  if (decisionId === undefined && sessionId !== undefined) return Either.right({ decisionId: null, sessionId })
+  const detail =
+    decisionId === undefined ? "is missing: decision_id or session_id is needed" : "excludes session_id: send one"
+  return Either.left(new InvalidRequest({ param: "decision_id", detail }))
+}
+
+/** Two callers may use the same key; no key of a client has a space in it. */
+const ownKey = ({ owner }: Caller, key: string | undefined): string | null =>
+  key === undefined ? null : owner === null ? key : `${owner} ${key}`

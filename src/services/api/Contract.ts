@@ -1,0 +1,193 @@
+import * as Schema from "effect/Schema"
+import { DecisionsQuery } from "./DecisionsQuery.ts"
+import {
+  ChatRequest,
+  CompleteRequest,
+  ConduitHeaders,
+  FeedbackHeaders,
+  FeedbackRequest,
+  OutcomeRequest,
+  RouteRequest
+} from "./Requests.ts"
+import {
+  ChatCompletion,
+  CompleteAnswer,
+  DecisionEntry,
+  DecisionList,
+  FeedbackAnswer,
+  ModelEntry,
+  ModelList,
+  OutcomeAnswer,
+  SessionFeedbackAnswer
+} from "./Responses.ts"
+import type { RouteName } from "./Routes.ts"
+import { StatsAnswer } from "./StatsResponse.ts"
+import { StatsQuery } from "./StatsQuery.ts"
+
+// The contract of each route, with the schemas that decode its requests. Loaded only when somebody asks for it.
+
+export type Tag = "Routing" | "Learning" | "Audit" | "Operations"
+
+export interface RouteContract {
+  readonly tag: Tag
+  readonly summary: string
+  readonly description: string
+  readonly headers?: Schema.Schema.AnyNoContext
+  readonly query?: Schema.Schema.AnyNoContext
+  readonly body?: Schema.Schema.AnyNoContext
+  /** What a 200 has. */
+  readonly answer: Schema.Schema.AnyNoContext | { readonly contentType: string }
+  /** It may answer as server-sent events too. */
+  readonly streams?: boolean
+  /** The headers of an answer: those of a choice, and of a model's answer. */
+  readonly answerHeaders?: "choice" | "answer"
+  /** Further statuses than the 405, 500 and 503 that every route has. */
+  readonly errors: ReadonlyArray<number>
+}
+
+const Health = Schema.Struct(
+  { status: Schema.String },
+  Schema.Record({ key: Schema.String, value: Schema.Unknown })
+).annotations({ identifier: "Health" })
+const Document = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+const html = { contentType: "text/html" }
+
+const bodyErrors = [400, 401, 408, 413, 415]
+
+export const contract: { readonly [Name in RouteName]: RouteContract } = {
+  chatCompletions: {
+    tag: "Routing",
+    summary: "Chat, as OpenAI's",
+    description:
+      '`model: "auto"` routes, a model\'s id pins it. With `stream: true` the answer is server-sent events that end with `[DONE]`; a stream that breaks ends with `event: error`, whose data is the error envelope, and no `[DONE]`. The usage chunk carries `conduit.cost_usd`.',
+    headers: ConduitHeaders,
+    body: ChatRequest,
+    answer: ChatCompletion,
+    streams: true,
+    answerHeaders: "answer",
+    errors: [...bodyErrors, 404, 422, 429, 502, 504]
+  },
+  complete: {
+    tag: "Routing",
+    summary: "A prompt, an answer",
+    description: "The simple form of a chat.",
+    headers: ConduitHeaders,
+    body: CompleteRequest,
+    answer: CompleteAnswer,
+    answerHeaders: "answer",
+    errors: [...bodyErrors, 404, 422, 429, 502, 504]
+  },
+  route: {
+    tag: "Routing",
+    summary: "Decide only",
+    description: "The caller calls the chosen model itself and reports what came of it to `/v1/outcomes`.",
+    headers: ConduitHeaders,
+    body: RouteRequest,
+    answer: DecisionEntry,
+    answerHeaders: "choice",
+    errors: [...bodyErrors, 404, 422]
+  },
+  outcomes: {
+    tag: "Learning",
+    summary: "Report an outcome",
+    description: "What came of a decision that `/v1/route` made.",
+    body: OutcomeRequest,
+    answer: OutcomeAnswer,
+    errors: [...bodyErrors, 404, 409]
+  },
+  feedback: {
+    tag: "Learning",
+    summary: "Judge an answer, or a session",
+    description:
+      "What Conduit learns quality from. Acknowledged after it is durable, never before. With `session_id` instead of `decision_id` all of it is stored or nothing, and a session that has no answered decision is 404. Repeating an `Idempotency-Key` credits nothing again.",
+    headers: FeedbackHeaders,
+    body: FeedbackRequest,
+    answer: Schema.Union(FeedbackAnswer, SessionFeedbackAnswer),
+    errors: [...bodyErrors, 404, 409]
+  },
+  decisions: {
+    tag: "Audit",
+    summary: "Decisions, newest first",
+    description:
+      "Those of the asking key. A decision is listed once it is stored: outcomes are written behind, so for the flush interval (`CONDUIT_FLUSH_INTERVAL`, and longer while the database is away) the newest may be missing here though `GET /v1/decisions/{id}` on the same replica has them. Paging by `cursor` shows each decision once, whatever is stored meanwhile.",
+    query: DecisionsQuery,
+    answer: DecisionList,
+    errors: [400, 401]
+  },
+  decision: {
+    tag: "Audit",
+    summary: "One decision, explained",
+    description:
+      "Candidates with their predicted parts, what excluded whom, the propensity, outcome and feedback. Visible within a second of its outcome.",
+    answer: DecisionEntry,
+    errors: [401, 404]
+  },
+  stats: {
+    tag: "Audit",
+    summary: "Decisions, added up",
+    description:
+      "Those of the asking key, from stored rows: counts, tokens, cost, latency, how much is judged, quality and reward, by model, task and time, and what routing saved against always the best and always the dearest model. Adding up takes about four seconds for a million decisions; a window with more than can be added up within five is 503 `window_too_long`. They are added up one at a time: who had to wait too long gets 503 `stats_busy`.",
+    query: StatsQuery,
+    answer: StatsAnswer,
+    errors: [400, 401]
+  },
+  models: {
+    tag: "Audit",
+    summary: "The models",
+    description: "OpenAI's list, each with what was learned about it.",
+    answer: ModelList,
+    errors: [401]
+  },
+  model: {
+    tag: "Audit",
+    summary: "One model",
+    description: "As in the list.",
+    answer: ModelEntry,
+    errors: [401, 404]
+  },
+  health: {
+    tag: "Operations",
+    summary: "Healthy or not",
+    description: "503 from the moment shutdown begins; 200 while the database is away.",
+    answer: Health,
+    errors: []
+  },
+  live: { tag: "Operations", summary: "Liveness", description: "Touches nothing.", answer: Health, errors: [] },
+  ready: {
+    tag: "Operations",
+    summary: "Readiness",
+    description: "503 while starting or draining, with phase, in_flight and the reasons.",
+    answer: Health,
+    errors: []
+  },
+  startup: {
+    tag: "Operations",
+    summary: "Start-up",
+    description: "503 until everything learned is recovered.",
+    answer: Health,
+    errors: []
+  },
+  metrics: {
+    tag: "Operations",
+    summary: "Metrics",
+    description:
+      "Prometheus text exposition format 0.0.4. Its keys are its own, `CONDUIT_METRICS_KEYS`: those of `/v1` do not open it.",
+    answer: { contentType: "text/plain" },
+    errors: [401]
+  },
+  openapi: {
+    tag: "Operations",
+    summary: "This document",
+    description: "OpenAPI 3.1.",
+    answer: Document,
+    errors: []
+  },
+  docs: {
+    tag: "Operations",
+    summary: "This document, to read",
+    description: "Self-contained.",
+    answer: html,
+    errors: []
+  },
+  index: { tag: "Operations", summary: "What this is", description: "And what to try.", answer: html, errors: [] }
+}

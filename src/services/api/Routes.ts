@@ -1,0 +1,87 @@
+/** One row for each route: dispatch, methods, keys, metrics and the documentation all follow from it. */
+export interface RouteRow {
+  readonly method: "GET" | "POST"
+  /** What metrics and traces call it; `{id}` at the end stands for the rest of the path. */
+  readonly path: string
+  /** Which keys open it: none, those of the API, or those of `/metrics`. */
+  readonly access: "open" | "api" | "metrics"
+  /**
+   * Who answers: the socket itself, in every phase; the plain functions that carry the load; or a handler, which gets
+   * a fiber.
+   */
+  readonly servedBy: "socket" | "core" | "handler"
+  /** Whether it counts as a request: what watches the service does not. */
+  readonly counted: boolean
+}
+
+const health = { method: "GET", access: "open", servedBy: "socket", counted: false } as const
+const page = { method: "GET", access: "open", servedBy: "handler", counted: true } as const
+const load = { method: "POST", access: "api", servedBy: "core", counted: true } as const
+const submission = { method: "POST", access: "api", servedBy: "handler", counted: true } as const
+const lookup = { method: "GET", access: "api", servedBy: "handler", counted: true } as const
+
+/** The table. A route needs a row here, what serves it and what describes it, or nothing compiles. */
+export const routes = {
+  chatCompletions: { ...load, path: "/v1/chat/completions" },
+  complete: { ...load, path: "/v1/complete" },
+  route: { ...submission, path: "/v1/route" },
+  outcomes: { ...submission, path: "/v1/outcomes" },
+  feedback: { ...submission, path: "/v1/feedback" },
+  decisions: { ...lookup, path: "/v1/decisions" },
+  decision: { ...lookup, path: "/v1/decisions/{id}" },
+  stats: { ...lookup, path: "/v1/stats" },
+  models: { ...lookup, path: "/v1/models" },
+  model: { ...lookup, path: "/v1/models/{id}" },
+  health: { ...health, path: "/health" },
+  live: { ...health, path: "/health/live" },
+  ready: { ...health, path: "/health/ready" },
+  startup: { ...health, path: "/health/startup" },
+  metrics: { ...lookup, path: "/metrics", access: "metrics", counted: false },
+  openapi: { ...page, path: "/openapi.json" },
+  docs: { ...page, path: "/docs" },
+  index: { ...page, path: "/" }
+} as const satisfies Readonly<Record<string, RouteRow>>
+
+export type RouteName = keyof typeof routes
+
+/** The routes that are served in one way. */
+export type RoutesOf<By extends RouteRow["servedBy"]> = {
+  [Name in RouteName]: (typeof routes)[Name]["servedBy"] extends By ? Name : never
+}[RouteName]
+
+export const isServedBy = <By extends RouteRow["servedBy"]>(name: RouteName, by: By): name is RoutesOf<By> =>
+  routes[name].servedBy === by
+
+/** A path with its methods. */
+export interface RoutePath {
+  readonly path: string
+  readonly counted: boolean
+  /** The socket itself answers all its methods. */
+  readonly bySocket: boolean
+  readonly get: RouteName | null
+  readonly post: RouteName | null
+  /** Of the `Allow` header: HEAD is GET without the body, and every path answers OPTIONS. */
+  readonly allow: string
+}
+
+const isNamed = (name: string): name is RouteName => Object.hasOwn(routes, name)
+export const routeNames: ReadonlyArray<RouteName> = Object.keys(routes).filter(isNamed)
+
+/** The table by path. */
+export const routePaths: ReadonlyArray<RoutePath> = Array.from(
+  new Set(routeNames.map((name) => routes[name].path)),
+  (path) => {
+    const here = routeNames.filter((name) => routes[name].path === path)
+    const served = (method: RouteRow["method"]) => here.find((name) => routes[name].method === method) ?? null
+    const get = served("GET")
+    const post = served("POST")
+    return {
+      path,
+      counted: here.some((name) => routes[name].counted),
+      bySocket: here.every((name) => isServedBy(name, "socket")),
+      get,
+      post,
+      allow: [...(get === null ? [] : ["GET", "HEAD"]), ...(post === null ? [] : ["POST"]), "OPTIONS"].join(", ")
+    }
+  }
+)
