@@ -4,15 +4,22 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as FeatureExtractorLexical from "../layers/routing/FeatureExtractorLexical.ts"
+import * as HttpProbeUndici from "../layers/running/HttpProbeUndici.ts"
+import * as DatabaseInspectionPg from "../layers/storage/postgres/DatabaseInspectionPg.ts"
+import * as PostgresExternal from "../layers/storage/postgres/PostgresExternal.ts"
+import * as RedisProbeIoredis from "../layers/storage/redis/RedisProbeIoredis.ts"
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { Environment, type EnvironmentShape } from "../services/running/Environment.ts"
 import { type Catalog, ModelCatalog } from "../services/models/ModelCatalog.ts"
+import { DatabaseInspection } from "../services/storage/DatabaseInspection.ts"
 import { type InvalidSettings, Settings, type SettingsShape } from "../services/running/Settings.ts"
 import { fail, type Findings, found, guarded, type Line, ofDefect } from "./doctor/Check.ts"
 import { clockLines } from "./doctor/Clocks.ts"
+import { embeddedLines } from "./doctor/Embedded.ts"
 import { accessLines, loggingLines, settingsLines, shutdownLines } from "./doctor/Configuration.ts"
 import { databaseFindings } from "./doctor/Database.ts"
 import { instanceFindings } from "./doctor/Instance.ts"
@@ -38,6 +45,29 @@ interface Asked {
   readonly url: Option.Option<string>
 }
 
+/** One connection for each use; only where `DATABASE_URL` is set. */
+const inspectionOf = (settings: SettingsShape) =>
+  DatabaseInspectionPg.layer.pipe(
+    Layer.provide(PostgresExternal.layer),
+    Layer.provide(Layer.succeed(Settings, settings)),
+    // It is not used without the address.
+    Layer.orDie
+  )
+
+const databaseChecks = (settings: SettingsShape, replicas: number): Effect.Effect<Findings> =>
+  Option.isNone(settings.database.url)
+    ? Effect.map(embeddedLines(settings), (lines) => found(...lines))
+    : databaseFindings(settings, replicas).pipe(
+        Effect.provide(Layer.merge(inspectionOf(settings), FeatureExtractorLexical.layer))
+      )
+
+const removeRouter = (settings: SettingsShape) => (id: string) =>
+  Option.isNone(settings.database.url)
+    ? Effect.void
+    : Effect.flatMap(DatabaseInspection, (inspection) => inspection.removeRouter(id)).pipe(
+        Effect.provide(inspectionOf(settings))
+      )
+
 /** Every line, in the order of the checklist. What waits for others waits at the same time. */
 const examine = (
   { replicas, url }: Asked,
@@ -52,14 +82,14 @@ const examine = (
     })
     const groups = yield* Effect.all(
       {
-        database: guarded("database", "30 seconds", databaseFindings(settings, replicas)),
+        database: guarded("database", "30 seconds", databaseChecks(settings, replicas)),
         providers: guarded("providers", "30 seconds", providers),
         redis: guarded("redis", "10 seconds", redisFindings(settings)),
         telemetry: guarded("otlp", "15 seconds", telemetryFindings(settings)),
         instance: guarded("instance", "15 seconds", instanceFindings(settings, environment, url))
       },
       { concurrency: "unbounded" }
-    )
+    ).pipe(Effect.provide(Layer.merge(HttpProbeUndici.layer, RedisProbeIoredis.layer)))
     return [
       ...settingsLines(settings, environment),
       ...groups.database.lines,
@@ -100,7 +130,9 @@ const diagnose = (asked: Asked): Effect.Effect<Answer, Refused> =>
     if (Either.isLeft(settings)) return { lines: problemLines("settings", settings.left), isTerminal }
     const catalog = yield* catalogOf(settings.right, layer)
     const lines = yield* examine(asked, settings.right, environment, catalog)
-    const rehearsed = asked.rehearse ? yield* rehearsalLines(settings.right, environment, lines) : []
+    const rehearsed = asked.rehearse
+      ? yield* rehearsalLines(settings.right, environment, lines, removeRouter(settings.right))
+      : []
     return { lines: [...lines, ...rehearsed], isTerminal }
   }).pipe(
     Effect.catchAllDefect((defect) => Effect.succeed({ lines: [ofDefect("doctor", defect)], isTerminal: false })),

@@ -93,10 +93,3 @@ export const failure = (
   status: number | null,
   detail: string
 ): ProviderError => new ProviderError({ model, reason, status, retryAfterSeconds: null, detail })
-
-/** A transport error in words: its code says more than its message, and neither contains the request. */
-export const transportDetail = (error: unknown): string => {
-  if (!(error instanceof Error)) return "the connection failed"
-  const code = "code" in error && typeof error.code === "string" ? `${error.code}: ` : ""
-  return `${code}${error.message}`.replace(controls, " ").slice(0, maxDetailChars)
-}

@@ -1,6 +1,7 @@
 import type * as Clock from "effect/Clock"
 import type { Dispatcher } from "undici"
-import { failure, refusal, transportDetail } from "./ProviderErrors.ts"
+import { transportDetail } from "../../domain/basics/TransportDetail.ts"
+import { failure, refusal } from "./ProviderErrors.ts"
 
 /** Where one model is called, and how errors name it. */
 export interface Target {

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { EnvironmentShape } from "../../services/running/Environment.ts"
+import type { HttpProbe } from "../../services/running/HttpProbe.ts"
 import type { SettingsShape } from "../../services/running/Settings.ts"
 import { fail, type Findings, found, type Line, pass, warn } from "./Check.ts"
 import { keysOf } from "./Configuration.ts"
@@ -36,7 +37,7 @@ const namesOf = (text: string): Either.Either<ReadonlySet<string>, string> => {
   return Either.right(new Set(Array.from(text.matchAll(/^# TYPE (\S+)/gm), ([, name = ""]) => name)))
 }
 
-const metricsLine = (base: string, environment: EnvironmentShape): Effect.Effect<Line> => {
+const metricsLine = (base: string, environment: EnvironmentShape): Effect.Effect<Line, never, HttpProbe> => {
   const name = "metrics"
   const { given, plain } = keysOf(environment, "CONDUIT_METRICS_KEYS")
   const [key] = plain
@@ -74,7 +75,7 @@ export const instanceFindings = (
   settings: SettingsShape,
   environment: EnvironmentShape,
   named: Option.Option<string>
-): Effect.Effect<Findings> =>
+): Effect.Effect<Findings, never, HttpProbe> =>
   Effect.gen(function* () {
     const name = "instance"
     const url = Option.getOrElse(named, () => configuredUrl(settings))

@@ -1,22 +1,16 @@
-import * as PgClient from "@effect/sql-pg/PgClient"
-import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
 import { RouterId } from "../../domain/basics/Ids.ts"
 import { restore } from "../../layers/learning/fold/Restore.ts"
-import * as FeatureExtractorLexical from "../../layers/routing/FeatureExtractorLexical.ts"
-import { toDatabaseError } from "../../layers/storage/postgres/DatabaseError.ts"
-import type { BoundedPool } from "../../layers/storage/postgres/Pool.ts"
-import { makeStore } from "../../layers/storage/postgres/Store.ts"
-import { makeTools } from "../../layers/storage/postgres/Tools.ts"
-import type { RouterRow } from "../../services/storage/Database.ts"
+import { Database, type RouterRow } from "../../services/storage/Database.ts"
+import { DatabaseInspection } from "../../services/storage/DatabaseInspection.ts"
+import { DatabaseTools } from "../../services/storage/DatabaseTools.ts"
 import { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
 import type { SettingsShape } from "../../services/running/Settings.ts"
 import { fail, type Line, pass, spoken, warn } from "./Check.ts"
-import { rows } from "./Connection.ts"
 
 /** What a rehearsal calls its router; one that was cut by SIGKILL leaves it. */
 export const rehearsalPrefix = "conduit-doctor-"
@@ -50,10 +44,11 @@ const routerLine = (
 }
 
 /** What a start would do: as the service does it, but without folding the tail. */
-const stateLine = (sql: SqlClient.SqlClient, router: RouterRow) =>
+const stateLine = (router: RouterRow) =>
   Effect.gen(function* () {
     const name = "learning"
-    const store = makeStore(sql)
+    const store = yield* Database
+    const tools = yield* DatabaseTools
     const { dimension, version } = yield* FeatureExtractor
     const parameters = Hierarchical.defaultParameters
     const fingerprint = Hierarchical.fingerprint(parameters, version)
@@ -61,7 +56,7 @@ const stateLine = (sql: SqlClient.SqlClient, router: RouterRow) =>
     if (end === 0) return pass(name, "nothing is learned yet")
     const oldest = yield* store.oldestPosition(router.id)
     const snapshots = yield* store.snapshots(router.id, fingerprint)
-    const newest = (yield* makeTools(sql).snapshotList(router.id)).find((one) => one.fingerprint === fingerprint)
+    const newest = (yield* tools.snapshotList(router.id)).find((one) => one.fingerprint === fingerprint)
     const said: Array<string> = []
     const listening = Logger.make<unknown, void>(({ message }) => {
       said.push(Array.isArray(message) ? message.join(" ") : String(message))
@@ -96,31 +91,20 @@ const stateLine = (sql: SqlClient.SqlClient, router: RouterRow) =>
 
 /** Which state would be used, and what it takes to begin with it. */
 export const learningLines = (
-  bounded: BoundedPool,
   { learning }: SettingsShape,
   replicas: number
-): Effect.Effect<ReadonlyArray<Line>> =>
+): Effect.Effect<ReadonlyArray<Line>, never, DatabaseInspection | FeatureExtractor> =>
   Effect.gen(function* () {
-    const [state] = yield* rows<{ there: boolean; readable: boolean }>(
-      bounded,
-      `SELECT bool_and(to_regclass(t.name) IS NOT NULL) AS there,
-         bool_and(has_table_privilege(to_regclass(t.name), 'SELECT')) AS readable
-       FROM unnest(ARRAY['routers', 'learning_log', 'bandit_snapshots']) AS t(name)`
-    )
-    if (state?.there !== true) return [routerLine(learning.routerId, null, [], replicas)]
+    const inspection = yield* DatabaseInspection
+    const { readable, there } = yield* inspection.learningTables
+    if (!there) return [routerLine(learning.routerId, null, [], replicas)]
     // The line about rights says so.
-    if (!state.readable) return []
-    const known = yield* rows<{ id: string; remembered: boolean }>(
-      bounded,
-      "SELECT id, remembered FROM routers WHERE id NOT LIKE $1 ORDER BY created_at, id",
-      [`${rehearsalPrefix}%`]
-    )
+    if (!readable) return []
+    const known = yield* inspection.routersWithout(rehearsalPrefix)
     const remembered = known.find((one) => one.remembered)?.id ?? null
-    const client = yield* Layer.build(PgClient.layerFromPool({ acquire: Effect.succeed(bounded.pool) })).pipe(
-      Effect.mapError(toDatabaseError("connect"))
-    )
-    const sql = yield* Effect.provide(SqlClient.SqlClient, client)
-    const router = yield* makeTools(sql).findRouter(Option.flatMap(learning.routerId, RouterId.option))
+    const store = yield* inspection.store
+    const tools = Context.get(store, DatabaseTools)
+    const router = yield* tools.findRouter(Option.flatMap(learning.routerId, RouterId.option))
     return [
       routerLine(
         learning.routerId,
@@ -128,9 +112,7 @@ export const learningLines = (
         known.map((one) => one.id),
         replicas
       ),
-      ...(Option.isNone(router)
-        ? []
-        : [yield* stateLine(sql, router.value).pipe(Effect.provide(FeatureExtractorLexical.layer))])
+      ...(Option.isNone(router) ? [] : [yield* Effect.provide(stateLine(router.value), store)])
     ]
   }).pipe(
     Effect.scoped,

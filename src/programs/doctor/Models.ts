@@ -3,8 +3,9 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { nearestName } from "../../domain/basics/NearestName.ts"
 import type { Catalog, Provider } from "../../services/models/ModelCatalog.ts"
+import type { Answer, HttpProbe, Unreachable } from "../../services/running/HttpProbe.ts"
 import { fail, type Findings, found, inMillis, type Line, pass, type Skew, warn } from "./Check.ts"
-import { ask, type Answer, hostOf, type Unreachable } from "./Http.ts"
+import { ask, hostOf } from "./Http.ts"
 
 /** What the file says, before anybody is asked. */
 export const catalogLines = ({ models, notices, providers }: Catalog, production: boolean): ReadonlyArray<Line> => {
@@ -99,11 +100,11 @@ const skewOf = (provider: Provider, { answeredMs, dateMs, sentMs }: Answer): Rea
       ]
 
 /** What a provider shows to everybody says nothing about the key. */
-const isPublic = (url: string): Effect.Effect<boolean> =>
+const isPublic = (url: string): Effect.Effect<boolean, never, HttpProbe> =>
   Effect.match(ask(url, null), { onFailure: () => false, onSuccess: ({ status }) => status === 200 })
 
 /** A provider is asked for its list, with its key: the one request that costs nothing. */
-const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findings> => {
+const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findings, never, HttpProbe> => {
   const { apiKey, baseUrl, missing, name } = provider
   if (missing.length > 0) {
     const detail = `left out with its models: ${missing.join(", ")} not set`
@@ -125,7 +126,7 @@ const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findin
 }
 
 /** Every provider that calls somebody. */
-export const providerFindings = (catalog: Catalog): Effect.Effect<Findings> =>
+export const providerFindings = (catalog: Catalog): Effect.Effect<Findings, never, HttpProbe> =>
   Effect.forEach(
     [...catalog.providers.values()].filter(({ kind }) => kind !== "simulated"),
     (provider) => examined(catalog, provider),

@@ -6,13 +6,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import type { DatabaseError } from "../../services/storage/Database.ts"
 import type { EnvironmentShape } from "../../services/running/Environment.ts"
 import { type SettingsShape, shutdownBudget } from "../../services/running/Settings.ts"
 import type { Report } from "../../services/running/ShutdownReport.ts"
 import { fail, inMillis, type Line, ofDefect, pass, shown, warn } from "./Check.ts"
-import { connection, rows } from "./Connection.ts"
 import { rehearsalPrefix } from "./Learning.ts"
-import { serviceTables } from "./Schema.ts"
 import { heldRequest, routed, spare, SpareFailed } from "./Spare.ts"
 
 const name = "rehearsal"
@@ -119,20 +118,6 @@ const lineOf = (played: Played, { shutdown }: SettingsShape): Line => {
   return { ...pass(name, text), picture }
 }
 
-/** Everything that the spare instance stored, at once. */
-const sweep = (settings: SettingsShape, routerId: string) =>
-  Option.match(settings.database.url, {
-    onNone: () => Effect.void,
-    onSome: (url) =>
-      Effect.flatMap(connection(url), (bounded) => {
-        const parts = serviceTables
-          .filter((table) => table !== "routers")
-          .map((table) => `of_${table} AS (DELETE FROM ${table} WHERE router_key IN (SELECT key FROM spare))`)
-        const gone = ["spare AS (DELETE FROM routers WHERE id = $1 RETURNING key)", ...parts].join(", ")
-        return rows(bounded, `WITH ${gone} SELECT count(*) FROM spare`, [routerId])
-      }).pipe(Effect.scoped)
-  })
-
 const scratchFolder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), rehearsalPrefix))),
   (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
@@ -157,7 +142,8 @@ const obstacle = (lines: ReadonlyArray<Line>): Line | undefined =>
 export const rehearsalLines = (
   settings: SettingsShape,
   environment: EnvironmentShape,
-  before: ReadonlyArray<Line>
+  before: ReadonlyArray<Line>,
+  removeRouter: (id: string) => Effect.Effect<void, DatabaseError>
 ): Effect.Effect<ReadonlyArray<Line>> => {
   const inTheWay = obstacle(before)
   if (inTheWay !== undefined) {
@@ -186,7 +172,7 @@ export const rehearsalLines = (
   return Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const exit = yield* Effect.exit(restore(played))
-      const swept = yield* Effect.either(sweep(settings, routerId))
+      const swept = yield* Effect.either(removeRouter(routerId))
       const line = yield* exit
       return swept._tag === "Right"
         ? [line]

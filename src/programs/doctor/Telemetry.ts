@@ -2,9 +2,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { type Answer, HttpProbe, type Unreachable } from "../../services/running/HttpProbe.ts"
 import type { SettingsShape } from "../../services/running/Settings.ts"
 import { fail, type Findings, inMillis, type Line, pass, warn } from "./Check.ts"
-import { type Answer, exchange, hostOf, type Unreachable } from "./Http.ts"
+import { hostOf } from "./Http.ts"
 
 const lineOf = (signal: string, url: string, sent: Either.Either<Answer, Unreachable>): Line => {
   const name = `otlp ${signal}`
@@ -32,7 +33,7 @@ const lineOf = (signal: string, url: string, sent: Either.Either<Answer, Unreach
 }
 
 /** Where traces and metrics go: an export without content, which both encodings have, is sent there. */
-export const telemetryFindings = ({ otlp }: SettingsShape): Effect.Effect<Findings> => {
+export const telemetryFindings = ({ otlp }: SettingsShape): Effect.Effect<Findings, never, HttpProbe> => {
   const isJson = otlp.protocol === "http/json"
   const headers = {
     ...Option.match(otlp.headers, { onNone: () => ({}), onSome: Redacted.value }),
@@ -45,7 +46,9 @@ export const telemetryFindings = ({ otlp }: SettingsShape): Effect.Effect<Findin
   return Effect.forEach(
     targets,
     ({ signal, url }) =>
-      Effect.map(Effect.either(exchange(url, headers, isJson ? "{}" : "")), (sent) => lineOf(signal, url, sent)),
+      Effect.flatMap(HttpProbe, ({ exchange }) => Effect.either(exchange(url, headers, isJson ? "{}" : ""))).pipe(
+        Effect.map((sent) => lineOf(signal, url, sent))
+      ),
     { concurrency: "unbounded" }
   ).pipe(Effect.map((lines) => ({ lines, clocks: [] })))
 }
