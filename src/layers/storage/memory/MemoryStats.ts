@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto"
-import type { Learned } from "../../../domain/learning/CommitPlan.ts"
 import type { Decision } from "../../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import type { Outcome } from "../../../domain/routing/Outcome.ts"
@@ -14,12 +13,7 @@ import {
   type StatsQuery,
   type StatsRows
 } from "../../../domain/stats/Stats.ts"
-
-/** A decision as it is kept. */
-interface Kept {
-  readonly record: DecisionRecord
-  readonly learned: Learned | null
-}
+import type { Kept } from "./RouterState.ts"
 
 const sum = (values: ReadonlyArray<number | null | undefined>): number =>
   values.reduce<number>((total, value) => total + (value ?? 0), 0)
@@ -152,7 +146,7 @@ const foldOf = ({ id, request }: Decision): number =>
 
 const drawn = new Set(["best", "explore", "control", "only_eligible"])
 
-/** The sums of `Savings.ts`, as `postgres/stats.ts` has them; there are never so many here that a sample would do. */
+/** The sums of `Savings.ts`, as `postgres/statistics/Savings.ts` has them; there are never so many here that a sample would do. */
 export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows => {
   const routed = selected(kept, query).flatMap((one): ReadonlyArray<Ended> => {
     const { decision, outcome } = one.record

@@ -1,0 +1,26 @@
+import { uuidV7Millis } from "../../../domain/basics/Ids.ts"
+import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
+import type { DecisionQuery } from "../../../services/storage/Database.ts"
+
+const outcomeName = ({ outcome }: DecisionRecord): DecisionQuery["outcome"] =>
+  outcome === null ? "pending" : outcome.ok ? "ok" : outcome.aborted ? "aborted" : "failed"
+
+/** Whether a list by that query shows the decision. */
+export const matches = (record: DecisionRecord, query: DecisionQuery): boolean => {
+  const { decision, outcome } = record
+  const answeredBy = outcome?.model ?? decision.chosen
+  const reason = answeredBy === decision.chosen ? decision.reason : "fallback"
+  const millis = uuidV7Millis(decision.id)
+  return (
+    decision.owner === query.owner &&
+    (query.model === null || answeredBy === query.model) &&
+    (query.fromMillis === null || millis >= query.fromMillis) &&
+    (query.untilMillis === null || millis < query.untilMillis) &&
+    (query.userId === null || decision.request.userId === query.userId) &&
+    (query.task === null || decision.request.task === query.task) &&
+    (query.algorithm === null || decision.policy.algorithm === query.algorithm) &&
+    (query.reason === null || reason === query.reason) &&
+    (query.outcome === null || outcomeName(record) === query.outcome) &&
+    (query.before === null || decision.id < query.before)
+  )
+}
