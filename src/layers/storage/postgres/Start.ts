@@ -1,5 +1,4 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
-
 import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as SqlError from "@effect/sql/SqlError"
@@ -10,6 +9,7 @@ import { DatabaseError, isAway } from "../../../services/storage/Database.ts"
 import { init } from "./migrations/0001_init.ts"
 import { audit } from "./migrations/0002_audit.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
+import { readCommitted, transact } from "./store/Transaction.ts"
 import { addressOf, type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
 
 const migrations = { "0001_init": init, "0002_audit": audit }
@@ -61,23 +61,12 @@ export const awaitDatabase = (
   })
 }
 
-/** `withTransaction` reports a failed COMMIT or ROLLBACK as a defect: here it is the error that it is. */
-export const transact = <A, E>(
-  sql: SqlClient.SqlClient,
-  effect: Effect.Effect<A, E>
-): Effect.Effect<A, E | SqlError.SqlError> =>
-  sql
-    .withTransaction(effect)
-    .pipe(
-      Effect.catchAllDefect((defect) =>
-        defect instanceof SqlError.SqlError ? Effect.fail(defect) : Effect.die(defect)
-      )
-    )
-
 // The migrator creates its table outside its lock, where two processes on an empty database collide: so it comes first.
 const ensureTable = (sql: SqlClient.SqlClient) =>
   transact(
     sql,
+    readCommitted
+  )(
     Effect.zipRight(
       sql`SELECT pg_advisory_xact_lock(727001)`,
       sql`CREATE TABLE IF NOT EXISTS ${sql(table)} (

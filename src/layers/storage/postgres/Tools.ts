@@ -1,38 +1,19 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
-import type * as SqlError from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type * as ParseResult from "effect/ParseResult"
-import { RouterId, uuidV7From } from "../../../domain/basics/Ids.ts"
+import { uuidV7From } from "../../../domain/basics/Ids.ts"
 import { storable } from "../../../domain/basics/StorableText.ts"
-import type { DatabaseError } from "../../../services/storage/Database.ts"
 import type { DatabaseToolsShape } from "../../../services/storage/DatabaseTools.ts"
-import { toDatabaseError } from "./DatabaseError.ts"
-import { decisionColumns, decodeDecisionRow, recordOf } from "./Rows.ts"
-import { transact } from "./Start.ts"
-
-const guarded =
-  (operation: string) =>
-  <A>(
-    effect: Effect.Effect<A, SqlError.SqlError | ParseResult.ParseError | DatabaseError>
-  ): Effect.Effect<A, DatabaseError> =>
-    Effect.mapError(effect, toDatabaseError(operation))
+import { decisionSelection } from "./rows/DecisionColumns.ts"
+import { guarded } from "./store/Guarded.ts"
+import { selectDecisions } from "./store/Reading.ts"
+import { selectRouter } from "./store/Routers.ts"
+import { readCommitted, transact } from "./store/Transaction.ts"
 
 const noBytes = new Uint8Array(10)
 
 /** What the commands need, over a client whose statements have their limits. */
 export const makeTools = (sql: SqlClient.SqlClient): DatabaseToolsShape => ({
-  findRouter: Effect.fn("DatabaseTools.findRouter")(
-    (id) =>
-      sql<{ id: string; seed: string; position: number }>`
-        SELECT id, seed, position::float8 AS position FROM routers
-        WHERE ${Option.isSome(id) ? sql`id = ${id.value}` : sql`remembered`}`.pipe(
-        Effect.map(([row]) =>
-          Option.map(Option.fromNullable(row), ({ id, position, seed }) => ({ id: RouterId(id), seed, position }))
-        )
-      ),
-    guarded("findRouter")
-  ),
+  findRouter: Effect.fn("DatabaseTools.findRouter")((id) => selectRouter(sql, id), guarded("findRouter")),
 
   snapshotList: Effect.fn("DatabaseTools.snapshotList")(
     (routerId) =>
@@ -48,6 +29,8 @@ export const makeTools = (sql: SqlClient.SqlClient): DatabaseToolsShape => ({
     (routerId, fingerprint, { state, watermark }) =>
       transact(
         sql,
+        readCommitted
+      )(
         Effect.gen(function* () {
           const [router] = yield* sql<{ key: number }>`
             UPDATE routers r SET position = ${watermark}
@@ -78,17 +61,15 @@ export const makeTools = (sql: SqlClient.SqlClient): DatabaseToolsShape => ({
 
   decisionsAfter: Effect.fn("DatabaseTools.decisionsAfter")(
     (routerId, after, position, limit) =>
-      sql
-        .unsafe(
-          `SELECT ${decisionColumns} FROM decisions d JOIN routers r ON r.key = d.router_key
-           LEFT JOIN prompts p ON p.decision_id = d.id WHERE r.id = $1 AND ($2::uuid IS NULL OR d.id > $2::uuid) AND d.policy_position <= $3
-           ORDER BY d.id LIMIT $4`,
-          [routerId, after, position, limit]
-        )
-        .pipe(
-          Effect.flatMap(Effect.forEach((row) => decodeDecisionRow(row))),
-          Effect.map((rows) => rows.map((row) => recordOf(routerId, row)))
-        ),
+      Effect.map(
+        selectDecisions(sql, routerId, {
+          text: `SELECT ${decisionSelection} FROM decisions d JOIN routers r ON r.key = d.router_key
+            LEFT JOIN prompts p ON p.decision_id = d.id
+            WHERE r.id = $1 AND ($2::uuid IS NULL OR d.id > $2::uuid) AND d.policy_position <= $3 ORDER BY d.id LIMIT $4`,
+          values: [routerId, after, position, limit]
+        }),
+        (found) => found.map(({ record }) => record)
+      ),
     guarded("decisionsAfter")
   )
 })

@@ -63,7 +63,7 @@ describe("DatabasePg, at its limits", () => {
       const [error] = errors
       assert.strictEqual(error?._tag, "PoolCloseTimeout")
       assert.strictEqual(error?.["terminated"], 1)
-      assert.include(JSON.stringify(error), "WITH r AS (SELECT key, position FROM routers WHERE id = $1)")
+      assert.include(JSON.stringify(error), "WITH r AS (SELECT key, position FROM routers WHERE id = $1::text)")
       assert.isTrue(Exit.isFailure(yield* Fiber.join(busy)))
       yield* Effect.promise(() => query(url, backends)).pipe(Effect.repeat({ until: (rows) => rows.length === 0 }))
       yield* Effect.promise(() => blocker.end())

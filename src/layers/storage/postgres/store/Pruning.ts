@@ -1,8 +1,8 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import type * as SqlError from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import { type RouterId, uuidV7Floor } from "../../../domain/basics/Ids.ts"
-import type { Pruned, PruneLimits } from "../../../services/storage/Database.ts"
+import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
+import type { Pruned, PruneLimits } from "../../../../services/storage/Database.ts"
 
 const key = "(SELECT key FROM routers WHERE id = $1)"
 

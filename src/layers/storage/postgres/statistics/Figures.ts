@@ -1,7 +1,7 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type RouterId, uuidV7Floor } from "../../../domain/basics/Ids.ts"
+import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
 import {
   type Figures,
   mostGroups,
@@ -9,76 +9,71 @@ import {
   type Sample,
   type StatsQuery,
   type StatsRows
-} from "../../../domain/stats/Stats.ts"
+} from "../../../../domain/stats/Stats.ts"
+import { type Parameters, parameters, run, type Statement } from "../Statement.ts"
 import {
-  type Add,
   answerer,
+  bounded,
   conditions,
-  parameters,
   presets,
+  quality,
   reading,
   reward,
-  run,
   sample,
-  type Statement,
-  type StatsError
-} from "./PgStatsSql.ts"
+  type StatsError,
+  sum,
+  summed
+} from "./Parts.ts"
 
-const stepOf = (add: Add, query: StatsQuery): string =>
+const stepOf = ({ add }: Parameters, query: StatsQuery): string =>
   `width_bucket(d.id, ${add("uuid[]", query.stepsMillis.map(uuidV7Floor))}) - 1 AS step`
+
+/** Over the rows of `figuresStatement`'s `d`. */
+const sums = {
+  requests: sum("count(*)"),
+  answered: sum("count(*) FILTER (WHERE ok)"),
+  failed: sum("count(*) FILTER (WHERE NOT ok AND NOT aborted)"),
+  aborted: sum("count(*) FILTER (WHERE aborted)"),
+  fallbacks: sum("count(*) FILTER (WHERE fell_back)"),
+  explored: sum("count(*) FILTER (WHERE exploration)"),
+  inputTokens: sum("sum(input_tokens)"),
+  outputTokens: sum("sum(output_tokens)"),
+  costUsd: sum("sum(cost_usd)"),
+  priced: sum("count(cost_usd)"),
+  judged: sum("count(quality)"),
+  quality: sum("sum(quality)"),
+  qualitySquares: sum("sum(quality * quality)"),
+  rewarded: sum("count(reward)"),
+  reward: sum("sum(reward)"),
+  rewardSquares: sum("sum(reward * reward)")
+}
 
 /**
  * Everything but percentiles. One pass over the window adds up each combination, which workers can do together; the rest
  * is a few thousand rows. Of the models and tasks only the most frequent ones are answered.
  */
 const figuresStatement = (routerId: RouterId, query: StatsQuery): Statement => {
-  const { add, values } = parameters()
-  const cost = add("float8", query.costReferenceUsd)
-  const latency = add("float8", query.latencyReferenceSeconds)
+  const given = parameters()
+  const cost = given.add("float8", query.costReferenceUsd)
+  const latency = given.add("float8", query.latencyReferenceSeconds)
   const text = `
     WITH d AS (
-      SELECT ${answerer} AS model, d.task, ${stepOf(add, query)}, d.ok, d.aborted,
-        d.answered_by <> d.chosen AS fell_back, d.exploration, d.input_tokens, d.output_tokens, d.cost_usd,
-        CASE WHEN d.ok AND d.learned_weight > 0 THEN d.learned_quality END AS quality, ${reward(cost, latency)} AS reward
+      SELECT ${answerer} AS model, d.task, ${stepOf(given, query)}, d.ok, d.aborted,
+        d.answered_by <> d.chosen AS fell_back, d.exploration, ${bounded("d.input_tokens")} AS input_tokens,
+        ${bounded("d.output_tokens")} AS output_tokens, ${bounded("d.cost_usd")} AS cost_usd,
+        CASE WHEN d.ok AND d.learned_weight > 0 THEN ${quality} END AS quality, ${reward(cost, latency)} AS reward
       FROM decisions d JOIN ${presets}
-      WHERE ${conditions(add, routerId, query)}),
-    combined AS (
-      SELECT model, task, step, count(*) AS requests, count(*) FILTER (WHERE ok) AS answered,
-        count(*) FILTER (WHERE NOT ok AND NOT aborted) AS failed, count(*) FILTER (WHERE aborted) AS aborted,
-        count(*) FILTER (WHERE fell_back) AS fallbacks, count(*) FILTER (WHERE exploration) AS explored,
-        sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cost_usd) AS cost_usd, count(cost_usd) AS priced,
-        count(quality) AS judged, sum(quality) AS quality, sum(quality * quality) AS quality_squares,
-        count(reward) AS rewarded, sum(reward) AS reward, sum(reward * reward) AS reward_squares
-      FROM d GROUP BY model, task, step),
+      WHERE ${conditions(given, routerId, query)}),
+    combined AS (SELECT model, task, step, ${summed(sums, (sql) => sql)} FROM d GROUP BY model, task, step),
     grouped AS (
-      SELECT grouping(model, task, step) AS grouped_by, model, task, step, ${Object.keys(sums)
-        .map((name) => `coalesce(sum(${name}), 0)::float8 AS ${name}`)
-        .join(", ")}
+      SELECT grouping(model, task, step) AS grouped_by, model, task, step,
+        ${summed(sums, (_, name) => `coalesce(sum("${name}"), 0)::float8`)}
       FROM combined GROUP BY GROUPING SETS ((), (model), (task), (step))),
     ranked AS (
       SELECT *, row_number() OVER (PARTITION BY grouped_by ORDER BY requests DESC, model, task) AS rank,
         (count(*) OVER (PARTITION BY grouped_by))::float8 AS groups FROM grouped)
     SELECT * FROM ranked WHERE grouped_by = ${groupedBy.step} OR rank <= ${mostGroups} ORDER BY grouped_by, step, rank`
-  return { text, values }
-}
-
-const sums = {
-  requests: Schema.Number,
-  answered: Schema.Number,
-  failed: Schema.Number,
-  aborted: Schema.Number,
-  fallbacks: Schema.Number,
-  explored: Schema.Number,
-  input_tokens: Schema.Number,
-  output_tokens: Schema.Number,
-  cost_usd: Schema.Number,
-  priced: Schema.Number,
-  judged: Schema.Number,
-  quality: Schema.Number,
-  quality_squares: Schema.Number,
-  rewarded: Schema.Number,
-  reward: Schema.Number,
-  reward_squares: Schema.Number
+  return { text, values: given.values }
 }
 
 const percentiles = (column: string) =>
@@ -91,16 +86,16 @@ const percentilesStatement = (
   share: number,
   shown: { readonly models: ReadonlyArray<string | null>; readonly tasks: ReadonlyArray<string | null> }
 ): Statement => {
-  const { add, values } = parameters()
+  const given = parameters()
   const text = `
     WITH d AS (
-      SELECT ${answerer} AS model, d.task, ${stepOf(add, query)}, d.latency_ms, d.first_token_ms
-      FROM decisions d WHERE ${conditions(add, routerId, query)} AND d.ok ${sample(add, share)})
+      SELECT ${answerer} AS model, d.task, ${stepOf(given, query)}, d.latency_ms, d.first_token_ms
+      FROM decisions d WHERE ${conditions(given, routerId, query)} AND d.ok ${sample(given, share)})
     SELECT grouping(model, task, step) AS grouped_by, model, task, step, ${percentiles("latency_ms")}, ${percentiles("first_token_ms")}
     FROM d GROUP BY GROUPING SETS ((), (model), (task), (step))
-    HAVING grouping(model, task) = 3 OR (grouping(model) = 0 AND model = ANY(${add("text[]", shown.models)}))
-      OR (grouping(task) = 0 AND (task IS NULL OR task = ANY(${add("text[]", shown.tasks)})))`
-  return { text, values }
+    HAVING grouping(model, task) = 3 OR (grouping(model) = 0 AND model = ANY(${given.add("text[]", shown.models)}))
+      OR (grouping(task) = 0 AND (task IS NULL OR task = ANY(${given.add("text[]", shown.tasks)})))`
+  return { text, values: given.values }
 }
 
 /** What `grouping(model, task, step)` answers: a bit for each that is not grouped by. */
@@ -108,12 +103,12 @@ const groupedBy = { model: 3, task: 5, step: 6, nothing: 7 }
 
 /** The failed ones have an index of their own. */
 const errorsStatement = (routerId: RouterId, query: StatsQuery): Statement => {
-  const { add, values } = parameters()
+  const given = parameters()
   const text = `
     SELECT ${answerer} AS model, d.error AS reason, count(*)::float8 AS count
-    FROM decisions d WHERE ${conditions(add, routerId, query)} AND d.ok IS NOT TRUE AND NOT d.ok AND NOT d.aborted
+    FROM decisions d WHERE ${conditions(given, routerId, query)} AND d.ok IS NOT TRUE AND NOT d.ok AND NOT d.aborted
     GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ${mostGroups}`
-  return { text, values }
+  return { text, values: given.values }
 }
 
 const Group = {
@@ -153,14 +148,14 @@ const figuresOf = (row: FiguresRow, times: PercentilesRow | undefined): Figures 
   aborted: row.aborted,
   fallbacks: row.fallbacks,
   explored: row.explored,
-  inputTokens: row.input_tokens,
-  outputTokens: row.output_tokens,
-  costUsd: row.cost_usd,
+  inputTokens: row.inputTokens,
+  outputTokens: row.outputTokens,
+  costUsd: row.costUsd,
   priced: row.priced,
   latencyMs: percentilesOf(times?.latency_ms),
   firstTokenMs: percentilesOf(times?.first_token_ms),
-  quality: sampleOf(row.judged, row.quality, row.quality_squares),
-  reward: sampleOf(row.rewarded, row.reward, row.reward_squares)
+  quality: sampleOf(row.judged, row.quality, row.qualitySquares),
+  reward: sampleOf(row.rewarded, row.reward, row.rewardSquares)
 })
 
 /** Percentiles are of so many answers, drawn from all of them. */

@@ -1,0 +1,42 @@
+import type { Candidate } from "../../../../domain/routing/Decision.ts"
+import type { ModelId } from "../../../../domain/basics/Ids.ts"
+import type { ExcludedByCell } from "./Cells.ts"
+
+// Candidates stand in three columns: their ids, what excluded them, and six numbers each.
+
+const numbersOf = (c: Candidate) => [c.quality, c.qualitySd, c.costUsd, c.latencySeconds, c.score, c.propensity]
+const numbersEach = 6
+
+export const predictionsOf = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<number | null> =>
+  candidates.flatMap(numbersOf)
+
+const exclusionOf = (candidate: Candidate): string | null => candidate.excludedBy ?? (candidate.eligible ? null : "")
+
+/** Null where all are eligible. */
+export const exclusionsOf = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<string | null> | null =>
+  candidates.every((c) => exclusionOf(c) === null) ? null : candidates.map(exclusionOf)
+
+export const candidatesOf = (row: {
+  readonly models: ReadonlyArray<ModelId>
+  readonly excluded_by: typeof ExcludedByCell.Type | null
+  readonly predictions: ReadonlyArray<number | null>
+}): ReadonlyArray<Candidate> =>
+  row.models.map((model, i) => {
+    const excluded = row.excluded_by?.[i] ?? null
+    const from = i * numbersEach
+    const [quality, qualitySd, costUsd, latencySeconds, score, propensity] = row.predictions.slice(
+      from,
+      from + numbersEach
+    )
+    return {
+      model,
+      eligible: excluded === null,
+      excludedBy: excluded === "" ? null : excluded,
+      quality: quality ?? 0,
+      qualitySd: qualitySd ?? 0,
+      costUsd: costUsd ?? null,
+      latencySeconds: latencySeconds ?? 0,
+      score: score ?? 0,
+      propensity: propensity ?? 0
+    }
+  })

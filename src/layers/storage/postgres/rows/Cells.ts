@@ -1,0 +1,57 @@
+import * as Schema from "effect/Schema"
+import { DecisionId, ModelId } from "../../../../domain/basics/Ids.ts"
+
+export const NullableNumber = Schema.NullOr(Schema.Number)
+export const NullableText = Schema.NullOr(Schema.String)
+export const NullableBoolean = Schema.NullOr(Schema.Boolean)
+export const DecisionIdCell = Schema.String.pipe(Schema.fromBrand(DecisionId))
+export const ModelIdCell = Schema.String.pipe(Schema.fromBrand(ModelId))
+
+/** Model ids, which contain no comma: a text array's headers would be as long as the names. */
+export const ModelsCell = Schema.split(",").pipe(Schema.compose(Schema.Array(ModelIdCell)))
+
+/** Attempts without their keys: model, ok, status, latency in milliseconds, error. Null is the one that the outcome tells. */
+export const AttemptsCell = Schema.parseJson(
+  Schema.Array(Schema.Tuple(ModelIdCell, Schema.Boolean, NullableNumber, Schema.Number, NullableText))
+)
+
+const exact = { exact: true } as const
+export const ConstraintsCell = Schema.parseJson(
+  Schema.Struct({
+    max_cost_usd: Schema.optionalWith(Schema.Number, exact),
+    max_latency_ms: Schema.optionalWith(Schema.Number, exact),
+    min_quality: Schema.optionalWith(Schema.Number, exact),
+    allowed_models: Schema.optionalWith(Schema.Array(Schema.String), exact),
+    provider: Schema.optionalWith(Schema.String, exact)
+  })
+)
+
+/** By candidate: what excluded it; empty is excluded by nothing that has a name, null is eligible. */
+export const ExcludedByCell = Schema.Array(
+  Schema.NullOr(
+    Schema.Literal(
+      "max_cost_usd",
+      "max_latency_ms",
+      "min_quality",
+      "allowed_models",
+      "provider",
+      "context",
+      "price_unknown",
+      "disabled",
+      "circuit",
+      ""
+    )
+  )
+)
+
+export const PreferenceCell = Schema.Literal("balanced", "quality", "cost", "speed")
+export const ReasonCell = Schema.Literal(
+  "best",
+  "explore",
+  "pinned",
+  "session",
+  "only_eligible",
+  "fallback",
+  "control",
+  "static"
+)

@@ -1,0 +1,84 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlError from "@effect/sql/SqlError"
+import type * as Effect from "effect/Effect"
+import type * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
+import { preferences } from "../../../../domain/routing/Weights.ts"
+import type { StatsQuery } from "../../../../domain/stats/Stats.ts"
+import type { Parameters } from "../Statement.ts"
+import { snapshot, transact } from "../store/Transaction.ts"
+
+// What the statements of statistics are made of.
+
+/** A sum of the answer: its SQL, and the schema of its column. So a record of sums says what is selected and decoded. */
+export const sum = (sql: string) => Object.assign(Schema.Number.annotations({}), { sql })
+
+/** What `SELECT` names of a record of sums. */
+export const summed = (
+  sums: Readonly<Record<string, { readonly sql: string }>>,
+  text: (sql: string, name: string) => string
+): string =>
+  Object.entries(sums)
+    .map(([name, { sql }]) => `${text(sql, name)} AS "${name}"`)
+    .join(", ")
+
+/**
+ * A number from 0 on as sums take it: what is below 1e-50 is 0, what is above 1e50 is that. PostgreSQL fails where a
+ * product leaves the range of a double (1e-308 to 1e308); one of up to five such numbers never does.
+ */
+export const bounded = (number: string): string =>
+  `(CASE WHEN ${number} < 1e-50::float8 THEN 0 WHEN ${number} > 1e50::float8 THEN 1e50::float8 ELSE ${number} END)`
+
+export const answerer = "coalesce(d.answered_by, d.chosen)"
+
+/** The primary key is the order of time, so a window is a range of it. */
+export const conditions = ({ add, addText }: Parameters, routerId: RouterId, query: StatsQuery): string =>
+  [
+    `d.router_key = (SELECT key FROM routers WHERE id = ${add("text", routerId)})`,
+    `d.id >= ${add("uuid", uuidV7Floor(query.fromMillis))}`,
+    `d.id < ${add("uuid", uuidV7Floor(query.untilMillis))}`,
+    query.owner === null ? "d.owner IS NULL" : `d.owner = ${addText(query.owner)}`,
+    ...(query.model === null ? [] : [`${answerer} = ${addText(query.model)}`]),
+    ...(query.task === null ? [] : [`d.task = ${addText(query.task)}`])
+  ].join(" AND ")
+
+export const presets = `(VALUES ${Object.entries(preferences)
+  .map(([name, w]) => `('${name}', ${w.quality}::float8, ${w.cost}::float8, ${w.latency}::float8)`)
+  .join(", ")}) AS preset(preference, quality, cost, latency) USING (preference)`
+
+export const weight = (name: "quality" | "cost" | "latency") =>
+  bounded(`coalesce(d.weights[${["quality", "cost", "latency"].indexOf(name) + 1}], preset.${name})`)
+
+export const costScore = (usd: string, reference: string) =>
+  `(CASE WHEN ${usd} IS NULL THEN 0.5 ELSE 1 / (1 + ${usd} / ${reference}) END)`
+
+/** Of an answer that was judged. */
+export const quality = bounded("d.learned_quality")
+
+/** As `Reward.ts` has it; what is learned of a decision is the combination of all judgements on it. */
+export const reward = (cost: string, latency: string) =>
+  `CASE WHEN d.aborted THEN NULL WHEN NOT d.ok THEN 0 WHEN d.ok AND d.learned_weight > 0 THEN
+     ${weight("quality")} * ${quality} + ${weight("cost")} * ${costScore(bounded("d.cost_usd"), cost)}
+     + ${weight("latency")} * coalesce(1 / (1 + ${bounded("coalesce(d.first_token_ms, d.latency_ms)")} / 1000 / ${latency}), 0.5) END`
+
+/** The last 16 bits of an id are random. */
+export const sample = ({ add }: Parameters, share: number): string =>
+  share < 1
+    ? `AND get_byte(uuid_send(d.id), 14) * 256 + get_byte(uuid_send(d.id), 15) < ${add("int", Math.round(share * 65_536))}`
+    : ""
+
+export type StatsError = SqlError.SqlError | ParseResult.ParseError
+
+/**
+ * Compiling these statements takes longer than running them, and with the usual memory each of the sorts goes to disk.
+ * Behind a pooler the session's limit may be on another connection. For this transaction alone.
+ */
+export const reading = <A>(
+  sql: SqlClient.SqlClient,
+  effect: Effect.Effect<A, StatsError>
+): Effect.Effect<A, StatsError> =>
+  transact(
+    sql,
+    `${snapshot}; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '5s'`
+  )(effect)

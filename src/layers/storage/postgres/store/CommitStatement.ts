@@ -1,0 +1,70 @@
+import type { CommitPlan } from "../../../../domain/learning/CommitPlan.ts"
+import { encodeEvents } from "../../../../domain/learning/EventCodec.ts"
+import type { Commit } from "../../../../services/storage/Database.ts"
+import { channel } from "../Listen.ts"
+import { changed, inserted, names, recordset } from "../rows/Column.ts"
+import { decidedColumns, learnedColumns, outcomeColumns } from "../rows/DecisionColumns.ts"
+import { decisionJson, decisionUpdateJson, promptJson } from "../rows/Decisions.ts"
+import { feedbackColumns, feedbackJson } from "../rows/Feedback.ts"
+import { toJson } from "../rows/Json.ts"
+import { parameters, type Statement } from "../Statement.ts"
+
+const newDecision = { ...decidedColumns, ...outcomeColumns, ...learnedColumns }
+const decisionChange = { ...outcomeColumns, ...learnedColumns }
+
+/** The commit's own position, for the decisions that it is the first to judge. */
+const judgedAt = "CASE WHEN x.learned_weight IS NOT NULL THEN (SELECT position FROM moved) END"
+
+const insertDecisions = (json: string) =>
+  `made AS (INSERT INTO decisions (router_key, learned_position, ${names(newDecision)})
+     SELECT r.key, ${judgedAt}, ${inserted(newDecision)} FROM r, json_to_recordset(${json}) AS x(${recordset(newDecision)}))`
+
+const insertPrompts = (json: string) =>
+  `prompted AS (INSERT INTO prompts (decision_id, router_key, prompt)
+     SELECT x.decision_id, r.key, x.prompt FROM r, json_to_recordset(${json}) AS x(decision_id uuid, prompt text))`
+
+const updateDecisions = (json: string) =>
+  `changed AS (UPDATE decisions d SET ${changed(decisionChange, "d")},
+     learned_position = coalesce(d.learned_position, ${judgedAt})
+     FROM json_to_recordset(${json}) AS x(id uuid, ${recordset(decisionChange)}) WHERE d.id = x.id)`
+
+const insertFeedback = (json: string) =>
+  `said AS (INSERT INTO feedback (router_key, ${names(feedbackColumns)})
+     SELECT r.key, ${inserted(feedbackColumns)} FROM r, json_to_recordset(${json}) AS x(${recordset(feedbackColumns)}))`
+
+const updateFeedback = (json: string) =>
+  `revised AS (UPDATE feedback f SET superseded_by = x.superseded_by, parked = x.parked
+     FROM json_to_recordset(${json}) AS x(id uuid, superseded_by uuid, parked boolean) WHERE f.id = x.id)`
+
+/**
+ * One commit in one statement, which has only the parts that the plan needs. The lock on the router's row, held to the
+ * end of the transaction, makes the order of positions the order of commits, so a reader never skips one that commits late.
+ */
+export const commitStatement = ({ commitId, routerId }: Commit, plan: CommitPlan): Statement => {
+  const { add, values } = parameters()
+  const id = add("text", routerId)
+  const payload = add("bytea", plan.events.length === 0 ? null : encodeEvents(plan.events))
+  const parts = [
+    `r AS (SELECT key, position FROM routers WHERE id = ${id})`,
+    `moved AS (UPDATE routers SET position = position + 1 WHERE id = ${id} AND ${payload} IS NOT NULL RETURNING position)`,
+    `logged AS (INSERT INTO learning_log (router_key, position, commit_id, payload)
+       SELECT r.key, (SELECT position FROM moved), ${add("uuid", commitId)}, ${payload} FROM r)`
+  ]
+  const write = (part: (json: string) => string, rows: ReadonlyArray<unknown>) => {
+    if (rows.length > 0) parts.push(part(add("json", toJson(rows))))
+  }
+  write(insertDecisions, plan.decisions.map(decisionJson))
+  write(insertPrompts, plan.decisions.filter(({ record }) => record.prompt !== null).map(promptJson))
+  write(updateDecisions, plan.decisionUpdates.map(decisionUpdateJson))
+  write(insertFeedback, plan.feedbackRows.map(feedbackJson))
+  write(
+    updateFeedback,
+    plan.feedbackUpdates.map(({ id, parked, supersededBy }) => ({ id, superseded_by: supersededBy, parked }))
+  )
+  if (plan.feedbackRemoved.length > 0) {
+    parts.push(`removed AS (DELETE FROM feedback WHERE id = ANY(${add("uuid[]", plan.feedbackRemoved)}))`)
+  }
+  const text = `WITH ${parts.join(",\n")} SELECT coalesce((SELECT position FROM moved), r.position)::float8 AS position,
+    (SELECT pg_notify('${channel}', ${id} || ' ' || position) FROM moved) FROM r`
+  return { text, values }
+}

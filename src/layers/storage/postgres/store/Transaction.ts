@@ -1,0 +1,39 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlError from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+
+/** Whatever the default of the server, the database or the role is: what a statement waited for is what it then sees. */
+export const readCommitted = "BEGIN ISOLATION LEVEL READ COMMITTED"
+/** All statements see the same rows. */
+export const snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+/** One transaction, whose first round trip is BEGIN with all the statements of `first`; `use` is given their rows. */
+export const transactAfter = <A, E>(
+  sql: SqlClient.SqlClient,
+  { begin, first }: { readonly begin: string; readonly first: ReadonlyArray<string> },
+  use: (rows: ReadonlyArray<ReadonlyArray<unknown>>) => Effect.Effect<A, E>
+): Effect.Effect<A, E | SqlError.SqlError> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const connection = yield* sql.reserve
+      const run = (text: string) => connection.executeUnprepared(text, [], undefined)
+      // Several statements answer an array for each of them, BEGIN an empty one.
+      const began = Effect.map(run([begin, ...first].join("; ")), (rows) => (first.length === 0 ? [] : rows.slice(1)))
+      const exit = yield* began.pipe(
+        Effect.flatMap((rows) => restore(use(rows))),
+        Effect.provideService(SqlClient.TransactionConnection, [connection, 0]),
+        Effect.exit
+      )
+      if (Exit.isSuccess(exit)) yield* run("COMMIT")
+      // What failed is told, not that it could not be undone: then the connection is gone, and the transaction with it.
+      else yield* Effect.ignore(run("ROLLBACK"))
+      return yield* exit
+    }).pipe(Effect.scoped)
+  ).pipe(Effect.withSpan("sql.transaction", { kind: "client", captureStackTrace: false }))
+
+/** Runs the effect in a transaction. */
+export const transact =
+  (sql: SqlClient.SqlClient, begin: string) =>
+  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | SqlError.SqlError> =>
+    transactAfter(sql, { begin, first: [] }, () => effect)
