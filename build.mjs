@@ -38,6 +38,8 @@ if (!(process.argv.includes("--if-needed") && isFresh())) {
     format: "esm",
     platform: "node",
     target: "node20",
+    // Of a package that has both, the ES modules: what is not used of them is left out.
+    mainFields: ["module", "main"],
     sourcemap: true,
     logLevel: "warning",
     chunkNames: "[name]-[hash]",

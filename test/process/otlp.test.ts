@@ -481,7 +481,7 @@ describe("OTLP", () => {
   })
 
   it("has two lines for an episode, with what was lost in it", async () => {
-    const conduit = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_TIMEOUT: "200" })
+    const conduit = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_TIMEOUT: "2000" })
     collector.behave(400)
     await post(conduit, "/v1/chat/completions", { ...chat("x"), model: "small" })
     const begun = await conduit.logged("Telemetry is not exported")

@@ -12,13 +12,14 @@ import { lifecycleWith } from "./lifecycle.ts"
 /** What bandit and router need besides the log, the models and the database. */
 export const surroundings = (settings: Partial<SettingsShape> = {}) => {
   const known = Layer.succeed(Settings, { ...defaults, ...settings })
+  const ids = IdsCrypto.layerWith({ seed: "test" })
   return Layer.mergeAll(
     FeatureExtractorLexical.layer,
-    IdsCrypto.layerWith({ seed: "test" }),
+    ids,
     SessionsMemory.layer,
     Telemetry.layer,
     lifecycleWith({ shutdownTimeout: "1 second" }),
-    Layer.provide(TelemetryOtlp.layer, known),
+    Layer.provide(TelemetryOtlp.layer, Layer.merge(known, ids)),
     known
   )
 }

@@ -99,7 +99,8 @@ export const serveApi = (
       Layer.provideMerge(HttpSocketLayer.layer),
       Layer.provideMerge(rememberingInFlight(begun)),
       Layer.provide(lifecycleWith({ shutdownTimeout: "5 seconds" })),
-      Layer.provide(Layer.mergeAll(Layer.succeed(Router, router), catalog, IdsCrypto.layer, TelemetryOtlp.layer)),
+      Layer.provide(Layer.mergeAll(Layer.succeed(Router, router), catalog, TelemetryOtlp.layer)),
+      Layer.provide(IdsCrypto.layer),
       Layer.provide(telemetry),
       Layer.provide(
         Layer.succeed(Settings, {

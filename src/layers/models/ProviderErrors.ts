@@ -1,5 +1,6 @@
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import { retryAfterSeconds } from "../../domain/basics/RetryAfter.ts"
 import { ProviderError } from "../../services/models/LanguageModels.ts"
 
 const parse = Option.liftThrowable((text: string): unknown => JSON.parse(text))
@@ -20,14 +21,6 @@ const upstreamMessage = (body: Readonly<Record<string, unknown>> | null): string
   const error = body?.["error"]
   const message = Predicate.isReadonlyRecord(error) ? error["message"] : error
   return typeof message === "string" && message !== "" ? message.replace(controls, " ").slice(0, maxDetailChars) : null
-}
-
-/** Seconds of a Retry-After header, a number or an HTTP date; null if it is neither. */
-export const retryAfterSeconds = (header: string | null, nowMillis: number): number | null => {
-  if (header === null) return null
-  if (/^\s*\d{1,9}(\.\d+)?\s*$/.test(header)) return Number(header)
-  const at = Date.parse(header)
-  return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - nowMillis) / 1000))
 }
 
 const reasonOf = (status: number): ProviderError["reason"] => {

@@ -3,21 +3,23 @@ import * as Layer from "effect/Layer"
 import { uuidV7From } from "../../domain/basics/Ids.ts"
 import { Ids } from "../../services/running/Ids.ts"
 
-/** Random bytes of one id. */
-const idBytes = 10
+/** Random bytes of a UUIDv7. */
+const uuidBytes = 10
 
 /** Ids of random bytes, of which a pool is filled at a time: asking the system for ten bytes costs as much as for 4 KiB. */
 const idsOf = (pool: Uint8Array, refill: (pool: Uint8Array) => void) => {
   let used = pool.length
-  return Ids.of({
-    uuidV7: (millis) => {
-      if (used + idBytes > pool.length) {
-        refill(pool)
-        used = 0
-      }
-      used += idBytes
-      return uuidV7From(millis, pool.subarray(used - idBytes, used))
+  const take = (count: number) => {
+    if (used + count > pool.length) {
+      refill(pool)
+      used = 0
     }
+    used += count
+    return pool.subarray(used - count, used)
+  }
+  return Ids.of({
+    uuidV7: (millis) => uuidV7From(millis, take(uuidBytes)),
+    randomHex: (bytes) => Buffer.from(take(bytes)).toString("hex")
   })
 }
 

@@ -4,11 +4,11 @@ import * as Tracer from "effect/Tracer"
 import * as TraceContext from "../../../domain/observing/TraceContext.ts"
 import type { TracingShape } from "../../../services/observing/Tracing.ts"
 
-/** What other tracing systems have to say about the trace: goes on as it came. */
+/** What other tracing systems say about the trace: passed on unchanged. */
 class TraceState extends Context.Tag("conduit/observing/TraceState")<TraceState, string>() {}
 
-/** The caller's span, if the headers name one as W3C has it. */
-export const incoming = (
+/** The caller's span, if the headers name one as W3C Trace Context has it. */
+export const extract = (
   headers: Readonly<Record<string, string | Array<string> | undefined>>
 ): Tracer.ExternalSpan | null => {
   const { traceparent, tracestate } = headers
@@ -18,7 +18,8 @@ export const incoming = (
   return Tracer.externalSpan({ ...known, context })
 }
 
-export const outgoing: TracingShape["headers"] = (span) => {
+/** The headers that name this span as the parent of a call. */
+export const inject: TracingShape["headers"] = (span) => {
   if (span === undefined) return undefined
   const traceparent = TraceContext.format(span)
   const tracestate = stateOf(span)
@@ -30,15 +31,15 @@ const stateOf = (span: Tracer.AnySpan): string | null =>
     ? Option.getOrNull(Context.getOption(span.context, TraceState))
     : Option.match(span.parent, { onNone: () => null, onSome: stateOf })
 
-/** Nothing is recorded: what the caller said goes to the models unchanged. */
-export const passing: TracingShape = {
+/** Records nothing: what the caller said about its trace goes to the models unchanged. */
+export const propagateOnly: TracingShape = {
   begin: (_, headers) => {
     if (headers["traceparent"] === undefined) return null
-    const span = incoming(headers)
+    const span = extract(headers)
     return span === null ? null : { span, end: () => {} }
   },
   step: () => null,
   within: (_, effect) => effect,
   annotate: () => {},
-  headers: outgoing
+  headers: inject
 }

@@ -1,6 +1,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
+import * as Episode from "../../../domain/observing/Episode.ts"
 
 export type Signal = "traces" | "metrics"
 
@@ -13,36 +14,35 @@ const counters = {
   metrics: Metric.tagged(dropped, "signal", "metrics")
 }
 
-/** What is dropped is counted; the log has the start and the end of an episode, however long. */
-export interface Trouble {
+/** Counts what is dropped, and logs the beginning and the end of an episode, however long it is. */
+export interface DropReport {
+  /** `items`: spans, or exports of metrics. */
   readonly dropped: (signal: Signal, items: number, why: string) => Effect.Effect<void>
   readonly delivered: Effect.Effect<void>
 }
 
-/** An episode has ended when something is delivered and nothing was dropped for so long: a slow collector takes some. */
-export const makeTrouble = (quietMillis: number, clock: Clock.Clock): Trouble => {
+/** An episode ends when something is delivered and nothing was dropped for so long: a slow collector takes some. */
+export const make = (quietMillis: number, clock: Clock.Clock): DropReport => {
   for (const counter of Object.values(counters)) counter.unsafeUpdate(0, [])
-  let episode: { readonly sinceMillis: number; lastMillis: number; traces: number; metrics: number } | null = null
+  const episode = Episode.make({ quietMillis })
+  const lost = { traces: 0, metrics: 0 }
   return {
     dropped: (signal, items, why) =>
       Effect.suspend(() => {
         counters[signal].unsafeUpdate(items, [])
-        const now = clock.unsafeCurrentTimeMillis()
-        const isNew = episode === null
-        episode ??= { sinceMillis: now, lastMillis: now, traces: 0, metrics: 0 }
-        episode.lastMillis = now
-        episode[signal] += items
-        return isNew
+        lost[signal] += items
+        return episode.failed(clock.unsafeCurrentTimeMillis())
           ? Effect.logWarning(`Telemetry is not exported, what does not arrive is dropped and counted: ${why}`)
           : Effect.void
       }),
     delivered: Effect.suspend(() => {
-      const now = clock.unsafeCurrentTimeMillis()
-      if (episode === null || now - episode.lastMillis < quietMillis) return Effect.void
-      const { metrics, sinceMillis, traces } = episode
-      episode = null
+      const past = episode.worked(clock.unsafeCurrentTimeMillis())
+      if (past === null) return Effect.void
+      const { metrics, traces } = lost
+      lost.traces = 0
+      lost.metrics = 0
       return Effect.logInfo(
-        `Telemetry is exported again after ${((now - sinceMillis) / 1000).toFixed(1)}s: ` +
+        `Telemetry is exported again after ${past.seconds.toFixed(1)}s: ` +
           `${traces} span(s) and ${metrics} export(s) of metrics were dropped`
       )
     })
