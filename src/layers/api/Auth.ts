@@ -14,21 +14,30 @@ export const authenticator = (keyHashes: ReadonlyArray<string>, needed: Unauthor
   const accepted = keyHashes.map((hash) => Buffer.from(hash, "hex"))
   if (accepted.length === 0) return everybody
   return (request) => {
-    const key = presentedKey(request)
-    if (key === null) return Either.left(new Unauthorized({ needed, presented: false }))
-    const hash = createHash("sha256").update(key, "utf8").digest()
-    // No early exit: the time must not tell which key matched.
-    let known = false
-    for (const one of accepted) known = (one.length === hash.length && timingSafeEqual(one, hash)) || known
-    return known
-      ? Either.right({ owner: hash.toString("hex").slice(0, 16) })
-      : Either.left(new Unauthorized({ needed, presented: true }))
+    const keys = presentedKeys(request)
+    if (keys.length === 0) return Either.left(new Unauthorized({ needed, presented: false }))
+    for (const key of keys) {
+      const hash = createHash("sha256").update(key, "utf8").digest()
+      // No early exit among ours: the time must not tell which one matched.
+      let known = false
+      for (const one of accepted) known = (one.length === hash.length && timingSafeEqual(one, hash)) || known
+      if (known) return Either.right({ owner: hash.toString("hex").slice(0, 16) })
+    }
+    return Either.left(new Unauthorized({ needed, presented: true }))
   }
 }
 
-const presentedKey = ({ headers }: Http.IncomingMessage): string | null => {
-  const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? "")?.[1]
-  if (bearer !== undefined) return bearer
-  const own = headers["x-api-key"]
-  return typeof own === "string" && own !== "" ? own : null
+/** The headers in which OpenAI's, Azure's, Anthropic's and Google's clients send a key. */
+const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"] as const
+
+/** A client that was given several keys for several services may send more than one. */
+const presentedKeys = ({ headers }: Http.IncomingMessage): ReadonlyArray<string> => {
+  const keys: Array<string> = []
+  const authorization = /^(?:Bearer +)?(\S+) *$/i.exec(headers.authorization ?? "")?.[1]
+  if (authorization !== undefined) keys.push(authorization)
+  for (const name of keyHeaders) {
+    const value = headers[name]
+    if (typeof value === "string" && value !== "") keys.push(value)
+  }
+  return keys
 }

@@ -68,7 +68,7 @@ export const make = ({
     chatCompletions: (exchange) =>
       received(
         exchange,
-        (body) => fromChat(body, exchange.request.headers, preferred()),
+        (body) => fromChat(forModel(body, exchange.target?.model ?? null), exchange.request.headers, preferred()),
         (input) => (input.request.stream ? streamed(exchange, input) : completed(exchange, input, chatReply))
       ),
     complete: (exchange) =>
@@ -79,6 +79,10 @@ export const make = ({
       )
   }
 }
+
+/** Azure's clients name the model in the path. */
+const forModel = (body: unknown, model: string | null): unknown =>
+  model === null || typeof body !== "object" || body === null || Array.isArray(body) ? body : { ...body, model }
 
 const chatReply = (answer: Answer): Reply => json(answer.body, answerHeaders(answer), answer.status)
 

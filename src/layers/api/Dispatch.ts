@@ -66,8 +66,8 @@ export const make = (
 
     return (exchange) => {
       const { request, target } = exchange
-      if (request.method === "OPTIONS" && target !== null) return exchange.answer(optionsReply(target.path))
-      const route = routeOf(target, request.method)
+      if (request.method === "OPTIONS" && target !== null) return exchange.answer(optionsReply(target.path.allow))
+      const route = routeOf(target, request.method, request.url ?? "/")
       if (Either.isLeft(route)) return exchange.fail(route.left)
       const name = route.right
       const caller = authenticate[routes[name].access](request)
@@ -79,6 +79,6 @@ export const make = (
           exchange,
           Effect.suspend(() => handlers[name](exchange))
         )
-      return exchange.fail(new RouteNotFound())
+      return exchange.fail(new RouteNotFound({ hint: null }))
     }
   })

@@ -85,6 +85,7 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
     IdempotencyConflict: (e) => ({ ...invalid(409, "idempotency_conflict", e), param: "Idempotency-Key" }),
     OutcomeConflict: (e) => ({ ...invalid(409, "outcome_conflict", e), param: "decision_id" }),
     MalformedHttp: (e) => ({ ...invalid(400, "malformed_http", e), headers: { connection: "close" } }),
+    HeadersTooLarge: (e) => ({ ...invalid(431, "headers_too_large", e), headers: { connection: "close" } }),
     RequestTimeout: (e) => ({ ...invalid(408, "request_timeout", e), headers: { connection: "close" } }),
     BodyTooLarge: (e) => invalid(413, "body_too_large", e),
     UnsupportedMediaType: (e) => invalid(415, "unsupported_media_type", e),

@@ -11,6 +11,7 @@ export type HttpError =
   | RouteNotFound
   | MethodNotAllowed
   | MalformedHttp
+  | HeadersTooLarge
   | RequestTimeout
   | Starting
   | Overloaded
@@ -56,13 +57,17 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthoriz
   override get message() {
     return this.presented
       ? `the ${this.needed} key is not one of this service's`
-      : `${this.needed === "API" ? "an" : "a"} ${this.needed} key is needed: send it as Authorization: Bearer <key> or x-api-key`
+      : `${this.needed === "API" ? "an" : "a"} ${this.needed} key is needed: send it as Authorization: Bearer <key>, x-api-key or api-key`
   }
 }
 
-export class RouteNotFound extends Schema.TaggedError<RouteNotFound>()("RouteNotFound", {}) {
+export class RouteNotFound extends Schema.TaggedError<RouteNotFound>()("RouteNotFound", {
+  /** What was probably meant. */
+  hint: Schema.NullOr(Schema.String)
+}) {
   override get message() {
-    return "there is nothing at this path: GET /openapi.json lists what there is"
+    const meant = this.hint === null ? "" : `${this.hint}; `
+    return `there is nothing at this path: ${meant}GET /openapi.json lists what there is`
   }
 }
 
@@ -78,6 +83,15 @@ export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("Me
 export class MalformedHttp extends Schema.TaggedError<MalformedHttp>()("MalformedHttp", {}) {
   override get message() {
     return "this is not a well-formed HTTP request"
+  }
+}
+
+/** The head of the request has more header fields than the service reads. */
+export class HeadersTooLarge extends Schema.TaggedError<HeadersTooLarge>()("HeadersTooLarge", {
+  limitBytes: Schema.Number
+}) {
+  override get message() {
+    return `the request's header fields are larger than ${this.limitBytes} bytes`
   }
 }
 

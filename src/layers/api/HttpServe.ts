@@ -16,6 +16,7 @@ import type { Exchange } from "./Exchange.ts"
 import { HttpListener } from "./HttpListener.ts"
 import { Overloaded } from "./HttpErrors.ts"
 import * as Observation from "./Observation.ts"
+import { pathOf } from "./RouteFinder.ts"
 import * as Serving from "./Serving.ts"
 
 /** Attaches the application to the socket; its release is the drain. */
@@ -52,12 +53,12 @@ export const layer: Layer.Layer<
       const { request, requestId, response } = exchange
       exchange.inFlight = inFlight.begin({
         id: requestId,
-        route: `${request.method ?? "GET"} ${pathOf(request.url).slice(0, 100)}`,
+        route: `${request.method ?? "GET"} ${pathOf(request.url ?? "/").slice(0, 100)}`,
         startedAtMillis: clock.unsafeCurrentTimeMillis(),
         interrupt: () => exchange.interrupt()
       })
       open.add(exchange)
-      response.once("close", () => {
+      onClosed(exchange, () => {
         open.delete(exchange)
         exchange.closed()
       })
@@ -111,4 +112,21 @@ export const layer: Layer.Layer<
   })
 )
 
-const pathOf = (url = "/"): string => url.split("?", 1)[0] ?? "/"
+/**
+ * Calls `closed` once, when the response is closed or its connection is: a response that waits behind another one of
+ * the same connection has no socket yet, and is told nothing when that closes.
+ */
+const onClosed = ({ request: { socket }, response }: Exchange, closed: () => void) => {
+  if (response.socket !== null) {
+    response.once("close", closed)
+    return
+  }
+  const once = () => {
+    response.off("close", once)
+    socket.off("close", once)
+    closed()
+  }
+  response.on("close", once)
+  // As many requests as the client pipelines, which node bounds by what it buffers.
+  socket.setMaxListeners(0).on("close", once)
+}

@@ -15,12 +15,19 @@ import { Settings, type SettingsShape } from "../../services/running/Settings.ts
 import { Exchange } from "./Exchange.ts"
 import { healthReplies } from "./Health.ts"
 import { HttpListener } from "./HttpListener.ts"
-import { type HttpError, MalformedHttp, MethodNotAllowed, RequestTimeout, Starting } from "./HttpErrors.ts"
+import {
+  HeadersTooLarge,
+  type HttpError,
+  MalformedHttp,
+  MethodNotAllowed,
+  RequestTimeout,
+  Starting
+} from "./HttpErrors.ts"
 import { failure, optionsReply, writeRaw } from "./Reply.ts"
 import { findTarget, routeOf } from "./RouteFinder.ts"
 
-/** Longer than a load balancer keeps its idle connections, so that it is the one who closes them. */
-const keepAliveMillis = 65_000
+/** Cookies and tokens of proxies are far below it; a client that sends more is told so. */
+const maxHeadersBytes = 64 * 1024
 const headersMillis = 15_000
 
 // Not `NodeHttpServer.layer`: that one listens before it has a handler, loses the handler before it stops listening,
@@ -45,10 +52,11 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
           target: findTarget(request.url ?? "/"),
           startedNanos: clock.unsafeCurrentTimeNanos()
         })
-        if (request.headers.host === undefined && request.httpVersion === "1.1") {
+        if (!hasOneHost(request)) {
           request.resume()
           return exchange.fail(new MalformedHttp())
         }
+        if (request.method === "OPTIONS" && request.url === "*") return exchange.answer(optionsReply(serverAllow))
         if (exchange.target !== null && exchange.target.path.bySocket) return answerHealth(exchange)
         if (serve !== null) return serve(exchange)
         request.resume()
@@ -58,8 +66,8 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
       /** A probe's connection stays open while the service drains: it could not connect again to see the end. */
       const answerHealth = (exchange: Exchange) => {
         const { request, target } = exchange
-        if (request.method === "OPTIONS" && target !== null) return exchange.answer(optionsReply(target.path))
-        const route = routeOf(target, request.method)
+        if (request.method === "OPTIONS" && target !== null) return exchange.answer(optionsReply(target.path.allow))
+        const route = routeOf(target, request.method, request.url ?? "/")
         if (route._tag === "Left") return exchange.fail(route.left)
         const facts = { phase: lifecycle.phase(), stopping: lifecycle.stopping(), inFlight: inFlight.count() }
         if (isServedBy(route.right, "socket")) exchange.answer(healthReplies[route.right](facts))
@@ -87,6 +95,19 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
     })
   )
 
+/** What the service as a whole answers to `OPTIONS *`, and to a tunnel. */
+const serverAllow = "GET, HEAD, POST, OPTIONS"
+
+/** RFC 9112, 3.2: a request of HTTP/1.1 has exactly one, and no request has two. */
+const hasOneHost = ({ httpVersion, rawHeaders }: Http.IncomingMessage): boolean => {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]
+    if (name !== undefined && name.length === 4 && name.toLowerCase() === "host") count++
+  }
+  return count === 1 || (count === 0 && httpVersion === "1.0")
+}
+
 /** A server that hands on every request, and everything on a connection that is none. */
 const listenerOf = (
   http: SettingsShape["http"],
@@ -96,21 +117,29 @@ const listenerOf = (
   const server = Http.createServer({
     // Refused by `receive`, with the envelope.
     requireHostHeader: false,
-    keepAliveTimeout: keepAliveMillis,
+    keepAliveTimeout: Duration.toMillis(http.keepAliveTimeout),
     headersTimeout: headersMillis,
+    maxHeaderSize: maxHeadersBytes,
     // The body has its own limit with an answer of its own; this one is behind it, for requests that nobody reads.
     requestTimeout: Math.max(headersMillis, Duration.toMillis(http.bodyTimeout) * 2)
   })
   server.on("request", receive)
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     if (error.code === "ECONNRESET" || !socket.writable) socket.destroy()
-    else refuse(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? new RequestTimeout() : new MalformedHttp())
+    else refuse(socket, errorOf(error.code))
   })
   // Without these two, node answers an expectation that it does not know by an empty 417, and CONNECT not at all.
   server.on("checkExpectation", receive)
-  server.on("connect", (_, socket) => refuse(socket, new MethodNotAllowed({ allow: "GET, HEAD, POST, OPTIONS" })))
+  server.on("connect", (_, socket) => refuse(socket, new MethodNotAllowed({ allow: serverAllow })))
   return server
 }
+
+const errorOf = (code: string | undefined): HttpError =>
+  code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? new RequestTimeout()
+    : code === "HPE_HEADER_OVERFLOW"
+      ? new HeadersTooLarge({ limitBytes: maxHeadersBytes })
+      : new MalformedHttp()
 
 const listen = (server: Http.Server, { host, port }: SettingsShape["http"]) =>
   Effect.acquireRelease(

@@ -1,6 +1,5 @@
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
-import type { RoutePath } from "../../services/api/Routes.ts"
 import { envelope, toPublic, type AnyError } from "./ErrorTable.ts"
 
 /** A whole answer. */
@@ -30,7 +29,7 @@ export const failure = (error: AnyError, requestId: string): Reply => {
 }
 
 /** What a path answers OPTIONS. */
-export const optionsReply = ({ allow }: RoutePath): Reply => ({ status: 204, headers: { allow }, body: "" })
+export const optionsReply = (allow: string): Reply => ({ status: 204, headers: { allow }, body: "" })
 
 /** A client that still sends its body when it gets its answer is read on, this far, or it sees a reset instead. */
 export interface DiscardLimits {

@@ -3,6 +3,8 @@ export interface RouteRow {
   readonly method: "GET" | "POST"
   /** What metrics and traces call it; `{id}` at the end stands for the rest of the path. */
   readonly path: string
+  /** Other paths of the same route; `{model}` stands for the model that the request is for. */
+  readonly aliases?: ReadonlyArray<string>
   /** Which keys open it: none, those of the API, or those of `/metrics`. */
   readonly access: "open" | "api" | "metrics"
   /**
@@ -22,7 +24,11 @@ const lookup = { method: "GET", access: "api", servedBy: "handler", counted: tru
 
 /** The table. A route needs a row here, what serves it and what describes it, or nothing compiles. */
 export const routes = {
-  chatCompletions: { ...load, path: "/v1/chat/completions" },
+  chatCompletions: {
+    ...load,
+    path: "/v1/chat/completions",
+    aliases: ["/chat/completions", "/openai/deployments/{model}/chat/completions"]
+  },
   complete: { ...load, path: "/v1/complete" },
   route: { ...submission, path: "/v1/route" },
   outcomes: { ...submission, path: "/v1/outcomes" },
@@ -30,7 +36,7 @@ export const routes = {
   decisions: { ...lookup, path: "/v1/decisions" },
   decision: { ...lookup, path: "/v1/decisions/{id}" },
   stats: { ...lookup, path: "/v1/stats" },
-  models: { ...lookup, path: "/v1/models" },
+  models: { ...lookup, path: "/v1/models", aliases: ["/models"] },
   model: { ...lookup, path: "/v1/models/{id}" },
   health: { ...health, path: "/health" },
   live: { ...health, path: "/health/live" },
@@ -51,6 +57,40 @@ export type RoutesOf<By extends RouteRow["servedBy"]> = {
 
 export const isServedBy = <By extends RouteRow["servedBy"]>(name: RouteName, by: By): name is RoutesOf<By> =>
   routes[name].servedBy === by
+
+/** What clients put before a path of ours because of where they expect the API. */
+export const prefixAliases: ReadonlyArray<{ readonly prefix: string; readonly stands: string }> = [
+  { prefix: "/openai/v1/", stands: "/v1/" },
+  { prefix: "/api/v1/", stands: "/v1/" }
+]
+
+/** Paths of APIs that clients may take this service for, and what to use instead; the first that matches counts. */
+export const foreignPaths: ReadonlyArray<{ readonly pattern: RegExp; readonly instead: string }> = [
+  {
+    pattern: /^\/(?:v1(?:beta|alpha)?\/)?(?:models|tunedModels)\/.+:\w+$|^\/v1(?:beta|alpha)\//,
+    instead: "Gemini's API is not served here: use an OpenAI client and POST /v1/chat/completions"
+  },
+  {
+    pattern: /^\/(?:v1\/)?api\/(?:chat|generate|tags|show|ps|embed|embeddings|version|pull)$/,
+    instead: "Ollama's API is not served here: use an OpenAI client and POST /v1/chat/completions"
+  },
+  {
+    pattern: /^\/(?:v1\/)?messages(?:\/|$)/,
+    instead: "Anthropic's Messages API is not served here: use an OpenAI client and POST /v1/chat/completions"
+  },
+  {
+    pattern: /^\/(?:v1\/)?responses(?:\/|$)/,
+    instead: "OpenAI's Responses API is not served here: POST /v1/chat/completions is"
+  },
+  {
+    pattern: /^\/(?:v1\/)?(?:completions|engines\/.+)$/,
+    instead: "legacy completions are not served here: POST /v1/chat/completions, or /v1/complete for a single prompt"
+  },
+  {
+    pattern: /^\/(?:v1\/)?(?:embeddings|moderations|audio|images|files|batches|assistants|threads|fine_tuning)(?:\/|$)/,
+    instead: "only chat is routed here: POST /v1/chat/completions"
+  }
+]
 
 /** A path with its methods. */
 export interface RoutePath {

@@ -64,7 +64,7 @@ describe("methods and paths", () => {
   it.live("answers 404 with the envelope to an unknown path, and counts it under one name", () =>
     Effect.gen(function* () {
       const api = yield* serveApi(recordingRouter())
-      for (const path of ["/nope", "/v1", "/v1/decisions/", "/v1/models/", "/v1/chat/completions/", "//"]) {
+      for (const path of ["/nope", "/v1", "/v1/decisionsx", "/v2/models", "/v1/decisions/%zz"]) {
         const answered = yield* api.ask("GET", path)
         assert.deepStrictEqual([answered.status, errorOf(answered.body).code], [404, "not_found"])
       }
@@ -119,16 +119,25 @@ describe("keys", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("knows the caller by the key's hash, from either header", () =>
+  it.live("knows the caller by the key's hash, from every header in which clients send one", () =>
     Effect.gen(function* () {
       const router = recordingRouter()
       const api = yield* serveApi(router, { apiKeyHashes })
-      for (const headers of [{ authorization: "Bearer sk-right" }, { "x-api-key": "sk-right" }]) {
+      const sent: ReadonlyArray<Record<string, string>> = [
+        { authorization: "Bearer sk-right" },
+        { authorization: "bearer  sk-right " },
+        { authorization: "sk-right" },
+        { "x-api-key": "sk-right" },
+        { "api-key": "sk-right" },
+        { "x-goog-api-key": "sk-right" },
+        { authorization: "Bearer unused", "api-key": "sk-right" }
+      ]
+      for (const headers of sent) {
         assert.strictEqual((yield* api.post("/v1/chat/completions", chat, headers)).status, 200)
       }
       assert.deepStrictEqual(
         router.asked.map((one) => one.caller.owner),
-        [hash.slice(0, 16), hash.slice(0, 16)]
+        sent.map(() => hash.slice(0, 16))
       )
     }).pipe(Effect.scoped)
   )

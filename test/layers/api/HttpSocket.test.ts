@@ -90,12 +90,14 @@ describe("HttpSocket", () => {
 
   it.scopedLive.each([
     ["no host", "GET /health/live HTTP/1.1\r\n\r\n", "400", "malformed_http"],
+    ["two hosts", "GET /health/live HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n", "400", "malformed_http"],
+    ["no version", "GET /health/live\r\n\r\n", "400", "malformed_http"],
     ["no HTTP", "HELLO\r\n\r\n", "400", "malformed_http"],
     [
       "too large a head",
       `GET /health/live HTTP/1.1\r\nhost: x\r\nx: ${"a".repeat(100_000)}\r\n\r\n`,
-      "400",
-      "malformed_http"
+      "431",
+      "headers_too_large"
     ],
     ["a tunnel", "CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n", "405", "method_not_allowed"]
   ] as const)("answers %s with the envelope and a request id", ([, text, status, code]) =>
@@ -115,6 +117,37 @@ describe("HttpSocket", () => {
       const { url } = yield* HttpSocket
       const text = "GET /health/live HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\nconnection: close\r\n\r\n"
       assert.match(yield* rawly(url, text), /^HTTP\/1.1 200 /)
+    }).pipe(Effect.provide(Socket))
+  )
+
+  it.scopedLive("reads 32 KB of headers", () =>
+    Effect.gen(function* () {
+      const { url } = yield* HttpSocket
+      const headers = Object.fromEntries(Array.from({ length: 32 }, (_, i) => [`x-filler-${i}`, "a".repeat(1024)]))
+      assert.strictEqual((yield* ask(`${url}/health/live`, "GET", headers)).status, 200)
+    }).pipe(Effect.provide(Socket))
+  )
+
+  it.scopedLive("answers OPTIONS * for the service as a whole", () =>
+    Effect.gen(function* () {
+      const { url } = yield* HttpSocket
+      const answer = yield* rawly(url, "OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+      assert.match(answer, /^HTTP\/1.1 204 /)
+      assert.match(answer, /allow: GET, HEAD, POST, OPTIONS\r\n/i)
+    }).pipe(Effect.provide(Socket))
+  )
+
+  it.scopedLive("keeps an idle connection as long as the setting says, and says so", () =>
+    Effect.gen(function* () {
+      const { url } = yield* HttpSocket
+      const answer = yield* Effect.async<string>((resume) => {
+        const { hostname, port } = new URL(url)
+        const socket = Net.connect(Number(port), hostname, () =>
+          socket.write("GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        )
+        socket.once("data", (data) => resume(Effect.succeed(String(data))))
+      })
+      assert.match(answer, /\r\nkeep-alive: timeout=620\r\n/i)
     }).pipe(Effect.provide(Socket))
   )
 })

@@ -5,8 +5,8 @@ import * as Fiber from "effect/Fiber"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { AllModelsFailed, Interrupted, type RouterShape } from "../../../src/services/routing/Router.ts"
-import { serveApi } from "../../support/httpApi.ts"
-import { answerHead, recordingRouter } from "../../support/recordingRouter.ts"
+import { serveApi, type ServedApi } from "../../support/httpApi.ts"
+import { answer, answerHead, recordingRouter } from "../../support/recordingRouter.ts"
 
 const chat = { messages: [{ role: "user", content: "hi" }], stream: true }
 const streaming = (stream: RouterShape["stream"]) => recordingRouter({ stream })
@@ -231,6 +231,60 @@ describe("a held JSON request", () => {
       })
       assert.lengthOf(api.begun, 1)
       yield* api.inFlight.awaitEmpty
+    }).pipe(Effect.scoped)
+  )
+
+  const pipelined = (api: ServedApi, path: string) =>
+    Effect.async<Net.Socket>((resume) => {
+      const text = JSON.stringify({ ...chat, stream: false })
+      const first = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`
+      const another = `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`
+      const socket = Net.connect(api.port, "127.0.0.1", () => {
+        socket.write(first + another.repeat(19))
+        resume(Effect.succeed(socket))
+      })
+    })
+
+  it.live("leaves nothing in flight behind it when a client that pipelines leaves", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const api = yield* serveApi(held(begun))
+      const socket = yield* pipelined(api, "/nope")
+      yield* Deferred.await(begun)
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => api.begun.length === 20 })
+      assert.strictEqual(api.inFlight.count(), 20)
+      socket.destroy()
+      yield* api.inFlight.awaitEmpty
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("leaves nothing in flight behind it when more waits for that client than a socket buffers", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const goOn = yield* Deferred.make<void>()
+      const complete = () =>
+        Deferred.succeed(begun, undefined).pipe(Effect.zipRight(Deferred.await(goOn)), Effect.as(answer()))
+      const api = yield* serveApi(recordingRouter({ complete }))
+      const socket = yield* pipelined(api, "/openapi.json")
+      yield* Deferred.await(begun)
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => api.begun.length > 1 })
+      // Node reads no further while so much waits, so that the service cannot see the client leave.
+      socket.destroy()
+      yield* Deferred.succeed(goOn, undefined)
+      yield* api.inFlight.awaitEmpty
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keeps nothing of the requests that were pipelined before it, once they are answered", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter())
+      const another = "GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
+      let text = ""
+      const socket = Net.connect(api.port, "127.0.0.1", () => socket.write(another.repeat(20)))
+      socket.on("data", (data) => (text += String(data)))
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => text.split("HTTP/1.1 200").length === 21 })
+      yield* api.inFlight.awaitEmpty
+      socket.destroy()
     }).pipe(Effect.scoped)
   )
 })

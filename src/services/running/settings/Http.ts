@@ -59,6 +59,13 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "how long a client may take to send its body",
       "10 seconds"
     ),
+    keepAliveTimeout: setting(
+      "CONDUIT_KEEP_ALIVE_TIMEOUT",
+      Parse.duration(),
+      Duration.seconds(620),
+      "how long an idle connection is kept: longer than whatever is in front keeps its own, so that a request never meets a connection that is being closed",
+      "75 seconds"
+    ),
     maxInFlight: setting(
       "CONDUIT_MAX_IN_FLIGHT",
       Parse.integer(1, 1_000_000),
