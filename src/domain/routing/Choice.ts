@@ -35,11 +35,17 @@ const leastSd = 1e-8
 /** Powers of ten that a double holds exactly. */
 const exactPowers = Array.from({ length: 23 }, (_, i) => Number(`1e${i}`))
 
-/** Six significant digits: what a float4 column keeps. */
+/** PostgreSQL refuses a float4 whose magnitude is outside of these. */
+const leastFloat4 = 1.2e-38
+const mostFloat4 = 3.4e38
+
+/** Six significant digits, within the range of a float4: what such a column keeps. */
 export const roundForAudit = (value: number): number => {
-  if (value === 0) return 0
+  const magnitude = Math.abs(value)
+  if (magnitude < leastFloat4) return 0
+  if (magnitude > mostFloat4) return Math.sign(value) * mostFloat4
   // Printing and parsing costs five times as much, and there are six numbers for each candidate.
-  const scale = exactPowers[5 - Math.floor(Math.log10(Math.abs(value)))]
+  const scale = exactPowers[5 - Math.floor(Math.log10(magnitude))]
   return scale === undefined ? Number(value.toPrecision(6)) : Math.round(value * scale) / scale
 }
 

@@ -2,6 +2,7 @@ import * as Match from "effect/Match"
 import type { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import type { AllModelsFailed, Interrupted, RouterError, UpstreamRejected } from "../../services/routing/Router.ts"
 import type { ErrorEnvelope } from "../../services/api/Responses.ts"
+import { type DatabaseError, isPermanent } from "../../services/storage/Database.ts"
 import type { HttpError } from "./HttpErrors.ts"
 
 export type AnyError = RouterError | Interrupted | HttpError
@@ -61,6 +62,30 @@ const upstreamRejected = (e: UpstreamRejected): PublicError => ({
   ...invalid(e.status === 413 || e.status === 422 ? e.status : 400, "upstream_rejected", e),
   headers: decided(e)
 })
+
+/** Its own message has the driver's words, which are for the log. */
+const databaseError = (e: DatabaseError): PublicError => {
+  const isWrite = e.operation === "commit"
+  if (isWrite && e.reason === "constraint") {
+    return invalid(422, "not_storable", {
+      message: "the database cannot store what this request says, now or later: send something else"
+    })
+  }
+  if (isPermanent(e)) {
+    return {
+      status: 500,
+      type: "server_error",
+      code: "database_error",
+      message: "the database refuses this request, and will refuse it again: the log of the service says why"
+    }
+  }
+  const message = !isWrite
+    ? "the database does not answer this now: ask again"
+    : e.mayBeStored === true
+      ? "the database did not confirm this in time, and it may be stored all the same: send it again, feedback with the same Idempotency-Key, which stores it once"
+      : "the database did not take this now: send it again, feedback with the same Idempotency-Key"
+  return { status: 503, type: "server_error", code: "database_unavailable", message, headers: retryAfter(2) }
+}
 
 /** The only place that knows both our errors and HTTP: a new error does not compile without a line here. */
 export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>().pipe(
@@ -134,14 +159,7 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
       message: e.message,
       headers: retryAfter(5)
     }),
-    // Its own message has the driver's words, which are for the log.
-    DatabaseError: () => ({
-      status: 503,
-      type: "server_error",
-      code: "database_unavailable",
-      message: "the database did not take this now: send it again, feedback with the same Idempotency-Key",
-      headers: retryAfter(2)
-    })
+    DatabaseError: databaseError
   })
 )
 

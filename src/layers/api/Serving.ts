@@ -3,9 +3,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Tracer from "effect/Tracer"
-import type { AnyError } from "./ErrorTable.ts"
+import { type AnyError, toPublic } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
 import { InternalError } from "./HttpErrors.ts"
 import type { Reply } from "./Reply.ts"
@@ -44,7 +45,12 @@ export const make: Effect.Effect<Serving> = Effect.map(Effect.runtime<never>(), 
   }
 })
 
-const isBug = (cause: Cause.Cause<unknown>): boolean => !Cause.isFailure(cause) && !Cause.isInterruptedOnly(cause)
+/** A defect, or a failure that the client is told as ours. */
+const isBug = (cause: Cause.Cause<AnyError>): boolean =>
+  Option.match(Cause.failureOption(cause), {
+    onNone: () => !Cause.isInterruptedOnly(cause),
+    onSome: (error) => toPublic(error).status === 500
+  })
 
 /**
  * The request id on each line that a fiber logs, and the span under which it works. The fiber is the request's own, so

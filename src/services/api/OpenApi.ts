@@ -35,9 +35,11 @@ const statuses: Readonly<Record<number, readonly [description: string, headers?:
   409: ["This Idempotency-Key was used with other content, or the decision has another outcome."],
   413: ["The body is too large, for us or for the model."],
   415: ["Not JSON."],
-  422: ["Well-formed but impossible: `details.excluded` says which constraint excludes which model."],
+  422: [
+    "Well-formed but impossible: `details.excluded` says which constraint excludes which model. Or the database cannot store what the request says: `not_storable`."
+  ],
   429: ["Every model that was tried is rate limited.", retryAfter],
-  500: ["A bug in this service; its log has more under the request id."],
+  500: ["A bug in this service, or a statement that the database refuses; its log has more under the request id."],
   502: ["Every model that was tried failed."],
   503: [
     "Starting, shutting down, overloaded, only open circuits left, too much asked of `/v1/stats`, or the database is away or full of what waits.",

@@ -229,7 +229,9 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
   operation: Schema.String,
   reason: DatabaseErrorReason,
   /** The driver's message and SQLSTATE; never a password, never values. */
-  detail: Schema.String
+  detail: Schema.String,
+  /** A write whose answer was not waited for, or did not come: it may be stored all the same. */
+  mayBeStored: Schema.optionalWith(Schema.Literal(true), { exact: true })
 }) {
   override get message() {
     return `${this.operation}: ${this.reason} (${this.detail})`
@@ -239,6 +241,9 @@ export class DatabaseError extends Schema.TaggedError<DatabaseError>()("Database
 /** Whether the same operation may succeed by itself a little later: nobody answered, or had no room. */
 export const isAway = ({ reason }: DatabaseError): boolean =>
   reason === "connection" || reason === "timeout" || reason === "too_many_connections"
+
+/** Whether the same operation will never succeed: the database refuses what it is given, or the statement itself. */
+export const isPermanent = ({ reason }: DatabaseError): boolean => reason === "constraint" || reason === "unexpected"
 
 /** There are more decisions than can be added up within the limit of one statement. */
 export class WindowTooLong extends Schema.TaggedError<WindowTooLong>()("WindowTooLong", {}) {

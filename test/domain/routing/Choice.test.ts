@@ -178,6 +178,11 @@ describe("choose", () => {
     for (const value of [0, 1e-7, 123456.7, 0.1 + 0.2, 1 / 3]) {
       assert.strictEqual(roundForAudit(Math.fround(roundForAudit(value))), roundForAudit(value))
     }
+    for (const value of [5e-324, 1e-300, -1e-45, 1e-38]) assert.strictEqual(roundForAudit(value), 0)
+    for (const value of [1e39, 1e300, Infinity]) {
+      assert.strictEqual(roundForAudit(value), 3.4e38)
+      assert.strictEqual(roundForAudit(-value), -3.4e38)
+    }
     const random = seeded("six digits")
     for (let i = 0; i < 5_000; i++) {
       const value = (random() - 0.5) * 10 ** (50 * random() - 25)

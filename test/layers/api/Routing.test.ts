@@ -288,6 +288,20 @@ describe("what the router says", () => {
         "database_unavailable",
         "server_error",
         true
+      ],
+      [
+        new DatabaseError({ operation: "commit", reason: "constraint", detail: "SQLSTATE 22P05" }),
+        422,
+        "not_storable",
+        "invalid_request_error",
+        false
+      ],
+      [
+        new DatabaseError({ operation: "decision", reason: "unexpected", detail: "SQLSTATE 42P01" }),
+        500,
+        "database_error",
+        "server_error",
+        false
       ]
     ]
   for (const [error, status, code, type, retries] of table) {

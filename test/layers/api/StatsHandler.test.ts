@@ -226,6 +226,20 @@ describe("GET /v1/stats", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("asks to read again where the database is away, and does not where it will fail again", () =>
+    Effect.gen(function* () {
+      const failing = (reason: "connection" | "constraint") =>
+        serveApi(
+          recordingRouter({ stats: () => Effect.fail(new DatabaseError({ operation: "stats", reason, detail: "no" })) })
+        )
+      const away = yield* (yield* failing("connection")).ask("GET", "/v1/stats")
+      assert.strictEqual(errorOf(away.body).message, "the database does not answer this now: ask again")
+      const broken = yield* (yield* failing("constraint")).ask("GET", "/v1/stats")
+      assert.deepStrictEqual([broken.status, errorOf(broken.body).code], [500, "database_error"])
+      assert.notProperty(broken.headers, "retry-after")
+    }).pipe(Effect.scoped)
+  )
+
   it.live("answers 405 to a POST, and HEAD without a body", () =>
     Effect.gen(function* () {
       const api = yield* serveApi(recordingRouter())

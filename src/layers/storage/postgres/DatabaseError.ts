@@ -12,6 +12,8 @@ const bySqlState: ReadonlyArray<readonly [prefix: string, reason: Reason]> = [
   ["53100", "disk_full"],
   ["53300", "too_many_connections"],
   ["25006", "read_only"],
+  // Out of memory, cancelled at its limit, a lock that was waited for in vain.
+  ["53200", "timeout"],
   ["57014", "timeout"],
   ["55P03", "timeout"],
   // Idle in a transaction for too long, serialisation failure, deadlock: the same thing works at the next try.
@@ -65,6 +67,14 @@ export const sqlState = (error: unknown): string | undefined => {
   return code !== undefined && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
 
+/** A pooler ends a connection with one of these when it has no server to pass it on to. */
+const endedByPooler = /^(08P01|58|XX)/
+
+const reasonOfState = (state: string, isFatal: boolean): Reason =>
+  isFatal && endedByPooler.test(state)
+    ? "connection"
+    : (bySqlState.find(([prefix]) => state.startsWith(prefix))?.[1] ?? "unexpected")
+
 /** The constraint that a unique violation names. */
 export const violated = (error: unknown): string | undefined =>
   sqlState(error) === "23505" ? stringAt(root(error), "constraint") : undefined
@@ -80,7 +90,7 @@ export const toDatabaseError =
     const message = stringAt(cause, "message") ?? ""
     const state = sqlState(cause)
     if (state !== undefined) {
-      const reason = bySqlState.find(([prefix]) => state.startsWith(prefix))?.[1] ?? "unexpected"
+      const reason = reasonOfState(state, stringAt(cause, "severity") === "FATAL")
       return new DatabaseError({
         operation,
         reason,

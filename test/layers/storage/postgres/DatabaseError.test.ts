@@ -20,4 +20,12 @@ describe("databaseError", () => {
     const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })
     assert.strictEqual(reasonOf(new Error("statement", { cause: refused })), "connection")
   })
+
+  it("takes a pooler without a server for a database that is away, and the same codes of a statement for bugs", () => {
+    const answered = (code: string, severity: string) => reasonOf(Object.assign(new Error("no"), { code, severity }))
+    for (const code of ["08P01", "58000", "XX000"]) {
+      assert.deepStrictEqual([answered(code, "FATAL"), answered(code, "ERROR")], ["connection", "unexpected"], code)
+    }
+    assert.strictEqual(answered("3D000", "FATAL"), "unexpected")
+  })
 })
