@@ -301,3 +301,35 @@ describe("feedback on a session", () => {
     }
   })
 })
+
+describe("a clock that stepped back", () => {
+  /** As it would be stored if it had been made an hour later. */
+  const anHourLater = async (id: string): Promise<string> => {
+    const millis = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) + 3_600_000
+    const time = millis.toString(16).padStart(12, "0")
+    const later = `${time.slice(0, 8)}-${time.slice(8)}${id.slice(13)}`
+    await query(database.url, "UPDATE decisions SET id = $2 WHERE id = $1", [id, later])
+    return later
+  }
+
+  it("lets stored decisions be judged and reported on, and nobody else's or made-up ones", async () => {
+    const judge = (id: string, key = "sk-ann") =>
+      as(key, "/v1/feedback", { body: { decision_id: id, kind: "score", value: 1 } })
+    const asked = await ask("sk-ann", "small")
+    await eventually("the decision is stored", 10_000, async () => {
+      const rows = await query(database.url, "SELECT FROM decisions WHERE id = $1", [asked])
+      return rows.length === 1 ? true : undefined
+    })
+    const judged = await anHourLater(asked)
+    assert.strictEqual((await judge(judged, "sk-bob")).status, 404)
+    const answer = await judge(judged)
+    assert.deepStrictEqual([answer.status, answer.json.status], [200, "recorded"])
+    const routed = await as("sk-ann", "/v1/route", { body: { prompt: "add", model: "small" } })
+    const reported = await anHourLater(String(routed.json.id))
+    const report = await as("sk-ann", "/v1/outcomes", { body: { decision_id: reported, ok: true } })
+    assert.strictEqual(report.status, 200, report.text)
+    const [, ...rest] = randomUUID().split("-")
+    const madeUp = `${judged.slice(0, 8)}-${judged.slice(9, 13)}-7${(rest[1] ?? "").slice(1)}-8${(rest[2] ?? "").slice(1)}-${rest[3]}`
+    assert.strictEqual((await judge(madeUp)).status, 404)
+  })
+})

@@ -35,18 +35,33 @@ export const make = ({
   state,
   telemetry
 }: Parts): Pick<RouterShape, "report" | "feedback" | "decisions" | "decision"> => {
-  /** Fails unless the id is of an age at which its decision can still be judged. */
-  const plausible = (id: DecisionId) =>
-    Effect.suspend(() => {
+  /** Whether there is a decision of that id, and it is this caller's. */
+  const isKnown = (id: DecisionId, owner: string | null) =>
+    Effect.map(findDecision(id), (found) => Option.isSome(found) && found.value.record.decision.owner === owner)
+
+  const findDecision = (id: DecisionId) => {
+    const pending = log.pendingDecision(id)
+    return pending === undefined
+      ? database.decision(log.router.id, id)
+      : Effect.succeed(Option.some({ record: pending, feedback: [] }))
+  }
+
+  /**
+   * Fails if the decision is too old to be judged, or if its id is of a time to come and no row has it: a clock that
+   * stepped back makes it so, and a made-up id. Feedback on that would be parked for nothing.
+   */
+  const plausible = (id: DecisionId, owner: string | null) =>
+    Effect.gen(function* () {
       const ageMillis = nowMillis() - uuidV7Millis(id)
-      return ageMillis > expiryMs || ageMillis < -clockSkewMillis
-        ? Effect.fail(new DecisionNotFound({ decisionId: id }))
-        : Effect.void
+      const isFuture = ageMillis < -clockSkewMillis
+      if (ageMillis > expiryMs || (isFuture && !(yield* isKnown(id, owner)))) {
+        return yield* new DecisionNotFound({ decisionId: id })
+      }
     })
 
   return {
     report: Effect.fnUntraced(function* (report) {
-      yield* plausible(report.decisionId)
+      yield* plausible(report.decisionId, report.owner)
       const { position, status } = yield* log.report(report)
       if (status === "unknown") return yield* new DecisionNotFound({ decisionId: report.decisionId })
       if (status === "conflict") return yield* new OutcomeConflict({ decisionId: report.decisionId })
@@ -54,7 +69,7 @@ export const make = ({
     }),
 
     feedback: Effect.fnUntraced(function* (submission) {
-      yield* plausible(submission.decisionId)
+      yield* plausible(submission.decisionId, submission.owner)
       const { id, position, status } = yield* log.feedback(submission)
       if (status === "not_yours") return yield* new DecisionNotFound({ decisionId: submission.decisionId })
       if (status === "conflict") return yield* new IdempotencyConflict()
@@ -66,11 +81,7 @@ export const make = ({
     decisions: (query) => database.decisions(log.router.id, query),
 
     decision: Effect.fnUntraced(function* (id, caller) {
-      const pending = log.pendingDecision(id)
-      const found =
-        pending === undefined
-          ? yield* database.decision(log.router.id, id)
-          : Option.some({ record: pending, feedback: [] })
+      const found = yield* findDecision(id)
       if (Option.isNone(found) || found.value.record.decision.owner !== caller.owner) {
         return yield* new DecisionNotFound({ decisionId: id })
       }
