@@ -6,7 +6,7 @@ COPY tsconfig.json tsconfig.build.json build.mjs ./
 COPY src ./src
 RUN npm run build && find dist/bin -name '*.map' -delete
 
-# The bundle needs no node_modules: what it leaves out is the embedded database, which production does not use.
+# The bundle needs no node_modules: what it leaves out is the embedded database, binaries and all, which production does not use.
 FROM node:24.14.0-bookworm-slim
 WORKDIR /app
 ENV NODE_ENV=production \

@@ -19,7 +19,7 @@ import { DatabaseInspection } from "../services/storage/DatabaseInspection.ts"
 import { type InvalidSettings, Settings, type SettingsShape } from "../services/running/Settings.ts"
 import { fail, type Findings, found, guarded, type Line, ofDefect } from "./doctor/Check.ts"
 import { clockLines } from "./doctor/Clocks.ts"
-import { embeddedLines } from "./doctor/Embedded.ts"
+import { embedded } from "./doctor/Embedded.ts"
 import { accessLines, loggingLines, settingsLines, shutdownLines } from "./doctor/Configuration.ts"
 import { databaseFindings } from "./doctor/Database.ts"
 import { instanceFindings } from "./doctor/Instance.ts"
@@ -56,10 +56,21 @@ const inspectionOf = (settings: SettingsShape) =>
 
 const databaseChecks = (settings: SettingsShape, replicas: number): Effect.Effect<Findings> =>
   Option.isNone(settings.database.url)
-    ? Effect.map(embeddedLines(settings), (lines) => found(...lines))
+    ? embeddedChecks(settings)
     : databaseFindings(settings, replicas).pipe(
         Effect.provide(Layer.merge(inspectionOf(settings), FeatureExtractorLexical.layer))
       )
+
+/** The embedded one is looked at where its service runs, as any other. */
+const embeddedChecks = (settings: SettingsShape): Effect.Effect<Findings> =>
+  Effect.flatMap(embedded(settings), ({ lines, url }) =>
+    Option.isNone(url)
+      ? Effect.succeed(found(...lines))
+      : Effect.map(databaseChecks({ ...settings, database: { ...settings.database, url } }, 1), (server) => ({
+          ...server,
+          lines: [...lines, ...server.lines]
+        }))
+  )
 
 const removeRouter = (settings: SettingsShape) => (id: string) =>
   Option.isNone(settings.database.url)

@@ -1,21 +1,12 @@
 import * as Command from "@effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
-import { Settings } from "../services/running/Settings.ts"
-import { Refused, withRouter } from "./tools/OpenRouter.ts"
+import { withRouter } from "./tools/OpenRouter.ts"
 
 /** `conduit reload`: every replica reads its configuration file again. */
 export const reload = Command.make("reload", {}, () =>
   Effect.gen(function* () {
-    const { database } = yield* Settings
-    if (Option.isNone(database.url)) {
-      return yield* new Refused({
-        detail:
-          "DATABASE_URL is not set, and the embedded database belongs to one process: restart that service, or start it with CONDUIT_RELOAD_ON_SIGHUP=true and send it SIGHUP"
-      })
-    }
     const position = yield* withRouter((open) => open.append([{ type: "reload" }]))
     yield* Console.log(
       `every running replica reads its configuration again at position ${position} of the log; its own log says what changed, or what is wrong`

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
+import * as Os from "node:os"
 import * as Path from "node:path"
 import { runCommand } from "../support/command.ts"
 import { chat, type ConduitProcess, request, startConduit, yaml } from "../support/conduit.ts"
@@ -138,9 +139,11 @@ describe("models that come and go", () => {
   })
 
   it("refuses a reload that no replica could hear, and a database that no service uses", async () => {
-    const embedded = await runCommand(["reload"])
+    const nowhere = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-nowhere-"))
+    const embedded = await runCommand(["reload"], { directory: nowhere })
     assert.strictEqual(embedded.code, 1)
-    assert.match(embedded.stderr, /DATABASE_URL is not set, and the embedded database belongs to one process/)
+    assert.match(embedded.stderr, /DATABASE_URL is not set, and there is no embedded database in/)
+    Fs.rmSync(nowhere, { recursive: true })
 
     const empty = await createDatabase()
     const nobody = await runCommand(["models", "list"], {

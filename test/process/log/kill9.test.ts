@@ -1,4 +1,3 @@
-import { PGlite } from "@electric-sql/pglite"
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as Fs from "node:fs"
@@ -7,6 +6,7 @@ import * as Path from "node:path"
 import { decodeEvents } from "../../../src/domain/learning/EventCodec.ts"
 import { uniform } from "../../../src/domain/basics/Rng.ts"
 import { type ConduitProcess, kill9, killAll, startConduit } from "../../support/conduit.ts"
+import { withEmbedded } from "../../support/embeddedDatabase.ts"
 import { type FeedbackClient, makeFeedbackClient } from "../../support/feedbackClient.ts"
 import { learnedState } from "../../support/learnedState.ts"
 import { createDatabase, query, type TestDatabase } from "../../support/postgres.ts"
@@ -20,7 +20,7 @@ const flushMs = 100
 /** The first retry after a connection that was cut comes after so much. */
 const retryMs = 100
 /** What a commit itself may take on a busy machine, during which its outcomes are not stored either. */
-const commitMs = { postgres: 150, embedded: 300 }
+const commitMs = 150
 const limitMs = 60_000 + rounds * 10_000
 
 let mock: Upstream
@@ -192,7 +192,7 @@ describe("kill -9 under feedback", () => {
       assert.strictEqual(state.observations, observations)
       assert.strictEqual(state.position, position)
       assert.strictEqual(watermark, position)
-      const losses = lossesOf(done, lost, commitMs.postgres)
+      const losses = lossesOf(done, lost, commitMs)
       assertBounded(losses)
       figures(`${rounds} rounds on PostgreSQL`, losses, rows, position)
       assert.isAbove(client.count("recorded"), rounds)
@@ -223,12 +223,12 @@ describe("kill -9 under feedback", () => {
             env: { CONDUIT_DATA_DIRECTORY: directory, CONDUIT_FLUSH_INTERVAL: `${flushMs} millis` }
           })
         const { done, state } = await survive("embedded", Math.ceil(rounds / 5), start, () => false)
-        const db = await PGlite.create({ dataDir: Path.join(directory, "postgres") })
-        const select: Select = async <R extends object>(text: string) => (await db.query<R>(text)).rows
-        const { lost, observations, position, rows } = await compare(select).finally(() => db.close())
+        const { lost, observations, position, rows } = await withEmbedded(directory, (url) =>
+          compare((text) => query(url, text))
+        )
         assert.strictEqual(state.observations, observations)
         assert.strictEqual(state.position, position)
-        const losses = lossesOf(done, lost, commitMs.embedded)
+        const losses = lossesOf(done, lost, commitMs)
         assertBounded(losses)
         figures("embedded", losses, rows, position)
       } finally {

@@ -4,12 +4,16 @@ import * as Option from "effect/Option"
 import { PoolCloseTimeout } from "../../../services/storage/Database.ts"
 import type { LifecycleShape } from "../../../services/running/Lifecycle.ts"
 import { terminateLimit } from "../../../services/running/Settings.ts"
+import type { PostgresServerShape } from "../../../services/storage/PostgresServer.ts"
 import type { ShutdownReportShape } from "../../../services/running/ShutdownReport.ts"
 import { type BoundedPool, endPool, terminateBackends } from "./Pool.ts"
 
 /** After a second signal the whole phase has two seconds; this much is for busy connections. */
 const forcedLimit = Duration.millis(800)
 const margin = Duration.millis(500)
+
+/** Of the limit of the phase, what a server of our own has for its end: most of it is the pool's. */
+const forServer = (limit: Duration.Duration) => Duration.min(Duration.seconds(2), Duration.times(limit, 0.5))
 
 /** The order bounds every kind of hang in a finalizer: disconnect, interruptible, then the limit. */
 const within = <A>(effect: Effect.Effect<A>, limit: Effect.Effect<Duration.Duration>) =>
@@ -22,21 +26,25 @@ const within = <A>(effect: Effect.Effect<A>, limit: Effect.Effect<Duration.Durat
 
 /**
  * The phase `close`: ends the pool when its connections are done; past the limit says what they were doing, terminates
- * their backends and cuts every socket.
+ * their backends and cuts every socket. Then ends the server, if it is our own.
  */
 export const closePool = (
   bounded: BoundedPool,
+  { end }: Pick<PostgresServerShape, "end">,
   closeTimeout: Duration.Duration,
   report: ShutdownReportShape,
   lifecycle: LifecycleShape
 ): Effect.Effect<void> => {
+  const serverLimit = Option.isSome(end) ? forServer(closeTimeout) : Duration.zero
+  const poolLimit = Duration.subtract(closeTimeout, serverLimit)
+
   const timeout = (limit: Duration.Duration, busy: PoolCloseTimeout["busy"]) =>
     new PoolCloseTimeout({ limitMs: Duration.toMillis(limit), busy, terminated: busy.length })
 
-  const close = Effect.gen(function* () {
-    let limit = closeTimeout
+  const close: Effect.Effect<void, PoolCloseTimeout> = Effect.gen(function* () {
+    let limit = poolLimit
     const waited = Effect.raceFirst(
-      Effect.as(Effect.sleep(closeTimeout), closeTimeout),
+      Effect.as(Effect.sleep(poolLimit), poolLimit),
       Effect.zipRight(report.forced, Effect.as(Effect.sleep(forcedLimit), forcedLimit))
     ).pipe(Effect.tap((reached) => Effect.sync(() => (limit = reached))))
     const ended = yield* within(endPool(bounded), waited)
@@ -53,7 +61,11 @@ export const closePool = (
     lifecycle.enter("close")
     yield* Effect.logInfo("Phase 3/3: Closing database connections")
     const grace = Duration.sum(terminateLimit, margin)
-    yield* report.phase("close", { limit: closeTimeout, grace, onTimeout: () => timeout(closeTimeout, []) }, close)
+    yield* report.phase(
+      "close",
+      { limit: closeTimeout, grace, onTimeout: () => timeout(closeTimeout, []) },
+      Option.isSome(end) ? Effect.ensuring(close, end.value(serverLimit)) : close
+    )
     yield* bounded.destroy
   })
 }

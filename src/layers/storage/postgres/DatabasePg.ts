@@ -59,7 +59,7 @@ export const layerWith = ({
       yield* observePool(made, yield* Telemetry)
       // Released after everything that uses the database, which stands above it in the chain.
       const bounded = yield* Effect.acquireRelease(Effect.succeed(made), (pool) =>
-        closePool(pool, shutdown.closeTimeout, report, lifecycle)
+        closePool(pool, server, shutdown.closeTimeout, report, lifecycle)
       )
       const giveUpAt = startedAt + Duration.toMillis(database.connectDeadline)
       const untilGivenUp = Effect.map(Clock.currentTimeMillis, (now) => Duration.millis(Math.max(0, giveUpAt - now)))
@@ -80,8 +80,7 @@ export const layerWith = ({
       return yield* Effect.map(SqlClient.SqlClient, (sql) =>
         Context.make(Database, {
           ...makeStore(sql),
-          // Notifications do not pass the socket of the embedded one, whose only user is this process.
-          changes: (routerId) => (server.embedded ? Stream.empty : listen(options, routerId))
+          changes: (routerId) => (server.isSingleSession ? Stream.empty : listen(options, routerId))
         }).pipe(Context.add(DatabaseTools, makeTools(sql)))
       ).pipe(Effect.provide(client))
     })

@@ -14,6 +14,11 @@ export const layer: Layer.Layer<PostgresServer, InvalidSettings, Settings> = Lay
         problems: ["DATABASE_URL: is not set, and would be the URL of a PostgreSQL"]
       })
     }
-    return PostgresServer.of({ url: database.url.value, embedded: false, poolSize: database.poolSize })
+    return PostgresServer.of({
+      url: database.url.value,
+      poolSize: database.poolSize,
+      isSingleSession: false,
+      end: Option.none()
+    })
   })
 )

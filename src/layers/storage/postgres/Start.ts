@@ -111,7 +111,7 @@ const run = Effect.gen(function* () {
 export const migrate = (options: PoolOptions): Effect.Effect<void, DatabaseError> =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
-      makePool({ ...options, size: 2, statementTimeout: Duration.seconds(60), lockTimeout: Duration.seconds(60) })
+      makePool({ ...options, size: 1, statementTimeout: Duration.seconds(60), lockTimeout: Duration.seconds(60) })
     ),
     (bounded) =>
       run.pipe(

