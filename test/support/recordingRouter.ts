@@ -29,13 +29,13 @@ export const answerHead = (): AnswerHead => ({
 export const answer = (over: Partial<Answer> = {}): Answer => ({
   ...answerHead(),
   status: 200,
-  body: {
+  text: JSON.stringify({
     id: "chatcmpl-1",
     object: "chat.completion",
     model: "small",
     choices: [{ index: 0, message: { role: "assistant", content: "391" }, finish_reason: "stop" }],
     usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }
-  },
+  }),
   usage: { inputTokens: 12, outputTokens: 3 },
   costUsd: 0.0000015,
   latencyMs: 812,

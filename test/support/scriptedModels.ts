@@ -1,12 +1,17 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { ModelId } from "../../src/domain/basics/Ids.ts"
+import { ChatStream as ChatReading, type StreamFailure } from "../../src/domain/models/ChatStream.ts"
+import { isAnswer, readAnswer } from "../../src/domain/models/WholeAnswer.ts"
 import type { Model } from "../../src/domain/routing/Model.ts"
+import { choicesAsked, labelOf } from "../../src/layers/models/Label.ts"
 import { costReferenceUsd } from "../../src/domain/routing/Cost.ts"
 import {
   type CallLimits,
   type ChatBody,
+  type ChatStream,
   LanguageModels,
+  type LanguageModelsShape,
   ProviderError
 } from "../../src/services/models/LanguageModels.ts"
 import { type Catalog } from "../../src/services/models/ModelCatalog.ts"
@@ -41,53 +46,79 @@ export const catalogFrom = (models: ReadonlyArray<Model>, policy: Partial<Catalo
 export const failure = (
   model: string,
   reason: ProviderError["reason"],
-  more: Partial<Pick<ProviderError, "status" | "retryAfterSeconds">> = {}
+  more: Partial<Pick<ProviderError, "status" | "retryAfterSeconds" | "detail">> = {}
 ) => new ProviderError({ model, reason, status: null, retryAfterSeconds: null, detail: reason, ...more })
 
 /** What a model does when it is called; `hangs` until it is interrupted. */
 export type Script = "answers" | "hangs" | ProviderError | ReadonlyArray<string | ProviderError | "hangs">
 
-/** Answers by script, by model id; an array is the payloads of a stream and how it goes wrong. */
+const answer = (model: string) =>
+  JSON.stringify({
+    id: "x",
+    object: "chat.completion",
+    created: 1,
+    model,
+    choices: [{ index: 0, message: { role: "assistant", content: "Hello" }, finish_reason: "stop" }],
+    usage: { prompt_tokens: 100, completion_tokens: 50, total_tokens: 150 }
+  })
+const hello = JSON.stringify({ choices: [{ index: 0, delta: { content: "Hello" }, finish_reason: "stop" }] })
+
+/** Answers by script, by model id; an array is the payloads of a stream and how it goes wrong; after them it ends well. */
 export const scriptedModels = (scripts: Record<string, Script>) => {
   const calls: Array<{ readonly model: string; readonly body: ChatBody; readonly limits: CallLimits }> = []
   const interrupted: Array<string> = []
   let open = 0
   const hang = (id: string) => Effect.onInterrupt(Effect.never, () => Effect.sync(() => void interrupted.push(id)))
-  const layer = Layer.succeed(
-    LanguageModels,
-    LanguageModels.of({
-      complete: (model, body, limits) =>
-        Effect.suspend(() => {
-          calls.push({ model: model.id, body, limits })
-          const script = scripts[model.id] ?? "answers"
+  const begin = <A>(model: Model, body: ChatBody, limits: CallLimits, then: (script: Script | undefined) => A) => {
+    calls.push({ model: model.id, body, limits })
+    return then(scripts[model.id])
+  }
+  const failed = (model: Model, { detail, reason }: StreamFailure) =>
+    failure(model.id, reason === "reported" ? "server_error" : reason, { status: 200, detail })
+
+  const complete: LanguageModelsShape["complete"] = (model, body, limits) =>
+    Effect.flatMap(Effect.clock, (clock) =>
+      begin(model, body, limits, (script = "answers") => {
+        if (script === "hangs") return hang(model.id)
+        if (script instanceof ProviderError) return script
+        const read = readAnswer(answer(model.upstream), labelOf(model, body, limits, clock))
+        return isAnswer(read) ? Effect.succeed({ status: 200, ...read, requestId: null }) : failed(model, read)
+      })
+    )
+
+  const streamOf = (model: Model, chat: ChatReading, events: Array<string | ProviderError>): ChatStream => ({
+    status: 200,
+    requestId: null,
+    said: () => chat.said,
+    isFinished: () => chat.isFinished,
+    usageChunk: () => chat.usageChunk,
+    next: Effect.gen(function* () {
+      while (!chat.isReady) {
+        if (typeof chat.state === "object") return yield* failed(model, chat.state)
+        const event = events.shift() ?? "[DONE]"
+        if (event === "hangs") yield* hang(model.id)
+        else if (typeof event === "string") chat.event(null, event, 0)
+        else return yield* event
+      }
+      return chat.take()
+    })
+  })
+
+  const stream: LanguageModelsShape["stream"] = (model, body, limits) =>
+    Effect.acquireRelease(
+      Effect.sync(() => void open++),
+      () => Effect.sync(() => void open--)
+    ).pipe(
+      Effect.zipRight(Effect.clock),
+      Effect.flatMap((clock) =>
+        begin(model, body, limits, (script = "answers") => {
           if (script === "hangs") return hang(model.id)
           if (script instanceof ProviderError) return script
-          const usage = { inputTokens: 100, outputTokens: 50 }
-          return Effect.succeed({ status: 200, body: { id: "x", model: model.upstream }, usage, finishReason: "stop" })
-        }),
-      stream: (model, body, limits) =>
-        Effect.acquireRelease(
-          Effect.sync(() => void open++),
-          () => Effect.sync(() => void open--)
-        ).pipe(
-          Effect.flatMap(() => {
-            calls.push({ model: model.id, body, limits })
-            const script = scripts[model.id] ?? []
-            if (script === "hangs") return hang(model.id)
-            if (script instanceof ProviderError) return script
-            const events = script === "answers" ? [] : [...script]
-            return Effect.succeed({
-              status: 200,
-              next: Effect.suspend(() => {
-                const event = events.shift()
-                if (event === undefined) return Effect.succeed([])
-                if (event === "hangs") return hang(model.id)
-                return typeof event === "string" ? Effect.succeed([event]) : event
-              })
-            })
-          })
-        )
-    })
-  )
+          const chat = new ChatReading(labelOf(model, body, limits, clock), choicesAsked(body))
+          return Effect.succeed(streamOf(model, chat, script === "answers" ? [hello] : [...script]))
+        })
+      )
+    )
+  const layer = Layer.succeed(LanguageModels, LanguageModels.of({ complete, stream }))
   return { layer, calls, interrupted, scripts, openStreams: () => open }
 }

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { parseJson } from "../../domain/models/Json.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import type { CompleteAnswer } from "../../services/api/Responses.ts"
 import type { RoutesOf } from "../../services/api/Routes.ts"
@@ -84,15 +85,20 @@ export const make = ({
 const forModel = (body: unknown, model: string | null): unknown =>
   model === null || typeof body !== "object" || body === null || Array.isArray(body) ? body : { ...body, model }
 
-const chatReply = (answer: Answer): Reply => json(answer.body, answerHeaders(answer), answer.status)
+const chatReply = (answer: Answer): Reply => ({
+  status: answer.status,
+  headers: { "content-type": "application/json", ...answerHeaders(answer) },
+  body: answer.text
+})
 
 const completeReply = (answer: Answer): Reply => {
-  const { id } = answer.body
+  const body = parseJson(answer.text)
+  const id = property(body, "id")
   const shown: CompleteAnswer = {
     id: typeof id === "string" ? id : answer.decisionId,
     decision_id: answer.decisionId,
     model: answer.model,
-    content: contentOf(answer.body),
+    content: contentOf(body),
     usage:
       answer.usage === null
         ? null
@@ -126,8 +132,9 @@ const headHeaders = (head: AnswerHead): Record<string, string> => {
 }
 
 /** The text of the first choice; null if it has none, as when the model calls a tool. */
-const contentOf = (body: Readonly<Record<string, unknown>>): string | null => {
-  const choice: unknown = Array.isArray(body["choices"]) ? body["choices"][0] : undefined
+const contentOf = (body: unknown): string | null => {
+  const choices = property(body, "choices")
+  const choice: unknown = Array.isArray(choices) ? choices[0] : undefined
   const message = property(choice, "message")
   const content = property(message, "content")
   return typeof content === "string" ? content : null

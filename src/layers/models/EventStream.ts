@@ -1,119 +1,196 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { makeSseParser } from "./SseParser.ts"
+import { transportDetail } from "../../domain/basics/TransportDetail.ts"
+import { ChatStream } from "../../domain/models/ChatStream.ts"
+import type { Label } from "../../domain/models/Form.ts"
 import type { CallLimits, ProviderError } from "../../services/models/LanguageModels.ts"
-import { embeddedError, failure, jsonObject } from "./ProviderErrors.ts"
-import { makeCall, makeReceived, maxErrorBytes, maxTimerMs, type Target } from "./UpstreamCall.ts"
+import { streamWhole } from "../../domain/models/WholeAnswer.ts"
+import { streamFailure } from "./ProviderErrors.ts"
+import { SseParser } from "./SseParser.ts"
+import { maxAnswerBytes, maxErrorBytes, maxTimerMs, Received, type Target, UpstreamCall } from "./UpstreamCall.ts"
 
-const maxEventChars = 8 * 1024 * 1024
-/** How long the last bytes after `[DONE]` may take before the connection is given up instead of reused. */
+/** Images come in one event. */
+const maxEventChars = 16 * 1024 * 1024
+/** How long the last bytes after the end may take before the connection is given up instead of reused. */
 const tailMs = 200
 
-/** An event stream: who waits for events reads from the socket; when nobody waits, nothing is read. */
-export const openStream = (target: Target, body: string, { timeoutMs }: CallLimits, clock: Clock.Clock) => {
-  const received = makeReceived(target, clock)
-  const parser = makeSseParser(maxEventChars)
-  let events: Array<string> = []
-  let first = true
-  let isEventStream = true
-  let done = false
-  let failed: ProviderError | null = null
-  let wake: (() => void) | null = null
+/** What the body is, told by its first character, whatever its content type says. */
+type Body = "unknown" | "events" | "whole"
 
-  const fail = (error: ProviderError) => {
-    failed ??= error
-    call.abort()
-    wake?.()
+const kindOf = (chunk: Buffer): Body => {
+  for (const byte of chunk) {
+    // White space and the bytes of a byte order mark.
+    if (byte <= 0x20 || byte === 0xef || byte === 0xbb || byte === 0xbf) continue
+    return byte === 0x7b || byte === 0x5b || byte === 0x3c ? "whole" : "events"
   }
-  const problemWith = (event: string): ProviderError | null => {
-    if (!first && !event.startsWith('{"error"')) return null
-    const object = jsonObject(event)
-    if (object === null) return failure(target.model, "bad_answer", received.status(), "the event is not a JSON object")
-    return embeddedError(target.model, received.status() ?? 200, object)
-  }
-  const take = (arrived: ReadonlyArray<string>) => {
-    for (const event of arrived) {
-      if (event === "[DONE]") {
-        done = true
-        break
-      }
-      const problem = problemWith(event)
-      if (problem !== null) return fail(problem)
-      first = false
-      events.push(event)
-    }
-    if (done && first) return fail(failure(target.model, "bad_answer", received.status(), "the stream has no events"))
-    if (done || events.length > 0) wake?.()
-  }
-  const ended = () => {
-    if (done) return
-    if (received.isError()) return fail(received.refusal())
-    if (!isEventStream) {
-      const object = jsonObject(received.text())
-      const error = object === null ? null : embeddedError(target.model, received.status() ?? 200, object)
-      return fail(error ?? failure(target.model, "bad_answer", received.status(), "the answer is not an event stream"))
-    }
-    if (parser.end() === "[DONE]") return take(["[DONE]"])
-    return fail(failure(target.model, "cut", received.status(), "the stream ended without [DONE]"))
+  return "unknown"
+}
+
+interface Waiting {
+  readonly sinceMs: number
+  readonly what: string
+  readonly answer: () => void
+}
+
+/** A stream from an upstream: who waits for events reads from the socket; when nobody waits, nothing is read. */
+export class EventStream {
+  private readonly target: Target
+  private readonly limits: CallLimits
+  private readonly clock: Clock.Clock
+  private readonly received: Received
+  private readonly parser = new SseParser(maxEventChars)
+  private readonly call: UpstreamCall
+  private body: Body = "unknown"
+  private failed: ProviderError | null = null
+  private waiting: Waiting | null = null
+  private timer: NodeJS.Timeout | undefined
+  /** What the events have told. */
+  readonly chat: ChatStream
+
+  constructor(target: Target, body: string, limits: CallLimits, clock: Clock.Clock, label: Label, choices: number) {
+    this.target = target
+    this.limits = limits
+    this.clock = clock
+    this.received = new Received(target, clock)
+    this.chat = new ChatStream(label, choices)
+    this.call = new UpstreamCall(target, body, {
+      head: (status, headers) => this.received.head(status, headers),
+      data: (chunk) => this.arrived(chunk),
+      end: () => this.ended(),
+      error: (error) => this.broke(error)
+    })
   }
 
-  const call = makeCall(target, body, {
-    head: (status, headers) => {
-      received.head(status, headers["retry-after"])
-      isEventStream = String(headers["content-type"]).includes("text/event-stream")
-    },
-    data: (chunk) => {
-      if (done) return
-      if (received.isError() || !isEventStream) {
-        if (!received.add(chunk, maxErrorBytes)) ended()
-        return
-      }
-      const arrived = parser.push(chunk)
-      if (arrived === null) return fail(received.tooLarge("an event"))
-      take(arrived)
-      if (wake === null && !done) call.pause()
-    },
-    end: ended,
-    error: (error) => {
-      if (done) return
-      fail(received.isError() ? received.refusal() : received.broken(error))
+  get start(): Effect.Effect<void> {
+    return Effect.sync(() => this.call.start())
+  }
+
+  get status(): number {
+    return this.received.status ?? 200
+  }
+
+  get requestId(): string | null {
+    return this.received.requestId
+  }
+
+  /** There is something for the client, or another model may answer. */
+  get opened(): Effect.Effect<void, ProviderError> {
+    return this.arrival("first event")
+  }
+
+  get next(): Effect.Effect<ReadonlyArray<string>, ProviderError> {
+    return Effect.map(this.arrival("event"), () => this.chat.take())
+  }
+
+  get release(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      clearTimeout(this.timer)
+      if (this.chat.state === "complete" && this.call.isOpen) setTimeout(() => this.call.abort(), tailMs).unref()
+      else this.call.abort()
+    })
+  }
+
+  private nowMs(): number {
+    return Number(this.clock.unsafeCurrentTimeNanos()) / 1e6
+  }
+
+  private arrived(chunk: Buffer): void {
+    if (this.chat.state !== "open") return
+    if (this.received.isError) {
+      if (!this.received.add(chunk, maxErrorBytes)) this.ended()
+      return
     }
-  })
+    if (this.body === "unknown") this.body = kindOf(chunk)
+    if (this.body !== "events") {
+      if (!this.received.add(chunk, maxAnswerBytes)) this.fail(this.received.tooLarge("the answer"))
+      return
+    }
+    const events = this.parser.push(chunk)
+    if (events === null) return this.fail(this.received.tooLarge("an event"))
+    const nowMs = events.length === 0 ? 0 : this.nowMs()
+    for (const { data, name } of events) this.chat.event(name, data, nowMs)
+    this.changed()
+    if (this.waiting === null && this.chat.state === "open") this.call.pause()
+  }
+
+  private ended(): void {
+    if (this.chat.state !== "open") return
+    if (this.received.isError) return this.fail(this.received.refusal())
+    if (this.body === "events") return this.bodyEnded(null)
+    if (!streamWhole(this.received.text, this.chat, this.nowMs())) {
+      return this.fail(this.received.failure("bad_answer", "the answer is not an event stream"))
+    }
+    this.changed()
+  }
+
+  private broke(error: unknown): void {
+    if (this.chat.state !== "open") return
+    if (this.received.isError) return this.fail(this.received.refusal())
+    if (this.body === "events") this.bodyEnded(transportDetail(error))
+    else this.fail(this.received.broken(error))
+  }
+
+  private bodyEnded(detail: string | null): void {
+    const last = this.parser.end()
+    if (last !== null) this.chat.event(last.name, last.data, this.nowMs())
+    this.chat.bodyEnd(detail)
+    this.changed()
+  }
+
+  private fail(error: ProviderError): void {
+    this.failed ??= error
+    this.call.abort()
+    this.waiting?.answer()
+  }
+
+  /** After whatever the stream has told. */
+  private changed(): void {
+    const { state } = this.chat
+    if (typeof state === "object") return this.fail(streamFailure(this.target.model, this.status, state))
+    if (this.isReady) this.waiting?.answer()
+    else if (this.chat.graceUntilMs !== null) this.arm()
+  }
+
+  private get isReady(): boolean {
+    return this.chat.isReady || this.failed !== null
+  }
 
   /** Completes when there is something to take: events, the end, or (failing) what went wrong after the last event. */
-  const arrival = (what: string) =>
-    Effect.async<void, ProviderError>((resume) => {
-      const isReady = () => events.length > 0 || done || failed !== null
-      const answer = () => resume(events.length > 0 || failed === null ? Effect.void : failed)
-      if (isReady()) return answer()
-      const timer = setTimeout(
-        () => fail(received.isError() ? received.refusal() : received.late(timeoutMs, what)),
-        Math.min(timeoutMs, maxTimerMs)
-      )
-      wake = () => {
-        wake = null
-        clearTimeout(timer)
-        answer()
+  private arrival(what: string): Effect.Effect<void, ProviderError> {
+    return Effect.async((resume) => {
+      const answer = () => {
+        clearTimeout(this.timer)
+        this.waiting = null
+        resume(this.failed === null || this.chat.isReady ? Effect.void : this.failed)
       }
-      call.resume()
+      if (this.isReady) return answer()
+      this.waiting = { sinceMs: this.nowMs(), what, answer }
+      this.arm()
+      this.call.resume()
       return Effect.sync(() => {
-        wake = null
-        clearTimeout(timer)
-        call.abort()
+        clearTimeout(this.timer)
+        this.waiting = null
+        this.call.abort()
       })
     })
+  }
 
-  return {
-    start: Effect.sync(call.start),
-    opened: Effect.map(arrival("first event"), () => received.status() ?? 200),
-    next: Effect.map(arrival("event"), () => {
-      const arrived = events
-      events = []
-      return arrived
-    }),
-    release: Effect.sync(() => {
-      if (done && call.isOpen()) setTimeout(call.abort, tailMs).unref()
-      else call.abort()
-    })
+  /** Wakes at the nearest limit. */
+  private arm(): void {
+    const { waiting } = this
+    if (waiting === null) return
+    clearTimeout(this.timer)
+    const nowMs = this.nowMs()
+    const dueMs = Math.min(waiting.sinceMs + this.limits.timeoutMs, this.chat.graceUntilMs ?? Infinity)
+    this.timer = setTimeout(() => this.due(waiting), Math.min(Math.max(0, Math.ceil(dueMs - nowMs)), maxTimerMs))
+  }
+
+  private due(waiting: Waiting): void {
+    const nowMs = this.nowMs()
+    this.chat.tick(nowMs)
+    if (this.chat.state !== "open") return this.changed()
+    if (nowMs < waiting.sinceMs + this.limits.timeoutMs) return this.arm()
+    const { isError } = this.received
+    this.fail(isError ? this.received.refusal() : this.received.late(this.limits.timeoutMs, waiting.what))
   }
 }

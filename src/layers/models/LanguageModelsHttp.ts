@@ -7,15 +7,26 @@ import type { Model } from "../../domain/routing/Model.ts"
 import {
   type CallLimits,
   type ChatBody,
+  type ChatStream,
   LanguageModels,
   type ProviderError
 } from "../../services/models/LanguageModels.ts"
 import { ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
-import { openStream } from "./EventStream.ts"
+import { EventStream } from "./EventStream.ts"
+import { choicesAsked, labelOf } from "./Label.ts"
 import { failure } from "./ProviderErrors.ts"
 import type { Target } from "./UpstreamCall.ts"
 import { complete } from "./WholeAnswer.ts"
+
+const streamOf = ({ chat, requestId, status }: EventStream, next: ChatStream["next"]): ChatStream => ({
+  status,
+  requestId,
+  next,
+  said: () => chat.said,
+  isFinished: () => chat.isFinished,
+  usageChunk: () => chat.usageChunk
+})
 
 type Endpoint = Omit<Target, "model">
 
@@ -94,17 +105,18 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
         const target = yield* targetOf("whole", model, limits.headers)
         const json = yield* encode(forUpstream(body, model), model)
         const clock = yield* Effect.clock
-        return yield* complete(target, json, limits, clock)
+        return yield* complete(target, json, limits, clock, labelOf(model, body, limits, clock))
       }),
 
       stream: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
         const target = yield* targetOf("streamed", model, limits.headers)
         const json = yield* encode(forStream(body, model), model)
         const clock = yield* Effect.clock
-        const call = openStream(target, json, limits, clock)
+        const label = labelOf(model, body, limits, clock)
+        const call = new EventStream(target, json, limits, clock, label, choicesAsked(body))
         yield* Effect.acquireRelease(call.start, () => call.release)
-        const status = yield* call.opened
-        return { status, next: call.next }
+        yield* call.opened
+        return streamOf(call, call.next)
       })
     })
   })

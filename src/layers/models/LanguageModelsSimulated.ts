@@ -1,20 +1,17 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { ChatStream as ChatReading } from "../../domain/models/ChatStream.ts"
+import { isAnswer, readAnswer } from "../../domain/models/WholeAnswer.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { simulate, type Simulation, wholeMs } from "../../domain/simulation/SimulatedModel.ts"
 import { problemWith, requestFrom } from "../../domain/simulation/ChatRequest.ts"
 import { scriptOf } from "../../domain/simulation/Fleet.ts"
 import type { Fault } from "../../domain/simulation/Script.ts"
 import { type AnswerLabel, chunksOf, completionOf, type TimedChunk } from "../../domain/simulation/Wire.ts"
-import {
-  type CallLimits,
-  type ChatBody,
-  type ChatStream,
-  LanguageModels,
-  ProviderError,
-  usageFrom
-} from "../../services/models/LanguageModels.ts"
+import { type CallLimits, type ChatBody, LanguageModels, ProviderError } from "../../services/models/LanguageModels.ts"
+import { choicesAsked, labelOf } from "./Label.ts"
+import { streamFailure } from "./ProviderErrors.ts"
 
 const seed = "conduit"
 
@@ -96,13 +93,10 @@ export const layer: Layer.Layer<LanguageModels> = Layer.sync(LanguageModels, () 
     yield* pass(model, takesMs, limits)
     if (refusal !== null) return yield* refusal
     if (fault === "cut") return yield* cut(model)
-    const answer = completionOf(simulation, label)
-    return {
-      status: 200,
-      body: answer,
-      usage: usageFrom(answer.usage),
-      finishReason: answer.choices[0]?.finish_reason ?? null
-    }
+    const clock = yield* Effect.clock
+    const read = readAnswer(JSON.stringify(completionOf(simulation, label)), labelOf(model, body, limits, clock))
+    if (!isAnswer(read)) return yield* streamFailure(model.id, 200, read)
+    return { status: 200, ...read, requestId: null }
   })
 
   const stream = Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
@@ -111,32 +105,49 @@ export const layer: Layer.Layer<LanguageModels> = Layer.sync(LanguageModels, () 
     yield* pass(model, firstMs(simulation), limits)
     if (refusal !== null) return yield* refusal
 
+    const clock = yield* Effect.clock
+    const chat = new ChatReading(labelOf(model, body, limits, clock), choicesAsked(body))
     const chunks = chunksOf(simulation, label, true)
     const breaksAfter = simulation.fault === "cut" ? Math.ceil(simulation.completionTokens / 2) : Infinity
     let sent = 0
     let upcoming: TimedChunk | undefined = takeChunk(chunks)
 
-    const next: ChatStream["next"] = Effect.gen(function* () {
-      if (upcoming === undefined) return simulation.fault === "no_done" ? yield* cut(model) : []
-      if (sent >= breaksAfter) return yield* cut(model)
-      const now = yield* Clock.currentTimeMillis
-      yield* pass(model, startMillis + upcoming.dueMs - now, limits)
-      // Everything that is due by now: a slow reader gets more at once.
-      const elapsedMs = (yield* Clock.currentTimeMillis) - startMillis
-      const arrived: Array<string> = []
-      do {
-        arrived.push(JSON.stringify(upcoming.chunk))
-        upcoming = takeChunk(chunks)
-      } while (
-        upcoming !== undefined &&
-        upcoming.dueMs <= elapsedMs &&
-        sent + arrived.length < breaksAfter &&
-        arrived.length < maxEventsAtOnce
-      )
-      sent += arrived.length
-      return arrived
+    /** Reads on until there is something for the caller, or the end. */
+    const arrival = Effect.gen(function* () {
+      while (!chat.isReady && chat.state === "open") {
+        if (upcoming === undefined) {
+          if (simulation.fault === "no_done") chat.bodyEnd(null)
+          else chat.event(null, "[DONE]", 0)
+          continue
+        }
+        if (sent >= breaksAfter) return yield* cut(model)
+        yield* pass(model, startMillis + upcoming.dueMs - (yield* Clock.currentTimeMillis), limits)
+        // Everything that is due by now: a slow reader gets more at once.
+        const elapsedMs = (yield* Clock.currentTimeMillis) - startMillis
+        let taken = 0
+        do {
+          chat.event(null, JSON.stringify(upcoming.chunk), elapsedMs)
+          taken++
+          upcoming = takeChunk(chunks)
+        } while (
+          upcoming !== undefined &&
+          upcoming.dueMs <= elapsedMs &&
+          sent + taken < breaksAfter &&
+          taken < maxEventsAtOnce
+        )
+        sent += taken
+      }
+      if (typeof chat.state === "object" && !chat.isReady) return yield* streamFailure(model.id, 200, chat.state)
     })
-    return { status: 200, next }
+    yield* arrival
+    return {
+      status: 200,
+      requestId: null,
+      next: Effect.map(arrival, () => chat.take()),
+      said: () => chat.said,
+      isFinished: () => chat.isFinished,
+      usageChunk: () => chat.usageChunk
+    }
   })
 
   return LanguageModels.of({ complete, stream })

@@ -1,27 +1,16 @@
-import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import { retryAfterSeconds } from "../../domain/basics/RetryAfter.ts"
+import type { StreamFailure } from "../../domain/models/ChatStream.ts"
+import { errorIn, type ErrorSaid } from "../../domain/models/ErrorSaid.ts"
+import { parseJson } from "../../domain/models/Json.ts"
 import { ProviderError } from "../../services/models/LanguageModels.ts"
-
-const parse = Option.liftThrowable((text: string): unknown => JSON.parse(text))
-
-/** The object that the text is in JSON; null if it is none. */
-export const jsonObject = (text: string): Readonly<Record<string, unknown>> | null => {
-  const value = Option.getOrNull(parse(text))
-  return Predicate.isReadonlyRecord(value) ? value : null
-}
 
 const maxDetailChars = 500
 
 // oxlint-disable-next-line no-control-regex -- control characters are what it removes
 const controls = /[\u0000-\u001f\u007f]+/g
 
-/** OpenAI's `{"error":{"message"}}`, or `{"error":"..."}`, as one short line. */
-const upstreamMessage = (body: Readonly<Record<string, unknown>> | null): string | null => {
-  const error = body?.["error"]
-  const message = Predicate.isReadonlyRecord(error) ? error["message"] : error
-  return typeof message === "string" && message !== "" ? message.replace(controls, " ").slice(0, maxDetailChars) : null
-}
+/** As one short line. */
+const oneLine = (text: string): string => text.replace(controls, " ").slice(0, maxDetailChars)
 
 const reasonOf = (status: number): ProviderError["reason"] => {
   switch (status) {
@@ -47,42 +36,45 @@ export const refusal = (
   answer: { readonly status: number; readonly body: string; readonly retryAfter: string | null },
   nowMillis: number
 ): ProviderError => {
-  const reason = reasonOf(answer.status)
-  // A message about a key tends to quote it.
-  const said =
-    reason === "unauthorized" ? "the provider does not accept the key" : upstreamMessage(jsonObject(answer.body))
+  const said = errorIn(parseJson(answer.body))
   return new ProviderError({
     model,
-    reason,
     status: answer.status,
     retryAfterSeconds: retryAfterSeconds(answer.retryAfter, nowMillis),
-    detail: said ?? `the provider answered HTTP ${answer.status}`
+    ...told(reasonOf(answer.status), said, `the provider answered HTTP ${answer.status}`)
   })
 }
 
-/** The error inside a body or an event of status 200, as some gateways send it; null if there is none. */
-export const embeddedError = (
-  model: string,
-  status: number,
-  body: Readonly<Record<string, unknown>>
-): ProviderError | null => {
-  const error = body["error"]
-  if (error === undefined || error === null) return null
-  const code =
-    Predicate.isReadonlyRecord(error) && typeof error["code"] === "number" && error["code"] >= 400 ? error["code"] : 500
-  const reason = reasonOf(code)
-  return new ProviderError({
+/** A message about a key tends to quote it. */
+const told = (reason: ProviderError["reason"], said: ErrorSaid | null, otherwise: string) => {
+  const message = said?.message ?? null
+  if (reason === "unauthorized") {
+    return {
+      reason,
+      said: said === null ? null : { ...said, message: null },
+      detail: "the provider does not accept the key"
+    }
+  }
+  return { reason, said, detail: message === null ? otherwise : oneLine(message) }
+}
+
+/** The error inside a body or an event of status 200. */
+export const reported = (model: string, status: number, said: ErrorSaid): ProviderError =>
+  new ProviderError({
     model,
-    reason,
     status,
     retryAfterSeconds: null,
-    detail: (reason === "unauthorized" ? null : upstreamMessage(body)) ?? "the provider reported an error"
+    ...told(reasonOf(said.status ?? 500), said, "the provider reported an error")
   })
-}
+
+export const streamFailure = (model: string, status: number, { detail, error, reason }: StreamFailure): ProviderError =>
+  reason === "reported"
+    ? reported(model, status, error ?? { message: detail, type: null, code: null, param: null, status: null })
+    : failure(model, reason, status, detail)
 
 export const failure = (
   model: string,
-  reason: "connection" | "timeout" | "bad_answer" | "cut" | "rejected",
+  reason: "connection" | "timeout" | "bad_answer" | "cut" | "empty" | "rejected",
   status: number | null,
   detail: string
 ): ProviderError => new ProviderError({ model, reason, status, retryAfterSeconds: null, detail })

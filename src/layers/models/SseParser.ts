@@ -1,63 +1,96 @@
+/** One server-sent event. */
+export interface SseEvent {
+  /** Null without an `event` field. */
+  readonly name: string | null
+  readonly data: string
+}
+
 /**
- * Reads the `data` of server-sent events from chunks that may be cut anywhere, inside a line, a line end or a character.
- * Lines end with LF, CR or CRLF; comments and other fields are skipped; the lines of one event are joined by LF.
+ * Reads server-sent events from chunks that may be cut anywhere, inside a line, a line end or a character. Lines end with
+ * LF, CR or CRLF; comments and other fields are skipped; the data lines of one event are joined by LF, wherever among them
+ * its name stands.
  *
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
-export interface SseParser {
+export class SseParser {
+  private readonly maxEventChars: number
+  private readonly decoder = new TextDecoder() // strips a byte order mark
+  /** The line that has no end yet, in parts: joined once, however many they are. */
+  private line: Array<string> = []
+  private lineChars = 0
+  private data: string | null = null
+  private name: string | null = null
+  private skipsLineFeed = false
+
+  /** `maxEventChars` bounds what is kept of an unfinished event, in UTF-16 units. */
+  constructor(maxEventChars: number) {
+    this.maxEventChars = maxEventChars
+  }
+
   /** The events that this chunk completes, or null if one is longer than the limit: then the stream cannot be read on. */
-  readonly push: (chunk: Uint8Array) => ReadonlyArray<string> | null
+  push(chunk: Uint8Array): ReadonlyArray<SseEvent> | null {
+    const text = this.decoder.decode(chunk, { stream: true })
+    const events: Array<SseEvent> = []
+    let start = this.skipsLineFeed && text.startsWith("\n") ? 1 : 0
+    if (text !== "") this.skipsLineFeed = false
+    const hasReturns = text.includes("\r")
+    for (;;) {
+      const end = hasReturns ? endOfLine(text, start) : text.indexOf("\n", start)
+      if (end === -1) break
+      const event = this.lineEnded(text.slice(start, end))
+      if (event !== null && event.data.length > this.maxEventChars) return null
+      if (event !== null) events.push(event)
+      start = end + 1
+      if (text.charCodeAt(end) !== 13) continue
+      if (start === text.length) this.skipsLineFeed = true
+      else if (text.charCodeAt(start) === 10) start++
+    }
+    if (start < text.length) {
+      this.line.push(start === 0 ? text : text.slice(start))
+      this.lineChars += text.length - start
+    }
+    return this.lineChars + (this.data?.length ?? 0) > this.maxEventChars ? null : events
+  }
+
   /** What an event at the end would be that no blank line completed; null without one. */
-  readonly end: () => string | null
+  end(): SseEvent | null {
+    if (this.lineChars > 0) this.lineEnded("")
+    const { data, name } = this
+    this.data = this.name = null
+    return data === null ? null : { name, data }
+  }
+
+  /** The event that a blank line completes. */
+  private lineEnded(tail: string): SseEvent | null {
+    let line = tail
+    if (this.line.length > 0) {
+      line = this.line.join("") + tail
+      this.line = []
+      this.lineChars = 0
+    }
+    if (line !== "") {
+      this.field(line)
+      return null
+    }
+    const { data, name } = this
+    this.data = this.name = null
+    return data === null ? null : { name, data }
+  }
+
+  private field(line: string): void {
+    const colon = line.indexOf(":")
+    const name = colon === -1 ? line : line.slice(0, colon)
+    if (name !== "data" && name !== "event") return
+    const value = colon === -1 ? "" : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
+    if (name === "event") this.name = value === "" ? null : value
+    else this.data = this.data === null ? value : `${this.data}\n${value}`
+  }
 }
 
-/** `maxEventChars` bounds what is kept of an unfinished event, in UTF-16 units. */
-export const makeSseParser = (maxEventChars: number): SseParser => {
-  const decoder = new TextDecoder() // strips a byte order mark
-  let line = ""
-  let data: string | null = null
-  let skipLineFeed = false
-
-  const field = (text: string) => {
-    if (!text.startsWith("data")) return
-    if (text.length > 4 && text[4] !== ":") return
-    const value = text.slice(text[5] === " " ? 6 : 5)
-    data = data === null ? value : `${data}\n${value}`
+const endOfLine = (text: string, start: number): number => {
+  for (let i = start; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 10 || code === 13) return i
   }
-
-  return {
-    push: (chunk) => {
-      const text = decoder.decode(chunk, { stream: true })
-      const events: Array<string> = []
-      let start = 0
-      for (let i = 0; i < text.length; i++) {
-        const code = text.charCodeAt(i)
-        if (code === 10 && skipLineFeed) {
-          start = i + 1
-          skipLineFeed = false
-          continue
-        }
-        skipLineFeed = code === 13
-        if (code !== 10 && code !== 13) continue
-        const whole = line + text.slice(start, i)
-        line = ""
-        start = i + 1
-        if (whole !== "") {
-          field(whole)
-        } else if (data !== null) {
-          events.push(data)
-          data = null
-        }
-      }
-      line += text.slice(start)
-      return line.length + (data?.length ?? 0) > maxEventChars || events.some((e) => e.length > maxEventChars)
-        ? null
-        : events
-    },
-    end: () => {
-      field(line)
-      line = ""
-      return data
-    }
-  }
+  return -1
 }

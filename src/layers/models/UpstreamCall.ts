@@ -1,6 +1,8 @@
 import type * as Clock from "effect/Clock"
 import type { Dispatcher } from "undici"
 import { transportDetail } from "../../domain/basics/TransportDetail.ts"
+import { withoutMark } from "../../domain/models/Json.ts"
+import { type Decoding, decodingOf } from "./Decoding.ts"
 import { failure, refusal } from "./ProviderErrors.ts"
 
 /** Where one model is called, and how errors name it. */
@@ -11,91 +13,179 @@ export interface Target {
   readonly headers: Readonly<Record<string, string>>
 }
 
+export type ResponseHeaders = Readonly<Record<string, string | Array<string> | undefined>>
+
+export const headerOf = (headers: ResponseHeaders, name: string): string | null => {
+  const value = headers[name]
+  return (typeof value === "string" ? value : value?.[0]) ?? null
+}
+
 export const maxErrorBytes = 64 * 1024
+export const maxAnswerBytes = 64 * 1024 * 1024
 /** A later timer would fire at once. */
 export const maxTimerMs = 2_147_483_647
 
 const aborted = new Error("aborted")
 
+interface Callbacks {
+  readonly head: (status: number, headers: ResponseHeaders) => void
+  /** Of the body, decoded. */
+  readonly data: (chunk: Buffer) => void
+  readonly end: () => void
+  readonly error: (error: unknown) => void
+}
+
 /** One POST. The callbacks come after `start`, none of them after `abort`; `pause` stops reading from the socket. */
-export const makeCall = (
-  target: Target,
-  body: string,
-  on: {
-    readonly head: (status: number, headers: Readonly<Record<string, string | Array<string> | undefined>>) => void
-    readonly data: (chunk: Buffer) => void
-    readonly end: () => void
-    readonly error: (error: unknown) => void
+export class UpstreamCall {
+  private readonly target: Target
+  private readonly body: string
+  private readonly on: Callbacks
+  private controller: Dispatcher.DispatchController | null = null
+  private decoding: Decoding | null = null
+  private state: "open" | "ended" | "aborted" = "open"
+
+  constructor(target: Target, body: string, on: Callbacks) {
+    this.target = target
+    this.body = body
+    this.on = on
   }
-) => {
-  let controller: Dispatcher.DispatchController | null = null
-  let state: "open" | "ended" | "aborted" = "open"
-  const ended = (then: () => void) => {
-    if (state !== "open") return
-    state = "ended"
-    then()
+
+  get isOpen(): boolean {
+    return this.state === "open"
   }
-  return {
-    start: () => {
-      target.dispatcher.dispatch(
-        { path: target.path, method: "POST", headers: target.headers, body },
-        {
-          onRequestStart: (started) => {
-            controller = started
-            if (state === "aborted") started.abort(aborted)
-          },
-          onResponseStart: (_, status, headers) => {
-            if (state === "open" && status >= 200) on.head(status, headers)
-          },
-          onResponseData: (_, chunk) => {
-            if (state === "open") on.data(chunk)
-          },
-          onResponseEnd: () => ended(on.end),
-          onResponseError: (_, error) => ended(() => on.error(error))
-        }
-      )
-    },
-    abort: () => {
-      if (state !== "open") return
-      state = "aborted"
-      controller?.abort(aborted)
-    },
-    pause: () => controller?.pause(),
-    resume: () => {
-      if (controller?.paused === true) controller.resume()
-    },
-    isOpen: () => state === "open"
+
+  start(): void {
+    const { body, target } = this
+    target.dispatcher.dispatch(
+      { path: target.path, method: "POST", headers: target.headers, body },
+      {
+        onRequestStart: (started) => {
+          this.controller = started
+          if (this.state === "aborted") started.abort(aborted)
+        },
+        onResponseStart: (_, status, headers) => {
+          if (this.isOpen && status >= 200) this.begin(status, headers)
+        },
+        onResponseData: (_, chunk) => {
+          if (this.decoding === null) this.arrived(chunk)
+          else if (this.isOpen) this.decoding.push(chunk)
+        },
+        onResponseEnd: () => {
+          if (this.decoding === null) this.ended()
+          else if (this.isOpen) this.decoding.end()
+        },
+        onResponseError: (_, error) => this.broke(error)
+      }
+    )
+  }
+
+  abort(): void {
+    if (!this.isOpen) return
+    this.state = "aborted"
+    this.controller?.abort(aborted)
+    this.decoding?.destroy()
+  }
+
+  pause(): void {
+    this.controller?.pause()
+    this.decoding?.pause()
+  }
+
+  resume(): void {
+    if (this.controller?.paused === true) this.controller.resume()
+    this.decoding?.resume()
+  }
+
+  private begin(status: number, headers: ResponseHeaders): void {
+    this.decoding = decodingOf(headerOf(headers, "content-encoding") ?? "", {
+      data: (chunk) => this.arrived(chunk),
+      end: () => this.ended(),
+      error: (error) => {
+        this.broke(error)
+        this.controller?.abort(aborted)
+      }
+    })
+    this.on.head(status, headers)
+  }
+
+  private arrived(chunk: Buffer): void {
+    if (this.isOpen) this.on.data(chunk)
+  }
+
+  private ended(): void {
+    if (!this.isOpen) return
+    this.state = "ended"
+    this.on.end()
+  }
+
+  private broke(error: unknown): void {
+    if (!this.isOpen) return
+    this.state = "ended"
+    this.on.error(error)
+    this.decoding?.destroy()
   }
 }
 
 /** The answer as far as it has come: what every kind of call needs to say why it failed. */
-export const makeReceived = (target: Target, clock: Clock.Clock) => {
-  const chunks: Array<Buffer> = []
-  let bytes = 0
-  let status: number | null = null
-  let retryAfter: string | null = null
-  const text = () => Buffer.concat(chunks).toString("utf8")
-  return {
-    status: () => status,
-    isError: () => status !== null && (status < 200 || status >= 300),
-    head: (code: number, after: string | Array<string> | undefined) => {
-      status = code
-      retryAfter = (typeof after === "string" ? after : after?.[0]) ?? null
-    },
-    /** Answers whether there is room for more. */
-    add: (chunk: Buffer, most: number) => {
-      bytes += chunk.length
-      if (bytes <= most) chunks.push(chunk)
-      return bytes <= most
-    },
-    text,
-    refusal: () =>
-      refusal(target.model, { status: status ?? 500, body: text(), retryAfter }, clock.unsafeCurrentTimeMillis()),
-    broken: (error: unknown) =>
-      failure(target.model, status === null ? "connection" : "cut", status, transportDetail(error)),
-    late: (timeoutMs: number, what: string) =>
-      failure(target.model, "timeout", status, `no ${what} within ${timeoutMs} ms`),
-    tooLarge: (what: string) => failure(target.model, "bad_answer", status, `${what} is too large`)
+export class Received {
+  private readonly target: Target
+  private readonly clock: Clock.Clock
+  private readonly chunks: Array<Buffer> = []
+  private bytes = 0
+  private retryAfter: string | null = null
+  status: number | null = null
+  /** The id by which the upstream knows this call, for its support. */
+  requestId: string | null = null
+
+  constructor(target: Target, clock: Clock.Clock) {
+    this.target = target
+    this.clock = clock
+  }
+
+  get isError(): boolean {
+    return this.status !== null && (this.status < 200 || this.status >= 300)
+  }
+
+  head(status: number, headers: ResponseHeaders): void {
+    this.status = status
+    this.retryAfter = headerOf(headers, "retry-after")
+    const id = headerOf(headers, "x-request-id") ?? headerOf(headers, "request-id")
+    this.requestId = id !== null && /^[\x21-\x7e]{1,128}$/.test(id) ? id : null
+  }
+
+  /** Answers whether there is room for more. */
+  add(chunk: Buffer, most: number): boolean {
+    this.bytes += chunk.length
+    if (this.bytes <= most) this.chunks.push(chunk)
+    return this.bytes <= most
+  }
+
+  get text(): string {
+    return withoutMark(Buffer.concat(this.chunks).toString("utf8"))
+  }
+
+  refusal() {
+    const { retryAfter, status, target, text } = this
+    return refusal(
+      target.model,
+      { status: status ?? 500, body: text, retryAfter },
+      this.clock.unsafeCurrentTimeMillis()
+    )
+  }
+
+  broken(error: unknown) {
+    return this.failure(this.status === null ? "connection" : "cut", transportDetail(error))
+  }
+
+  late(ms: number, what: string) {
+    return this.failure("timeout", `no ${what} within ${ms} ms`)
+  }
+
+  tooLarge(what: string) {
+    return this.failure("bad_answer", `${what} is too large`)
+  }
+
+  failure(reason: Parameters<typeof failure>[1], detail: string) {
+    return failure(this.target.model, reason, this.status, detail)
   }
 }
-export type Received = ReturnType<typeof makeReceived>

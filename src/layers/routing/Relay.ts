@@ -1,14 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { withMembers } from "../../domain/basics/JsonText.ts"
 import { costUsd } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
-import {
-  type ChatBody,
-  type ChatStream,
-  type ProviderError,
-  type Usage,
-  usageFrom
-} from "../../services/models/LanguageModels.ts"
+import { type ChatStream, type ProviderError, type Usage, usageFrom } from "../../services/models/LanguageModels.ts"
 import { AllModelsFailed, type StreamSink } from "../../services/routing/Router.ts"
 import type { Attempts } from "./Attempts.ts"
 import type { Deadlines } from "./Deadlines.ts"
@@ -25,34 +20,38 @@ interface Parts {
 /** From the answering model to the client, until the deadline. The sink hears of every end, and every end is an outcome. */
 export const make =
   ({ attempts, deadlines, learning, nowMs }: Parts) =>
-  (trial: Trial.Trial, source: ChatStream, model: Model, body: ChatBody, sink: StreamSink): Effect.Effect<void> => {
-    const chunks = chunksOf(model, asksForUsage(body))
+  (trial: Trial.Trial, source: ChatStream, model: Model, sink: StreamSink): Effect.Effect<void> => {
     const firstTokenMs = trial.current === null ? null : nowMs() - trial.current.startedMs
+    const costOf = (usage: Usage | null, outputTokens: number) =>
+      costUsd(model, usage?.inputTokens ?? trial.decision.request.inputTokens, usage?.outputTokens ?? outputTokens)
     trial.facts = () => {
-      const usage = chunks.usage()
-      const outputTokens = Math.ceil(chunks.characters() / 4)
-      const { inputTokens } = trial.decision.request
+      const said = source.said()
+      const usage = usageFrom(said.usage)
+      const outputTokens = Math.ceil(said.characters / 4)
       return {
         usage,
         outputTokens,
-        costUsd: costUsd(model, usage?.inputTokens ?? inputTokens, usage?.outputTokens ?? outputTokens),
-        finishReason: chunks.finishReason(),
-        responseModel: chunks.responseModel(),
+        costUsd: costOf(usage, outputTokens),
+        finishReason: said.finishReason,
+        responseModel: said.servedModel,
         firstTokenMs
       }
     }
     let clientReads = true
+    const send = Effect.fnUntraced(function* (payloads: ReadonlyArray<string>) {
+      clientReads = false
+      yield* sink.events(payloads)
+      clientReads = true
+    })
 
     const pump = Effect.gen(function* () {
       while (true) {
         const payloads = yield* source.next
-        if (payloads.length === 0) return
-        const relayed = payloads.flatMap((payload) => chunks.relay(payload) ?? [])
-        if (relayed.length === 0) continue
-        clientReads = false
-        yield* sink.events(relayed)
-        clientReads = true
+        if (payloads.length === 0) break
+        yield* send(payloads)
       }
+      const counts = source.usageChunk()
+      if (counts !== null) yield* send([withCost(counts, costOf(usageFrom(source.said().usage), 0))])
     })
 
     const broken = (reason: Trial.FailureReason, error: ProviderError | null) =>
@@ -85,69 +84,5 @@ export const make =
       )
   }
 
-/** What a stream says about itself on its way to the client. */
-interface Chunks {
-  /**
-   * The payload as the client gets it, or null if it is not for the client: `model` is the id that clients know; the
-   * usage chunk passes only if the caller asked for it, with the cost. What is not a JSON object passes as it is.
-   */
-  readonly relay: (payload: string) => string | null
-  readonly usage: () => Usage | null
-  readonly finishReason: () => string | null
-  readonly responseModel: () => string | null
-  /** Of text and tool arguments that were relayed. */
-  readonly characters: () => number
-}
-
-const chunksOf = (model: Model, includeUsage: boolean): Chunks => {
-  let usage: Usage | null = null
-  let finishReason: string | null = null
-  let responseModel: string | null = null
-  let characters = 0
-
-  return {
-    relay: (payload) => {
-      const chunk = Either.getOrNull(parse(payload))
-      if (!isRecord(chunk)) return payload
-      if (responseModel === null && typeof chunk["model"] === "string") responseModel = chunk["model"]
-      const choices: ReadonlyArray<unknown> = Array.isArray(chunk["choices"]) ? chunk["choices"] : []
-      for (const choice of choices) {
-        if (!isRecord(choice)) continue
-        characters += deltaLength(choice["delta"])
-        if (typeof choice["finish_reason"] === "string") finishReason = choice["finish_reason"]
-      }
-      const counted = usageFrom(chunk["usage"])
-      if (counted === null) return JSON.stringify({ ...chunk, model: model.id })
-      usage = counted
-      if (includeUsage) {
-        const cost = costUsd(model, counted.inputTokens, counted.outputTokens)
-        return JSON.stringify({ ...chunk, model: model.id, conduit: { cost_usd: cost } })
-      }
-      return choices.length === 0 ? null : JSON.stringify({ ...chunk, model: model.id })
-    },
-    usage: () => usage,
-    finishReason: () => finishReason,
-    responseModel: () => responseModel,
-    characters: () => characters
-  }
-}
-
-const parse = (payload: string) => Either.try((): unknown => JSON.parse(payload))
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-const lengthOf = (value: unknown) => (typeof value === "string" ? value.length : 0)
-
-const deltaLength = (delta: unknown): number => {
-  if (!isRecord(delta)) return 0
-  const tools: ReadonlyArray<unknown> = Array.isArray(delta["tool_calls"]) ? delta["tool_calls"] : []
-  return tools.reduce<number>(
-    (sum, tool) => sum + (isRecord(tool) && isRecord(tool["function"]) ? lengthOf(tool["function"]["arguments"]) : 0),
-    lengthOf(delta["content"])
-  )
-}
-
-/** Whether the caller wants the usage chunk. */
-const asksForUsage = (body: ChatBody): boolean =>
-  isRecord(body["stream_options"]) && body["stream_options"]["include_usage"] === true
+const withCost = (chunk: string, usd: number | null): string =>
+  withMembers(chunk, new Map([["conduit", JSON.stringify({ cost_usd: usd })]]))

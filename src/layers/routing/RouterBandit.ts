@@ -12,7 +12,7 @@ import { BanditState, type DecideInput, NoEligibleModel } from "../../services/l
 import { Database } from "../../services/storage/Database.ts"
 import { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
 import { Ids } from "../../services/running/Ids.ts"
-import { type ChatBody, LanguageModels } from "../../services/models/LanguageModels.ts"
+import { type CallLimits, type ChatBody, LanguageModels, usageFrom } from "../../services/models/LanguageModels.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import {
@@ -99,22 +99,22 @@ export const layer: Layer.Layer<
     const complete: RouterShape["complete"] = Effect.fnUntraced(function* (request, body, caller) {
       const trial = yield* begin(request, body, caller)
       return yield* attempts
-        .run(trial, request, (model, limits) => models.complete(model, body, limits))
+        .run(trial, request, (model, limits) => models.complete(model, body, named(trial, limits)))
         .pipe(
-          Effect.flatMap(({ answer: { finishReason, status, usage, ...answer }, model }) => {
+          Effect.flatMap(({ answer: { said, status, text }, model }) => {
+            const usage = usageFrom(said.usage)
             const cost = usage === null ? null : costUsd(model, usage.inputTokens, usage.outputTokens)
-            const { model: responseModel } = answer.body
             trial.facts = () => ({
               ...Trial.nothingSaid,
               usage,
               costUsd: cost,
-              finishReason,
-              responseModel: typeof responseModel === "string" ? responseModel : null
+              finishReason: said.finishReason,
+              responseModel: said.servedModel
             })
             return Effect.map(learning.settle(trial, Trial.answered(status)), ({ costUsd, latencyMs }) => ({
               ...headOf(trial, model),
               status,
-              body: { ...answer.body, model: model.id },
+              text,
               usage,
               costUsd,
               latencyMs: latencyMs ?? 0
@@ -131,10 +131,12 @@ export const layer: Layer.Layer<
         Scope.make(),
         (scope) =>
           Effect.flatMap(
-            attempts.run(trial, request, (model, limits) => Scope.extend(models.stream(model, body, limits), scope)),
+            attempts.run(trial, request, (model, limits) =>
+              Scope.extend(models.stream(model, body, named(trial, limits)), scope)
+            ),
             ({ answer, model }) => {
               sink = open(headOf(trial, model))
-              return relay(trial, answer, model, body, sink)
+              return relay(trial, answer, model, sink)
             }
           ),
         (scope, exit) => Scope.close(scope, exit)
@@ -145,6 +147,9 @@ export const layer: Layer.Layer<
         })
       )
     })
+
+    /** An answer without an id of its own has the decision's. */
+    const named = ({ decision }: Trial.Trial, limits: CallLimits): CallLimits => ({ ...limits, answerId: decision.id })
 
     /** A decision, and what comes of it. */
     const begin = (request: RoutingRequest, body: ChatBody, caller: Caller) =>

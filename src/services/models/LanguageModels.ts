@@ -2,6 +2,8 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { ErrorSaid } from "../../domain/models/ErrorSaid.ts"
+import type { Said } from "../../domain/models/Said.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 
 /** An OpenAI chat request as it came, unknown fields included; `model` and `conduit` are dealt with here. */
@@ -14,7 +16,10 @@ export type ChatBody = Readonly<Record<string, unknown>>
 export interface LanguageModelsShape {
   readonly complete: (model: Model, body: ChatBody, limits: CallLimits) => Effect.Effect<ChatAnswer, ProviderError>
 
-  /** Completes when the first event has arrived: until then another model can be tried. Released with the scope. */
+  /**
+   * Completes when the first text, call or refusal has arrived: until then another model can be tried. Released with the
+   * scope.
+   */
   readonly stream: (
     model: Model,
     body: ChatBody,
@@ -32,14 +37,18 @@ export interface CallLimits {
   readonly timeoutMs: number
   /** Sent with the call besides the provider's own. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Names an answer that the upstream gave no id. */
+  readonly answerId?: string | undefined
 }
 
-/** A whole answer: OpenAI's `chat.completion` object as the model sent it. */
+/** A whole answer. */
 export interface ChatAnswer {
   readonly status: number
-  readonly body: Readonly<Record<string, unknown>>
-  readonly usage: Usage | null
-  readonly finishReason: string | null
+  /** OpenAI's `chat.completion` object as the model sent it, mended where it was not in OpenAI's form; `model` is ours. */
+  readonly text: string
+  readonly said: Said
+  /** By which the upstream knows the call; null if it said none. */
+  readonly requestId: string | null
 }
 
 export interface Usage {
@@ -49,11 +58,19 @@ export interface Usage {
 
 export interface ChatStream {
   readonly status: number
+  readonly requestId: string | null
   /**
-   * The data payloads of the next events, in order, at least one; an empty array after `[DONE]` (which is not among
-   * them). A stream that ends without `[DONE]` fails with reason `cut`.
+   * The data of the next events, in order, at least one; an empty array after the last. Each is a chunk as the model sent
+   * it, mended where it was not in OpenAI's form; `model` is ours, and counts are left to `usageChunk`. A stream that
+   * ends before its answer is whole fails with reason `cut`.
    */
   readonly next: Effect.Effect<ReadonlyArray<string>, ProviderError>
+  /** What the answer has said of itself so far. */
+  readonly said: () => Said
+  /** Every choice has finished: what may still come are counts and the end. */
+  readonly isFinished: () => boolean
+  /** After the last event: the chunk with the counts; null for a caller who did not ask, and where nobody counted. */
+  readonly usageChunk: () => string | null
 }
 
 /** Token counts of an OpenAI `usage` object, leniently; null if it has none. */
@@ -65,7 +82,7 @@ export const usageFrom = (usage: unknown): Usage | null => {
     : null
 }
 
-/** Why a model did not answer. `rejected` is the caller's fault (400, 413, 415, 422 of the upstream): no other model is tried. */
+/** Why a model did not answer. `empty` is an answer without text, call or refusal. `rejected` is the caller's fault (400, 413, 415, 422 of the upstream): no other model is tried. */
 export const ProviderErrorReason = Schema.Literal(
   "rate_limited",
   "unauthorized",
@@ -74,8 +91,18 @@ export const ProviderErrorReason = Schema.Literal(
   "connection",
   "timeout",
   "bad_answer",
-  "cut"
+  "cut",
+  "empty"
 )
+
+/** What the upstream said of an error, in its own words. */
+const ErrorSaidSchema = Schema.Struct({
+  message: Schema.NullOr(Schema.String),
+  type: Schema.NullOr(Schema.String),
+  code: Schema.NullOr(Schema.String),
+  param: Schema.NullOr(Schema.String),
+  status: Schema.NullOr(Schema.Number)
+}) satisfies Schema.Schema<ErrorSaid, ErrorSaid>
 
 export class ProviderError extends Schema.TaggedError<ProviderError>()("ProviderError", {
   model: Schema.String,
@@ -84,6 +111,10 @@ export class ProviderError extends Schema.TaggedError<ProviderError>()("Provider
   status: Schema.NullOr(Schema.Number),
   /** Seconds, if the upstream said so. */
   retryAfterSeconds: Schema.NullOr(Schema.Number),
+  said: Schema.NullOr(ErrorSaidSchema).pipe(
+    Schema.propertySignature,
+    Schema.withConstructorDefault(() => null)
+  ),
   /** For people; of the upstream's own error message at most 500 characters, never the request. */
   detail: Schema.String
 }) {

@@ -84,8 +84,8 @@ export interface AnswerHead {
 
 export interface Answer extends AnswerHead {
   readonly status: number
-  /** The upstream's object; `model` is the id of the model that answered. */
-  readonly body: Readonly<Record<string, unknown>>
+  /** OpenAI's object as the upstream sent it; `model` is the id of the model that answered. */
+  readonly text: string
   readonly usage: Usage | null
   readonly costUsd: number | null
   readonly latencyMs: number

@@ -211,11 +211,11 @@ describe("a held JSON request", () => {
 
   it.live("does not outlive a client that leaves without reading a large answer", () =>
     Effect.gen(function* () {
-      const body = { model: "small", text: "x".repeat(20_000_000) }
+      const large = JSON.stringify({ model: "small", text: "x".repeat(20_000_000) })
       const router = recordingRouter()
       const api = yield* serveApi({
         ...router,
-        complete: (...args) => Effect.map(router.complete(...args), (a) => ({ ...a, body }))
+        complete: (...args) => Effect.map(router.complete(...args), (a) => ({ ...a, text: large }))
       })
       const text = JSON.stringify({ ...chat, stream: false })
       yield* Effect.async<void>((resume) => {

@@ -119,7 +119,20 @@ describe("LanguageModelsHttp", () => {
         const rest = yield* readAll(stream)
         const chunks = chunksFrom([...first, ...rest])
         assert.strictEqual(chunks.filter((c) => c.choices[0]?.delta.content).length, tokens)
-        assert.strictEqual(chunks.at(-1)?.usage?.completion_tokens, tokens)
+        assert.strictEqual(stream.said().usage?.["completion_tokens"], tokens)
+      }).pipe(Effect.scoped, Effect.provide(httpModels(mock.baseUrl)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("limits the time between two events", () =>
+    Effect.gen(function* () {
+      const mock = yield* startMockLlm()
+      yield* Effect.gen(function* () {
+        const models = yield* LanguageModels
+        const body = chatBody({ mock: { text: "one two", gate: "held", gate_after: 2 } })
+        const stream = yield* models.stream(model, body, { timeoutMs: 300 })
+        assert.strictEqual((yield* stream.next).length, 2)
+        assert.strictEqual((yield* Effect.flip(stream.next)).reason, "timeout")
       }).pipe(Effect.scoped, Effect.provide(httpModels(mock.baseUrl)))
     }).pipe(Effect.scoped)
   )
@@ -130,7 +143,7 @@ describe("LanguageModelsHttp", () => {
       const url = yield* answering((response) => {
         ports.add(response.socket?.remotePort)
         response.writeHead(200, { "content-type": "text/event-stream" })
-        response.write('data: {"choices":[]}\n\ndata: [DONE]\n\n')
+        response.write('data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
         setTimeout(() => response.end(), 5)
       })
       yield* Effect.gen(function* () {
@@ -220,8 +233,8 @@ describe("LanguageModelsHttp", () => {
         response.writeHead(429)
         response.write('{"error":')
       })
-      assert.strictEqual((yield* Effect.flip(completing(url, chatBody(), 100))).reason, "rate_limited")
-      assert.strictEqual((yield* Effect.flip(streaming(url, 100))).reason, "rate_limited")
+      assert.strictEqual((yield* Effect.flip(completing(url, chatBody(), 2000))).reason, "rate_limited")
+      assert.strictEqual((yield* Effect.flip(streaming(url, 2000))).reason, "rate_limited")
     }).pipe(Effect.scoped)
   )
 

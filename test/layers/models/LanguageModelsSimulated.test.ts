@@ -17,13 +17,13 @@ describe("LanguageModelsSimulated", () => {
       const models = yield* LanguageModels
       const body = chatBody({ mock: { text: "one two three four", delay_ms: 1000, token_ms: 1000 } })
       const opening = yield* Effect.fork(models.stream(model, body, { timeoutMs: 2000 }))
-      yield* TestClock.adjust("999 millis")
+      yield* TestClock.adjust("1999 millis")
       assert.isTrue((yield* Fiber.poll(opening))._tag === "None")
       yield* TestClock.adjust("1 millis")
       const stream = yield* Fiber.join(opening)
-      assert.strictEqual((yield* stream.next).length, 1)
+      assert.strictEqual((yield* stream.next).length, 2)
       yield* TestClock.adjust("3 seconds")
-      assert.strictEqual((yield* stream.next).length, 3)
+      assert.strictEqual((yield* stream.next).length, 4)
     }).pipe(Effect.scoped, Effect.provide(LanguageModelsSimulated.layer))
   )
 

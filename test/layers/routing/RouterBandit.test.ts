@@ -62,7 +62,21 @@ const recordingSink = (taken: Effect.Effect<void> = Effect.void) => {
 }
 
 const text = (content: string, more: object = {}) =>
-  JSON.stringify({ model: "a-upstream", choices: [{ delta: { content }, finish_reason: null }], ...more })
+  JSON.stringify({
+    id: "x",
+    object: "chat.completion.chunk",
+    created: 1,
+    model: "a-upstream",
+    choices: [{ index: 0, delta: { role: "assistant", content }, finish_reason: null }],
+    ...more
+  })
+const finish = JSON.stringify({
+  id: "x",
+  object: "chat.completion.chunk",
+  created: 1,
+  model: "a",
+  choices: [{ index: 0, delta: {}, finish_reason: "stop" }]
+})
 const usageChunk = JSON.stringify({
   model: "a-upstream",
   choices: [],
@@ -76,7 +90,7 @@ describe("RouterBandit", () => {
       const router = yield* Router
       const answer = yield* router.complete(request(), { messages: [] }, nobody)
       assert.strictEqual(answer.model, ModelId("a"))
-      assert.strictEqual(answer.body["model"], "a")
+      assert.strictEqual(JSON.parse(answer.text).model, "a")
       assert.strictEqual(answer.reason, "static")
       assert.strictEqual(answer.costUsd, (100 * 1 + 50 * 2) / 1e6)
       const [record] = log.offered
@@ -316,25 +330,28 @@ describe("RouterBandit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("relays a stream under the id that clients know, without the usage nobody asked for", () => {
-    const { layer, log, models } = routerOver({ a: [text("Hello"), "not json", usageChunk] })
-    return Effect.gen(function* () {
-      const router = yield* Router
-      const { seen, sink } = recordingSink()
-      yield* router.stream(request({ stream: true }), { stream: true }, nobody, () => sink)
-      assert.deepStrictEqual(seen, [text("Hello").replace("a-upstream", "a"), "not json", "[DONE]"])
-      assert.deepInclude(outcomeOf(log), { ok: true, inputTokens: 100, outputTokens: 50, costUsd: 200 / 1e6 })
-      assert.strictEqual(models.openStreams(), 0)
-    }).pipe(Effect.provide(layer))
-  })
+  it.effect(
+    "relays a stream under the id that clients know, without heartbeats, and without counts that nobody asked for",
+    () => {
+      const { layer, log, models } = routerOver({ a: [text("Hello"), "not json", finish, usageChunk] })
+      return Effect.gen(function* () {
+        const router = yield* Router
+        const { seen, sink } = recordingSink()
+        yield* router.stream(request({ stream: true }), { stream: true }, nobody, () => sink)
+        assert.deepStrictEqual(seen, [text("Hello").replace("a-upstream", "a"), finish, "[DONE]"])
+        assert.deepInclude(outcomeOf(log), { ok: true, inputTokens: 100, outputTokens: 50, costUsd: 200 / 1e6 })
+        assert.strictEqual(models.openStreams(), 0)
+      }).pipe(Effect.provide(layer))
+    }
+  )
 
   it.effect("puts the cost into the usage chunk of a caller who asked for it", () => {
-    const { layer } = routerOver({ a: [text("Hello"), usageChunk] })
+    const { layer } = routerOver({ a: [text("Hello"), finish, usageChunk] })
     return Effect.gen(function* () {
       const router = yield* Router
       const { seen, sink } = recordingSink()
       yield* router.stream(request({ stream: true }), { stream_options: { include_usage: true } }, nobody, () => sink)
-      assert.deepInclude(JSON.parse(seen[1] ?? ""), { model: "a", conduit: { cost_usd: 200 / 1e6 } })
+      assert.deepInclude(JSON.parse(seen[2] ?? ""), { model: "a", conduit: { cost_usd: 200 / 1e6 } })
     }).pipe(Effect.provide(layer))
   })
 

@@ -1,0 +1,279 @@
+import { elementsOf, membersOf, skipSpace, splice, type Edit } from "../basics/JsonText.ts"
+import { errorIn, errorOf, type ErrorSaid } from "./ErrorSaid.ts"
+import { finishReasonOf } from "./Finish.ts"
+import { hasCounts, type Label, makeMemory, mendChunk, ownChunk, type StreamMemory } from "./Form.ts"
+import { arrayOf, isObject, type JsonObject, parseJson } from "./Json.ts"
+import { choiceSaid, type ChoiceSaid, isEmpty, type Said, usageIn } from "./Said.ts"
+
+/** How long a stream may say nothing more after its last finish reason: then it is over, `[DONE]` or not. Milliseconds. */
+export const graceMs = 1000
+
+/** Chunks without any text, call or refusal that are kept back at most: an answer that stays empty is another model's chance. */
+const mostHeld = 256
+
+/** Why a stream is no answer. */
+export interface StreamFailure {
+  /**
+   * `reported`: the upstream said so itself. `cut`: it ended before every choice had finished. `empty`: it finished
+   * without any text, call, refusal or token. `bad_answer`: none of its events was a chunk.
+   */
+  readonly reason: "reported" | "cut" | "empty" | "bad_answer"
+  readonly error: ErrorSaid | null
+  readonly detail: string
+}
+
+export type StreamState = "open" | "complete" | StreamFailure
+
+/**
+ * Reads a stream of chat chunks event by event: what of it goes to the client, in OpenAI's form, what it says of itself,
+ * and when it is over. It is whole when every choice has a finish reason and the body ends, or `[DONE]` comes, or a second
+ * has passed; or when `[DONE]` comes before a finish reason. Pure: time comes with the events, in milliseconds of any clock.
+ */
+export class ChatStream {
+  private readonly memory: StreamMemory
+  private readonly label: Label
+  /** How many choices the request asked for. */
+  private readonly asked: number
+  private readonly finishes = new Map<number, string | null>()
+  private readonly templates = new Templates()
+  private ready: Array<string> = []
+  private current: StreamState = "open"
+  private lastFinishMs: number | null = null
+  private hasSubstance = false
+  private lastChunk: string | null = null
+  private usage: JsonObject | null = null
+  private usageText: string | null = null
+  private finishReason: string | null = null
+  private servedModel: string | null = null
+  private isRefusal = false
+  private characters = 0
+
+  constructor(label: Label, asked: number) {
+    this.label = label
+    this.asked = asked
+    this.memory = makeMemory(label)
+  }
+
+  get state(): StreamState {
+    return this.current
+  }
+
+  /** There is something for the client, and no other model will answer instead. */
+  get isOpened(): boolean {
+    return this.hasSubstance || this.current === "complete"
+  }
+
+  /** There is something to take, or nothing more will come. */
+  get isReady(): boolean {
+    return this.current === "complete" || (this.isOpened && this.ready.length > 0)
+  }
+
+  /** When the stream is over though nothing more comes; null while a choice has not finished. */
+  get graceUntilMs(): number | null {
+    return this.lastFinishMs !== null && this.isFinished ? this.lastFinishMs + graceMs : null
+  }
+
+  /** Every choice has its finish reason. */
+  get isFinished(): boolean {
+    if (this.finishes.size < this.asked) return false
+    for (const reason of this.finishes.values()) if (reason === null) return false
+    return this.finishes.size > 0
+  }
+
+  /** An event with its name, null where it has none. */
+  event(name: string | null, data: string, nowMs: number): void {
+    if (this.current !== "open") return
+    if (name === null && this.likeTheLast(data)) return
+    if (name !== "error" && data.trim() === "[DONE]") return this.complete()
+    const body = parseJson(data)
+    // What another protocol adds, under a name of its own.
+    if (isForeign(name) && !(isObject(body) && (isChunk(body) || isObject(body["error"])))) return
+    const error = name === "error" ? errorOf(body ?? data) : errorIn(body)
+    if (error !== null) return this.fail("reported", error.message ?? "the provider reported an error", error)
+    // A heartbeat.
+    if (!isObject(body) || !isChunk(body)) return
+    this.chunk(data, body, nowMs)
+  }
+
+  /** The body is over: it ended, or it broke (`detail` says how). */
+  bodyEnd(detail: string | null): void {
+    if (this.current !== "open") return
+    if (this.isFinished) return this.complete()
+    if (this.finishes.size === 0) {
+      const what = detail ?? "the answer has no events"
+      return this.fail(detail === null ? "bad_answer" : "cut", what, null)
+    }
+    this.fail("cut", detail ?? "the stream ended before its finish reason", null)
+  }
+
+  /** Time has passed. */
+  tick(nowMs: number): void {
+    if (this.current === "open" && this.graceUntilMs !== null && nowMs >= this.graceUntilMs) this.complete()
+  }
+
+  /** What goes to the client next: the data of events, in order. */
+  take(): ReadonlyArray<string> {
+    if (!this.isOpened || this.ready.length === 0) return []
+    const taken = this.ready
+    this.ready = []
+    return taken
+  }
+
+  /** The chunk with the counts that follows a complete stream; null where the client did not ask, or nobody counted. */
+  get usageChunk(): string | null {
+    if (!this.label.withUsage || this.usage === null || !hasCounts(this.usage)) return null
+    if (this.lastChunk !== null) return this.lastChunk
+    const chunk = ownChunk(this.memory, `"choices":[],"usage":${this.usageText ?? JSON.stringify(this.usage)}`)
+    return splice(chunk, mendChunk(chunk, { choices: [], usage: this.usage }, this.memory, true))
+  }
+
+  get said(): Said {
+    const { characters, finishReason, isRefusal, servedModel, usage } = this
+    return { usage, finishReason, servedModel, isRefusal, characters }
+  }
+
+  /** Most chunks differ from the one before in their text only. */
+  private likeTheLast(data: string): boolean {
+    const like = this.templates.match(data)
+    if (like === null) return false
+    this.characters += like.characters
+    if (like.characters > 0) this.hasSubstance = true
+    this.ready.push(like.mended)
+    return true
+  }
+
+  private chunk(data: string, body: JsonObject, nowMs: number): void {
+    const choices = arrayOf(body["choices"]).map(choiceSaid)
+    const isFirst = choices.some(({ index }) => !this.finishes.has(index))
+    if (typeof body["model"] === "string") this.servedModel ??= body["model"]
+    for (const choice of choices) this.choice(choice, nowMs)
+    const usage = usageIn(body)
+    if (usage !== null) {
+      this.usage = usage
+      this.usageText = memberText(data, "usage")
+      this.lastChunk = null
+    }
+    if (usage !== null && choices.length === 0) {
+      if (isObject(body["usage"])) this.lastChunk = splice(data, mendChunk(data, body, this.memory, true))
+      return
+    }
+    const edits = mendChunk(data, body, this.memory)
+    // The first chunk of a choice may have been given a role.
+    this.templates.learn(data, isFirst ? null : textSpan(data, body), edits)
+    this.ready.push(splice(data, edits))
+    if (this.ready.length > mostHeld) this.hasSubstance = true
+  }
+
+  private choice(said: ChoiceSaid, nowMs: number): void {
+    this.characters += said.characters
+    if (said.hasSubstance) this.hasSubstance = true
+    if (said.isRefusal) this.isRefusal = true
+    if (said.finishReason === null) {
+      if (!this.finishes.has(said.index)) this.finishes.set(said.index, null)
+      return
+    }
+    this.finishes.set(said.index, said.finishReason)
+    this.finishReason = said.finishReason
+    this.lastFinishMs = nowMs
+    // What came empty so far may yet be counted: only an end decides. Another finish than `stop` is an answer.
+    if (finishReasonOf(said.finishReason, false) !== "stop") this.hasSubstance = true
+  }
+
+  private complete(): void {
+    if (this.finishes.size === 0) return this.fail("bad_answer", "the stream has no events", null)
+    if (isEmpty(this.hasSubstance, this.finishes.values(), this.usage)) {
+      return this.fail("empty", "the answer is empty", null)
+    }
+    for (const [index, reason] of this.finishes) {
+      if (reason !== null) continue
+      const last = finishReasonOf("stop", this.memory.choices.get(index)?.hasToolCalls === true)
+      this.ready.push(
+        ownChunk(this.memory, `"choices":[{"index":${index},"delta":{},"finish_reason":${JSON.stringify(last)}}]`)
+      )
+    }
+    this.current = "complete"
+  }
+
+  private fail(reason: StreamFailure["reason"], detail: string, error: ErrorSaid | null): void {
+    this.current = { reason, error, detail }
+  }
+}
+
+const isForeign = (name: string | null) => name !== null && name !== "message" && name !== "error"
+
+/** Has choices, or counts, or says that it is one. */
+const isChunk = (body: JsonObject): boolean =>
+  Array.isArray(body["choices"]) || body["object"] === "chat.completion.chunk" || usageIn(body) !== null
+
+const memberText = (json: string, name: string): string | null => {
+  const span = membersOf(json, skipSpace(json, 0)).findLast((member) => member.name === name)
+  return span === undefined ? null : json.slice(span.valueStart, span.end)
+}
+
+/** What stands in quotes in JSON. */
+// oxlint-disable-next-line no-control-regex -- JSON has none of them there
+const quoted = /^(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*$/
+
+/**
+ * The last chunk around its text. A chunk with the same beginning and end, and a text between them, is mended as that one
+ * was, without a parser: what surrounds the text is equal, so it is the same JSON but for the text.
+ */
+class Templates {
+  private before: { readonly given: string; readonly mended: string } = { given: "", mended: "" }
+  private after = this.before
+
+  match(data: string): { readonly mended: string; readonly characters: number } | null {
+    const { after, before } = this
+    if (before.given === "" || data.length < before.given.length + after.given.length) return null
+    if (!data.startsWith(before.given) || !data.endsWith(after.given)) return null
+    const text = data.slice(before.given.length, data.length - after.given.length)
+    if (!quoted.test(text)) return null
+    const characters = text.includes("\\") ? String(parseJson(`"${text}"`)).length : text.length
+    return { mended: before.mended + text + after.mended, characters }
+  }
+
+  learn(data: string, span: readonly [number, number] | null, edits: ReadonlyArray<Edit>): void {
+    this.before = this.after = { given: "", mended: "" }
+    if (span === null) return
+    const [start, end] = span
+    const given = { before: data.slice(0, start), after: data.slice(end) }
+    const behind = edits.filter((edit) => edit.start >= end)
+    this.before = {
+      given: given.before,
+      mended: splice(
+        given.before,
+        edits.filter((edit) => edit.end <= start)
+      )
+    }
+    this.after = {
+      given: given.after,
+      mended: splice(
+        given.after,
+        behind.map((edit) => ({ ...edit, start: edit.start - end, end: edit.end - end }))
+      )
+    }
+  }
+}
+
+/**
+ * Where the text of a plain chunk stands, between its quotes: one choice whose delta has a text and nothing that a later
+ * chunk would not have in the same way: no role, call, finish reason or counts.
+ */
+const textSpan = (data: string, body: JsonObject): readonly [number, number] | null => {
+  const choices = arrayOf(body["choices"])
+  const choice = choices[0]
+  if (choices.length !== 1 || !isObject(choice) || !isObject(choice["delta"])) return null
+  const { delta } = choice
+  const name = ["content", "reasoning_content", "reasoning"].find((key) => typeof delta[key] === "string")
+  const isPlain =
+    !isObject(body["usage"]) && !choice["finish_reason"] && Object.keys(delta).every((key) => key === name)
+  if (name === undefined || !isPlain) return null
+  const at = memberAt(data, skipSpace(data, 0), "choices")
+  const element = at === null ? undefined : elementsOf(data, at)[0]
+  const deltaAt = element === undefined ? null : memberAt(data, element, "delta")
+  const span = deltaAt === null ? undefined : membersOf(data, deltaAt).findLast((member) => member.name === name)
+  return span === undefined ? null : [span.valueStart + 1, span.end - 1]
+}
+
+const memberAt = (json: string, object: number, name: string): number | null =>
+  membersOf(json, object).findLast((member) => member.name === name)?.valueStart ?? null

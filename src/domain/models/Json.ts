@@ -1,0 +1,23 @@
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+export const arrayOf = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+/** A text that says something. */
+export const textOf = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null)
+
+const byteOrderMark = "\uFEFF"
+
+/** A byte order mark may be ignored (RFC 8259, 8.1). */
+export const withoutMark = (text: string): string => (text.startsWith(byteOrderMark) ? text.slice(1) : text)
+
+/** What the text is in JSON; undefined if it is none. */
+export const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,130 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import * as Schema from "effect/Schema"
+import { ChatStream } from "../../../src/domain/models/ChatStream.ts"
+import type { Label } from "../../../src/domain/models/Form.ts"
+import { isAnswer, readAnswer } from "../../../src/domain/models/WholeAnswer.ts"
+import { jsonTexts } from "../../support/jsonTexts.ts"
+import { Completion, CompletionChunk } from "../../support/openaiForm.ts"
+
+const label: Label = { id: "chatcmpl-ours", model: "small", createdSeconds: 1770000000, withUsage: true }
+
+const answerOf = (text: string) => {
+  const read = readAnswer(text, label)
+  if (!isAnswer(read)) throw new Error(`${read.reason}: ${text}`)
+  return read.text
+}
+
+/** A member that is right, wrong in a way that upstreams are, or not there. */
+const member = (name: string, right: string, ...wrong: ReadonlyArray<string>) =>
+  FastCheck.constantFrom(right, right, ...wrong, null).map((json) => (json === null ? [] : [`"${name}":${json}`]))
+const object = (...members: ReadonlyArray<FastCheck.Arbitrary<ReadonlyArray<string>>>) =>
+  FastCheck.tuple(...members).map((all) => `{${all.flat().join(",")}}`)
+const holding = (name: string, value: FastCheck.Arbitrary<string>) => value.map((json) => [`"${name}":${json}`])
+const unknownMember = jsonTexts.map(({ text }) => [`"x_vendor":${text}`])
+
+const call = (isChunk: boolean) =>
+  object(
+    member("index", "0", ...(isChunk ? ['"0"', "null"] : [])),
+    member("id", '"call_1"', "null", '""', "7"),
+    member("type", '"function"', "null"),
+    holding("function", object(member("name", '"f"', "null"), member("arguments", '"{}"', '{"a": 1.0}', "null")))
+  )
+const calls = (isChunk: boolean) =>
+  FastCheck.oneof(
+    FastCheck.constant<ReadonlyArray<string>>([]),
+    FastCheck.constantFrom(['"tool_calls":null'], ['"tool_calls":[]']),
+    FastCheck.array(call(isChunk), { maxLength: 3 }).map((all) => [`"tool_calls":[${all.join(",")}]`])
+  )
+const message = (isChunk: boolean) =>
+  object(
+    member("role", '"assistant"', "null", '""', '"model"'),
+    member("content", '"Hello"', "5", '[{"type":"text","text":"Hello"}]', "null"),
+    calls(isChunk),
+    holding("kept", FastCheck.constant('"something"'))
+  )
+const head = (kind: string) => [
+  member("id", '"chatcmpl-1"', "12345678901234567890", "null", '""'),
+  member("object", `"${kind}"`, '"other"', "null"),
+  member("created", "1760000000", "1760000000.25", '"1760000000"', "null"),
+  member("model", '"upstream"', "null"),
+  member("service_tier", '"default"', '"on_demand"', "null"),
+  member("error", "null"),
+  member(
+    "usage",
+    '{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}',
+    '{"prompt_tokens":1,"completion_tokens":"2"}',
+    '{"prompt_tokens":1,"completion_tokens":2,"total_tokens":7.5}',
+    "{}",
+    "null"
+  ),
+  unknownMember
+]
+const finish = member("finish_reason", '"stop"', '"eos"', '""', "null", '"tool_use"')
+const choicesOf = (choice: FastCheck.Arbitrary<string>) =>
+  FastCheck.array(choice, { minLength: 1, maxLength: 3 }).map((all) => [`"choices":[${all.join(", ")}]`])
+
+const answers = object(
+  ...head("chat.completion"),
+  choicesOf(object(member("index", "0", '"1"', "null"), holding("message", message(false)), finish))
+)
+const chunks = object(
+  ...head("chat.completion.chunk"),
+  choicesOf(object(member("index", "0", '"0"', "null"), holding("delta", message(true)), finish))
+)
+
+const right = {
+  id: "chatcmpl-1",
+  object: "chat.completion",
+  created: 1760000000,
+  model: "upstream",
+  choices: [{ index: 0, message: { role: "assistant", content: "Hello" }, finish_reason: "stop" }],
+  usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
+}
+
+describe("Form", () => {
+  it("makes OpenAI's form of any lean or ill-typed answer, and keeps what it does not know", () => {
+    const decode = Schema.decodeUnknownSync(Completion)
+    FastCheck.assert(
+      FastCheck.property(answers, (text) => {
+        const mended = answerOf(text)
+        assert.strictEqual(decode(JSON.parse(mended)).model, "small")
+        const vendor = /"x_vendor":[^]*?(?=,"choices")/.exec(text)?.[0]
+        assert.include(mended, vendor ?? "x_vendor")
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  it("makes OpenAI's form of any lean or ill-typed chunk", () => {
+    const decode = Schema.decodeUnknownSync(CompletionChunk)
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(chunks, { minLength: 1, maxLength: 4 }), (all) => {
+        const chat = new ChatStream(label, 1)
+        for (const text of all) chat.event(null, text, 0)
+        const payloads = chat.take()
+        assert.strictEqual(payloads.length, all.length)
+        for (const payload of payloads) assert.strictEqual(decode(JSON.parse(payload)).model, "small")
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  it("passes an answer in the form byte by byte but for the model, whatever else it holds", () => {
+    FastCheck.assert(
+      FastCheck.property(jsonTexts, jsonTexts, ({ text: one }, { text: two }) => {
+        const text = JSON.stringify(right)
+          .replace('"index":0', `"logprobs":${one}, "index" : 0`)
+          .replace('"model"', `"x_vendor":\n${two},"model"`)
+        assert.strictEqual(answerOf(text), text.replace('"upstream"', '"small"'))
+      })
+    )
+  })
+
+  it("is not confused by names with escapes, or by names that are there twice", () => {
+    const text = JSON.stringify(right).replace('"model"', '"model":"first","mod\\u0065l"')
+    const mended = answerOf(text)
+    assert.strictEqual(JSON.parse(mended).model, "small")
+    assert.notInclude(mended, "first")
+  })
+})
