@@ -120,7 +120,7 @@ describe("SIGTERM while a request and a stream are held", () => {
       env: { CONDUIT_SHUTDOWN_TIMEOUT: "1 second" }
     })
     const held = request(`${conduit.url}/v1/chat/completions`, { body: chat("for ever", { mock: { gate: "never" } }) })
-    const streamed = stream(conduit.url, chat("for ever", { mock: { gate_after: 1, gate: "never-after" } }))
+    const streamed = stream(conduit.url, chat("for ever", { mock: { gate_after: 2, gate: "never-after" } }))
     await fixture.mock.waiting("never", 1)
     await fixture.mock.waiting("never-after", 1)
     conduit.kill("SIGTERM")

@@ -138,7 +138,7 @@ export const makeCell = async (options: {
     },
     hold: async (what) => {
       const gate = `cell-${number}-${decided}`
-      const more = what === "json" ? { mock: { gate } } : { stream: true, mock: { gate, gate_after: 1 } }
+      const more = what === "json" ? { mock: { gate } } : { stream: true, mock: { gate, gate_after: 2 } }
       const answer = request(`${conduit().url}/v1/chat/completions`, { body: chat("hold this", more) }).catch(
         (error: Error) => ({ status: 0, text: error.message, json: undefined })
       )

@@ -108,7 +108,7 @@ describe("LanguageModelsHttp", () => {
       const tokens = 100_000
       yield* Effect.gen(function* () {
         const models = yield* LanguageModels
-        const stream = yield* models.stream(model, chatBody({ mock: { tokens } }), limits)
+        const stream = yield* models.stream(model, chatBody({ mock: { tokens } }), { timeoutMs: 60_000 })
         const first = yield* stream.next
         let written = -1
         while (written !== mock.requests().events) {
