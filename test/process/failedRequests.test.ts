@@ -68,7 +68,8 @@ describe("a request that failed", () => {
       conduit.lines.filter((line) => String(line["message"]).startsWith("model cut failed again and again (cut)"))
     for (let i = 0; i < 5; i++) {
       assert.deepStrictEqual(opened(), [])
-      const answer = await ask("cut", { stream: true })
+      // Each of its own: a client's retries of one request count once.
+      const answer = await ask("cut", { stream: true, messages: [{ role: "user", content: `add ${i} and two` }] })
       assert.include(answer.text, "event: error")
     }
     await conduit.logged("model cut failed again and again (cut)")

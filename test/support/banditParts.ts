@@ -37,5 +37,6 @@ export const request = (more: Partial<RoutingRequest> = {}): RoutingRequest => (
   sessionId: null,
   pinned: null,
   fallback: false,
+  isRetry: false,
   ...more
 })

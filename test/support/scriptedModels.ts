@@ -5,6 +5,7 @@ import { ChatStream as ChatReading, type StreamFailure } from "../../src/domain/
 import { isAnswer, readAnswer } from "../../src/domain/models/WholeAnswer.ts"
 import type { Model } from "../../src/domain/routing/Model.ts"
 import { choicesAsked, labelOf } from "../../src/layers/models/Label.ts"
+import type { ErrorSaid } from "../../src/domain/models/ErrorSaid.ts"
 import { costReferenceUsd } from "../../src/domain/routing/Cost.ts"
 import {
   type CallLimits,
@@ -46,8 +47,17 @@ export const catalogFrom = (models: ReadonlyArray<Model>, policy: Partial<Catalo
 export const failure = (
   model: string,
   reason: ProviderError["reason"],
-  more: Partial<Pick<ProviderError, "status" | "retryAfterSeconds" | "detail">> = {}
+  more: Partial<Pick<ProviderError, "status" | "retryAfterSeconds" | "detail" | "said" | "lacks" | "parameter">> = {}
 ) => new ProviderError({ model, reason, status: null, retryAfterSeconds: null, detail: reason, ...more })
+
+export const words = (message: string, more: Partial<ErrorSaid> = {}): ErrorSaid => ({
+  message,
+  type: null,
+  code: null,
+  param: null,
+  status: null,
+  ...more
+})
 
 /** What a model does when it is called; `hangs` until it is interrupted. */
 export type Script = "answers" | "hangs" | ProviderError | ReadonlyArray<string | ProviderError | "hangs">

@@ -2,6 +2,7 @@ import type { DecisionRecord, OutcomeReport } from "../routing/DecisionRecord.ts
 import { combine, type Feedback, type FeedbackSubmission } from "./Feedback.ts"
 import type { DecisionId, Position } from "../basics/Ids.ts"
 import type { LearningEvent, QualityEvent, RunEvent } from "./LearningEvent.ts"
+import { isLearned } from "../routing/Fault.ts"
 import type { Attempt, Outcome } from "../routing/Outcome.ts"
 
 /** What was folded of a decision's feedback. */
@@ -329,9 +330,9 @@ const runEvents = (record: DecisionRecord, constants: PlanConstants): ReadonlyAr
   if (outcome === null) return []
   const observed: ReadonlyArray<Attempt> = outcome.aborted ? attempts.slice(0, -1) : attempts
   const failures = observed
-    .filter((attempt) => !attempt.ok && attempt.error !== "rejected")
+    .filter((attempt) => !attempt.ok && isLearned(attempt.error))
     .map((attempt) => runEvent(record, attempt.model, null, null, constants))
-  if (outcome.aborted || outcome.error === "rejected") return failures
+  if (outcome.aborted || (!outcome.ok && !isLearned(outcome.error))) return failures
   if (outcome.ok) {
     return [...failures, runEvent(record, outcome.model, outcome, outcome.firstTokenMs ?? outcome.latencyMs, constants)]
   }

@@ -11,15 +11,33 @@ export interface Constraints {
   readonly provider?: string
 }
 
-/** What can exclude a model; the first four are the constraint's own key. */
-export type ExcludedBy = keyof Constraints | "context" | "price_unknown" | "disabled" | "circuit"
+/** What keeps a model away for a while: it failed again and again, or it asked to be left alone. */
+const barriers = ["circuit", "rate_limit"] as const
+export type Barrier = (typeof barriers)[number]
+
+/** What can exclude a model; the first five are the constraint's own key. */
+export const exclusions = [
+  "max_cost_usd",
+  "max_latency_ms",
+  "min_quality",
+  "allowed_models",
+  "provider",
+  "context",
+  "price_unknown",
+  "disabled",
+  ...barriers
+] as const satisfies ReadonlyArray<keyof Constraints | Barrier | "context" | "price_unknown" | "disabled">
+export type ExcludedBy = (typeof exclusions)[number]
+
+export const isBarrier = (excludedBy: string | null): excludedBy is Barrier =>
+  barriers.some((barrier) => barrier === excludedBy)
 
 /** What a mask looks at, for one model and one request. */
 export interface Prospect {
   readonly model: string
   readonly provider: string
   readonly unavailable: boolean
-  readonly circuitOpen: boolean
+  readonly barrier: Barrier | null
   readonly contextWindow: number | null
   readonly quality: number
   /** Null where the price is unknown. */
@@ -27,7 +45,7 @@ export interface Prospect {
   readonly latencySeconds: number
 }
 
-/** The first thing that excludes the model, or null if it is eligible. An open circuit is named last: only it passes with time. */
+/** The first thing that excludes the model, or null if it is eligible. A barrier is named last: only it passes with time. */
 export const excludedBy = (
   prospect: Prospect,
   constraints: Constraints,
@@ -46,5 +64,5 @@ export const excludedBy = (
   if (constraints.max_latency_ms !== undefined && prospect.latencySeconds * 1000 > constraints.max_latency_ms)
     return "max_latency_ms"
   if (constraints.min_quality !== undefined && prospect.quality < constraints.min_quality) return "min_quality"
-  return prospect.circuitOpen ? "circuit" : null
+  return prospect.barrier
 }

@@ -22,6 +22,8 @@ export interface RoutingRequest {
   readonly pinned: ModelId | null
   /** Whether a pinned model may fall back to another one. */
   readonly fallback: boolean
+  /** The client says that it sends this again. */
+  readonly isRetry: boolean
 }
 
 /** Why the model was chosen. */

@@ -1,6 +1,7 @@
 import * as Match from "effect/Match"
 import type { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import type { AllModelsFailed, Interrupted, RouterError, UpstreamRejected } from "../../services/routing/Router.ts"
+import type { ClientFault } from "../../domain/routing/Fault.ts"
 import type { ErrorEnvelope } from "../../services/api/Responses.ts"
 import { type DatabaseError, isPermanent } from "../../services/storage/Database.ts"
 import type { HttpError } from "./HttpErrors.ts"
@@ -10,7 +11,8 @@ export type AnyError = RouterError | Interrupted | HttpError
 /** What a client sees of an error. */
 export interface PublicError {
   readonly status: number
-  readonly type: "invalid_request_error" | "authentication_error" | "rate_limit_error" | "server_error"
+  /** OpenAI's, or the upstream's own. */
+  readonly type: string
   readonly code: string
   readonly message: string
   readonly param?: string | null
@@ -29,22 +31,34 @@ const invalid = (status: number, code: string, error: { readonly message: string
 
 const noEligibleModel = (e: NoEligibleModel): PublicError => {
   const details = { excluded: e.excluded.map(({ model, excludedBy }) => ({ model, excluded_by: excludedBy })) }
-  return e.passes
-    ? {
-        status: 503,
-        type: "server_error",
-        code: "circuits_open",
-        message: e.message,
-        details,
-        headers: retryAfter(5)
-      }
-    : { ...invalid(422, "no_eligible_model", e), details }
+  if (!e.passes) return { ...invalid(422, "no_eligible_model", e), details }
+  const shared = { message: e.message, details, headers: retryAfter(e.retryAfterSeconds ?? 5) }
+  return e.isLimited
+    ? { status: 429, type: "rate_limit_error", code: "rate_limit_exceeded", ...shared }
+    : { status: 503, type: "server_error", code: "circuits_open", ...shared }
 }
 
 /** Models were asked: the decision keeps what each of them said. */
 const decided = (e: { readonly decisionId: string }) => ({ "x-conduit-decision-id": e.decisionId })
 
+/** As the table of faults says; without the upstream's words, ours. */
+const asFault = (fault: ClientFault, e: AllModelsFailed | UpstreamRejected): PublicError => ({
+  status: fault.status,
+  type: fault.type,
+  code: fault.code,
+  message: fault.message ?? e.message,
+  param: fault.param,
+  details: { attempts: e.attempts },
+  headers: {
+    ...decided(e),
+    ...(fault.retryAfterSeconds === null ? {} : retryAfter(fault.retryAfterSeconds)),
+    // OpenAI's own clients ask it before they look at the status.
+    ...(fault.shouldRetry === null ? {} : { "x-should-retry": String(fault.shouldRetry) })
+  }
+})
+
 const allModelsFailed = (e: AllModelsFailed): PublicError => {
+  if (e.fault !== null) return asFault(e.fault, e)
   const shared = { message: e.message, details: { attempts: e.attempts }, headers: decided(e) }
   if (e.timedOut) return { status: 504, type: "server_error", code: "upstream_timeout", ...shared }
   return e.retryAfterSeconds === null
@@ -58,10 +72,13 @@ const allModelsFailed = (e: AllModelsFailed): PublicError => {
       }
 }
 
-const upstreamRejected = (e: UpstreamRejected): PublicError => ({
-  ...invalid(e.status === 413 || e.status === 422 ? e.status : 400, "upstream_rejected", e),
-  headers: decided(e)
-})
+const upstreamRejected = (e: UpstreamRejected): PublicError =>
+  e.fault === null
+    ? {
+        ...invalid(e.status === 413 || e.status === 422 ? e.status : 400, "upstream_rejected", e),
+        headers: decided(e)
+      }
+    : asFault(e.fault, e)
 
 /** Its own message has the driver's words, which are for the log. */
 const databaseError = (e: DatabaseError): PublicError => {

@@ -33,7 +33,7 @@ export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: P
   Either.gen(function* () {
     const chat = yield* decodeChat(input)
     const options = merge(yield* fromHeaders(headers), chat.conduit)
-    return yield* build(chat, options, policy, asBody(input))
+    return yield* build(chat, options, policy, asBody(input), headers)
   })
 
 export const fromComplete = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
@@ -46,7 +46,7 @@ export const fromComplete = (input: unknown, headers: IncomingHttpHeaders, polic
       { role: "user", content: prompt }
     ]
     const body = { ...withoutOptions(rest), messages, stream: false }
-    return yield* build({ ...rest, messages, stream: false }, options, policy, body)
+    return yield* build({ ...rest, messages, stream: false }, options, policy, body, headers)
   })
 
 /** The body is not used: `/v1/route` only decides. */
@@ -60,7 +60,7 @@ export const fromRoute = (input: unknown, headers: IncomingHttpHeaders, policy: 
         new InvalidRequest({ param: "messages", detail: "is missing: messages or prompt is needed" })
       )
     }
-    return yield* build({ ...route, messages }, options, policy, asBody(input))
+    return yield* build({ ...route, messages }, options, policy, asBody(input), headers)
   })
 
 interface ChatLike {
@@ -71,7 +71,13 @@ interface ChatLike {
   readonly max_completion_tokens?: number | null
 }
 
-const build = (chat: ChatLike, options: ConduitOptions, policy: Preference, body: ChatBody): Parsed => {
+const build = (
+  chat: ChatLike,
+  options: ConduitOptions,
+  policy: Preference,
+  body: ChatBody,
+  headers: IncomingHttpHeaders
+): Parsed => {
   const pinned = chat.model === undefined || chat.model === "auto" ? null : chat.model
   if (pinned !== null && Option.isNone(ModelId.option(pinned))) {
     return Either.left(new UnknownModel({ model: pinned.slice(0, 128) }))
@@ -97,7 +103,8 @@ const build = (chat: ChatLike, options: ConduitOptions, policy: Preference, body
       userId: options.user_id ?? null,
       sessionId: options.session_id ?? null,
       pinned: pinned === null ? null : ModelId(pinned),
-      fallback: options.fallback ?? false
+      fallback: options.fallback ?? false,
+      isRetry: /^[1-9]\d*$/.test(String(headers["x-stainless-retry-count"]))
     }
   })
 }

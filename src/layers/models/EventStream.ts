@@ -7,7 +7,16 @@ import type { CallLimits, ProviderError } from "../../services/models/LanguageMo
 import { streamWhole } from "../../domain/models/WholeAnswer.ts"
 import { streamFailure } from "./ProviderErrors.ts"
 import { SseParser } from "./SseParser.ts"
-import { maxAnswerBytes, maxErrorBytes, maxTimerMs, Received, type Target, UpstreamCall } from "./UpstreamCall.ts"
+import type { ResponseHeaders } from "./ResponseHeaders.ts"
+import {
+  errorBodyMs,
+  maxAnswerBytes,
+  maxErrorBytes,
+  maxTimerMs,
+  Received,
+  type Target,
+  UpstreamCall
+} from "./UpstreamCall.ts"
 
 /** Images come in one event. */
 const maxEventChars = 16 * 1024 * 1024
@@ -27,7 +36,7 @@ const kindOf = (chunk: Buffer): Body => {
 }
 
 interface Waiting {
-  readonly sinceMs: number
+  readonly dueMs: number
   readonly what: string
   readonly answer: () => void
 }
@@ -54,7 +63,7 @@ export class EventStream {
     this.received = new Received(target, clock)
     this.chat = new ChatStream(label, choices)
     this.call = new UpstreamCall(target, body, {
-      head: (status, headers) => this.received.head(status, headers),
+      head: (status, headers) => this.begin(status, headers),
       data: (chunk) => this.arrived(chunk),
       end: () => this.ended(),
       error: (error) => this.broke(error)
@@ -92,6 +101,14 @@ export class EventStream {
 
   private nowMs(): number {
     return Number(this.clock.unsafeCurrentTimeNanos()) / 1e6
+  }
+
+  private begin(status: number, headers: ResponseHeaders): void {
+    this.received.head(status, headers)
+    if (!this.received.isError || this.waiting === null) return
+    const { waiting } = this
+    this.waiting = { ...waiting, dueMs: Math.min(waiting.dueMs, this.nowMs() + errorBodyMs) }
+    this.arm()
   }
 
   private arrived(chunk: Buffer): void {
@@ -146,7 +163,7 @@ export class EventStream {
   /** After whatever the stream has told. */
   private changed(): void {
     const { state } = this.chat
-    if (typeof state === "object") return this.fail(streamFailure(this.target.model, this.status, state))
+    if (typeof state === "object") return this.fail(streamFailure(this.target, this.status, state))
     if (this.isReady) this.waiting?.answer()
     else if (this.chat.graceUntilMs !== null) this.arm()
   }
@@ -164,7 +181,7 @@ export class EventStream {
         resume(this.failed === null || this.chat.isReady ? Effect.void : this.failed)
       }
       if (this.isReady) return answer()
-      this.waiting = { sinceMs: this.nowMs(), what, answer }
+      this.waiting = { dueMs: this.nowMs() + this.limits.timeoutMs, what, answer }
       this.arm()
       this.call.resume()
       return Effect.sync(() => {
@@ -181,7 +198,7 @@ export class EventStream {
     if (waiting === null) return
     clearTimeout(this.timer)
     const nowMs = this.nowMs()
-    const dueMs = Math.min(waiting.sinceMs + this.limits.timeoutMs, this.chat.graceUntilMs ?? Infinity)
+    const dueMs = Math.min(waiting.dueMs, this.chat.graceUntilMs ?? Infinity)
     this.timer = setTimeout(() => this.due(waiting), Math.min(Math.max(0, Math.ceil(dueMs - nowMs)), maxTimerMs))
   }
 
@@ -189,7 +206,7 @@ export class EventStream {
     const nowMs = this.nowMs()
     this.chat.tick(nowMs)
     if (this.chat.state !== "open") return this.changed()
-    if (nowMs < waiting.sinceMs + this.limits.timeoutMs) return this.arm()
+    if (nowMs < waiting.dueMs) return this.arm()
     const { isError } = this.received
     this.fail(isError ? this.received.refusal() : this.received.late(this.limits.timeoutMs, waiting.what))
   }

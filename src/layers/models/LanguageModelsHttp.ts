@@ -3,6 +3,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import type { Dispatcher } from "undici"
 import type { Model } from "../../domain/routing/Model.ts"
 import {
   type CallLimits,
@@ -36,6 +37,13 @@ const headersOf = (provider: Provider, accept: string): Readonly<Record<string, 
   "content-type": "application/json",
   accept,
   ...(provider.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(provider.apiKey)}` })
+})
+
+const endpointOf = (provider: Provider, dispatcher: Dispatcher, accept: string): Endpoint => ({
+  dispatcher,
+  path: pathOf(provider),
+  headers: headersOf(provider, accept),
+  secrets: provider.apiKey === null ? [] : [Redacted.value(provider.apiKey)]
 })
 
 /** Everything of the caller's body but `conduit`, under the name that the provider knows the model by. */
@@ -72,9 +80,7 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
       new Map(
         [...upstreams.pools()].flatMap(([name, dispatcher]) => {
           const provider = catalog.current().providers.get(name)
-          return provider === undefined
-            ? []
-            : [[name, { dispatcher, path: pathOf(provider), headers: headersOf(provider, accept) }]]
+          return provider === undefined ? [] : [[name, endpointOf(provider, dispatcher, accept)]]
         })
       )
     const all = () => ({

@@ -95,7 +95,7 @@ export const layer: Layer.Layer<LanguageModels> = Layer.sync(LanguageModels, () 
     if (fault === "cut") return yield* cut(model)
     const clock = yield* Effect.clock
     const read = readAnswer(JSON.stringify(completionOf(simulation, label)), labelOf(model, body, limits, clock))
-    if (!isAnswer(read)) return yield* streamFailure(model.id, 200, read)
+    if (!isAnswer(read)) return yield* streamFailure({ model: model.id, secrets: [] }, 200, read)
     return { status: 200, ...read, requestId: null }
   })
 
@@ -137,7 +137,8 @@ export const layer: Layer.Layer<LanguageModels> = Layer.sync(LanguageModels, () 
         )
         sent += taken
       }
-      if (typeof chat.state === "object" && !chat.isReady) return yield* streamFailure(model.id, 200, chat.state)
+      if (typeof chat.state === "object" && !chat.isReady)
+        return yield* streamFailure({ model: model.id, secrets: [] }, 200, chat.state)
     })
     yield* arrival
     return {

@@ -1,76 +1,66 @@
 import { retryAfterSeconds } from "../../domain/basics/RetryAfter.ts"
 import type { StreamFailure } from "../../domain/models/ChatStream.ts"
-import { errorIn, type ErrorSaid } from "../../domain/models/ErrorSaid.ts"
-import { parseJson } from "../../domain/models/Json.ts"
+import { type ErrorSaid, withoutSecrets, wordsOf } from "../../domain/models/ErrorSaid.ts"
+import { type Reading, readFault, statusWithin } from "../../domain/routing/Fault.ts"
 import { ProviderError } from "../../services/models/LanguageModels.ts"
+import { headerOf, type ResponseHeaders } from "./ResponseHeaders.ts"
+import type { Target } from "./UpstreamCall.ts"
 
-const maxDetailChars = 500
+type Whom = Pick<Target, "model" | "secrets">
 
-// oxlint-disable-next-line no-control-regex -- control characters are what it removes
-const controls = /[\u0000-\u001f\u007f]+/g
+const errorOf = (
+  model: string,
+  status: number,
+  waitSeconds: number | null,
+  said: ErrorSaid,
+  { lacks, parameter, reason }: Reading
+): ProviderError => {
+  // A message about a key tends to quote it, masked or whole.
+  const message = reason === "unauthorized" ? "the provider does not accept the key" : said.message
+  return new ProviderError({
+    model,
+    reason,
+    status,
+    retryAfterSeconds: waitSeconds,
+    said: reason === "unauthorized" ? { ...said, message: null } : said,
+    detail: message ?? `the provider answered HTTP ${status}`,
+    lacks,
+    parameter
+  })
+}
 
-/** As one short line. */
-const oneLine = (text: string): string => text.replace(controls, " ").slice(0, maxDetailChars)
+const plainNumber = /^\s*\d{1,12}(\.\d+)?\s*$/
 
-const reasonOf = (status: number): ProviderError["reason"] => {
-  switch (status) {
-    case 429:
-      return "rate_limited"
-    case 401:
-    case 403:
-      return "unauthorized"
-    case 400:
-    case 413:
-    case 415:
-    case 422:
-      return "rejected"
-    default:
-      // 404 too: the configuration names a model that the provider does not have, another one may work.
-      return "server_error"
-  }
+/** Seconds of `retry-after-ms`, else of `Retry-After`; null if there is neither. */
+const waitSecondsOf = (headers: ResponseHeaders, nowMillis: number): number | null => {
+  const millis = headerOf(headers, "retry-after-ms")
+  return millis !== null && plainNumber.test(millis)
+    ? Number(millis) / 1000
+    : retryAfterSeconds(headerOf(headers, "retry-after"), nowMillis)
 }
 
 /** The error of an answer with another status than 2xx. */
 export const refusal = (
-  model: string,
-  answer: { readonly status: number; readonly body: string; readonly retryAfter: string | null },
+  { model, secrets }: Whom,
+  answer: { readonly status: number; readonly body: string; readonly headers: ResponseHeaders },
   nowMillis: number
 ): ProviderError => {
-  const said = errorIn(parseJson(answer.body))
-  return new ProviderError({
-    model,
-    status: answer.status,
-    retryAfterSeconds: retryAfterSeconds(answer.retryAfter, nowMillis),
-    ...told(reasonOf(answer.status), said, `the provider answered HTTP ${answer.status}`)
-  })
-}
-
-/** A message about a key tends to quote it. */
-const told = (reason: ProviderError["reason"], said: ErrorSaid | null, otherwise: string) => {
-  const message = said?.message ?? null
-  if (reason === "unauthorized") {
-    return {
-      reason,
-      said: said === null ? null : { ...said, message: null },
-      detail: "the provider does not accept the key"
-    }
-  }
-  return { reason, said, detail: message === null ? otherwise : oneLine(message) }
+  const said = withoutSecrets(wordsOf(answer.body), secrets)
+  return errorOf(model, answer.status, waitSecondsOf(answer.headers, nowMillis), said, readFault(answer.status, said))
 }
 
 /** The error inside a body or an event of status 200. */
-export const reported = (model: string, status: number, said: ErrorSaid): ProviderError =>
-  new ProviderError({
-    model,
-    status,
-    retryAfterSeconds: null,
-    ...told(reasonOf(said.status ?? 500), said, "the provider reported an error")
-  })
+const reported = ({ model, secrets }: Whom, status: number, error: ErrorSaid): ProviderError => {
+  const shown = withoutSecrets(error, secrets)
+  const meant = statusWithin(shown)
+  const said = { ...shown, message: shown.message ?? "the provider reported an error", status: meant }
+  return errorOf(model, status, null, said, readFault(meant, said))
+}
 
-export const streamFailure = (model: string, status: number, { detail, error, reason }: StreamFailure): ProviderError =>
+export const streamFailure = (whom: Whom, status: number, { detail, error, reason }: StreamFailure): ProviderError =>
   reason === "reported"
-    ? reported(model, status, error ?? { message: detail, type: null, code: null, param: null, status: null })
-    : failure(model, reason, status, detail)
+    ? reported(whom, status, error ?? { message: detail, type: null, code: null, param: null, status: null })
+    : failure(whom.model, reason, status, detail)
 
 export const failure = (
   model: string,

@@ -4,6 +4,7 @@ import { transportDetail } from "../../domain/basics/TransportDetail.ts"
 import { withoutMark } from "../../domain/models/Json.ts"
 import { type Decoding, decodingOf } from "./Decoding.ts"
 import { failure, refusal } from "./ProviderErrors.ts"
+import { headerOf, type ResponseHeaders } from "./ResponseHeaders.ts"
 
 /** Where one model is called, and how errors name it. */
 export interface Target {
@@ -11,17 +12,14 @@ export interface Target {
   readonly dispatcher: Dispatcher
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-}
-
-export type ResponseHeaders = Readonly<Record<string, string | Array<string> | undefined>>
-
-export const headerOf = (headers: ResponseHeaders, name: string): string | null => {
-  const value = headers[name]
-  return (typeof value === "string" ? value : value?.[0]) ?? null
+  /** What no word of the upstream may tell a client. */
+  readonly secrets: ReadonlyArray<string>
 }
 
 export const maxErrorBytes = 64 * 1024
 export const maxAnswerBytes = 64 * 1024 * 1024
+/** How long the body of an error may take: its status is known, and another model is waiting. */
+export const errorBodyMs = 1000
 /** A later timer would fire at once. */
 export const maxTimerMs = 2_147_483_647
 
@@ -132,7 +130,7 @@ export class Received {
   private readonly clock: Clock.Clock
   private readonly chunks: Array<Buffer> = []
   private bytes = 0
-  private retryAfter: string | null = null
+  private headers: ResponseHeaders = {}
   status: number | null = null
   /** The id by which the upstream knows this call, for its support. */
   requestId: string | null = null
@@ -148,7 +146,7 @@ export class Received {
 
   head(status: number, headers: ResponseHeaders): void {
     this.status = status
-    this.retryAfter = headerOf(headers, "retry-after")
+    this.headers = headers
     const id = headerOf(headers, "x-request-id") ?? headerOf(headers, "request-id")
     this.requestId = id !== null && /^[\x21-\x7e]{1,128}$/.test(id) ? id : null
   }
@@ -165,12 +163,8 @@ export class Received {
   }
 
   refusal() {
-    const { retryAfter, status, target, text } = this
-    return refusal(
-      target.model,
-      { status: status ?? 500, body: text, retryAfter },
-      this.clock.unsafeCurrentTimeMillis()
-    )
+    const { headers, status, target, text } = this
+    return refusal(target, { status: status ?? 500, body: text, headers }, this.clock.unsafeCurrentTimeMillis())
   }
 
   broken(error: unknown) {

@@ -4,12 +4,20 @@ import type { Label } from "../../domain/models/Form.ts"
 import { isAnswer, readAnswer } from "../../domain/models/WholeAnswer.ts"
 import type { CallLimits, ChatAnswer, ProviderError } from "../../services/models/LanguageModels.ts"
 import { streamFailure } from "./ProviderErrors.ts"
-import { maxAnswerBytes, maxErrorBytes, maxTimerMs, Received, type Target, UpstreamCall } from "./UpstreamCall.ts"
+import {
+  errorBodyMs,
+  maxAnswerBytes,
+  maxErrorBytes,
+  maxTimerMs,
+  Received,
+  type Target,
+  UpstreamCall
+} from "./UpstreamCall.ts"
 
 const answerFrom = (target: Target, received: Received, label: Label): Effect.Effect<ChatAnswer, ProviderError> => {
   const status = received.status ?? 200
   const read = readAnswer(received.text, label)
-  if (!isAnswer(read)) return streamFailure(target.model, status, read)
+  if (!isAnswer(read)) return streamFailure(target, status, read)
   return Effect.succeed({ status, ...read, requestId: received.requestId })
 }
 
@@ -29,7 +37,10 @@ export const complete = (
       resume(answer)
     }
     const call = new UpstreamCall(target, body, {
-      head: (status, headers) => received.head(status, headers),
+      head: (status, headers) => {
+        received.head(status, headers)
+        if (received.isError) endAt(Math.min(timeoutMs, errorBodyMs))
+      },
       data: (chunk) => {
         if (received.isError) {
           if (!received.add(chunk, maxErrorBytes)) settle(received.refusal())
@@ -40,10 +51,15 @@ export const complete = (
       end: () => settle(received.isError ? received.refusal() : answerFrom(target, received, label)),
       error: (error) => settle(received.isError ? received.refusal() : received.broken(error))
     })
-    const timer = setTimeout(
-      () => settle(received.isError ? received.refusal() : received.late(timeoutMs, "whole answer")),
-      Math.min(timeoutMs, maxTimerMs)
-    )
+    let timer: NodeJS.Timeout | undefined
+    const endAt = (millis: number) => {
+      clearTimeout(timer)
+      timer = setTimeout(
+        () => settle(received.isError ? received.refusal() : received.late(timeoutMs, "whole answer")),
+        Math.min(millis, maxTimerMs)
+      )
+    }
+    endAt(timeoutMs)
     call.start()
     return Effect.sync(() => {
       clearTimeout(timer)

@@ -1,22 +1,25 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { type Decision, ranking, type RoutingRequest } from "../../domain/routing/Decision.ts"
+import { isBarrier } from "../../domain/routing/Constraint.ts"
+import { type Decision, ranking } from "../../domain/routing/Decision.ts"
+import { faults } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { Attempt } from "../../domain/routing/Outcome.ts"
 import { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import { type CallLimits, ProviderError } from "../../services/models/LanguageModels.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
-import { AllModelsFailed, UpstreamRejected } from "../../services/routing/Router.ts"
+import type { AllModelsFailed, UpstreamRejected } from "../../services/routing/Router.ts"
 import type { CallResult, TelemetryShape } from "../../services/observing/Telemetry.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
 import type { Circuits } from "./Circuits.ts"
 import type { Deadlines } from "./Deadlines.ts"
+import * as Failures from "./Failures.ts"
 import * as Lines from "./Lines.ts"
 import * as Steps from "./Steps.ts"
 import * as Trial from "./Trial.ts"
 
-/** A request is tried on at most so many models. */
-const mostAttempts = 3
+/** A request fails on at most so many models; those that cannot serve it do not count. */
+const mostCounted = 3
 
 /** Of the time that is left, what a model may take to answer while another one could answer instead. */
 const hangShare = 0.5
@@ -27,7 +30,6 @@ export interface Attempts {
   /** Down the ranking until a model answers or the time is up. The call that answers is still under way then. */
   readonly run: <A>(
     trial: Trial.Trial,
-    request: RoutingRequest,
     call: (model: Model, limits: CallLimits) => Effect.Effect<A, ProviderError>
   ) => Effect.Effect<
     { readonly answer: A; readonly model: Model },
@@ -67,17 +69,19 @@ export const make = ({
 }: Parts): Attempts => {
   const remainingMs = (trial: Trial.Trial) => requestTimeoutMs - (nowMs() - trial.startedMs)
 
-  const run: Attempts["run"] = Effect.fnUntraced(function* (trial, request, call) {
-    const candidates = candidatesOf(trial.decision, request)
+  const run: Attempts["run"] = Effect.fnUntraced(function* (trial, call) {
+    const candidates = candidatesOf(trial)
+    const isBarred = ({ id }: Model) => id !== trial.request.pinned && circuits.barrier(id) !== null
     yield* circuits.watch
+    let counted = 0
     for (const [index, model] of candidates.entries()) {
       const leftMs = remainingMs(trial)
-      if (trial.attempts.length === mostAttempts || (trial.attempts.length > 0 && leftMs < leastMillis)) break
-      // Open since the decision was made; who names a model insists on it.
-      if (model.id !== request.pinned && circuits.isOpen(model.id)) continue
+      if (counted === mostCounted || (trial.attempts.length > 0 && leftMs < leastMillis)) break
+      // Barred since the decision was made; who names a model insists on it.
+      if (isBarred(model)) continue
       const headers = begin(trial, model)
-      const others = trial.attempts.length + 1 < mostAttempts ? candidates.slice(index + 1) : []
-      const limitMs = others.some(({ id }) => !circuits.isOpen(id)) ? hangShare * leftMs : leftMs
+      const mayFallBack = counted + 1 < mostCounted && candidates.slice(index + 1).some((other) => !isBarred(other))
+      const limitMs = mayFallBack ? hangShare * leftMs : leftMs
       const answer = yield* Effect.either(
         deadlines.within(limitMs, () => late(model), call(model, { timeoutMs: Math.max(1, leftMs), headers }))
       )
@@ -88,21 +92,17 @@ export const make = ({
       const error = answer.left
       trial.errors.push(error)
       yield* end(trial, Trial.failed(error.reason, error))
-      if (error.reason === "rejected") {
-        const { detail, status } = error
-        return yield* new UpstreamRejected({
-          decisionId: trial.decision.id,
-          model: model.id,
-          status: status ?? 400,
-          detail
-        })
-      }
+      const { next } = faults[error.reason]
+      if (next === "none") break
+      if (next === "counted") counted++
     }
-    return yield* trial.attempts.length === 0 ? allCircuitsOpen(trial.decision) : allFailed(trial)
+    return yield* trial.attempts.length === 0
+      ? Failures.allCircuitsOpen(trial.decision, circuits)
+      : Failures.allFailed(trial, circuits)
   })
 
   /** The chosen one and those to fall back to. */
-  const candidatesOf = (decision: Decision, request: RoutingRequest): ReadonlyArray<Model> => {
+  const candidatesOf = ({ decision, request }: Trial.Trial): ReadonlyArray<Model> => {
     const order = request.pinned !== null && !request.fallback ? [decision.chosen] : ranking(decision)
     return order.flatMap((id) => catalog.current().byId.get(id) ?? [])
   }
@@ -136,8 +136,12 @@ export const make = ({
       circuit.abandoned()
       return Effect.void
     }
-    if (ending._tag === "Failed" && ending.reason !== "rejected") {
-      const opened = circuit.failed(now, ending.failure?.retryAfterSeconds ?? null)
+    const heard = ending._tag === "Failed" ? faults[ending.reason].circuit : "answer"
+    if (ending._tag === "Failed" && heard !== "answer") {
+      const { failure } = ending
+      const seconds = failure?.retryAfterSeconds ?? null
+      if (seconds !== null && seconds > 0) circuit.paused(now, seconds)
+      const opened = circuit.failed(now, Failures.heardBy(trial, heard === "doubt", failure))
       return opened?.isNews === true ? Lines.outageBegan(trial, ended, opened.forMillis) : Effect.void
     }
     const outage = circuit.succeeded(now)
@@ -146,7 +150,7 @@ export const make = ({
 
   const decided: Attempts["decided"] = (decision) => {
     const models = decision instanceof NoEligibleModel ? decision.excluded : decision.candidates
-    for (const { excludedBy, model } of models) if (excludedBy === "circuit") circuits.keptAway(model)
+    for (const { excludedBy, model } of models) if (isBarrier(excludedBy)) circuits.keptAway(model)
   }
 
   return { run, end, decided, remainingMs }
@@ -162,19 +166,4 @@ const late = (model: Model) =>
     status: null,
     retryAfterSeconds: null,
     detail: "no answer in time"
-  })
-
-const allFailed = (trial: Trial.Trial) => {
-  const limited = trial.errors.every((error) => error.reason === "rate_limited")
-  return new AllModelsFailed({
-    decisionId: trial.decision.id,
-    timedOut: trial.errors.at(-1)?.reason === "timeout",
-    retryAfterSeconds: limited ? Math.min(...trial.errors.map((error) => error.retryAfterSeconds ?? 1)) : null,
-    attempts: Trial.attemptsOf(trial)
-  })
-}
-
-const allCircuitsOpen = (decision: Decision) =>
-  new NoEligibleModel({
-    excluded: decision.candidates.map(({ excludedBy, model }) => ({ model, excludedBy: excludedBy ?? "circuit" }))
   })

@@ -7,7 +7,9 @@ import * as Circuit from "./Circuit.ts"
 
 export interface Circuits {
   readonly of: (model: ModelId) => Circuit.Circuit
-  readonly isOpen: (model: ModelId) => boolean
+  readonly barrier: (model: ModelId) => ReturnType<Circuit.Circuit["barrier"]>
+  /** Seconds until the first of these models may be called again. */
+  readonly soonestSeconds: (models: ReadonlyArray<string>) => number | null
   /** A decision had to leave the model out. */
   readonly keptAway: (model: string) => void
   readonly state: (model: ModelId) => CircuitState
@@ -62,7 +64,12 @@ export const make = ({
       of,
       state,
       keptAway: (model) => circuits.get(model)?.keptAway(),
-      isOpen: (model) => circuits.get(model)?.isOpen(nowMillis()) ?? false,
+      barrier: (model) => circuits.get(model)?.barrier(nowMillis()) ?? null,
+      soonestSeconds: (models) => {
+        const now = nowMillis()
+        const waits = models.flatMap((model) => circuits.get(model)?.opensAtMillis(now) ?? [])
+        return waits.length === 0 ? null : (Math.min(...waits) - now) / 1000
+      },
       watch: Effect.suspend(() => {
         const now = catalog.current()
         if (now === seen) return Effect.void

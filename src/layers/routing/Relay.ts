@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { withMembers } from "../../domain/basics/JsonText.ts"
 import { costUsd } from "../../domain/routing/Cost.ts"
+import type { FaultReason } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { type ChatStream, type ProviderError, type Usage, usageFrom } from "../../services/models/LanguageModels.ts"
 import { AllModelsFailed, type StreamSink } from "../../services/routing/Router.ts"
@@ -54,7 +55,7 @@ export const make =
       if (counts !== null) yield* send([withCost(counts, costOf(usageFrom(source.said().usage), 0))])
     })
 
-    const broken = (reason: Trial.FailureReason, error: ProviderError | null) =>
+    const broken = (reason: FaultReason, error: ProviderError | null) =>
       Effect.flatMap(
         learning.settle(
           trial,

@@ -99,7 +99,7 @@ export const layer: Layer.Layer<
     const complete: RouterShape["complete"] = Effect.fnUntraced(function* (request, body, caller) {
       const trial = yield* begin(request, body, caller)
       return yield* attempts
-        .run(trial, request, (model, limits) => models.complete(model, body, named(trial, limits)))
+        .run(trial, (model, limits) => models.complete(model, body, named(trial, limits)))
         .pipe(
           Effect.flatMap(({ answer: { said, status, text }, model }) => {
             const usage = usageFrom(said.usage)
@@ -131,7 +131,7 @@ export const layer: Layer.Layer<
         Scope.make(),
         (scope) =>
           Effect.flatMap(
-            attempts.run(trial, request, (model, limits) =>
+            attempts.run(trial, (model, limits) =>
               Scope.extend(models.stream(model, body, named(trial, limits)), scope)
             ),
             ({ answer, model }) => {
@@ -156,7 +156,7 @@ export const layer: Layer.Layer<
       Effect.withFiberRuntime<Trial.Trial, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
         const startedMs = nowMs()
         return Effect.map(decide(request, caller), (decision) =>
-          Trial.make({ decision, startedMs, prompt: promptOf(request), span, body, onCall: caller.onCall })
+          Trial.make({ decision, request, startedMs, prompt: promptOf(request), span, body, onCall: caller.onCall })
         )
       })
 
@@ -179,9 +179,10 @@ export const layer: Layer.Layer<
           request,
           features,
           session: null,
-          isCircuitOpen: circuits.isOpen
+          barrier: circuits.barrier
         }
-        const made = (decision: Decision | NoEligibleModel) => {
+        const made = (found: Decision | NoEligibleModel) => {
+          const decision = found instanceof NoEligibleModel ? withWait(found) : found
           const tookMs = nowMs() - startedMs
           if (deciding !== null) Steps.endDecide(deciding, decision, span, tracing)
           if (request.pinned === null) attempts.decided(decision)
@@ -194,6 +195,9 @@ export const layer: Layer.Layer<
           ? made(state.decide(input))
           : Effect.flatMap(decideInSession(input, sessionId), made)
       })
+
+    const withWait = ({ excluded, kept }: NoEligibleModel) =>
+      new NoEligibleModel({ excluded, retryAfterSeconds: circuits.soonestSeconds(kept.map(({ model }) => model)) })
 
     /** As the session goes on: with what it has as long as that may answer, else with what is chosen now. */
     const decideInSession = (input: DecideInput, sessionId: string) =>

@@ -1,6 +1,7 @@
 import type * as Tracer from "effect/Tracer"
-import type { Decision } from "../../domain/routing/Decision.ts"
+import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
+import type { FaultReason } from "../../domain/routing/Fault.ts"
 import type { Attempt, Outcome } from "../../domain/routing/Outcome.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { ChatBody, ProviderError, Usage } from "../../services/models/LanguageModels.ts"
@@ -9,6 +10,7 @@ import type { Step } from "../../services/observing/Tracing.ts"
 /** What has come of one decision so far. Times are monotonic milliseconds. */
 export interface Trial {
   readonly decision: Decision
+  readonly request: RoutingRequest
   readonly startedMs: number
   /** What is stored of the prompt. */
   readonly prompt: string | null
@@ -49,7 +51,9 @@ export const nothingSaid: Facts = {
   firstTokenMs: null
 }
 
-export const make = (begun: Pick<Trial, "decision" | "startedMs" | "prompt" | "span" | "body" | "onCall">): Trial => ({
+export const make = (
+  begun: Pick<Trial, "decision" | "request" | "startedMs" | "prompt" | "span" | "body" | "onCall">
+): Trial => ({
   ...begun,
   attempts: [],
   errors: [],
@@ -59,18 +63,15 @@ export const make = (begun: Pick<Trial, "decision" | "startedMs" | "prompt" | "s
   settled: false
 })
 
-/** `unexpected` is a bug. */
-export type FailureReason = ProviderError["reason"] | "unexpected"
-
 /** How a call ended, and with the last call the trial. */
 export type Ending =
   | { readonly _tag: "Answered"; readonly status: number }
-  | { readonly _tag: "Failed"; readonly reason: FailureReason; readonly failure: ProviderError | null }
+  | { readonly _tag: "Failed"; readonly reason: FaultReason; readonly failure: ProviderError | null }
   /** The client left or does not read, or the shutdown cut it: says nothing about the model. */
   | { readonly _tag: "Aborted"; readonly reason: string }
 
 export const answered = (status: number): Ending => ({ _tag: "Answered", status })
-export const failed = (reason: FailureReason, failure: ProviderError | null): Ending => ({
+export const failed = (reason: FaultReason, failure: ProviderError | null): Ending => ({
   _tag: "Failed",
   reason,
   failure

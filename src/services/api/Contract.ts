@@ -65,7 +65,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     answer: ChatCompletion,
     streams: true,
     answerHeaders: "answer",
-    errors: [...bodyErrors, 404, 422, 429, 502, 504]
+    errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
   },
   complete: {
     tag: "Routing",
@@ -75,7 +75,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     body: CompleteRequest,
     answer: CompleteAnswer,
     answerHeaders: "answer",
-    errors: [...bodyErrors, 404, 422, 429, 502, 504]
+    errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
   },
   route: {
     tag: "Routing",

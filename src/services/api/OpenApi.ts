@@ -27,18 +27,22 @@ const answerHeaders = {
 }
 
 const statuses: Readonly<Record<number, readonly [description: string, headers?: Json]>> = {
-  400: ["Malformed or out of range; the model's own refusal too. `param` names the path."],
+  400: ["Malformed or out of range; the model's own refusal too, in its words. `param` names the path."],
   401: ["No or wrong key.", { "www-authenticate": header("Bearer") }],
-  404: ["Unknown."],
+  402: ["The model that was named is not paid for, in the words of its provider."],
+  403: ["The model that was named may not be used so, in the words of its provider."],
+  404: ["Unknown; the provider of the model that was named may say so too."],
   405: ["Wrong method.", { allow: header("The methods of this path.") }],
   408: ["The body did not arrive in time."],
-  409: ["This Idempotency-Key was used with other content, or the decision has another outcome."],
+  409: [
+    "This Idempotency-Key was used with other content, the decision has another outcome, or the provider of the model that was named says so."
+  ],
   413: ["The body is too large, for us or for the model."],
   415: ["Not JSON."],
   422: [
     "Well-formed but impossible: `details.excluded` says which constraint excludes which model. Or the database cannot store what the request says: `not_storable`."
   ],
-  429: ["Every model that was tried is rate limited.", retryAfter],
+  429: ["Every model that could answer is rate limited.", retryAfter],
   500: ["A bug in this service, or a statement that the database refuses; its log has more under the request id."],
   502: ["Every model that was tried failed."],
   503: [
@@ -50,9 +54,10 @@ const statuses: Readonly<Record<number, readonly [description: string, headers?:
 
 /** What an answer has after models were asked, and refused or failed. */
 const failedHeaders = {
-  "x-conduit-decision-id": header("Of a request that models were asked: its decision keeps the attempts.")
+  "x-conduit-decision-id": header("Of a request that models were asked: its decision keeps the attempts."),
+  "x-should-retry": header("`false` where sending the same again cannot help.")
 }
-const failedStatuses = [400, 413, 422, 429, 502, 504]
+const failedStatuses = [400, 402, 403, 404, 409, 413, 422, 429, 502, 503, 504]
 
 const keys: { readonly [Access in RouteRow["access"]]: ReadonlyArray<Json> } = {
   open: [],

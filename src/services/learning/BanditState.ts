@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
-import type { ExcludedBy } from "../../domain/routing/Constraint.ts"
+import { type Barrier, isBarrier } from "../../domain/routing/Constraint.ts"
 import type { learned } from "../../domain/learning/bandit/Hierarchical.ts"
 import type { DecisionId, ModelId, Position } from "../../domain/basics/Ids.ts"
 import { DatabaseErrorReason } from "../storage/Database.ts"
@@ -43,7 +43,8 @@ export interface DecideInput {
   readonly features: Float32Array
   /** What the session of the request has, if it is in one. */
   readonly session: Session | null
-  readonly isCircuitOpen: (model: ModelId) => boolean
+  /** What keeps the model from being called for now. */
+  readonly barrier: (model: ModelId) => Barrier | null
 }
 
 /** At the reference point; the interval of the quality is the central 95 %, `observations` counts judged answers. */
@@ -52,17 +53,28 @@ export interface LearnedModel extends ReturnType<typeof learned> {
   readonly share: number
 }
 
-/** The constraints leave no model. `circuit` alone passes with time. */
+/** The constraints leave no model. Barriers alone pass with time. */
 export class NoEligibleModel extends Schema.TaggedError<NoEligibleModel>()("NoEligibleModel", {
-  excluded: Schema.Array(Schema.Struct({ model: Schema.String, excludedBy: Schema.String }))
+  excluded: Schema.Array(Schema.Struct({ model: Schema.String, excludedBy: Schema.String })),
+  /** Seconds until the first barrier falls; null if nobody knows. */
+  retryAfterSeconds: Schema.NullOr(Schema.Number).pipe(
+    Schema.propertySignature,
+    Schema.withConstructorDefault((): number | null => null)
+  )
 }) {
   override get message() {
     return `no model satisfies the request: ${this.excluded.map((e) => `${e.model} is excluded by ${e.excludedBy}`).join(", ")}`
   }
-  /** Only open circuits stand in the way of at least one model. */
+  /** Nothing but a barrier stands in the way of these models. */
+  get kept(): ReadonlyArray<{ readonly model: string; readonly excludedBy: Barrier }> {
+    return this.excluded.flatMap(({ excludedBy, model }) => (isBarrier(excludedBy) ? [{ model, excludedBy }] : []))
+  }
   get passes(): boolean {
-    const circuit: ExcludedBy = "circuit"
-    return this.excluded.some((e) => e.excludedBy === circuit)
+    return this.kept.length > 0
+  }
+  /** They have all asked to be left alone for a while. */
+  get isLimited(): boolean {
+    return this.passes && this.kept.every(({ excludedBy }) => excludedBy === "rate_limit")
   }
 }
 

@@ -4,6 +4,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ErrorSaid } from "../../domain/models/ErrorSaid.ts"
 import type { Said } from "../../domain/models/Said.ts"
+import { capabilities } from "../../domain/routing/Capability.ts"
+import { faultReasons } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 
 /** An OpenAI chat request as it came, unknown fields included; `model` and `conduit` are dealt with here. */
@@ -82,18 +84,15 @@ export const usageFrom = (usage: unknown): Usage | null => {
     : null
 }
 
-/** Why a model did not answer. `empty` is an answer without text, call or refusal. `rejected` is the caller's fault (400, 413, 415, 422 of the upstream): no other model is tried. */
-export const ProviderErrorReason = Schema.Literal(
-  "rate_limited",
-  "unauthorized",
-  "rejected",
-  "server_error",
-  "connection",
-  "timeout",
-  "bad_answer",
-  "cut",
-  "empty"
-)
+/** Why a model did not answer; what follows from each stands in `faults`. */
+export const ProviderErrorReason = Schema.Literal(...faultReasons)
+
+/** Null where the constructor is not told. */
+const unlessSaid = <A, I>(schema: Schema.Schema<A | null, I>) =>
+  schema.pipe(
+    Schema.propertySignature,
+    Schema.withConstructorDefault((): A | null => null)
+  )
 
 /** What the upstream said of an error, in its own words. */
 const ErrorSaidSchema = Schema.Struct({
@@ -111,12 +110,14 @@ export class ProviderError extends Schema.TaggedError<ProviderError>()("Provider
   status: Schema.NullOr(Schema.Number),
   /** Seconds, if the upstream said so. */
   retryAfterSeconds: Schema.NullOr(Schema.Number),
-  said: Schema.NullOr(ErrorSaidSchema).pipe(
-    Schema.propertySignature,
-    Schema.withConstructorDefault(() => null)
-  ),
+  /** As far as a client may read it; null if the upstream said nothing. */
+  said: unlessSaid(Schema.NullOr(ErrorSaidSchema)),
   /** For people; of the upstream's own error message at most 500 characters, never the request. */
-  detail: Schema.String
+  detail: Schema.String,
+  /** What the model cannot do, as far as its refusal says. */
+  lacks: unlessSaid(Schema.NullOr(Schema.Literal(...capabilities))),
+  /** Top-level field of the request that the model does not take. */
+  parameter: unlessSaid(Schema.NullOr(Schema.String))
 }) {
   override get message() {
     return `${this.model}: ${this.reason}${this.status === null ? "" : ` (HTTP ${this.status})`}: ${this.detail}`

@@ -107,6 +107,17 @@ export interface RoutedModel {
   readonly circuit: "closed" | "open" | "half_open"
 }
 
+/** `ClientFault` of the table of faults. */
+const Fault = Schema.Struct({
+  status: Schema.Number,
+  type: Schema.String,
+  code: Schema.String,
+  param: Schema.NullOr(Schema.String),
+  message: Schema.NullOr(Schema.String),
+  shouldRetry: Schema.NullOr(Schema.Literal(false)),
+  retryAfterSeconds: Schema.NullOr(Schema.Number)
+})
+
 export type RouterError =
   | NoEligibleModel
   | UnknownModel
@@ -127,28 +138,40 @@ export class UnknownModel extends Schema.TaggedError<UnknownModel>()("UnknownMod
   }
 }
 
+const AttemptsTold = Schema.Array(
+  Schema.Struct({ model: Schema.String, reason: Schema.String, status: Schema.NullOr(Schema.Number) })
+)
+const defaulted = <A, I>(schema: Schema.Schema<A, I>, value: A) =>
+  schema.pipe(
+    Schema.propertySignature,
+    Schema.withConstructorDefault(() => value)
+  )
+const unlessSaid = <A, I>(schema: Schema.Schema<A | null, I>) => defaulted(schema, null)
+
 /** Every model that was tried failed. */
 export class AllModelsFailed extends Schema.TaggedError<AllModelsFailed>()("AllModelsFailed", {
   decisionId: Schema.String,
   /** The last attempt, or the total deadline, ran out of time. */
   timedOut: Schema.Boolean,
-  /** All attempts were rate limited; seconds until one might not be. */
+  /** Seconds until one of them might answer, if all said so. */
   retryAfterSeconds: Schema.NullOr(Schema.Number),
-  attempts: Schema.Array(
-    Schema.Struct({ model: Schema.String, reason: Schema.String, status: Schema.NullOr(Schema.Number) })
-  )
+  attempts: AttemptsTold,
+  /** What a client sees; as `timedOut` and `retryAfterSeconds` say, unless it is more than that. */
+  fault: unlessSaid(Schema.NullOr(Fault))
 }) {
   override get message() {
     return `no model answered: ${this.attempts.map((a) => `${a.model} ${a.reason}${a.status === null ? "" : ` (HTTP ${a.status})`}`).join(", ")}`
   }
 }
 
-/** The model refused the request itself; another model would too. */
+/** All models that were asked refused the request, or the one that the client named did: in the upstream's own words. */
 export class UpstreamRejected extends Schema.TaggedError<UpstreamRejected>()("UpstreamRejected", {
   decisionId: Schema.String,
   model: Schema.String,
   status: Schema.Number,
-  detail: Schema.String
+  detail: Schema.String,
+  attempts: defaulted(AttemptsTold, []),
+  fault: unlessSaid(Schema.NullOr(Fault))
 }) {
   override get message() {
     return `${this.model} refused the request (HTTP ${this.status}): ${this.detail}`

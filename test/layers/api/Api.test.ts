@@ -397,7 +397,8 @@ describe("GET /v1/decisions/{id}", () => {
           userId: null,
           sessionId: null,
           pinned: null,
-          fallback: false
+          fallback: false,
+          isRetry: false
         })
         const given = (over: Partial<Feedback>): Feedback => ({
           id: "f1",
@@ -555,9 +556,12 @@ describe("pages", () => {
         "200",
         "400",
         "401",
+        "402",
+        "403",
         "404",
         "405",
         "408",
+        "409",
         "413",
         "415",
         "422",
@@ -575,7 +579,7 @@ describe("pages", () => {
           .filter(([, { headers }]) => "x-conduit-decision-id" in headers)
           .map(([status]) => Number(status))
       for (const path of ["/v1/chat/completions", "/v1/complete"]) {
-        assert.deepStrictEqual(naming(path), [200, 400, 413, 422, 429, 502, 504])
+        assert.deepStrictEqual(naming(path), [200, 400, 402, 403, 404, 409, 413, 422, 429, 502, 503, 504])
       }
       assert.deepStrictEqual(naming("/v1/route"), [200])
       assert.include(

@@ -73,7 +73,7 @@ const ask = (
     request: request(more),
     features,
     session,
-    isCircuitOpen: () => false
+    barrier: () => null
   })
   if ("excluded" in decision) throw decision
   return decision

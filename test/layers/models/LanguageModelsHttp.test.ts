@@ -186,9 +186,11 @@ describe("LanguageModelsHttp", () => {
 
   const statuses: ReadonlyArray<readonly [number, string]> = [
     [302, "server_error"],
-    [403, "unauthorized"],
-    [404, "server_error"],
-    [408, "server_error"],
+    [402, "payment"],
+    [403, "forbidden"],
+    [404, "not_found"],
+    [408, "timeout"],
+    [409, "conflict"],
     [413, "rejected"],
     [415, "rejected"],
     [422, "rejected"],
@@ -224,6 +226,24 @@ describe("LanguageModelsHttp", () => {
         response.end()
       })
       assert.strictEqual((yield* Effect.flip(completing(nonsense))).retryAfterSeconds, null)
+      const finer = yield* answering((response) => {
+        response.writeHead(503, { "retry-after": "1", "retry-after-ms": "250" })
+        response.end()
+      })
+      assert.strictEqual((yield* Effect.flip(completing(finer))).retryAfterSeconds, 0.25)
+      assert.strictEqual((yield* Effect.flip(streaming(finer))).retryAfterSeconds, 0.25)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("does not wait for the end of an error's body when its status is known", () =>
+    Effect.gen(function* () {
+      const endless = yield* answering((response) => {
+        response.writeHead(503, { "content-type": "application/json" })
+        response.write('{"error":{"message":"busy')
+      })
+      for (const error of [yield* Effect.flip(completing(endless)), yield* Effect.flip(streaming(endless))]) {
+        assert.deepInclude(error, { reason: "server_error", status: 503 })
+      }
     }).pipe(Effect.scoped)
   )
 

@@ -26,7 +26,7 @@ describe("the metrics of circuits", () => {
       const circuit = circuits.of(ModelId("a"))
       for (let i = 0; i < 5; i++) {
         circuit.enter(now)
-        circuit.failed(now, null)
+        circuit.failed(now, { retryAfterSeconds: null, request: `${i}`, isRetry: false, onlyOf: null })
       }
       assert.deepStrictEqual([shown("a"), shown("b")], [["open"], ["closed"]])
       now = 10_000

@@ -16,9 +16,20 @@ import { defaults, type SettingsShape } from "../../../src/services/running/Sett
 import { Telemetry } from "../../../src/services/observing/Telemetry.ts"
 import { request, surroundings } from "../../support/banditParts.ts"
 import { memoryLog } from "../../support/memoryLog.ts"
-import { catalogFrom, catalogWith, failure, model, type Script, scriptedModels } from "../../support/scriptedModels.ts"
+import {
+  catalogFrom,
+  catalogWith,
+  failure,
+  model,
+  type Script,
+  scriptedModels,
+  words
+} from "../../support/scriptedModels.ts"
 
 const nobody = { owner: null }
+let texts = 0
+/** Not a retry of another one. */
+const another = (more: Parameters<typeof request>[0] = {}) => request({ text: `text ${texts++}`, ...more })
 const timeoutMs = Duration.toMillis(defaults.http.requestTimeout)
 
 /** A router over real learning, in the order of the configuration so that who comes first is known. */
@@ -157,15 +168,67 @@ describe("RouterBandit", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("asks no other model when the request itself was refused, and holds nothing against the model", () => {
-    const { layer, log, models } = routerOver({ a: failure("a", "rejected", { status: 413 }) })
+  it.effect("asks three models about a request that each refuses, tells the first refusal, and blames none", () => {
+    const refused = (id: string, status: number) => failure(id, "rejected", { status, said: words(`${id} says no`) })
+    const { layer, log, models } = routerOver({ a: refused("a", 413), b: refused("b", 400), c: refused("c", 400) })
     return Effect.gen(function* () {
       const router = yield* Router
       const error = yield* Effect.flip(router.complete(request(), {}, nobody))
-      assert.deepInclude(error, { _tag: "UpstreamRejected", status: 413 })
+      assert.deepInclude(error, { _tag: "UpstreamRejected", status: 413, detail: "a says no" })
       assert.propertyVal(error, "decisionId", log.offered.at(-1)?.decision.id)
-      assert.lengthOf(models.calls, 1)
+      assert.lengthOf(models.calls, 3)
       assert.deepInclude(outcomeOf(log), { ok: false, aborted: false, error: "rejected" })
+      assert.deepStrictEqual(
+        router.models().map(({ circuit }) => circuit),
+        ["closed", "closed", "closed", "closed"]
+      )
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("asks every model about what one cannot do, and answers with the one that can", () => {
+    const unable = (id: string) => failure(id, "unsupported", { status: 400, lacks: "vision" })
+    const { layer, models } = routerOver({ a: unable("a"), b: unable("b"), c: unable("c") })
+    return Effect.gen(function* () {
+      const router = yield* Router
+      const answer = yield* router.complete(request(), {}, nobody)
+      assert.strictEqual(answer.model, ModelId("d"))
+      assert.lengthOf(models.calls, 4)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("does not say that a request is wrong while a model that might serve it is out of reach", () => {
+    const { layer, models } = routerOver({ a: failure("a", "server_error") }, ["a", "b"])
+    return Effect.gen(function* () {
+      const router = yield* Router
+      yield* Effect.replicateEffect(
+        Effect.suspend(() => router.complete(another(), {}, nobody)),
+        5
+      )
+      models.scripts["b"] = failure("b", "unsupported", { status: 400, lacks: "vision", said: words("no images") })
+      const error = yield* Effect.flip(router.complete(another(), {}, nobody))
+      assert.nestedPropertyVal(error, "fault.status", 503)
+      assert.nestedPropertyVal(error, "fault.retryAfterSeconds", 10)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("leaves a model that asks for time alone at once, for just that time, and says when it passes", () => {
+    const limited = failure("a", "rate_limited", { status: 429, retryAfterSeconds: 60 })
+    const { layer, models } = routerOver({ a: limited }, ["a", "b"])
+    return Effect.gen(function* () {
+      const router = yield* Router
+      const callsOfA = () => models.calls.filter(({ model }) => model === "a").length
+      yield* Effect.replicateEffect(
+        Effect.suspend(() => router.complete(another(), {}, nobody)),
+        3
+      )
+      assert.strictEqual(callsOfA(), 1)
+      const only = another({ constraints: { allowed_models: ["a"] } })
+      yield* TestClock.adjust("20 seconds")
+      const error = yield* Effect.flip(router.complete(only, {}, nobody))
+      assert.isTrue(error._tag === "NoEligibleModel" && error.isLimited && error.retryAfterSeconds === 40)
+      yield* TestClock.adjust("40 seconds")
+      models.scripts["a"] = "answers"
+      assert.strictEqual((yield* router.complete(only, {}, nobody)).model, ModelId("a"))
     }).pipe(Effect.provide(layer))
   })
 
@@ -234,7 +297,7 @@ describe("RouterBandit", () => {
       const fiber = yield* Effect.fork(Effect.flip(router.complete(request(), {}, nobody)))
       yield* TestClock.adjust(timeoutMs / 2 - 1)
       // Open when the second one begins, which therefore has all the time; half open when it ends.
-      const pinned = router.complete(request({ pinned: ModelId("c") }), {}, nobody)
+      const pinned = Effect.suspend(() => router.complete(another({ pinned: ModelId("c") }), {}, nobody))
       yield* Effect.replicateEffect(Effect.flip(pinned), 5)
       yield* TestClock.adjust(timeoutMs)
       yield* Fiber.join(fiber)
@@ -300,7 +363,10 @@ describe("RouterBandit", () => {
     return Effect.gen(function* () {
       const router = yield* Router
       const circuit = () => router.models()[0]?.circuit
-      yield* Effect.replicateEffect(router.complete(request(), {}, nobody), 5)
+      yield* Effect.replicateEffect(
+        Effect.suspend(() => router.complete(another(), {}, nobody)),
+        5
+      )
       assert.strictEqual(circuit(), "open")
       const answer = yield* router.complete(request(), {}, nobody)
       assert.strictEqual(answer.reason, "static")
@@ -324,7 +390,7 @@ describe("RouterBandit", () => {
     const { layer } = routerOver({ a: failure("a", "server_error") }, ["a"])
     return Effect.gen(function* () {
       const router = yield* Router
-      yield* Effect.replicateEffect(Effect.flip(router.complete(request(), {}, nobody)), 5)
+      yield* Effect.replicateEffect(Effect.flip(Effect.suspend(() => router.complete(another(), {}, nobody))), 5)
       const error = yield* Effect.flip(router.complete(request(), {}, nobody))
       assert.isTrue(error._tag === "NoEligibleModel" && error.passes)
     }).pipe(Effect.provide(layer))
@@ -462,7 +528,9 @@ describe("RouterBandit", () => {
       const router = yield* Router
       const broken = (id: string) =>
         Effect.exit(
-          router.stream(request({ stream: true, pinned: ModelId(id) }), {}, nobody, () => recordingSink().sink)
+          Effect.suspend(() =>
+            router.stream(another({ stream: true, pinned: ModelId(id) }), {}, nobody, () => recordingSink().sink)
+          )
         )
       yield* Effect.replicateEffect(broken("a"), 4)
       assert.deepStrictEqual(lines, [])

@@ -119,7 +119,7 @@ const inOrder = (
 /** Every model of the catalogue, as the masks and the score see it. */
 const prospectsOf = (
   { catalog, disabled }: Deciding,
-  { isCircuitOpen, request }: DecideInput,
+  { barrier, request }: DecideInput,
   predict: (
     model: Model
   ) => Pick<Hierarchical.Prediction, "quality" | "qualitySd" | "outputTokens" | "latencyScore" | "latencySeconds">
@@ -140,8 +140,8 @@ const prospectsOf = (
         model: model.id,
         provider: model.provider,
         unavailable: model.unavailable !== null || disabled.has(model.id),
-        // Who names a model insists on it: the circuit keeps away only those who let us choose.
-        circuitOpen: request.pinned !== model.id && isCircuitOpen(model.id),
+        // Who names a model insists on it: barriers keep away only those who let us choose.
+        barrier: request.pinned === model.id ? null : barrier(model.id),
         contextWindow: model.contextWindow,
         quality,
         costUsd,

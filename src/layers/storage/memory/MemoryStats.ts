@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto"
+import { isLearned } from "../../../domain/routing/Fault.ts"
 import type { Decision } from "../../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import type { Outcome } from "../../../domain/routing/Outcome.ts"
@@ -150,7 +151,7 @@ const drawn = new Set(["best", "explore", "control", "only_eligible"])
 export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows => {
   const routed = selected(kept, query).flatMap((one): ReadonlyArray<Ended> => {
     const { decision, outcome } = one.record
-    const isLeftOut = outcome === null || outcome.aborted || outcome.error === "rejected"
+    const isLeftOut = outcome === null || outcome.aborted || (!outcome.ok && !isLearned(outcome.error))
     return isLeftOut || decision.reason === "pinned" ? [] : [{ ...one, outcome }]
   })
   const perJudged = new Map(

@@ -1,3 +1,4 @@
+import { exclusions } from "../../../../domain/routing/Constraint.ts"
 import * as Schema from "effect/Schema"
 import { DecisionId, ModelId } from "../../../../domain/basics/Ids.ts"
 
@@ -27,22 +28,7 @@ export const ConstraintsCell = Schema.parseJson(
 )
 
 /** By candidate: what excluded it; empty is excluded by nothing that has a name, null is eligible. */
-export const ExcludedByCell = Schema.Array(
-  Schema.NullOr(
-    Schema.Literal(
-      "max_cost_usd",
-      "max_latency_ms",
-      "min_quality",
-      "allowed_models",
-      "provider",
-      "context",
-      "price_unknown",
-      "disabled",
-      "circuit",
-      ""
-    )
-  )
-)
+export const ExcludedByCell = Schema.Array(Schema.NullOr(Schema.Literal(...exclusions, "")))
 
 export const PreferenceCell = Schema.Literal("balanced", "quality", "cost", "speed")
 export const ReasonCell = Schema.Literal(

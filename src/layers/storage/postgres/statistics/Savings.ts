@@ -1,3 +1,4 @@
+import { unlearnedReasons } from "../../../../domain/routing/Fault.ts"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -52,6 +53,9 @@ const sums: Record<keyof SavingsSums, ReturnType<typeof sum>> = {
   realUnknown: number("routed AND real_unknown")
 }
 
+/** Refusals of one request say nothing about the model. */
+const unlearned = unlearnedReasons.map((reason) => `'${reason}'`).join(", ")
+
 /**
  * The sums of `Savings.ts`: each request of the sample beside each of its candidates. A fallback is a failure of the
  * first choice, whose propensity is stored; a session's later requests were not drawn. `per_judged` is how many answers
@@ -71,7 +75,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number
         get_byte(sha256(convert_to(coalesce(d.session_id, d.id::text), 'UTF8')), 0) % ${folds} AS fold,
         CASE WHEN NOT d.ok THEN 0 WHEN d.learned_weight > 0 THEN ${quality} END AS quality, ${reward(cost, latency)} AS reward
       FROM decisions d JOIN ${presets}
-      WHERE ${conditions(given, routerId, query)} AND d.ok IS NOT NULL AND NOT d.aborted AND d.error IS DISTINCT FROM 'rejected'
+      WHERE ${conditions(given, routerId, query)} AND d.ok IS NOT NULL AND NOT d.aborted AND (d.ok OR d.error IS NULL OR d.error NOT IN (${unlearned}))
         AND d.reason <> 'pinned' ${sample(given, sampled)}),
     shares AS (
       SELECT model, CASE WHEN bool_or(ok) THEN (count(*) FILTER (WHERE ok))::float8 / nullif(count(quality) FILTER (WHERE ok), 0) ELSE 1 END AS per_judged

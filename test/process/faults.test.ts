@@ -1,0 +1,221 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
+import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+import { answers, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
+import { eventually } from "../support/traffic.ts"
+
+const key = "sk-operators-0123456789"
+
+let database: TestDatabase
+let upstream: ScriptedUpstream
+let conduit: ConduitProcess
+let folder: string
+
+/** The first of the static order fails as each test says; the second answers. */
+beforeAll(async () => {
+  database = await createDatabase()
+  upstream = await startScripted({
+    payment: refuses(402, error(`no money for ${key}`, { type: "billing", code: "no_money" })),
+    forbidden: refuses(403, error("not for you")),
+    missing: refuses(404, { object: "error", message: "no such model", type: "NotFoundError", code: 404 }),
+    conflict: refuses(409, { detail: "busy with another one" }),
+    quota: refuses(429, error("You exceeded your current quota", { code: "insufficient_quota" })),
+    long: refuses(400, error("prompt is too long: 9000 tokens > 8192 maximum")),
+    field: refuses(422, error("must be below 2", { type: "invalid_request_error", code: "bad_range", param: "top_p" })),
+    badkey: refuses(400, [{ error: { code: 400, message: `API key not valid: ${key}`, status: "INVALID_ARGUMENT" } }]),
+    within: refuses(200, error("slow down", { code: "rate_limit_exceeded" })),
+    busy: refuses(503, error("overloaded"), { "retry-after": "7" }),
+    broken: refuses(500, error("oops")),
+    retried: refuses(500, error("oops")),
+    unable: refuses(400, error("image_url is not supported")),
+    idle: answers(),
+    unused: answers()
+  })
+  folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-faults-"))
+  const config = Path.join(folder, "conduit.yaml")
+  const ids = ["first", "second", ...Object.keys(upstream.scripts)]
+  Fs.writeFileSync(
+    config,
+    JSON.stringify({
+      providers: { local: { kind: "openai-compatible", baseUrl: upstream.url, apiKey: key } },
+      models: ids.map((id) => ({ id, provider: "local", inputUsdPerMTok: 1, outputUsdPerMTok: 1 })),
+      policy: { algorithm: "static" }
+    })
+  )
+  conduit = await startConduit({
+    databaseUrl: database.url,
+    env: { CONDUIT_CONFIG: config, CONDUIT_SIMULATE: "false" }
+  })
+})
+afterAll(async () => {
+  await killAll()
+  await upstream.close()
+  await database.drop()
+  Fs.rmSync(folder, { recursive: true, force: true })
+})
+
+let texts = 0
+const ask = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>
+  request(`${conduit.url}/v1/chat/completions`, { body: { ...chat(`text ${texts++}`), ...body }, headers })
+const circuitOf = async (model: string) => (await request(`${conduit.url}/v1/models/${model}`)).json.conduit.circuit
+const among = (...ids: ReadonlyArray<string>) => ({ conduit: { constraints: { allowed_models: ids } } })
+
+describe("a model that the client named", () => {
+  it.each([
+    ["payment", 402, { message: "no money for [redacted]", type: "billing", code: "no_money", param: null }],
+    ["forbidden", 403, { message: "not for you", type: "permission_error", code: "permission_denied", param: null }],
+    ["missing", 404, { message: "no such model", type: "NotFoundError", code: "model_not_found", param: null }],
+    [
+      "quota",
+      429,
+      {
+        message: "You exceeded your current quota",
+        type: "insufficient_quota",
+        code: "insufficient_quota",
+        param: null
+      }
+    ],
+    ["field", 422, { message: "must be below 2", type: "invalid_request_error", code: "bad_range", param: "top_p" }],
+    [
+      "long",
+      400,
+      {
+        message: "prompt is too long: 9000 tokens > 8192 maximum",
+        type: "invalid_request_error",
+        code: "context_length_exceeded",
+        param: null
+      }
+    ]
+  ])(
+    "speaks for itself, and a client that could only repeat itself is told not to: %s",
+    async (model, status, words) => {
+      for (const stream of [false, true]) {
+        const answer = await ask({ model, stream })
+        assert.strictEqual(answer.status, status, answer.text)
+        assert.deepInclude(answer.json.error, words)
+        assert.strictEqual(answer.headers["x-should-retry"], "false")
+        assert.strictEqual(answer.json.error.details.attempts[0].status, status)
+      }
+    }
+  )
+
+  it("is told by a conflict that may pass, and by an overload that says when", async () => {
+    const conflict = await ask({ model: "conflict" })
+    assert.strictEqual(conflict.status, 409)
+    assert.strictEqual(conflict.json.error.message, "busy with another one")
+    assert.isUndefined(conflict.headers["x-should-retry"])
+    const busy = await ask({ model: "busy" })
+    assert.strictEqual(busy.status, 503)
+    assert.strictEqual(busy.headers["retry-after"], "7")
+  })
+
+  it("is a rate limit too where the body of an answer of 200 says so", async () => {
+    const answer = await ask({ model: "within" })
+    assert.strictEqual(answer.status, 429, answer.text)
+    assert.strictEqual(answer.json.error.message, "slow down")
+    assert.isDefined(answer.headers["retry-after"])
+  })
+
+  it("keeps the operator's key to the operator, whichever status refuses it", async () => {
+    const answer = await ask({ model: "badkey" })
+    assert.strictEqual(answer.status, 502)
+    assert.notInclude(answer.text, key)
+    assert.strictEqual(answer.json.error.details.attempts[0].reason, "unauthorized")
+    assert.strictEqual(answer.headers["x-should-retry"], "false")
+  })
+
+  it("is not taken from others by one caller's refusals, six in a row", async () => {
+    for (const model of ["payment", "forbidden", "missing", "conflict"]) {
+      for (let i = 0; i < 6; i++) await ask({ model })
+      assert.strictEqual(await circuitOf(model), "closed", model)
+    }
+  })
+})
+
+describe("a client that retries by itself", () => {
+  it("counts once against the circuit", async () => {
+    const body = { ...chat("the same each time"), model: "retried" }
+    for (let i = 0; i < 9; i++) {
+      const headers = { "x-stainless-retry-count": String(i % 3) }
+      await request(`${conduit.url}/v1/chat/completions`, { body, headers })
+    }
+    assert.strictEqual(await circuitOf("retried"), "closed")
+    for (let i = 0; i < 4; i++) await ask({ model: "retried" })
+    assert.strictEqual(await circuitOf("retried"), "open")
+  })
+})
+
+describe("a choice of Conduit's", () => {
+  it.each([
+    ["cannot take images", refuses(400, error("image_url is only supported by certain models")), "unsupported"],
+    ["has no tools", refuses(404, error("No endpoints found that support tool use", { code: 404 })), "unsupported"],
+    [
+      "does not know a parameter",
+      refuses(400, error("Unrecognized request argument supplied: verbosity")),
+      "unsupported"
+    ],
+    ["has a smaller window", refuses(400, error("no", { code: "context_length_exceeded" })), "context_length"],
+    [
+      "refuses the key by 400",
+      refuses(400, error("Incorrect API key provided", { code: "invalid_api_key" })),
+      "unauthorized"
+    ],
+    ["is gone", refuses(404, "<html>404</html>"), "not_found"]
+  ])("goes to the next model when the first %s", async (_, script, reason) => {
+    upstream.scripts["first"] = script
+    for (const stream of [false, true]) {
+      const answer = await ask({ stream, ...among("first", "second") })
+      assert.strictEqual(answer.status, 200, answer.text)
+      assert.strictEqual(answer.headers["x-conduit-model"], "second")
+      const { attempts } = await eventually("the outcome", 10_000, async () => {
+        const { json, status } = await request(
+          `${conduit.url}/v1/decisions/${String(answer.headers["x-conduit-decision-id"])}`
+        )
+        return status === 200 && json.outcome !== null ? json : undefined
+      })
+      assert.deepInclude(attempts[0], { model: "first", error: reason })
+    }
+  })
+
+  it("is the client's fault only when all models refuse alike", async () => {
+    upstream.scripts["first"] = refuses(400, error("image_url is not supported", { code: "no_images" }))
+    const answer = await ask(among("first", "field"))
+    assert.strictEqual(answer.status, 400)
+    assert.strictEqual(answer.json.error.code, "no_images")
+    assert.lengthOf(answer.json.error.details.attempts, 2)
+    assert.strictEqual((await ask(among("first", "broken"))).status, 502)
+  })
+
+  it("learns nothing of a model that refused one request", async () => {
+    const rate = async (model: string) => (await request(`${conduit.url}/v1/models/${model}`)).json.conduit.success_rate
+    assert.strictEqual((await ask(among("unable", "idle"))).headers["x-conduit-model"], "idle")
+    // Learned in order: what is learned of the answer comes after what would have been learned of the refusal.
+    await eventually("the answer is learned", 10_000, async () =>
+      (await rate("idle")) === (await rate("unused")) ? undefined : true
+    )
+    assert.strictEqual(await rate("unable"), await rate("unused"))
+  })
+
+  it("leaves a model that asks for time alone at once", async () => {
+    upstream.scripts["first"] = refuses(429, error("slow down"), { "retry-after": "60" })
+    const before = upstream.callsOf("first")
+    for (let i = 0; i < 4; i++) {
+      const answer = await ask(among("first", "second"))
+      assert.strictEqual(answer.headers["x-conduit-model"], "second")
+    }
+    assert.strictEqual(upstream.callsOf("first"), before + 1)
+    const only = await ask(among("first"))
+    assert.strictEqual(only.status, 429, only.text)
+    assert.isAbove(Number(only.headers["retry-after"]), 30)
+    assert.deepStrictEqual(
+      only.json.error.details.excluded.find(({ model }: { model: string }) => model === "first"),
+      {
+        model: "first",
+        excluded_by: "rate_limit"
+      }
+    )
+  })
+})
