@@ -220,6 +220,7 @@ export const DatabaseErrorReason = Schema.Literal(
   "timeout",
   "too_many_connections",
   "schema_newer",
+  "conflict",
   "constraint",
   "unexpected"
 )

@@ -16,9 +16,9 @@ const bySqlState: ReadonlyArray<readonly [prefix: string, reason: Reason]> = [
   ["53200", "timeout"],
   ["57014", "timeout"],
   ["55P03", "timeout"],
-  // Idle in a transaction for too long, serialisation failure, deadlock: the same thing works at the next try.
+  // Idle in a transaction for too long.
   ["25P03", "timeout"],
-  ["40", "timeout"],
+  ["40", "conflict"],
   ["22", "constraint"],
   ["23", "constraint"]
 ]

@@ -58,7 +58,7 @@ export const makePool = (options: PoolOptions): BoundedPool => {
     onConnect: (client) =>
       client.query(
         `SET statement_timeout = ${statementMs}; SET lock_timeout = ${Duration.toMillis(options.lockTimeout)}; ` +
-          `SET idle_in_transaction_session_timeout = ${statementMs}`
+          `SET idle_in_transaction_session_timeout = ${statementMs}; SET default_transaction_isolation = 'read committed'`
       )
   })
   // An idle connection that dies is replaced; without a listener it would end the process.

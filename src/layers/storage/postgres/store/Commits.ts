@@ -8,9 +8,9 @@ import { storable } from "../../../../domain/basics/StorableText.ts"
 import type { Commit, Committed } from "../../../../services/storage/Database.ts"
 import { violated } from "../DatabaseError.ts"
 import { commitStatement } from "./CommitStatement.ts"
-import { type StoreError, unknownRouter } from "./Guarded.ts"
+import { isConflict, type StoreError, unknownRouter } from "./Guarded.ts"
 import { decisionsById, decodeDecisions, decodeFeedbacks, feedbackBy } from "./Reading.ts"
-import { readCommitted, transactAfter } from "./Transaction.ts"
+import { readCommitted, transact, transactAfter } from "./Transaction.ts"
 
 const nothing: Existing = { decisions: new Map(), feedback: [], parkingRoom: 0 }
 
@@ -41,10 +41,17 @@ const commitOnce = (
     })
   )
 
-/** One round trip for decisions alone; three where stored rows matter: begin and read, write, commit. */
+/**
+ * One round trip for decisions alone; three where stored rows matter: begin and read, write, commit. A statement alone
+ * has the isolation that the database has by default, and where that is a higher one replicas conflict: then the second
+ * try says which it wants.
+ */
 const planAndWrite = (sql: SqlClient.SqlClient, commit: Commit): Effect.Effect<Committed, StoreError> =>
   commit.reports.length + commit.feedback.length + commit.joined.length === 0
-    ? write(sql, commit, planCommit(nothing, commit, planConstants))
+    ? Effect.suspend(() => {
+        const alone = write(sql, commit, planCommit(nothing, commit, planConstants))
+        return Effect.catchIf(alone, isConflict, () => transact(sql, readCommitted)(alone))
+      })
     : transactAfter(sql, { begin: readCommitted, first: existingStatements(commit) }, ([decisions, feedback]) =>
         Effect.flatMap(existingOf(sql, commit, decisions ?? [], feedback ?? []), (existing) =>
           write(sql, commit, planCommit(existing, commit, planConstants))

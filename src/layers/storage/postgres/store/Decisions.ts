@@ -8,7 +8,7 @@ import { type DatabaseShape, WindowTooLong } from "../../../../services/storage/
 import { sqlState, toDatabaseError } from "../DatabaseError.ts"
 import { selectStats } from "../statistics/Figures.ts"
 import { selectSavings } from "../statistics/Savings.ts"
-import { guarded, type StoreError } from "./Guarded.ts"
+import { guarded, repeated, type StoreError } from "./Guarded.ts"
 import { listStatement } from "./Listing.ts"
 import { decisionsById, feedbackBy, selectDecisions, selectFeedback } from "./Reading.ts"
 
@@ -18,7 +18,7 @@ type Decisions = Pick<DatabaseShape, "decision" | "decisions" | "sessionDecision
 const inTime =
   (operation: string) =>
   <A>(effect: Effect.Effect<A, StoreError>) =>
-    Effect.mapError(effect, (error) =>
+    Effect.mapError(repeated(effect), (error) =>
       sqlState(error) === "57014" ? new WindowTooLong() : toDatabaseError(operation)(error)
     )
 
