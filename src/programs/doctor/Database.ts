@@ -8,6 +8,7 @@ import {
   type DatabaseLink,
   type DatabaseServer
 } from "../../services/storage/DatabaseInspection.ts"
+import { unmetRequirement } from "../../services/storage/DatabaseRequirements.ts"
 import type { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
 import type { SettingsShape } from "../../services/running/Settings.ts"
 import { fail, type Findings, found, inMillis, type Line, pass, warn } from "./Check.ts"
@@ -131,9 +132,8 @@ export const databaseFindings = (
     if (server === null) {
       return found(fail("database", `${address} does not answer as PostgreSQL does`, "correct DATABASE_URL"))
     }
-    if (server.number < 130_000) {
-      return found(fail("database", `PostgreSQL ${server.version} at ${address}`, "use PostgreSQL 13 or newer"))
-    }
+    const unmet = unmetRequirement(server)
+    if (unmet !== null) return found(fail("database", `${address}: ${unmet.problem}`, unmet.remedy))
     // A pooler invents the number that it tells its clients.
     const isPooled = link.backend !== server.backend
     const where = `PostgreSQL ${server.version} at ${address}, ${inMillis(clock.tookMs)} a round trip`

@@ -44,6 +44,8 @@ export interface DatabaseLink {
 export interface DatabaseServer {
   readonly version: string
   readonly number: number
+  /** Of this database. */
+  readonly encoding: string
   readonly backend: number
   readonly role: string
   readonly standby: boolean

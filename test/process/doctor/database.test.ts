@@ -44,6 +44,16 @@ describe("conduit doctor and the database", () => {
 
   it("does not exist", () => site.failing("database", /3D000/, { DATABASE_URL: site.databaseUrl("nowhere") }))
 
+  it("cannot hold every text", async () => {
+    await query(
+      site.server.url,
+      "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    )
+    await site.failing("database", /the encoding of this database is LATIN1/, {
+      DATABASE_URL: site.databaseUrl("latin")
+    })
+  })
+
   it("lacks one right on one table", async () => {
     const url = await site.copied("revoked")
     await query(url, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO limited")

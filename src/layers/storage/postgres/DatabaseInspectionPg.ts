@@ -90,7 +90,7 @@ const serverOf = (bounded: BoundedPool): Effect.Effect<DatabaseServer | null, Da
   rows<Row<DatabaseServer>>(
     bounded,
     `SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
-       current_setting('server_version_num')::int AS number,
+       current_setting('server_version_num')::int AS number, current_setting('server_encoding') AS encoding,
        pg_backend_pid() AS backend, current_user::text AS role,
        pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS "readOnly",
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int

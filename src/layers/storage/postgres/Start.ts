@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { DatabaseError, isAway } from "../../../services/storage/Database.ts"
+import { unmetRequirement } from "../../../services/storage/DatabaseRequirements.ts"
 import { init } from "./migrations/0001_init.ts"
 import { audit } from "./migrations/0002_audit.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
@@ -23,16 +24,19 @@ export const awaitDatabase = (
 ): Effect.Effect<void, DatabaseError> => {
   const operation = `connect to ${addressOf(options.url)}`
   const attempt = Effect.tryPromise({
-    try: () => pool.query<{ version: number }>("SELECT current_setting('server_version_num')::int AS version"),
+    try: () =>
+      pool.query<{ version: string; number: number; encoding: string }>(
+        `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
+           current_setting('server_encoding') AS encoding`
+      ),
     catch: toDatabaseError(operation)
   }).pipe(
-    Effect.flatMap(({ rows }) =>
-      (rows[0]?.version ?? 0) >= 130_000
+    Effect.flatMap(({ rows: [server] }) => {
+      const unmet = server === undefined ? null : unmetRequirement(server)
+      return unmet === null
         ? Effect.void
-        : Effect.fail(
-            new DatabaseError({ operation, reason: "unexpected", detail: "PostgreSQL 13 or newer is required" })
-          )
-    ),
+        : new DatabaseError({ operation, reason: "unexpected", detail: `${unmet.problem}: ${unmet.remedy}` })
+    }),
     Effect.disconnect,
     // Nobody else uses the pool yet: a connection that is being made must not hold up its end.
     Effect.onInterrupt(() => destroy)
