@@ -3,6 +3,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { isUtf8 } from "node:buffer"
 import type * as Http from "node:http"
+import { rememberSource } from "../../domain/models/RequestText.ts"
 import { BodyTimeout, BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType } from "./HttpErrors.ts"
 
 export interface BodyLimits {
@@ -96,7 +97,11 @@ const parseJson = (bytes: Buffer): Either.Either<unknown, MalformedBody> => {
     return Either.left(new MalformedBody({ detail: `the body is nested deeper than ${maxDepth} levels` }))
   }
   return Either.try({
-    try: (): unknown => JSON.parse(text),
+    try: (): unknown => {
+      const body: unknown = JSON.parse(text)
+      rememberSource(body, text)
+      return body
+    },
     // V8's own message quotes the body.
     catch: () => new MalformedBody({ detail: "the body is not valid JSON" })
   })

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { parseJson } from "../../domain/models/Json.ts"
+import { isObject, parseJson } from "../../domain/models/Json.ts"
+import { rememberSource, sourceOf } from "../../domain/models/RequestText.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import type { CompleteAnswer } from "../../services/api/Responses.ts"
 import type { RoutesOf } from "../../services/api/Routes.ts"
@@ -82,8 +83,12 @@ export const make = ({
 }
 
 /** Azure's clients name the model in the path. */
-const forModel = (body: unknown, model: string | null): unknown =>
-  model === null || typeof body !== "object" || body === null || Array.isArray(body) ? body : { ...body, model }
+const forModel = (body: unknown, model: string | null): unknown => {
+  if (model === null || !isObject(body)) return body
+  const named = { ...body, model }
+  rememberSource(named, sourceOf(body))
+  return named
+}
 
 const chatReply = (answer: Answer): Reply => ({
   status: answer.status,

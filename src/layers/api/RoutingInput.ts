@@ -16,6 +16,7 @@ import type { ChatBody } from "../../services/models/LanguageModels.ts"
 import { UnknownModel } from "../../services/routing/Router.ts"
 import { decoder } from "./Body.ts"
 import { InvalidRequest } from "./HttpErrors.ts"
+import { isPlainChat } from "./PlainChat.ts"
 
 /** What the router needs, from what came: the decoded view decides, the original object is forwarded. */
 export interface RoutingInput {
@@ -31,7 +32,7 @@ const decodeHeaders = decoder(ConduitHeaders)
 
 export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
   Either.gen(function* () {
-    const chat = yield* decodeChat(input)
+    const chat = isPlainChat(input) ? input : yield* decodeChat(input)
     const options = merge(yield* fromHeaders(headers), chat.conduit)
     return yield* build(chat, options, policy, asBody(input), headers)
   })

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type { Dispatcher } from "undici"
+import { requestText } from "../../domain/models/RequestText.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import {
   type CallLimits,
@@ -46,26 +46,10 @@ const endpointOf = (provider: Provider, dispatcher: Dispatcher, accept: string):
   secrets: provider.apiKey === null ? [] : [Redacted.value(provider.apiKey)]
 })
 
-/** Everything of the caller's body but `conduit`, under the name that the provider knows the model by. */
-const forUpstream = (body: ChatBody, model: Model): Record<string, unknown> => ({
-  ...body,
-  model: model.upstream,
-  conduit: undefined // left out by JSON.stringify
-})
-
-const forStream = (body: ChatBody, model: Model): Record<string, unknown> => ({
-  ...forUpstream(body, model),
-  stream: true,
-  stream_options: {
-    ...(Predicate.isReadonlyRecord(body["stream_options"]) ? body["stream_options"] : {}),
-    include_usage: true
-  }
-})
-
 /** JSON of a body nested deeper than the stack is refused, as a model would refuse it. */
-const encode = (body: Record<string, unknown>, model: Model): Either.Either<string, ProviderError> =>
+const encode = (body: ChatBody, model: Model, stream: boolean): Either.Either<string, ProviderError> =>
   Either.try({
-    try: () => JSON.stringify(body),
+    try: () => requestText(body, { upstream: model.upstream, stream, asksForUsage: stream }),
     catch: () => failure(model.id, "rejected", null, "the request is nested too deeply")
   })
 
@@ -109,14 +93,14 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
     return LanguageModels.of({
       complete: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
         const target = yield* targetOf("whole", model, limits.headers)
-        const json = yield* encode(forUpstream(body, model), model)
+        const json = yield* encode(body, model, false)
         const clock = yield* Effect.clock
         return yield* complete(target, json, limits, clock, labelOf(model, body, limits, clock))
       }),
 
       stream: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
         const target = yield* targetOf("streamed", model, limits.headers)
-        const json = yield* encode(forStream(body, model), model)
+        const json = yield* encode(body, model, true)
         const clock = yield* Effect.clock
         const label = labelOf(model, body, limits, clock)
         const call = new EventStream(target, json, limits, clock, label, choicesAsked(body))

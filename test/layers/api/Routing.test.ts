@@ -12,6 +12,7 @@ import {
   UpstreamRejected,
   type RouterError
 } from "../../../src/services/routing/Router.ts"
+import { sourceOf } from "../../../src/domain/models/RequestText.ts"
 import { serveApi } from "../../support/httpApi.ts"
 import { answer, freshDecisionId, recordingRouter } from "../../support/recordingRouter.ts"
 
@@ -85,6 +86,22 @@ describe("POST /v1/chat/completions", () => {
       assert.strictEqual(asked?.request.sessionId, "s1")
       assert.strictEqual(asked?.request.preference, "balanced")
       assert.isNull(asked?.request.pinned ?? null)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("hands the request on in the text that it came in, as a model in the path does too", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router)
+      const text =
+        '{ "n":1.0, "model":"auto","seed":9007199254740993,\n"messages":[{"role":"user","content":"\\u0041"}] }'
+      yield* api.post("/v1/chat/completions", text)
+      yield* api.post("/openai/deployments/small/chat/completions?api-version=1", text)
+      assert.deepStrictEqual(
+        router.asked.map(({ body }) => sourceOf(body)),
+        [text, text]
+      )
+      assert.strictEqual(router.asked[1]?.request.pinned, "small")
     }).pipe(Effect.scoped)
   )
 
