@@ -3,7 +3,7 @@ import { once } from "node:events"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { hostname } from "node:os"
-import { type Collector, type SeenSpan, startCollector, within } from "../support/collector.ts"
+import { type Collector, type SeenSpan, spansOf, startCollector, within } from "../support/collector.ts"
 import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { startUpstream, type Upstream } from "../support/processMock.ts"
@@ -481,7 +481,11 @@ describe("OTLP", () => {
   })
 
   it("has two lines for an episode, with what was lost in it", async () => {
-    const conduit = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_TIMEOUT: "2000" })
+    const conduit = await start({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_TIMEOUT: "2000",
+      OTEL_METRIC_EXPORT_INTERVAL: "1000"
+    })
     collector.behave(400)
     await post(conduit, "/v1/chat/completions", { ...chat("x"), model: "small" })
     const begun = await conduit.logged("Telemetry is not exported")
@@ -524,5 +528,74 @@ describe("OTLP", () => {
     await trace(traceId("e"), 5)
     assert.strictEqual(await droppedOf(conduit, "traces"), 0)
     assert.isEmpty(said(conduit, "Telemetry is"))
+  })
+
+  /** Spans alone, all of a request in one batch. */
+  const tracesAlone = () =>
+    start({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_METRICS_EXPORTER: "none",
+      OTEL_BSP_SCHEDULE_DELAY: "1000"
+    })
+
+  it("counts and tells what the collector rejects of an export that it takes", async () => {
+    const conduit = await tracesAlone()
+    let rejected = 0
+    collector.behave((seen) => {
+      const rejectedSpans = Math.min(2, spansOf(seen).length)
+      rejected += rejectedSpans
+      return { status: 200, body: JSON.stringify({ partialSuccess: { rejectedSpans, errorMessage: "too old" } }) }
+    })
+    await post(conduit, "/v1/route", { prompt: "x" }, parent("e"))
+    const begun = await conduit.logged("Telemetry is not exported")
+    assert.match(String(begun["message"]), /: the collector rejected [12] of \d spans: too old$/)
+    await trace(traceId("e"), 5)
+    await eventually("what was rejected", 10_000, async () =>
+      (await droppedOf(conduit, "traces")) === rejected ? true : undefined
+    )
+    collector.behave(() => ({ status: 200, body: '{"partialSuccess":{"errorMessage":"an old protocol"}}' }))
+    await post(conduit, "/v1/route", { prompt: "x" })
+    const warned = await conduit.logged("The collector took the traces and says")
+    assert.include(String(warned["message"]), "an old protocol")
+    assert.strictEqual(await droppedOf(conduit, "traces"), rejected)
+  })
+
+  it("waits as long as the collector asks, by seconds or by a date", async () => {
+    const conduit = await tracesAlone()
+    const asked: Array<{ readonly at: number; readonly until: number }> = []
+    collector.behave(() => {
+      const at = Date.now()
+      const byDate = asked.length === 0
+      const until = byDate ? 1000 * Math.ceil(at / 1000 + 2) : at + 2000
+      asked.push({ at, until })
+      if (asked.length > 2) return { status: 200 }
+      return { status: 429, headers: { "retry-after": byDate ? new Date(until).toUTCString() : "2" } }
+    })
+    await post(conduit, "/v1/route", { prompt: "x" }, parent("f"))
+    await trace(traceId("f"), 5)
+    for (const [index, { until }] of asked.slice(0, 2).entries()) {
+      assert.isAtLeast(asked[index + 1]?.at ?? 0, until - 5, `the pause of try ${index}`)
+    }
+    assert.strictEqual(await droppedOf(conduit, "traces"), 0)
+  })
+
+  it("sends in halves what is too large for the collector, and drops what is too large alone", async () => {
+    const conduit = await tracesAlone()
+    collector.behave((seen) => {
+      const spans = spansOf(seen)
+      return { status: spans.length > 2 || spans.some(({ name }) => name === "decide") ? 413 : 200 }
+    })
+    await post(conduit, "/v1/route", { prompt: "x" }, parent("1"))
+    await eventually("the dropped span", 10_000, async () =>
+      (await droppedOf(conduit, "traces")) > 0 ? true : undefined
+    )
+    const begun = await conduit.logged("Telemetry is not exported")
+    assert.match(String(begun["message"]), /: the collector answered HTTP 413$/)
+    const spans = await trace(traceId("1"), 4)
+    assert.sameMembers(
+      spans.map(({ name }) => name),
+      ["POST /v1/route", "decode", "features", "persist"]
+    )
+    assert.strictEqual(await droppedOf(conduit, "traces"), 1)
   })
 })

@@ -29,14 +29,36 @@ export interface Collector {
   readonly spans: () => ReadonlyArray<SeenSpan>
   /** Points of the newest export in JSON, by name of the metric. */
   readonly metrics: () => ReadonlyMap<string, SeenMetric>
-  /** How it answers from now on: a status, or never. */
-  readonly behave: (how: number | "hangs") => void
+  /** How it answers from now on: a status, never, or as it is told for each export. It keeps what it answers with 200. */
+  readonly behave: (how: Behaviour) => void
   /** Requests that it was sent, whether or not it took them. */
   readonly asked: () => number
   /** Waits until it has what is looked for. */
   readonly until: <A>(what: string, look: () => A | undefined, limitMs?: number) => Promise<A>
   readonly close: () => Promise<void>
 }
+
+interface Reply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+type Behaviour = number | "hangs" | ((seen: SeenExport) => Reply)
+
+/** The spans of an export in JSON. */
+export const spansOf = ({ body, path }: SeenExport): ReadonlyArray<SeenSpan> =>
+  path !== "/v1/traces"
+    ? []
+    : JSON.parse(body.toString("utf8")).resourceSpans.flatMap((resource: any) =>
+        resource.scopeSpans.flatMap((scope: any) =>
+          scope.spans.map((span: any): SeenSpan => ({
+            ...span,
+            attributes: attributesOf(span.attributes),
+            tookMs: Number(BigInt(span.endTimeUnixNano) - BigInt(span.startTimeUnixNano)) / 1e6
+          }))
+        )
+      )
 
 export interface SeenMetric {
   readonly kind: "sum" | "gauge" | "histogram"
@@ -45,7 +67,7 @@ export interface SeenMetric {
 
 export const startCollector = async (): Promise<Collector> => {
   const exports: Array<SeenExport> = []
-  let how: number | "hangs" = 200
+  let how: Behaviour = 200
   let asked = 0
   let waiting: Array<() => void> = []
   const changed = () => {
@@ -58,11 +80,12 @@ export const startCollector = async (): Promise<Collector> => {
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("end", () => {
       asked++
-      if (how === 200) {
-        exports.push({ path: request.url ?? "", headers: request.headers, body: Buffer.concat(chunks) })
-      }
+      const seen = { path: request.url ?? "", headers: request.headers, body: Buffer.concat(chunks) }
+      const reply = how === "hangs" ? null : typeof how === "number" ? { status: how } : how(seen)
+      if (reply?.status === 200) exports.push(seen)
       changed()
-      if (how !== "hangs") response.writeHead(how, { "content-type": "application/json" }).end("{}")
+      if (reply === null) return
+      response.writeHead(reply.status, { "content-type": "application/json", ...reply.headers }).end(reply.body ?? "{}")
     })
   })
   server.listen(0, "127.0.0.1")
@@ -75,18 +98,7 @@ export const startCollector = async (): Promise<Collector> => {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     exports,
     asked: () => asked,
-    spans: () =>
-      decoded("/v1/traces").flatMap((data) =>
-        data.resourceSpans.flatMap((resource: any) =>
-          resource.scopeSpans.flatMap((scope: any) =>
-            scope.spans.map((span: any): SeenSpan => ({
-              ...span,
-              attributes: attributesOf(span.attributes),
-              tookMs: Number(BigInt(span.endTimeUnixNano) - BigInt(span.startTimeUnixNano)) / 1e6
-            }))
-          )
-        )
-      ),
+    spans: () => exports.flatMap(spansOf),
     metrics: () => {
       const newest = decoded("/v1/metrics").at(-1)
       const all: ReadonlyArray<any> = newest?.resourceMetrics[0].scopeMetrics[0].metrics ?? []

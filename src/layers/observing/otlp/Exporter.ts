@@ -68,8 +68,14 @@ export const make = <Item>(options: Options<Item>): Effect.Effect<Exporter<Item>
     const taken = (items: number, partial: PartialSuccess | null) => {
       if (partial === null) return report.delivered
       const { message, rejected } = partial
-      if (rejected > 0) return drop(Math.min(items, rejected), `the collector rejected ${rejected} of it: ${message}`)
-      return Effect.zipRight(Effect.logDebug(`The collector says of ${signal}: ${message}`), report.delivered)
+      if (rejected === 0) {
+        return Effect.zipRight(
+          Effect.logDebug(`The collector took the ${signal} and says: ${message}`),
+          report.delivered
+        )
+      }
+      const what = signal === "traces" ? `${rejected} of ${items} spans` : `${rejected} points of metrics`
+      return drop(Math.min(items, rejected), `the collector rejected ${what}: ${message}`)
     }
 
     const deliver = (items: ReadonlyArray<Item>, limit: Duration.Duration): Effect.Effect<void> =>
