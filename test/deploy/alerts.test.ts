@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import { stringify } from "yaml"
 import { alertRules, prometheusFolder } from "../support/alertRules.ts"
 import { readDeploy, yamlOf } from "../support/deployKit.ts"
 import { has, run } from "../support/external.ts"
@@ -9,6 +10,13 @@ import { anchors } from "../support/guide.ts"
 
 const rules = alertRules()
 const alerts = rules.filter((rule) => rule.alert !== undefined)
+
+/** What Prometheus and the collector add to a series that comes by OTLP: the scope, and the resource as labels. */
+const byOtlp = (series: string) =>
+  series.replace(
+    /^(conduit_\w+)\{/,
+    '$1{otel_scope_name="conduit",otel_scope_version="0.1.0",service_name="conduit",service_version="0.1.0",'
+  )
 const promtool = (...args: ReadonlyArray<string>) => run("promtool", args, { cwd: prometheusFolder })
 
 describe("the alert rules", () => {
@@ -60,6 +68,21 @@ describe.skipIf(!has("promtool"))("promtool (skipped where it is not installed)"
   it("sees each alert fire when it should, and only then", { timeout: 120_000 }, () => {
     const tested = promtool("test", "rules", "alerts.test.yaml")
     assert.strictEqual(tested.code, 0, tested.stdout + tested.stderr)
+  })
+
+  it("sees the same of the series that an OTLP receiver makes of them", { timeout: 120_000 }, () => {
+    const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-alerts-"))
+    try {
+      const file = yamlOf("prometheus/alerts.test.yaml")
+      for (const one of file.tests) for (const each of one.input_series) each.series = byOtlp(each.series)
+      assert.include(stringify(file), "otel_scope_name")
+      Fs.copyFileSync(Path.join(prometheusFolder, "alerts.yaml"), Path.join(folder, "alerts.yaml"))
+      Fs.writeFileSync(Path.join(folder, "alerts.test.yaml"), stringify(file))
+      const tested = run("promtool", ["test", "rules", "alerts.test.yaml"], { cwd: folder })
+      assert.strictEqual(tested.code, 0, tested.stdout + tested.stderr)
+    } finally {
+      Fs.rmSync(folder, { recursive: true })
+    }
   })
 
   it("sees it if one never fires", { timeout: 120_000 }, () => {

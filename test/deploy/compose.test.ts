@@ -86,15 +86,17 @@ describe("compose.yaml", () => {
     const { exporters, receivers, service } = yamlOf("otel/collector.yaml")
     const port = receivers.otlp.protocols.http.endpoint.split(":")[1]
     assert.strictEqual(conduit.environment.OTEL_EXPORTER_OTLP_ENDPOINT, `http://collector:${port}`)
-    const { add_metric_suffixes, endpoint, metric_expiration, resource_to_telemetry_conversion } = exporters.prometheus
+    const { add_metric_suffixes, endpoint, metric_expiration, resource_to_telemetry_conversion, translation_strategy } =
+      exporters.prometheus
     assert.isFalse(add_metric_suffixes)
+    assert.strictEqual(translation_strategy, "UnderscoreEscapingWithoutSuffixes")
     assert.isTrue(resource_to_telemetry_conversion.enabled)
     const { global, rule_files, scrape_configs } = yamlOf("prometheus/prometheus.yml")
     const [collector] = scrape_configs
     assert.deepStrictEqual(collector.static_configs, [{ targets: [`collector:${endpoint.split(":")[1]}`] }])
     assert.isTrue(collector.honor_labels)
     // The last push of a process is there for several scrapes.
-    assert.isAtLeast(60 * Number(metric_expiration.replace("m", "")), 4 * secondsOf(global.scrape_interval))
+    assert.isAtLeast(secondsOf(metric_expiration), 4 * secondsOf(global.scrape_interval))
     assert.isAtMost(Number(conduit.environment.OTEL_METRIC_EXPORT_INTERVAL), 1000 * secondsOf(global.scrape_interval))
     assert.deepStrictEqual(rule_files, ["alerts.yaml"])
     assert.include(services.prometheus.volumes, "./prometheus:/etc/prometheus:ro")

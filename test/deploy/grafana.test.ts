@@ -11,6 +11,17 @@ import { guide } from "../support/guide.ts"
 import { metricNames } from "../support/sources.ts"
 
 const { panels } = dashboard
+
+const testRules = (tests: ReadonlyArray<unknown>) => {
+  const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-panels-"))
+  try {
+    Fs.writeFileSync(Path.join(folder, "test.yaml"), stringify({ rule_files: [], evaluation_interval: "1m", tests }))
+    const { code, stderr, stdout } = run("promtool", ["test", "rules", "test.yaml"], { cwd: folder })
+    assert.strictEqual(code, 0, stdout + stderr)
+  } finally {
+    Fs.rmSync(folder, { recursive: true })
+  }
+}
 const rows = panels.filter(({ type }) => type === "row")
 const drawn = panels.filter(({ type }) => type !== "row")
 const expressions = queries.map(({ expr }) => expr)
@@ -65,9 +76,9 @@ describe("the dashboard", () => {
     )
     for (const { datasource, title } of drawn) assert.strictEqual(datasource?.uid, "${datasource}", title)
     for (const expr of expressions) {
-      const selectors = expr.match(/\b(?:conduit|process|nodejs)_[a-z_]+\{[^}]*\}/g) ?? []
+      const selectors = expr.match(/\b(?:conduit|process|nodejs)_[a-z_]+\{[^}]*\}|\{__name__=~[^}]*\}/g) ?? []
       assert.isNotEmpty(selectors, expr)
-      for (const selector of selectors) assert.include(selector, '{job=~"$job",instance=~"$instance"')
+      for (const selector of selectors) assert.match(selector, /[{,]job=~"\$job",instance=~"\$instance"/)
       assert.lengthOf(selectors, namesIn(expr).length, expr)
     }
   })
@@ -103,7 +114,65 @@ describe("the dashboard", () => {
   })
 })
 
+/** The query of a panel that has one. */
+const panelQuery = (title: string) => {
+  const [query, ...others] = queries.filter((one) => one.title === title)
+  assert.isEmpty(others, title)
+  return filledIn(query?.expr ?? "", "2m")
+}
+
 describe.skipIf(!has("promtool"))("promtool (skipped where it is not installed)", () => {
+  it("sees replicas that were killed leave the dashboard, scraped or by OTLP", () => {
+    const expr = panelQuery("Replicas")
+    const counted = (minute: number, value: number) => ({
+      expr,
+      eval_time: `${minute}m`,
+      exp_samples: [{ labels: "{}", value }]
+    })
+    const alive = (instance: string, values: string) => ({
+      series: `conduit_build_info{job="conduit",instance="${instance}"}`,
+      values
+    })
+    testRules([
+      {
+        name: "scraped: a target that does not answer is stale at once",
+        interval: "1m",
+        input_series: [alive("a", "1x10 stale"), alive("b", "1x10 stale")],
+        promql_expr_test: [counted(10, 2), counted(11, 0)]
+      },
+      {
+        name: "by OTLP: the last sample stays",
+        interval: "1m",
+        input_series: [alive("pod-a:1", "1x10"), alive("pod-b:1", "1x10"), alive("pod-c:1", "1x12")],
+        promql_expr_test: [counted(10, 3), counted(13, 1), counted(15, 0), counted(20, 0)]
+      }
+    ])
+  })
+
+  it("sees the share of the choices under both names that collectors give the counter", () => {
+    const expr = panelQuery("Share of the choices")
+    testRules(
+      ["conduit_model_selection", "conduit_model_selection_total"].map((name) => ({
+        name,
+        interval: "1m",
+        input_series: [
+          { series: `${name}{job="conduit",instance="a",model="small",algorithm="lints"}`, values: "0+3x10" },
+          { series: `${name}{job="conduit",instance="b",model="large",algorithm="lints"}`, values: "0+1x10" }
+        ],
+        promql_expr_test: [
+          {
+            expr,
+            eval_time: "10m",
+            exp_samples: [
+              { labels: '{model="small"}', value: 0.75 },
+              { labels: '{model="large"}', value: 0.25 }
+            ]
+          }
+        ]
+      }))
+    )
+  })
+
   it("understands every query of the dashboard", () => {
     const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-dashboard-"))
     try {

@@ -8,9 +8,11 @@ export const isInstalled = (program: string, versionArgs: ReadonlyArray<string>)
 /** What some tests need of the machine, by the name of the leg that is skipped without it. */
 const legs = {
   kubectl: () => isInstalled("kubectl", ["version", "--client"]),
+  otelcol: () => isInstalled("otelcol", ["--version"]),
   openssl: () => isInstalled("openssl", ["version"]),
   pgbouncer: () => pgbouncer !== undefined,
   pid1: () => isInstalled("unshare", [...asPid1.slice(1), "true"]),
+  otlpreceiver: () => /version (?:[3-9]|\d\d)\./.test(run("prometheus", ["--version"]).stdout),
   prometheus: () => isInstalled("prometheus", ["--version"]),
   promtool: () => isInstalled("promtool", ["--version"]),
   redis: () => isInstalled("redis-server", ["--version"]),

@@ -15,20 +15,31 @@ export interface Sample {
   readonly value: readonly [number, string]
 }
 
-/** A real Prometheus with our rules, that scrapes those addresses each second. */
-export const startPrometheus = async (targets: ReadonlyArray<string>) => {
+/**
+ * A real Prometheus with our rules, that scrapes those addresses each second. `honorLabels`: they say whose a series is.
+ * `receivesOtlp` from version 3 on: metrics can be sent to `otlpUrl`.
+ */
+export const startPrometheus = async (
+  targets: ReadonlyArray<string>,
+  options: { readonly honorLabels?: boolean; readonly receivesOtlp?: boolean } = {}
+) => {
   const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-prometheus-"))
   Fs.copyFileSync(Path.join(prometheusFolder, "alerts.yaml"), Path.join(folder, "alerts.yaml"))
   const config = {
     global: { scrape_interval: "1s", evaluation_interval: "1s" },
     rule_files: ["alerts.yaml"],
-    scrape_configs: [{ job_name: "conduit", static_configs: [{ targets }] }]
+    scrape_configs: [{ job_name: "conduit", honor_labels: options.honorLabels === true, static_configs: [{ targets }] }]
   }
   Fs.writeFileSync(Path.join(folder, "prometheus.yml"), stringify(config))
   const port = await freePort()
   const child = spawn(
     "prometheus",
-    ["--config.file=prometheus.yml", "--storage.tsdb.path=data", `--web.listen-address=127.0.0.1:${port}`],
+    [
+      "--config.file=prometheus.yml",
+      "--storage.tsdb.path=data",
+      `--web.listen-address=127.0.0.1:${port}`,
+      ...(options.receivesOtlp === true ? ["--web.enable-otlp-receiver"] : [])
+    ],
     { cwd: folder, stdio: "ignore" }
   )
   const get = async (path: string) => {
@@ -52,5 +63,5 @@ export const startPrometheus = async (targets: ReadonlyArray<string>) => {
       return undefined
     }
   })
-  return { query, rules: () => get("rules"), close }
+  return { query, rules: () => get("rules"), otlpUrl: `http://127.0.0.1:${port}/api/v1/otlp/v1/metrics`, close }
 }

@@ -9,6 +9,7 @@ import { counterReader, gauge, gaugeReader } from "./Series.ts"
 const resolutionMs = 20
 /** Seconds; a window is at least so long, however often somebody asks. */
 const windowSeconds = 10
+const percentiles = [50, 99, 100]
 
 /** The process itself; all of it cheap to read. The loop's timer does not keep the process alive. */
 export const observe: Effect.Effect<void, never, Scope.Scope> = Effect.gen(function* () {
@@ -22,17 +23,17 @@ export const observe: Effect.Effect<void, never, Scope.Scope> = Effect.gen(funct
   yield* gaugeReader("nodejs_heap_used_bytes", "JavaScript heap in use", () => v8.getHeapStatistics().used_heap_size)
 
   const delay = yield* eventLoopDelay
-  for (const quantile of [0.5, 0.99, 1]) {
+  for (const percentile of percentiles) {
     yield* gaugeReader(
       "conduit_event_loop_delay_seconds",
       "How late the event loop was, over the last ten seconds or more",
-      () => delay(quantile),
-      { quantile: String(quantile) }
+      () => delay(percentile),
+      { percentile: String(percentile) }
     )
   }
 })
 
-/** Quantiles of the last whole window, or of what there is of the first one. */
+/** Percentiles of the last whole window, or of what there is of the first one. */
 const eventLoopDelay = Effect.gen(function* () {
   const clock = yield* Effect.clock
   const histogram = yield* Effect.acquireRelease(
@@ -46,16 +47,16 @@ const eventLoopDelay = Effect.gen(function* () {
   const nowSeconds = () => clock.unsafeCurrentTimeMillis() / 1000
   let since = nowSeconds()
   let last: ReadonlyMap<number, number> | null = null
-  // What is measured is the distance of two looks.
+  // The histogram has the time between two looks.
   const seconds = (nanos: number) => Math.max(0, nanos / 1e9 - resolutionMs / 1000)
-  return (quantile: number): number => {
+  return (percentile: number): number => {
     const now = nowSeconds()
     if (now - since >= windowSeconds && histogram.max > 0) {
-      last = new Map([0.5, 0.99, 1].map((q) => [q, seconds(histogram.percentile(q * 100))]))
+      last = new Map(percentiles.map((one) => [one, seconds(histogram.percentile(one))]))
       histogram.reset()
       since = now
     }
-    if (last !== null) return last.get(quantile) ?? 0
-    return histogram.max > 0 ? seconds(histogram.percentile(quantile * 100)) : 0
+    if (last !== null) return last.get(percentile) ?? 0
+    return histogram.max > 0 ? seconds(histogram.percentile(percentile)) : 0
   }
 })
