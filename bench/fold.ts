@@ -52,17 +52,17 @@ const ten = models.slice(0, 10)
 const x = Float32Array.from({ length: 24 }, (_, j) => (j === 0 ? 1 : 0.1))
 print(
   "predict 10 models",
-  microseconds(5000, () => ten.forEach((model) => H.predict(state, model, null, x))),
+  microseconds(5000, () => ten.forEach((model) => H.predict(state, model, null, null, x))),
   "us"
 )
 const after = (i: number) => {
   const event = events[12 + (i % 60_000)]
   if (event !== undefined) H.fold(state, 10_000 + i, event)
-  for (const model of ten) H.predict(state, model, null, x)
+  for (const model of ten) H.predict(state, model, null, null, x)
 }
 print("fold 1 event, predict 10 models", microseconds(5000, after), "us")
 const options = ten.map((model) => {
-  const prediction = H.predict(state, model, null, x)
+  const prediction = H.predict(state, model, null, null, x)
   return {
     ...prediction,
     model,
@@ -70,11 +70,20 @@ const options = ten.map((model) => {
     excludedBy: null,
     mean: prediction.quality,
     sd: prediction.qualitySd,
+    rise: prediction.qualityRise,
     costUsd: 0.001
   }
 })
 const draw = (i: number) =>
-  choose({ candidates: options, epsilon: 0.01, control: 0.01, seed: "seed", key: `${i}`, decisionId: `${i}` })
+  choose({
+    candidates: options,
+    epsilon: 0.01,
+    control: 0.01,
+    mostProbes: 0.2,
+    seed: "seed",
+    key: `${i}`,
+    decisionId: `${i}`
+  })
 print("choose among 10, with propensities", microseconds(5000, draw), "us")
 const prompt = "Write a function that computes the sum of 12 numbers, and explain why it works. ".repeat(10)
 print(

@@ -66,16 +66,24 @@ const replay = (name: string, weights: Weights, withTask: boolean, seed: string,
   const lines: Array<number> = []
   for (const [n, row] of rows.entries()) {
     const task = withTask ? row.d : null
-    const features = H.withLabel(state, extract(row.p), task)
+    const features = extract(row.p)
     const inputTokens = Math.ceil(row.p.length / 4)
     const candidates = models.map((model, k) => {
-      const prediction = H.predict(state, model, null, features)
+      const prediction = H.predict(state, model, null, task, features)
       const price = prices[k] ?? { inputUsdPerMTok: null, outputUsdPerMTok: null }
       const score = compose({ prediction, price, inputTokens, maxTokens: null, weights, costReferenceUsd })
       return { ...prediction, ...score, model, eligible: true, excludedBy: null }
     })
     const key = `${n}`
-    const { chosen } = choose({ candidates, epsilon: parameters.epsilon, control: 0, seed, key, decisionId: key })
+    const { chosen } = choose({
+      candidates,
+      epsilon: parameters.epsilon,
+      control: 0,
+      mostProbes: parameters.mostProbes,
+      seed,
+      key,
+      decisionId: key
+    })
     const k = models.indexOf(chosen)
     const { outputUsdPerMTok, inputUsdPerMTok } = prices[k] ?? { outputUsdPerMTok: 1, inputUsdPerMTok: 1 }
     const outputTokens = ((row.c[k] ?? 0) * 1e6 - inputTokens * inputUsdPerMTok) / outputUsdPerMTok

@@ -72,6 +72,7 @@ const atReference = ({ state }: Learning.Learning, catalog: Catalog, weights: We
         prediction: {
           quality,
           qualitySd: 0,
+          qualityRise: 0,
           outputTokens: learned.outputTokensMean,
           latencyScore: 1 / (1 + learned.latencySecondsMean / state.parameters.latencyReferenceSeconds)
         },
@@ -94,7 +95,13 @@ const prospectsOf = (
   const { inputTokens, maxTokens } = decision.request
   const prospect = (candidate: Candidate): Prospect => {
     const model = catalog.byId.get(candidate.model)
-    const prediction = Hierarchical.predict(state, candidate.model, model?.priorQuality ?? null, decision.features)
+    const prediction = Hierarchical.predict(
+      state,
+      candidate.model,
+      model?.priorQuality ?? null,
+      decision.request.task,
+      decision.features
+    )
     const tokens = maxTokens === null ? prediction.outputTokens : Math.min(prediction.outputTokens, maxTokens)
     const cost = model === undefined ? candidate.costUsd : costUsd(model, inputTokens, tokens)
     return {

@@ -12,7 +12,7 @@ import * as Learning from "../domain/learning/LearnedState.ts"
 import type { Restored } from "../layers/learning/fold/Restore.ts"
 import { columns } from "./tools/Columns.ts"
 import { firstDifference, isEqual } from "./tools/Differences.ts"
-import { knownModel, modelFacts, quality } from "./tools/ModelFacts.ts"
+import { knownModel, type ModelFacts, modelFacts, quality } from "./tools/ModelFacts.ts"
 import { type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
 import { beginning, foldOn, newest, oldestCommit } from "./tools/Refold.ts"
 
@@ -88,6 +88,8 @@ const show = Command.make(
             ])
           ])
         )
+        yield* printTasks(facts)
+        yield* printChanges(facts)
         yield* Console.log(
           snapshots.length === 0
             ? "\nno snapshot is stored"
@@ -105,6 +107,35 @@ const show = Command.make(
       })
     )
 ).pipe(Command.withDescription("What the router has learned about each model, and which snapshots hold it"))
+
+/** Each model in each task in which it was judged. */
+const printTasks = (facts: ReadonlyArray<ModelFacts>) => {
+  const rows = facts.flatMap(({ id, tasks }) =>
+    tasks.map((cell) => [cell.task, id, quality({ quality: cell }), cell.observations.toFixed(0)])
+  )
+  if (rows.length === 0) return Effect.void
+  rows.sort(([a = ""], [b = ""]) => (a < b ? -1 : a > b ? 1 : 0))
+  return Console.log(`\n${columns([["task", "model", "quality", "judged"], ...rows])}`)
+}
+
+const printChanges = (facts: ReadonlyArray<ModelFacts>) => {
+  const number = (value: number | null) => (value === null ? "" : value.toFixed(3))
+  const rows = facts.flatMap(({ changes, id }) =>
+    changes.map(({ after, answers, before, direction, position, scope, since, task }) => [
+      String(position),
+      id,
+      direction,
+      task ?? scope,
+      number(before),
+      number(after),
+      answers === null ? "" : answers.toFixed(0),
+      String(since)
+    ])
+  )
+  if (rows.length === 0) return Effect.void
+  const head = ["changed at", "model", "direction", "scope", "before", "after", "answers", "since"]
+  return Console.log(`\n${columns([head, ...rows])}`)
+}
 
 const file = Args.text({ name: "FILE" }).pipe(Args.withDescription("path of the state file"))
 

@@ -77,6 +77,7 @@ export const serveApi = (
       settled: () => {},
       folded: () => {},
       dropped: () => {},
+      modelChanged: () => {},
       fallbackToStatic: () => {},
       feedbackAnswered: () => {},
       feedbackStored: () => {},

@@ -150,6 +150,8 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
         },
         learned: {
           quality: { mean: 0.71, low: 0.62, high: 0.79, observations: 412 },
+          tasks: [],
+          changes: [],
           successRate: 0.99,
           outputTokensMean: 180.2,
           latencySecondsMean: 0.84,

@@ -28,15 +28,21 @@ export const make = (parameters: Hierarchical.Parameters, dimension: number): Le
   disabled: new Set()
 })
 
-export const fold = ({ answers, disabled, state }: Learning, position: Position, event: LearningEvent): void => {
-  Hierarchical.fold(state, position, event)
+/** Applies the next event of the log; the change of a model that it proves, if any. */
+export const fold = (
+  { answers, disabled, state }: Learning,
+  position: Position,
+  event: LearningEvent
+): Hierarchical.Change | null => {
+  const change = Hierarchical.fold(state, position, event)
   if (event.type === "availability") {
     if (event.enabled) disabled.delete(event.model)
     else disabled.add(event.model)
   }
-  if (event.type !== "run" || !event.ok) return
+  if (event.type !== "run" || !event.ok) return change
   for (const [model, count] of answers) answers.set(model, count * shareKept)
   answers.set(event.model, (answers.get(event.model) ?? 0) + 1)
+  return change
 }
 
 /** Of the recent answers of all replicas, [0, 1]. */
@@ -47,10 +53,8 @@ export const shareOf = ({ answers }: Learning, model: ModelId): number => {
 }
 
 /** Whether the model is in the log with this prior. */
-export const knows = ({ state }: Learning, model: ModelId, priorQuality: number | null): boolean => {
-  const index = state.index.get(model)
-  return index !== undefined && state.models[index]?.priorQuality === priorQuality
-}
+export const knows = ({ state }: Learning, model: ModelId, priorQuality: number | null): boolean =>
+  Hierarchical.priorOf(state, model) === priorQuality
 
 export const encode = ({ answers, disabled, state }: Learning): Uint8Array => {
   const w = Binary.writer(1 << 16)

@@ -12,6 +12,10 @@ export interface Option {
   /** Mean and deviation of the composed score. */
   readonly mean: number
   readonly sd: number
+  /** How much higher the mean would be if the model were back at a level that it seems to have lost. */
+  readonly rise: number
+  /** Share of the requests that it would win with that rise which it gets to prove it, [0, 1]. */
+  readonly probeShare: number
   readonly quality: number
   readonly qualitySd: number
   readonly costUsd: number | null
@@ -24,7 +28,7 @@ export interface Choice {
   readonly chosen: ModelId
   /** Probability of this choice, full precision. */
   readonly propensity: number
-  readonly reason: Extract<Reason, "best" | "explore" | "control" | "only_eligible">
+  readonly reason: Extract<Reason, "best" | "explore" | "probe" | "control" | "only_eligible">
   /** Another model than the one with the best expected score was taken, or the control slice was. */
   readonly exploration: boolean
 }
@@ -65,7 +69,37 @@ const argmax = <A>(items: ReadonlyArray<A>, of: (item: A) => number): A | undefi
 }
 
 /**
- * Draws a score for every eligible model and takes the largest; with probability `epsilon` any eligible model instead, and
+ * What each eligible model gets to prove that it is back: only where it would win with its rise, and at most `mostProbes` in
+ * all.
+ */
+const probesOf = (
+  eligible: ReadonlyArray<Pick<Option, "model" | "mean" | "rise" | "probeShare">>,
+  mostProbes: number
+): ReadonlyMap<ModelId, number> => {
+  const best = Math.max(...eligible.map(({ mean }) => mean))
+  const probes = eligible.filter(({ mean, probeShare, rise }) => probeShare > 0 && mean + rise > best)
+  const sum = probes.reduce((total, { probeShare }) => total + probeShare, 0)
+  const scale = sum > mostProbes ? mostProbes / sum : 1
+  return new Map(
+    probes
+      .sort((a, b) => (a.model < b.model ? -1 : 1))
+      .map(({ model, probeShare }): [ModelId, number] => [model, probeShare * scale])
+  )
+}
+
+/** The model whose part of the line from 0 holds `point`; undefined beyond the last. */
+const partAt = (parts: ReadonlyMap<ModelId, number>, point: number): ModelId | undefined => {
+  let end = 0
+  for (const [model, length] of parts) {
+    end += length
+    if (point < end) return model
+  }
+  return undefined
+}
+
+/**
+ * Draws a score for every eligible model and takes the largest; with probability `epsilon` any eligible model instead, with
+ * those of the probes a model that has to prove itself, and
  * with probability `control` any, by a draw of the decision's own. All other draws are keyed by session or decision, so a
  * session draws alike. Independent of the order of the candidates; at least one must be eligible, and with numbers that
  * are not finite a model counts as the worst.
@@ -74,41 +108,57 @@ export const choose = (input: {
   readonly candidates: ReadonlyArray<Option>
   readonly epsilon: number
   readonly control: number
+  readonly mostProbes: number
   /** The router's seed. */
   readonly seed: string
   /** Session id or else decision id. */
   readonly key: string
   readonly decisionId: string
 }): Choice => {
-  const { candidates, control, decisionId, epsilon, key, seed } = input
+  const { candidates, control, decisionId, epsilon, key, mostProbes, seed } = input
   const eligible = candidates
     .filter((option) => option.eligible)
     .map((option) => {
       const sd = Number.isFinite(option.sd) ? Math.max(option.sd, leastSd) : leastSd
       const mean = Number.isFinite(option.mean) ? option.mean : -1
-      return { model: option.model, mean, sd, score: mean + sd * normal(`${seed}|${key}|${option.model}|score`) }
+      return { ...option, mean, sd, score: mean + sd * normal(`${seed}|${key}|${option.model}|score`) }
     })
   const largest = largestDraw(eligible)
   const share = 1 / eligible.length
+  const probes = probesOf(eligible, mostProbes)
+  const drawn = 1 - epsilon - [...probes.values()].reduce((sum, probe) => sum + probe, 0)
   const propensities = new Map(
     eligible.map(({ model }, k) => [
       model,
-      control * share + (1 - control) * ((1 - epsilon) * (largest[k] ?? 0) + epsilon * share)
+      control * share + (1 - control) * (drawn * (largest[k] ?? 0) + epsilon * share + (probes.get(model) ?? 0))
     ])
   )
 
   const isControl = uniform(`${seed}|${decisionId}|control`) < control
-  const isFloor = uniform(`${seed}|${key}|floor`) < epsilon
+  const floor = uniform(`${seed}|${key}|floor`)
+  const probed = floor < epsilon ? undefined : partAt(probes, floor - epsilon)
   // The largest of independent uniforms is any of them with equal chances, in whatever order they stand.
   const anyBy = (draw: string) => argmax(eligible, ({ model }) => uniform(`${seed}|${draw}|${model}|any`))
-  const drawn = isControl ? anyBy(decisionId) : isFloor ? anyBy(key) : argmax(eligible, ({ score }) => score)
+  const taken = isControl
+    ? anyBy(decisionId)
+    : floor < epsilon
+      ? anyBy(key)
+      : (eligible.find(({ model }) => model === probed) ?? argmax(eligible, ({ score }) => score))
   const best = Math.max(...eligible.map(({ mean }) => mean))
   // A caller without an eligible candidate has a bug: there is nothing that could be answered.
-  if (drawn === undefined) throw new RangeError("choose needs an eligible candidate")
-  const chosen = drawn.model
+  if (taken === undefined) throw new RangeError("choose needs an eligible candidate")
+  const chosen = taken.model
 
   const reason =
-    eligible.length === 1 ? "only_eligible" : isControl ? "control" : drawn.mean === best ? "best" : "explore"
+    eligible.length === 1
+      ? "only_eligible"
+      : isControl
+        ? "control"
+        : chosen === probed
+          ? "probe"
+          : taken.mean === best
+            ? "best"
+            : "explore"
   const scores = new Map(eligible.map(({ model, score }) => [model, score]))
   return {
     candidates: candidates.map((option) => ({
@@ -125,6 +175,6 @@ export const choose = (input: {
     chosen,
     propensity: propensities.get(chosen) ?? 0,
     reason,
-    exploration: reason === "explore" || reason === "control"
+    exploration: reason === "explore" || reason === "probe" || reason === "control"
   }
 }

@@ -27,7 +27,16 @@ export interface RoutingRequest {
 }
 
 /** Why the model was chosen. */
-export type Reason = "best" | "explore" | "pinned" | "session" | "only_eligible" | "fallback" | "control" | "static"
+export type Reason =
+  | "best"
+  | "explore"
+  | "probe"
+  | "pinned"
+  | "session"
+  | "only_eligible"
+  | "fallback"
+  | "control"
+  | "static"
 
 /** One model as the decision saw it. Numbers are rounded to six significant digits, so that a float4 column keeps them. */
 export interface Candidate {

@@ -18,7 +18,7 @@ export const logOutputTokens = (tokens: number): number => Math.log(Math.max(1, 
  * today's price, by this request's weights. Only quality is uncertain here: tokens and latency enter by their means.
  */
 export const compose = (input: {
-  readonly prediction: Pick<Prediction, "quality" | "qualitySd" | "outputTokens" | "latencyScore">
+  readonly prediction: Pick<Prediction, "quality" | "qualitySd" | "qualityRise" | "outputTokens" | "latencyScore">
   readonly price: Price
   readonly inputTokens: number
   /** The caller's limit on the answer. */
@@ -26,7 +26,13 @@ export const compose = (input: {
   /** Sum 1. */
   readonly weights: Weights
   readonly costReferenceUsd: number
-}): { readonly mean: number; readonly sd: number; readonly costUsd: number | null } => {
+}): {
+  readonly mean: number
+  readonly sd: number
+  /** How much higher the mean would be if the model were back at a level that it seems to have lost. */
+  readonly rise: number
+  readonly costUsd: number | null
+} => {
   const { prediction, weights } = input
   const outputTokens =
     input.maxTokens === null ? prediction.outputTokens : Math.min(prediction.outputTokens, input.maxTokens)
@@ -37,6 +43,7 @@ export const compose = (input: {
       weights.cost * costScore(cost, input.costReferenceUsd) +
       weights.latency * prediction.latencyScore,
     sd: weights.quality * prediction.qualitySd,
+    rise: weights.quality * prediction.qualityRise,
     costUsd: cost
   }
 }

@@ -100,7 +100,12 @@ export const layer: Layer.Layer<
       // Two readers may overlap for a moment at shutdown; each commit is folded once.
       if (commit.position <= position || broken) return
       const folded = Either.try(() => {
-        for (const event of commit.events) Learning.fold(learning, commit.position, event)
+        for (const event of commit.events) {
+          const change = Learning.fold(learning, commit.position, event)
+          if (change === null) continue
+          telemetry.modelChanged(change)
+          say(Lines.changed(change))
+        }
       })
       if (Either.isLeft(folded)) {
         broken = true
@@ -330,6 +335,8 @@ const retryWhileAway =
 
 const unlearned = (priorQuality: number | null) => ({
   quality: { mean: priorQuality ?? 0.5, low: 0, high: 1, observations: 0 },
+  tasks: [],
+  changes: [],
   successRate: 1,
   outputTokensMean: 300,
   latencySecondsMean: 2,

@@ -7,8 +7,9 @@ import { Refused } from "./OpenRouter.ts"
 
 /** What is known of every model of the log, at the fixed reference point, as `/v1/models` shows it. */
 export const modelFacts = (learning: Learning.Learning) =>
-  learning.state.models.map(({ id, priorQuality }) => {
-    const { latencySecondsMean, outputTokensMean, quality, successRate } = Hierarchical.learned(
+  learning.state.models.map(({ id }) => {
+    const priorQuality = Hierarchical.priorOf(learning.state, id) ?? null
+    const { changes, latencySecondsMean, outputTokensMean, quality, successRate, tasks } = Hierarchical.learned(
       learning.state,
       id,
       priorQuality
@@ -18,6 +19,8 @@ export const modelFacts = (learning: Learning.Learning) =>
       disabled: learning.disabled.has(id),
       prior_quality: priorQuality,
       quality,
+      tasks,
+      changes,
       success_rate: successRate,
       output_tokens: { mean: outputTokensMean },
       latency_seconds: { mean: latencySecondsMean },
@@ -27,7 +30,7 @@ export const modelFacts = (learning: Learning.Learning) =>
   })
 export type ModelFacts = ReturnType<typeof modelFacts>[number]
 
-export const quality = ({ quality: { high, low, mean } }: ModelFacts): string =>
+export const quality = ({ quality: { high, low, mean } }: Pick<ModelFacts, "quality">): string =>
   `${mean.toFixed(3)} (${low.toFixed(2)} to ${high.toFixed(2)})`
 
 /** The id, if the log knows the model. */

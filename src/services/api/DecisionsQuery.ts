@@ -7,6 +7,7 @@ import { described, says, storedText, TimeText } from "./Fields.ts"
 const reasons = [
   "best",
   "explore",
+  "probe",
   "pinned",
   "session",
   "only_eligible",

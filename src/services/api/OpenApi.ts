@@ -7,7 +7,7 @@ import { routeNames, type RouteRow, routes } from "./Routes.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
-const reasons = ["best", "explore", "pinned", "session", "only_eligible", "fallback", "control", "static"]
+const reasons = ["best", "explore", "probe", "pinned", "session", "only_eligible", "fallback", "control", "static"]
 
 const header = (description: string, schema: Json = { type: "string" }) => ({ description, schema })
 

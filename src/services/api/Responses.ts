@@ -60,6 +60,29 @@ export type SessionFeedbackAnswer = typeof SessionFeedbackAnswer.Type
 const nullableNumber = Schema.NullOr(Schema.Number)
 const nullableString = Schema.NullOr(Schema.String)
 
+const qualityFields = {
+  mean: Schema.Number,
+  low: Schema.Number,
+  high: Schema.Number,
+  observations: Schema.Number.annotations({ description: "Judged answers, by weight." })
+}
+
+const ChangeEntry = Schema.Struct({
+  direction: Schema.Literal("down", "up", "back"),
+  scope: Schema.Literal("model", "task", "unlabelled").annotations({
+    description: "All of its answers, those to one task, or those to requests without a task."
+  }),
+  task: nullableString,
+  position: Schema.Number.annotations({ description: "Log position at which every replica noticed it." }),
+  since: Schema.Number.annotations({ description: "Log position at which it began." }),
+  answers: nullableNumber.annotations({ description: "Judged answers since; null for a return." }),
+  before: nullableNumber.annotations({ description: "What they were expected to be on average." }),
+  after: nullableNumber.annotations({ description: "What they were on average." }),
+  evidence: Schema.Number.annotations({
+    description: "One in so many is the chance to see this although nothing changed."
+  })
+}).annotations({ identifier: "ModelChange" })
+
 export const ModelEntry = Schema.Struct({
   id: Schema.String,
   object: Schema.Literal("model"),
@@ -75,9 +98,15 @@ export const ModelEntry = Schema.Struct({
     output_usd_per_mtok: nullableNumber,
     price_source: nullableString,
     context_window: nullableNumber,
-    quality: Schema.NullOr(
-      Schema.Struct({ mean: Schema.Number, low: Schema.Number, high: Schema.Number, observations: Schema.Number })
-    ).annotations({ description: "Learned from judged answers, with the central 95 % interval." }),
+    quality: Schema.NullOr(Schema.Struct(qualityFields)).annotations({
+      description: "Of requests without a task, learned from judged answers, with the central 90 % interval."
+    }),
+    tasks: Schema.Array(
+      Schema.Struct({ task: Schema.String, ...qualityFields }).annotations({ identifier: "TaskQuality" })
+    ).annotations({ description: "The same for each task label in which answers of this model were judged." }),
+    changed: Schema.NullOr(ChangeEntry).annotations({
+      description: "The newest change of its answers that was noticed; null if there was none."
+    }),
     success_rate: nullableNumber,
     output_tokens: Schema.NullOr(Schema.Struct({ mean: Schema.Number })),
     latency_seconds: Schema.NullOr(Schema.Struct({ mean: Schema.Number })),

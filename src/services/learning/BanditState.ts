@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import { type Barrier, isBarrier } from "../../domain/routing/Constraint.ts"
-import type { learned } from "../../domain/learning/bandit/Hierarchical.ts"
+import type { LearnedFacts } from "../../domain/learning/bandit/Hierarchical.ts"
 import type { DecisionId, ModelId, Position } from "../../domain/basics/Ids.ts"
 import { DatabaseErrorReason } from "../storage/Database.ts"
 import type { Session } from "../routing/Sessions.ts"
@@ -47,8 +47,8 @@ export interface DecideInput {
   readonly barrier: (model: ModelId) => Barrier | null
 }
 
-/** At the reference point; the interval of the quality is the central 95 %, `observations` counts judged answers. */
-export interface LearnedModel extends ReturnType<typeof learned> {
+/** At the reference point; the intervals of quality are the central 90 %, `observations` counts judged answers. */
+export interface LearnedModel extends LearnedFacts {
   /** Share of the router's recent decisions, [0, 1]. */
   readonly share: number
 }

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Change } from "../../domain/learning/bandit/Hierarchical.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import type { Outcome } from "../../domain/routing/Outcome.ts"
@@ -25,6 +26,8 @@ export interface TelemetryShape {
   readonly settled: (decision: Decision, outcome: Outcome) => void
 
   readonly folded: (events: number) => void
+  /** A model's answers are no longer what they were. */
+  readonly modelChanged: (change: Change) => void
   readonly dropped: (records: number) => void
   readonly fallbackToStatic: () => void
   readonly feedbackAnswered: (answer: FeedbackAnswer) => void

@@ -202,7 +202,7 @@ describe("planCommit", () => {
 
   /** Commits one after another, each at the next position, to a state without change detection. */
   const life = (record: DecisionRecord) => {
-    const state = H.make({ ...H.defaultParameters, cusumH: Number.POSITIVE_INFINITY }, record.decision.features.length)
+    const state = H.make({ ...H.defaultParameters, alarm: Number.POSITIVE_INFINITY }, record.decision.features.length)
     let position = record.decision.policy.position
     let learned: Learned | null = null
     let feedback: ReadonlyArray<StoredFeedback> = []
@@ -224,10 +224,10 @@ describe("planCommit", () => {
         if (update?.learned != null) learned = learnedAt(learned, update.learned, position)
       },
       skip: () => fold([]),
-      /** What the ridge of quality holds of the model. */
+      /** What is known of the quality of the model. */
       evidence: () => {
-        const row = state.quality.rows[0]
-        return row === undefined ? [] : [...row.s, ...row.b, row.n, row.r2]
+        const model = state.quality.models[0]
+        return model === undefined ? [] : [...model.s, ...model.b, model.n, model.squares]
       }
     }
   }

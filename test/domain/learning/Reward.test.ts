@@ -1,20 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { costReferenceUsd, costUsd, expectedRequestCostUsd } from "../../../src/domain/routing/Cost.ts"
-import { drift } from "../../../src/domain/learning/bandit/Cusum.ts"
 import { reward } from "../../../src/domain/learning/Reward.ts"
 import { compose, costScore, latencyScore, logOutputTokens } from "../../../src/domain/routing/Score.ts"
 import { preferences } from "../../../src/domain/routing/Weights.ts"
 
 const fixture: {
   readonly reward: ReadonlyArray<Record<"q" | "cost" | "latency" | "scaled_cref_0.0005_lref_2", number>>
-  readonly cusum: {
-    z: ReadonlyArray<number>
-    k: number
-    h: number
-    low_side: ReadonlyArray<number>
-    first_alarm_index: number
-  }
 } = JSON.parse(readFileSync(new URL("../fixtures/bandit_reference.json", import.meta.url), "utf8"))
 
 const reference = { costUsd: 5e-4, latencySeconds: 2 }
@@ -67,7 +59,7 @@ describe("Cost", () => {
 })
 
 describe("Score", () => {
-  const prediction = { quality: 0.8, qualitySd: 0.05, outputTokens: 400, latencyScore: 0.25 }
+  const prediction = { quality: 0.8, qualitySd: 0.05, qualityRise: 0.1, outputTokens: 400, latencyScore: 0.25 }
   const input = {
     prediction,
     price: price(1, 2),
@@ -78,10 +70,11 @@ describe("Score", () => {
   }
 
   it("is quality, cost and latency by their weights, and only quality is uncertain", () => {
-    const { costUsd, mean, sd } = compose(input)
+    const { costUsd, mean, rise, sd } = compose(input)
     assert.closeTo(costUsd ?? Number.NaN, 1e-3, 1e-18)
     assert.closeTo(mean, 0.7 * 0.8 + 0.2 * 0.5 + 0.1 * 0.25, 1e-15)
     assert.closeTo(sd, 0.7 * 0.05, 1e-15)
+    assert.closeTo(rise, 0.7 * 0.1, 1e-15)
   })
 
   it("expects no more output than the caller allows", () => {
@@ -100,18 +93,5 @@ describe("Score", () => {
     assert.strictEqual(logOutputTokens(0), 0)
     assert.closeTo(logOutputTokens(300), 5.703782474656201, 1e-15)
     assert.strictEqual(latencyScore(2, 2), 0.5)
-  })
-})
-
-describe("Cusum", () => {
-  it("reproduces the reference sums and its alarm", () => {
-    let low = 0
-    let alarm = -1
-    for (const [i, z] of fixture.cusum.z.entries()) {
-      low = drift(low, -z, fixture.cusum.k)
-      assert.closeTo(low, fixture.cusum.low_side[i]!, 1e-12)
-      if (alarm < 0 && low > fixture.cusum.h) alarm = i
-    }
-    assert.strictEqual(alarm, fixture.cusum.first_alarm_index)
   })
 })

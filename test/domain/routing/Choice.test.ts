@@ -16,6 +16,8 @@ const option = (model: string, mean: number, sd: number, rest: Partial<Option> =
   excludedBy: null,
   mean,
   sd,
+  rise: 0,
+  probeShare: 0,
   quality: mean,
   qualitySd: sd,
   costUsd: 0.001,
@@ -31,7 +33,16 @@ const options = [
 ]
 
 const decide = (n: number, candidates = options, rest: Partial<Parameters<typeof choose>[0]> = {}) =>
-  choose({ candidates, epsilon: 0.01, control: 0.01, seed: "s", key: `d${n}`, decisionId: `d${n}`, ...rest })
+  choose({
+    candidates,
+    epsilon: 0.01,
+    control: 0.01,
+    mostProbes: 0.2,
+    seed: "s",
+    key: `d${n}`,
+    decisionId: `d${n}`,
+    ...rest
+  })
 
 describe("largestDraw", () => {
   it("reproduces the reference probabilities", () => {
@@ -124,6 +135,35 @@ describe("choose", () => {
     }
     assert.isBelow(chiSquare, 18.4) // p = 1e-4 at 2 degrees of freedom
     assert.isUndefined(counts.get("out"))
+  })
+
+  it("probes a model that would win if it were back, as often as the propensity says, and all of them at most a fifth", () => {
+    const probed = [
+      ...options,
+      option("fallen", 0.4, 0.01, { rise: 0.35, probeShare: 0.05 }),
+      option("worse", 0.4, 0.01, { rise: 0.2, probeShare: 0.05 }),
+      option("trial", 0.3, 0.01, { rise: 0.5, probeShare: 0.2 })
+    ]
+    const counts = new Map<string, number>()
+    const reasons = new Map<string, Set<string>>()
+    const draws = 20_000
+    for (let n = 0; n < draws; n++) {
+      const { chosen, exploration, reason } = decide(n, probed)
+      counts.set(chosen, (counts.get(chosen) ?? 0) + 1)
+      reasons.set(reason, (reasons.get(reason) ?? new Set()).add(chosen))
+      if (reason === "probe") assert.isTrue(exploration)
+    }
+    assert.deepStrictEqual([...(reasons.get("probe") ?? [])].sort(), ["fallen", "trial"])
+    const propensity = (model: string) => decide(0, probed).candidates.find((c) => c.model === model)?.propensity ?? 0
+    assert.closeTo(propensity("fallen"), 0.99 * (0.04 + 0.01 / 6) + 0.01 / 6, 1e-5)
+    assert.closeTo(propensity("trial"), 0.99 * (0.16 + 0.01 / 6) + 0.01 / 6, 1e-5)
+    assert.closeTo(propensity("worse"), 0.99 * (0.01 / 6) + 0.01 / 6, 1e-5)
+    let chiSquare = 0
+    for (const model of ["a", "b", "c", "fallen", "worse", "trial"]) {
+      const expected = draws * propensity(model)
+      chiSquare += ((counts.get(model) ?? 0) - expected) ** 2 / expected
+    }
+    assert.isBelow(chiSquare, 25.7) // p = 1e-4 at 5 degrees of freedom
   })
 
   it("is the same decision in whatever order the candidates stand", () => {
@@ -248,7 +288,7 @@ describe("the whole loop", () => {
       const x = Float32Array.of(1, random() - 0.5, random() - 0.5)
       const candidates = arms.map(({ name }, k) => {
         const model = ModelId(name)
-        const prediction = H.predict(state, model, null, x)
+        const prediction = H.predict(state, model, null, null, x)
         const score = compose({
           prediction,
           price: prices[k]!,
@@ -263,6 +303,7 @@ describe("the whole loop", () => {
         candidates,
         epsilon: parameters.epsilon,
         control: parameters.control,
+        mostProbes: parameters.mostProbes,
         seed,
         key: `${n}`,
         decisionId: `${n}`

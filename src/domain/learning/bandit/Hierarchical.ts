@@ -1,34 +1,35 @@
 import type { ModelId } from "../../basics/Ids.ts"
 import * as Linalg from "./Linalg.ts"
-import { digest, load, meanPrior, type ModelState, type Parameters, type State } from "./HierarchicalState.ts"
+import {
+  digest,
+  load,
+  loadReference,
+  loadSlots,
+  type ModelState,
+  type Parameters,
+  type State
+} from "./HierarchicalState.ts"
+import * as Labels from "./Labels.ts"
+import * as Quality from "./Quality.ts"
+import type { QualityChange } from "./QualityFold.ts"
 import * as Ridge from "./Ridge.ts"
 
 /**
- * Hierarchical linear Thompson sampling: per model a ridge regression around a direction that all models share. The
- * state is a function of parameters and log alone; folding uses + - * / and sqrt only, so replicas agree to the bit.
+ * Hierarchical linear Thompson sampling: per model a ridge regression around a direction that all models share, and cells
+ * for tasks. The state is a function of parameters and log alone; folding uses + - * / and sqrt only, so replicas agree to
+ * the bit.
  */
 export const algorithm = "thompson"
-export const version = "h1"
+export const version = "h2"
 
-export { fold } from "./HierarchicalFold.ts"
-export { decode, defaultParameters, encode, make, type Parameters, type State } from "./HierarchicalState.ts"
+export { decode, encode, encodeModel } from "./HierarchicalCodec.ts"
+export { type Change, fold } from "./HierarchicalFold.ts"
+export { defaultParameters, make, type Parameters, type State } from "./HierarchicalState.ts"
+export type { QualityChange } from "./QualityFold.ts"
 
 /** What the meaning of a stored state depends on, as a short text: algorithm, feature map, parameters. */
 export const fingerprint = (parameters: Parameters, featuresVersion: string): string =>
   `${algorithm}-${version}/${featuresVersion}/${digest(parameters)}`
-
-/**
- * The features that a decision made now has: the base, and the one-hot slot of its task if that has one. As short as
- * possible: coordinates that are left out are zero.
- */
-export const withLabel = (state: State, base: Float32Array, task: string | null): Float32Array => {
-  const slot = task === null ? undefined : state.labels.get(task)
-  if (slot === undefined) return base
-  const x = new Float32Array(state.baseDimension + slot + 1)
-  x.set(base)
-  x[state.baseDimension + slot] = 1
-  return x
-}
 
 /** What one model is expected to do with one request. */
 export interface Prediction {
@@ -36,15 +37,15 @@ export interface Prediction {
   readonly quality: number
   /** Deviation of the draw around `quality`. */
   readonly qualitySd: number
+  /** How much higher `quality` would be if the model were back at a level that it seems to have lost. */
+  readonly qualityRise: number
+  /** Share of the requests that it would win with that rise which it gets to prove it, [0, 1]. */
+  readonly probeShare: number
   readonly successRate: number
   readonly outputTokens: number
   readonly latencySeconds: number
   /** (0, 1]; what enters the score. */
   readonly latencyScore: number
-  /** How often the model was reset. */
-  readonly epoch: number
-  /** Judged answers. */
-  readonly observations: number
 }
 
 const successRate = (parameters: Parameters, model: ModelState | undefined): number => {
@@ -58,29 +59,34 @@ interface Moments {
   readonly h: number
 }
 
-/** Mean, noise and leverage at the scratch vector; of a model without a row, by the prior alone. */
-const moments = (state: State, ridge: Ridge.Ridge, k: number | undefined, offset: number, lambda0: number): Moments => {
+/** Mean, noise and leverage of tokens or latency at the slotted scratch vector; of a model without a row, by the prior. */
+const moments = (state: State, ridge: Ridge.Ridge, k: number | undefined): Moments => {
+  const { parameters, slotted, work } = state
   const { d, options } = ridge
   const row = k === undefined ? undefined : ridge.rows[k]
   if (row !== undefined) {
-    const posterior = Ridge.posterior(ridge, row, state.work)
-    const h = Ridge.leverage(posterior, state.x, d, state.work)
-    return { mean: Linalg.dot(posterior.theta, state.x, d), sigma2: posterior.sigma2, h }
+    const posterior = Ridge.posterior(ridge, row, work)
+    const h = Ridge.leverage(posterior, slotted, d, work)
+    return { mean: Linalg.dot(posterior.theta, slotted, d), sigma2: posterior.sigma2, h }
   }
-  const x0 = Linalg.at(state.x, 0)
-  const squares = Linalg.dot(state.x, state.x, d) - x0 * x0
+  const x0 = Linalg.at(slotted, 0)
+  const squares = Linalg.dot(slotted, slotted, d) - x0 * x0
   return {
-    mean: (ridge.level + offset) * x0 + Linalg.dot(ridge.shared, state.x, d),
+    mean: ridge.level * x0 + Linalg.dot(ridge.shared, slotted, d),
     sigma2: options.s0 * options.s0,
-    h: (x0 * x0) / lambda0 + squares / options.lambda
+    h: (x0 * x0) / parameters.runLambda0 + squares / options.lambda
   }
 }
 
-const qualityMoments = (state: State, k: number | undefined, priorQuality: number | null): Moments => {
-  const { lambda0, lambda0Unknown } = state.parameters
-  const mean = k === undefined && priorQuality !== null ? meanPrior(state) : null
-  const offset = mean === null || priorQuality === null ? 0 : priorQuality - mean
-  return moments(state, state.quality, k, offset, priorQuality === null ? lambda0Unknown : lambda0)
+/** Of a model that the log does not know yet: its prior alone. */
+const evidenceOf = (quality: Quality.Quality, k: number | undefined, prior: number | null): Quality.ModelEvidence => {
+  const known = k === undefined ? undefined : quality.models[k]
+  if (known !== undefined) return known
+  const model = Quality.makeModel(quality, prior)
+  const mean = Quality.meanPrior(quality)
+  model.offset = prior === null || mean === null ? 0 : prior - mean
+  model.priorLevel = quality.level + model.offset
+  return model
 }
 
 const tokensOf = ({ mean, sigma2, h }: Moments): number =>
@@ -92,78 +98,99 @@ const secondsOf = (latencyScore: number, parameters: Parameters): number =>
   parameters.latencyReferenceSeconds * (1 / latencyScore - 1)
 
 /**
- * Predicts at the features `x` (`withLabel`). `priorQuality` counts only for a model that the log does not know yet.
+ * Predicts for a task at the base features `x`. `priorQuality` counts only for a model that the log does not know yet.
  * O(d²); O(d³ / 6) once after an observation of the model.
  */
-export const predict = (state: State, model: ModelId, priorQuality: number | null, x: Float32Array): Prediction => {
+export const predict = (
+  state: State,
+  id: ModelId,
+  priorQuality: number | null,
+  task: string | null,
+  x: Float32Array
+): Prediction => {
   const { parameters } = state
-  const k = state.index.get(model)
-  const known = k === undefined ? undefined : state.models[k]
+  const k = state.index.get(id)
   // A vector that is not finite says nothing: the reference point takes its place.
-  if (load(state, x) < 1) loadReference(state)
-  const quality = qualityMoments(state, k, priorQuality)
-  const tokens = moments(state, state.tokens, k, 0, parameters.lambda0Unknown)
-  const latency = clamp(moments(state, state.latency, k, 0, parameters.lambda0Unknown).mean, 1e-3, 1)
-  const rate = successRate(parameters, known)
+  if (!load(state, x)) loadReference(state)
+  loadSlots(state, task)
+  const evidence = evidenceOf(state.quality, k, priorQuality)
+  const quality = Quality.predict(state.quality, evidence, Labels.taskOf(state.labels, task), state.x, state.runs)
+  const tokens = moments(state, state.tokens, k)
+  const latency = clamp(moments(state, state.latency, k).mean, 1e-3, 1)
+  const rate = successRate(parameters, k === undefined ? undefined : state.models[k])
   return {
     quality: rate * quality.mean,
-    qualitySd: rate * parameters.v * Math.sqrt(quality.sigma2 * quality.h),
+    qualitySd: rate * quality.sd,
+    qualityRise: rate * quality.rise,
+    probeShare: quality.probeShare,
     successRate: rate,
     outputTokens: tokensOf(tokens),
     latencySeconds: secondsOf(latency, parameters),
-    latencyScore: latency,
-    epoch: known?.epoch ?? 0,
-    observations: known?.observations ?? 0
+    latencyScore: latency
   }
 }
 
-const loadReference = (state: State): void => {
-  state.x.fill(0)
-  state.x[0] = 1
+/** A mean with its central 90 %, clamped to [0, 1], and the weight of the answers that were judged. */
+export interface LearnedQuality {
+  readonly mean: number
+  readonly low: number
+  readonly high: number
+  readonly observations: number
 }
 
-/**
- * What is known of a model at the fixed reference point: bias 1, every feature neutral (0). `quality` is that of an
- * answer, without the success rate: a function of the folded judged answers only. The interval is the central 95 %
- * of the mean, clamped to [0, 1].
- */
-export const learned = (
-  state: State,
-  model: ModelId,
-  priorQuality: number | null
-): {
-  readonly quality: {
-    readonly mean: number
-    readonly low: number
-    readonly high: number
-    readonly observations: number
-  }
+/** What is known of a model at the reference point: bias 1, every feature neutral (0). */
+export interface LearnedFacts {
+  /** Of an answer to a request without a task, without the success rate: a function of the folded judgements only. */
+  readonly quality: LearnedQuality
+  /** The same for each task in which the model was judged. */
+  readonly tasks: ReadonlyArray<LearnedQuality & { readonly task: string }>
+  /** The changes that were noticed, the newest last. */
+  readonly changes: ReadonlyArray<QualityChange>
   readonly successRate: number
   readonly outputTokensMean: number
   readonly latencySecondsMean: number
-} => {
+}
+
+const deviationsOf90 = 1.644854
+
+export const learned = (state: State, id: ModelId, priorQuality: number | null): LearnedFacts => {
   const { parameters } = state
-  const k = state.index.get(model)
+  const k = state.index.get(id)
   const known = k === undefined ? undefined : state.models[k]
+  const evidence = evidenceOf(state.quality, k, priorQuality)
   loadReference(state)
-  const { mean, sigma2, h } = qualityMoments(state, k, priorQuality)
-  const half = 1.959964 * Math.sqrt(sigma2 * h)
-  const latency = clamp(moments(state, state.latency, k, 0, parameters.lambda0Unknown).mean, 1e-3, 1)
-  return {
-    quality: {
+  loadSlots(state, null)
+  const at = (task: string | null, observations: number): LearnedQuality => {
+    const { mean, shownSd } = Quality.predict(state.quality, evidence, task, state.x, state.runs)
+    const half = deviationsOf90 * shownSd
+    return {
       mean: clamp(mean, 0, 1),
       low: clamp(mean - half, 0, 1),
       high: clamp(mean + half, 0, 1),
-      observations: known?.observations ?? 0
-    },
+      observations
+    }
+  }
+  const latency = clamp(moments(state, state.latency, k).mean, 1e-3, 1)
+  return {
+    quality: at(null, known?.observations ?? 0),
+    tasks: [...evidence.cells.values()].flatMap(({ n, task }) =>
+      task === null || n <= 0 ? [] : [{ task, ...at(task, n) }]
+    ),
+    changes: known?.changes ?? [],
     successRate: successRate(parameters, known),
-    outputTokensMean: tokensOf(moments(state, state.tokens, k, 0, parameters.lambda0Unknown)),
+    outputTokensMean: tokensOf(moments(state, state.tokens, k)),
     latencySecondsMean: secondsOf(latency, parameters)
   }
 }
 
-/** How often the model was reset; a session keeps its model only within one epoch. */
+/** How often the evidence on the model has changed; a session keeps its model only within one epoch. */
 export const epoch = (state: State, model: ModelId): number => {
   const k = state.index.get(model)
-  return k === undefined ? 0 : (state.models[k]?.epoch ?? 0)
+  return k === undefined ? 0 : (state.quality.models[k]?.epoch ?? 0)
+}
+
+/** The prior quality of a model that the log knows; undefined of another. */
+export const priorOf = (state: State, model: ModelId): number | null | undefined => {
+  const k = state.index.get(model)
+  return k === undefined ? undefined : state.quality.models[k]?.prior
 }

@@ -1,104 +1,92 @@
 import type { ModelId, Position } from "../../basics/Ids.ts"
 import type { LearningEvent, ModelEvent, QualityEvent, RunEvent } from "../LearningEvent.ts"
-import * as Linalg from "./Linalg.ts"
-import { drift } from "./Cusum.ts"
-import { load, meanPrior, type ModelState, type State } from "./HierarchicalState.ts"
+import { load, loadSlots, type ModelState, type State } from "./HierarchicalState.ts"
+import * as Labels from "./Labels.ts"
+import * as Quality from "./Quality.ts"
+import { foldJudgement, type QualityChange, reset } from "./QualityFold.ts"
 import * as Ridge from "./Ridge.ts"
 
-/** At most so many task labels get a coordinate of their own; later ones none. */
-const maxLabels = 32
+/** At most so many task labels get a coordinate of their own in tokens and latency; later ones none. */
+const mostSlots = 32
 
-/** So many resets of a model are remembered: what is left of an observation after more is below rounding. */
-const maxResets = 16
+/** So many changes of a model are kept. */
+const mostChanges = 16
 
-/** Applies the next event of the log. Total: an event that cannot be learned from is ignored. */
-export const fold = (state: State, position: Position, event: LearningEvent): void => {
+/** A change of a model that an event brought to light. */
+export interface Change extends QualityChange {
+  readonly model: ModelId
+}
+
+/** Applies the next event of the log; the change that it proves, if any. Total: what cannot be learned from is ignored. */
+export const fold = (state: State, position: Position, event: LearningEvent): Change | null => {
   switch (event.type) {
     case "model":
-      return foldModel(state, event)
+      foldModel(state, event)
+      return null
     case "run":
-      return foldRun(state, event)
+      foldRun(state, position, event)
+      return null
     case "quality":
       return foldQuality(state, position, event)
     case "reset":
-      return reset(state, ensureModel(state, event.model), position)
+      reset(state.quality, ensureModel(state, event.model).evidence, position)
+      return null
     case "availability":
     case "reload":
-      return
+      return null
   }
 }
 
-const ensureModel = (state: State, id: ModelId): number => {
-  const known = state.index.get(id)
-  if (known !== undefined) return known
-  const added = state.models.length
-  state.models.push({
-    id,
-    priorQuality: null,
-    calls: 0,
-    successes: 0,
-    observations: 0,
-    epoch: 0,
-    resets: [],
-    low: 0,
-    high: 0,
-    since: 0,
-    frozen: null,
-    frozenIsCurrent: false
-  })
-  state.index.set(id, added)
-  for (const ridge of [state.quality, state.tokens, state.latency]) {
-    Ridge.addModel(ridge, state.parameters.lambda0Unknown)
-  }
-  return added
+interface Known {
+  readonly k: number
+  readonly model: ModelState
+  readonly evidence: Quality.ModelEvidence
+}
+
+const ensureModel = (state: State, id: ModelId): Known => {
+  const k = state.index.get(id)
+  const model = k === undefined ? undefined : state.models[k]
+  const evidence = k === undefined ? undefined : state.quality.models[k]
+  if (k !== undefined && model !== undefined && evidence !== undefined) return { k, model, evidence }
+  const added: ModelState = { id, calls: 0, successes: 0, observations: 0, changes: [] }
+  state.index.set(id, state.models.length)
+  state.models.push(added)
+  const addedEvidence = Quality.addModel(state.quality)
+  Quality.refresh(state.quality)
+  for (const ridge of [state.tokens, state.latency]) Ridge.addModel(ridge, state.parameters.runLambda0)
+  return { k: state.models.length - 1, model: added, evidence: addedEvidence }
 }
 
 const foldModel = (state: State, event: ModelEvent): void => {
-  const { parameters, quality } = state
-  const model = state.models[ensureModel(state, event.model)]
+  const { evidence } = ensureModel(state, event.model)
   const prior = event.priorQuality !== null && Number.isFinite(event.priorQuality) ? event.priorQuality : null
-  if (model === undefined || model.priorQuality === prior) return
-  model.priorQuality = prior
-  const mean = meanPrior(state)
-  for (const [k, { priorQuality }] of state.models.entries()) {
-    const row = quality.rows[k]
-    if (row === undefined) continue
-    row.offset = priorQuality === null || mean === null ? 0 : priorQuality - mean
-    const lambda0 = priorQuality === null ? parameters.lambda0Unknown : parameters.lambda0
-    if (row.lambda0 !== lambda0) {
-      row.lambda0 = lambda0
-      row.factored = false
-    }
-  }
-  refreshQuality(state)
-}
-
-const refreshQuality = (state: State): void => {
-  Ridge.refresh(state.quality)
-  for (const model of state.models) model.frozenIsCurrent = false
+  if (evidence.prior === prior) return
+  evidence.prior = prior
+  Quality.setOffsets(state.quality)
+  Quality.refresh(state.quality)
 }
 
 /** Gives a label its slot when its first event is folded. Changes no prediction: nobody observed the new coordinate yet. */
-const ensureLabel = (state: State, task: string | null): void => {
-  if (task === null || state.labels.size >= maxLabels || state.labels.has(task)) return
-  state.labels.set(task, state.labels.size)
-  const d = state.baseDimension + state.labels.size
-  for (const ridge of [state.quality, state.tokens, state.latency]) Ridge.grow(ridge, d)
-  for (const { frozen } of state.models) if (frozen !== null) Ridge.growPosterior(frozen, d, state.parameters.lambda)
-  state.x = new Float64Array(d)
+const ensureSlot = (state: State, task: string | null): void => {
+  if (task === null || state.slots.size >= mostSlots || state.slots.has(task)) return
+  state.slots.set(task, state.slots.size)
+  const d = state.baseDimension + state.slots.size
+  for (const ridge of [state.tokens, state.latency]) Ridge.grow(ridge, d)
+  state.slotted = new Float64Array(d)
   state.work = new Float64Array(d)
 }
 
-const foldRun = (state: State, event: RunEvent): void => {
+const foldRun = (state: State, position: Position, event: RunEvent): void => {
   const { successDiscount } = state.parameters
-  const k = ensureModel(state, event.model)
-  const model = state.models[k]
-  if (model === undefined) return
-  ensureLabel(state, event.task)
+  const { k, model } = ensureModel(state, event.model)
+  state.runs += 1
+  const displaced = Labels.countRun(state.labels, event.task, state.runs, position)
+  if (displaced !== null) Quality.evict(state.quality, displaced)
+  ensureSlot(state, event.task)
   model.calls = model.calls * successDiscount + 1
   model.successes = model.successes * successDiscount + (event.ok ? 1 : 0)
-  const length = load(state, event.features)
-  if (!event.ok || length < 0) return
+  if (!event.ok || !load(state, event.features)) return
+  const length = loadSlots(state, event.task)
   if (event.logOutputTokens !== null) foldTarget(state, state.tokens, k, length, event.logOutputTokens)
   if (event.latencyScore !== null) foldTarget(state, state.latency, k, length, event.latencyScore)
 }
@@ -106,98 +94,37 @@ const foldRun = (state: State, event: RunEvent): void => {
 const foldTarget = (state: State, ridge: Ridge.Ridge, k: number, length: number, y: number): void => {
   const row = ridge.rows[k]
   if (row === undefined || !Number.isFinite(y)) return
-  Ridge.add(row, state.x, length, y, 1)
+  Ridge.add(row, state.slotted, length, y)
   ridge.folded += 1
   if (Ridge.isDue(ridge.folded)) Ridge.refresh(ridge)
 }
 
 const inUnit = (value: number): boolean => value >= 0 && value <= 1
 
-const foldQuality = (state: State, position: Position, event: QualityEvent): void => {
-  const { parameters, quality } = state
+const foldQuality = (state: State, position: Position, event: QualityEvent): Change | null => {
   const { previous } = event
-  if (!inUnit(event.quality) || !inUnit(event.weight)) return
-  if (previous !== null && !(inUnit(previous.quality) && inUnit(previous.weight))) return
-  const k = ensureModel(state, event.model)
-  const model = state.models[k]
-  const row = quality.rows[k]
-  if (model === undefined || row === undefined) return
-  ensureLabel(state, event.task)
-  const length = load(state, event.features)
-  if (length < 0) return
-
+  if (!inUnit(event.quality) || !inUnit(event.weight)) return null
+  if (previous !== null && !(inUnit(previous.quality) && inUnit(previous.weight))) return null
+  const { evidence, model } = ensureModel(state, event.model)
+  if (event.task !== null) Labels.ensure(state.labels, event.task, previous?.position ?? position)
+  if (!load(state, event.features)) return null
   model.observations += (event.weight > 0 ? 1 : 0) - (previous !== null && previous.weight > 0 ? 1 : 0)
-  if (!isLearned(model, event)) return
-
-  const frozen = freeze(state, model, row)
-  if (previous === null) {
-    if (event.weight > 0) detect(state, model, frozen, event.quality)
-    Ridge.add(row, state.x, length, event.quality, event.weight)
-  } else {
-    let kept = 1
-    for (const at of model.resets) if (at >= previous.position) kept *= parameters.keep
-    Ridge.revise(
-      row,
-      state.x,
-      length,
-      { y: previous.quality, weight: previous.weight },
-      { y: event.quality, weight: event.weight },
-      kept
-    )
-  }
-  quality.folded += 1
-  if (Ridge.isDue(quality.folded)) refreshQuality(state)
-  if (Math.max(model.low, model.high) > parameters.cusumH) reset(state, k, position)
-}
-
-/**
- * Whether this judgement belongs to what the state holds. A first one of a decision that a reset has overtaken does not,
- * nor does a revision of such a one.
- */
-const isLearned = (model: ModelState, event: QualityEvent): boolean => {
-  const until = event.previous === null ? Number.POSITIVE_INFINITY : event.previous.position
-  return !model.resets.some((at) => event.decidedAt < at && at < until)
-}
-
-const freeze = (state: State, model: ModelState, row: Ridge.Evidence): Ridge.Posterior => {
-  const frozen = model.frozen ?? Ridge.makePosterior(state.quality.d)
-  if (!model.frozenIsCurrent) {
-    const current = Ridge.posterior(state.quality, row, state.work)
-    frozen.chol.set(current.chol)
-    frozen.theta.set(current.theta)
-    frozen.sigma2 = current.sigma2
-    model.frozen = frozen
-    model.frozenIsCurrent = true
-  }
-  return frozen
-}
-
-/** The residual of a new observation in units of its predicted deviation. */
-const standardised = (state: State, posterior: Ridge.Posterior, y: number): number => {
-  const { d } = state.quality
-  const h = Ridge.leverage(posterior, state.x, d, state.work)
-  return (y - Linalg.dot(posterior.theta, state.x, d)) / Math.sqrt(posterior.sigma2 * (1 + h))
-}
-
-const detect = (state: State, model: ModelState, frozen: Ridge.Posterior, y: number): void => {
-  const { cusumK, cusumMinEvents } = state.parameters
-  const z = standardised(state, frozen, y)
-  model.since += 1
-  if (model.since < cusumMinEvents) return
-  model.low = drift(model.low, -z, cusumK)
-  model.high = drift(model.high, z, cusumK)
-}
-
-const reset = (state: State, k: number, position: Position): void => {
-  const model = state.models[k]
-  const row = state.quality.rows[k]
-  if (model === undefined || row === undefined) return
-  Ridge.forget(row, state.parameters.keep)
-  model.low = 0
-  model.high = 0
-  model.since = 0
-  model.epoch += 1
-  model.resets.push(position)
-  if (model.resets.length > maxResets) model.resets.shift()
-  refreshQuality(state)
+  const change = foldJudgement(
+    state.quality,
+    {
+      ...Labels.cellOf(state.labels, event.task, previous?.position ?? position),
+      model: evidence,
+      x: state.x,
+      judged: event.quality,
+      weight: event.weight,
+      position,
+      decidedAt: event.decidedAt,
+      previous
+    },
+    state.runs
+  )
+  if (change === null) return null
+  model.changes.push(change)
+  if (model.changes.length > mostChanges) model.changes.shift()
+  return { ...change, model: model.id }
 }

@@ -4,7 +4,7 @@ import * as Linalg from "./Linalg.ts"
 const { at } = Linalg
 
 /**
- * One learned quantity (quality, log output tokens, latency score) of all models: for each model a ridge regression around
+ * One learned quantity (log output tokens, latency score) of all models: for each model a ridge regression around
  * a level and a direction that all of them share. The statistics are additive and have no prior inside; everything else is
  * computed from them, so ridge and prior can change without touching what was observed.
  */
@@ -39,10 +39,9 @@ export interface Evidence {
   b: Float64Array
   n: number
   r2: number
-  /** How far the model is expected from the level, and for how many observations that counts. */
-  offset: number
+  /** For how many observations the level counts. */
   lambda0: number
-  /** Level + offset as of the last refresh: coordinate 0 of the prior mean. */
+  /** The level as of the last refresh: coordinate 0 of the prior mean. */
   prior: number
   posterior: Posterior
   /** Whether `posterior.chol` is of the present `s`, and all of `posterior` of the present statistics and prior mean. */
@@ -79,7 +78,6 @@ export const addModel = (ridge: Ridge, lambda0: number): void => {
     b: new Float64Array(ridge.d),
     n: 0,
     r2: 0,
-    offset: 0,
     lambda0,
     prior: ridge.level,
     posterior: makePosterior(ridge.d),
@@ -88,51 +86,12 @@ export const addModel = (ridge: Ridge, lambda0: number): void => {
   })
 }
 
-/** Adds an observation of weight `weight` (negative takes one back) without refreshing anything. */
-export const add = (row: Evidence, x: Float64Array, length: number, y: number, weight: number): void => {
-  Linalg.addOuter(row.s, x, length, weight)
-  addTarget(row, x, length, weight * y, weight * y * y)
-  row.n += weight
-  row.factored = false
-}
-
-/** Adds `sum` x to b and `square` to r2: what is left of a change of y when the weights stay. */
-const addTarget = (row: Evidence, x: Float64Array, length: number, sum: number, square: number): void => {
-  for (let i = 0; i < length; i++) row.b[i] = at(row.b, i) + sum * at(x, i)
-  row.r2 += square
-  row.solved = false
-}
-
-/** Replaces an observation of which the share `kept` is left. With equal weights the matrix stays as it is, to the bit. */
-export const revise = (
-  row: Evidence,
-  x: Float64Array,
-  length: number,
-  before: { readonly y: number; readonly weight: number },
-  after: { readonly y: number; readonly weight: number },
-  kept: number
-): void => {
-  const weight = (after.weight - before.weight) * kept
-  if (weight !== 0) {
-    Linalg.addOuter(row.s, x, length, weight)
-    row.n = Math.max(0, row.n + weight)
-    row.factored = false
-  }
-  addTarget(
-    row,
-    x,
-    length,
-    (after.weight * after.y - before.weight * before.y) * kept,
-    (after.weight * after.y * after.y - before.weight * before.y * before.y) * kept
-  )
-}
-
-/** Keeps a share of what was observed. */
-export const forget = (row: Evidence, keep: number): void => {
-  for (let i = 0; i < row.s.length; i++) row.s[i] = at(row.s, i) * keep
-  for (let i = 0; i < row.b.length; i++) row.b[i] = at(row.b, i) * keep
-  row.n *= keep
-  row.r2 *= keep
+/** Adds an observation without refreshing anything. */
+export const add = (row: Evidence, x: Float64Array, length: number, y: number): void => {
+  Linalg.addOuter(row.s, x, length, 1)
+  for (let i = 0; i < length; i++) row.b[i] = at(row.b, i) + y * at(x, i)
+  row.n += 1
+  row.r2 += y * y
   row.factored = false
   row.solved = false
 }
@@ -148,7 +107,7 @@ export const refresh = (ridge: Ridge): void => {
   let sum = options.start
   for (const row of rows) {
     total += row.n
-    sum += at(row.b, 0) - row.n * row.offset
+    sum += at(row.b, 0)
   }
   ridge.level = sum / (1 + total)
 
@@ -157,7 +116,7 @@ export const refresh = (ridge: Ridge): void => {
   const s = new Float64Array(Linalg.triangle(f))
   const b = new Float64Array(f)
   for (const row of rows) {
-    const effect = (row.lambda0 * (ridge.level + row.offset) + at(row.b, 0)) / (row.lambda0 + row.n)
+    const effect = (row.lambda0 * ridge.level + at(row.b, 0)) / (row.lambda0 + row.n)
     for (let i = 0; i < f; i++) {
       const from = Linalg.triangle(i + 1)
       const to = Linalg.triangle(i)
@@ -172,7 +131,7 @@ export const refresh = (ridge: Ridge): void => {
   shared.set(b, 1)
 
   for (const row of rows) {
-    row.prior = ridge.level + row.offset
+    row.prior = ridge.level
     row.solved = false
   }
 }
@@ -233,11 +192,13 @@ export const write = (w: Binary.Writer, ridge: Ridge): void => {
   Binary.writeVarint(w, ridge.folded)
   Binary.writeFloat64(w, ridge.level)
   Binary.writeFloat64s(w, ridge.shared)
-  for (const row of ridge.rows) {
-    Binary.writeFloat64s(w, row.s)
-    Binary.writeFloat64s(w, row.b)
-    for (const value of [row.n, row.r2, row.offset, row.lambda0, row.prior]) Binary.writeFloat64(w, value)
-  }
+  for (const row of ridge.rows) writeRow(w, row)
+}
+
+export const writeRow = (w: Binary.Writer, row: Evidence): void => {
+  Binary.writeFloat64s(w, row.s)
+  Binary.writeFloat64s(w, row.b)
+  for (const value of [row.n, row.r2, row.lambda0, row.prior]) Binary.writeFloat64(w, value)
 }
 
 /** Reads into a ridge that has its `d` already; `models` rows follow. */
@@ -253,7 +214,6 @@ export const read = (r: Binary.Reader, ridge: Ridge, models: number): void => {
     Binary.readFloat64s(r, row.b)
     row.n = Binary.readFloat64(r)
     row.r2 = Binary.readFloat64(r)
-    row.offset = Binary.readFloat64(r)
     row.lambda0 = Binary.readFloat64(r)
     row.prior = Binary.readFloat64(r)
   }

@@ -37,9 +37,9 @@ export const decide = (
 ): Decision | NoEligibleModel => {
   const { catalog, router } = deciding
   const { request, session } = input
-  const features = Hierarchical.withLabel(state, input.features, request.task)
+  const { features } = input
   const prospects = prospectsOf(deciding, input, (model) =>
-    Hierarchical.predict(state, model.id, model.priorQuality, features)
+    Hierarchical.predict(state, model.id, model.priorQuality, request.task, features)
   )
   const policy = { algorithm: Hierarchical.algorithm, version: Hierarchical.version, position }
   const answer = (choice: Choice) => decisionOf(deciding, input, features, policy, choice)
@@ -62,6 +62,7 @@ export const decide = (
       candidates: prospects,
       epsilon: state.parameters.epsilon,
       control: state.parameters.control,
+      mostProbes: state.parameters.mostProbes,
       seed: router.seed,
       key: request.sessionId ?? input.id,
       decisionId: input.id
@@ -78,6 +79,8 @@ export const decideWithoutLearning = (
   const prospects = prospectsOf(deciding, input, ({ priorQuality }) => ({
     quality: priorQuality ?? 0.5,
     qualitySd: 0,
+    qualityRise: 0,
+    probeShare: 0,
     outputTokens: 300,
     latencyScore: 0.5,
     latencySeconds: 2
@@ -120,13 +123,11 @@ const inOrder = (
 const prospectsOf = (
   { catalog, disabled }: Deciding,
   { barrier, request }: DecideInput,
-  predict: (
-    model: Model
-  ) => Pick<Hierarchical.Prediction, "quality" | "qualitySd" | "outputTokens" | "latencyScore" | "latencySeconds">
+  predict: (model: Model) => Omit<Hierarchical.Prediction, "successRate">
 ): Prospects =>
   catalog.models.map((model) => {
     const prediction = predict(model)
-    const { costUsd, mean, sd } = compose({
+    const { costUsd, mean, rise, sd } = compose({
       prediction,
       price: model,
       inputTokens: request.inputTokens,
@@ -156,6 +157,8 @@ const prospectsOf = (
       excludedBy: excluded,
       mean,
       sd,
+      rise,
+      probeShare: prediction.probeShare,
       quality,
       qualitySd: prediction.qualitySd,
       costUsd,

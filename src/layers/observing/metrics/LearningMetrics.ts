@@ -1,4 +1,5 @@
 import type { ModelId } from "../../../domain/basics/Ids.ts"
+import type { Change } from "../../../domain/learning/bandit/Hierarchical.ts"
 import type { FeedbackAnswer } from "../../../services/observing/Telemetry.ts"
 import { byLabel, counter, gauge, lazily } from "./Series.ts"
 
@@ -39,6 +40,15 @@ export const make = () => {
     counter("conduit_reward_realised_sum_total", "Sum of the rewards of judged decisions", { model })
   )
 
+  const changes = byLabel((series: string) => {
+    const [scope = "", direction = "", model = ""] = series.split(" ", 3)
+    return counter("conduit_model_changes_total", "Changes of a model's answers that were noticed", {
+      model,
+      scope,
+      direction
+    })
+  })
+
   let stored = 0
   let found = 0
   const joinRatio = lazily(() =>
@@ -47,6 +57,7 @@ export const make = () => {
   const shareFound = () => joinRatio().update(Math.min(1, found / Math.max(1, stored)))
 
   return {
+    modelChanged: ({ direction, model, scope }: Change) => changes(`${scope} ${direction} ${model}`).update(1),
     folded: (events: number) => eventsFolded.update(events),
     dropped: (records: number) => recordsDropped.update(records),
     fallbackToStatic: () => staticFallbacks.update(1),

@@ -12,7 +12,7 @@ const routingEdges = edges([
 const callEdges = edges([0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600])
 
 /** The choice was drawn; other reasons leave none. */
-const drawn: ReadonlySet<Reason> = new Set<Reason>(["best", "explore", "control"])
+const drawn: ReadonlySet<Reason> = new Set<Reason>(["best", "explore", "probe", "control"])
 /** The moving mean of the entropy reaches back over about so many decisions. */
 const recentDecisions = 100
 

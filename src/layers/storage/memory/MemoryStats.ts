@@ -145,7 +145,7 @@ const foldOf = ({ id, request }: Decision): number =>
     .update(request.sessionId ?? id)
     .digest()[0] ?? 0) % folds
 
-const drawn = new Set(["best", "explore", "control", "only_eligible"])
+const drawn = new Set(["best", "explore", "probe", "control", "only_eligible"])
 
 /** The sums of `Savings.ts`, as `postgres/statistics/Savings.ts` has them; there are never so many here that a sample would do. */
 export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows => {

@@ -39,5 +39,6 @@ export const ReasonCell = Schema.Literal(
   "only_eligible",
   "fallback",
   "control",
-  "static"
+  "static",
+  "probe"
 )

@@ -69,7 +69,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number
     WITH base AS MATERIALIZED (
       SELECT d.models, d.excluded_by, d.predictions, ${answerer} AS model, d.chosen, d.ok,
         ${bounded("d.propensity")} AS propensity, ${bounded("d.cost_usd")} AS cost_usd,
-        d.propensity >= 1e-50 AND d.reason IN ('best', 'explore', 'control', 'only_eligible') AS drawn,
+        d.propensity >= 1e-50 AND d.reason IN ('best', 'explore', 'probe', 'control', 'only_eligible') AS drawn,
         coalesce(d.answered_by <> d.chosen, false) AS fell_back, ${weight("quality")} AS quality_weight,
         ${weight("cost")} AS cost_weight, ${weight("latency")} AS latency_weight,
         get_byte(sha256(convert_to(coalesce(d.session_id, d.id::text), 'UTF8')), 0) % ${folds} AS fold,
