@@ -1,20 +1,36 @@
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { isUtf8 } from "node:buffer"
 import type * as Http from "node:http"
-import { rememberSource } from "../../domain/models/RequestText.ts"
-import { BodyTimeout, BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType } from "./HttpErrors.ts"
+import type { Readable, Transform } from "node:stream"
+import type { BodyBudget } from "./BodyBudget.ts"
+import { decoderOf } from "./ContentCoding.ts"
+import {
+  BodyTimeout,
+  BodyTooLarge,
+  InvalidRequest,
+  MalformedBody,
+  Overloaded,
+  type UnsupportedCoding,
+  UnsupportedMediaType
+} from "./HttpErrors.ts"
+import { parseJson } from "./JsonBody.ts"
 
 export interface BodyLimits {
+  /** Of one body, as it came and decoded. */
   readonly bytes: number
   readonly millis: number
+  /** Of all bodies together. */
+  readonly budget: BodyBudget
 }
 
-/** Deeper JSON is refused before it is parsed: what walks it later may be recursive. */
-const maxDepth = 128
-
-export type BodyError = BodyTooLarge | BodyTimeout | UnsupportedMediaType | MalformedBody
+export type BodyError =
+  | BodyTooLarge
+  | BodyTimeout
+  | UnsupportedMediaType
+  | UnsupportedCoding
+  | MalformedBody
+  | Overloaded
 
 /**
  * Reads a JSON body and calls `done` once with it, or with what is wrong with it. The function that it returns stops the
@@ -25,45 +41,92 @@ export const readJson = (
   limits: BodyLimits,
   done: (body: Either.Either<unknown, BodyError>) => void
 ): (() => void) | null => {
-  if (isJson(request)) return readBody(request, limits, (bytes) => done(Either.flatMap(bytes, parseJson)))
-  done(Either.left(new UnsupportedMediaType()))
-  return null
-}
-
-const isJson = ({ headers }: Http.IncomingMessage): boolean =>
-  /^application\/json\s*(;|$)/i.test(headers["content-type"] ?? "") &&
-  (headers["content-encoding"] === undefined || headers["content-encoding"] === "identity")
-
-const readBody = (
-  request: Http.IncomingMessage,
-  limits: BodyLimits,
-  done: (body: Either.Either<Buffer, BodyTooLarge | BodyTimeout>) => void
-): (() => void) | null => {
-  if (Number(request.headers["content-length"] ?? 0) > limits.bytes) {
-    done(Either.left(new BodyTooLarge({ limitBytes: limits.bytes })))
+  const decoder = Either.flatMap(acceptable(request, limits), () => decoderOf(request))
+  if (Either.isLeft(decoder)) {
+    done(Either.left(decoder.left))
     return null
   }
-  const bytes = new GrowingBuffer()
-  const stop = () => {
-    clearTimeout(timer)
-    request.off("data", onData).off("end", onEnd)
+  const reading = new BodyReading(request, decoder.right, limits, done)
+  return () => reading.stop()
+}
+
+/** What the headers alone tell. */
+const acceptable = (
+  { headers }: Http.IncomingMessage,
+  limits: BodyLimits
+): Either.Either<void, UnsupportedMediaType | BodyTooLarge> => {
+  if (!/^application\/json\s*(;|$)/i.test(headers["content-type"] ?? "")) return Either.left(new UnsupportedMediaType())
+  return Number(headers["content-length"] ?? 0) > limits.bytes ? Either.left(tooLarge(limits)) : Either.right(undefined)
+}
+
+const tooLarge = ({ bytes }: BodyLimits) => new BodyTooLarge({ limit: bytes, unit: "bytes" })
+
+/** One body while it is read: within its own limits, and within what all bodies may hold together. */
+class BodyReading {
+  readonly #request: Http.IncomingMessage
+  readonly #decoder: Transform | null
+  readonly #limits: BodyLimits
+  readonly #done: (body: Either.Either<unknown, BodyError>) => void
+  readonly #timer: NodeJS.Timeout
+  readonly #bytes = new GrowingBuffer()
+  #encodedLength = 0
+  #isOver = false
+
+  constructor(
+    request: Http.IncomingMessage,
+    decoder: Transform | null,
+    limits: BodyLimits,
+    done: (body: Either.Either<unknown, BodyError>) => void
+  ) {
+    this.#request = request
+    this.#decoder = decoder
+    this.#limits = limits
+    this.#done = done
+    this.#timer = setTimeout(() => this.#refuse(new BodyTimeout({ limitMs: limits.millis })), limits.millis)
+    const source: Readable = decoder ?? request
+    source.on("data", this.#add).on("end", this.#finish)
+    if (decoder === null) return
+    decoder.on("error", () =>
+      this.#refuse(new MalformedBody({ detail: "the body is not what its content-encoding says" }))
+    )
+    request.on("data", this.#countEncoded).pipe(decoder)
   }
-  const refuse = (error: BodyTooLarge | BodyTimeout) => {
-    stop()
-    request.pause()
-    done(Either.left(error))
+
+  stop(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    this.#limits.budget.giveBack(this.#bytes.length)
+    const source: Readable = this.#decoder ?? this.#request
+    source.off("data", this.#add).off("end", this.#finish)
+    if (this.#decoder === null) return
+    this.#request.off("data", this.#countEncoded).unpipe(this.#decoder)
+    this.#decoder.destroy()
   }
-  const onData = (chunk: Buffer) => {
-    if (bytes.length + chunk.length > limits.bytes) refuse(new BodyTooLarge({ limitBytes: limits.bytes }))
-    else bytes.add(chunk)
+
+  readonly #countEncoded = (chunk: Buffer) => {
+    this.#encodedLength += chunk.length
+    if (this.#encodedLength > this.#limits.bytes) this.#refuse(tooLarge(this.#limits))
   }
-  const onEnd = () => {
-    stop()
-    done(Either.right(bytes.all()))
+
+  readonly #add = (chunk: Buffer) => {
+    if (this.#bytes.length + chunk.length > this.#limits.bytes) this.#refuse(tooLarge(this.#limits))
+    else if (this.#limits.budget.take(chunk.length)) this.#bytes.add(chunk)
+    else this.#refuse(new Overloaded({ detail: "too many bytes of request bodies at once" }))
   }
-  const timer = setTimeout(() => refuse(new BodyTimeout({ limitMs: limits.millis })), limits.millis)
-  request.on("data", onData).on("end", onEnd)
-  return stop
+
+  readonly #finish = () => {
+    const bytes = this.#bytes.all()
+    this.stop()
+    this.#done(parseJson(bytes))
+  }
+
+  #refuse(error: BodyError): void {
+    if (this.#isOver) return
+    this.stop()
+    this.#request.pause()
+    this.#done(Either.left(error))
+  }
 }
 
 /** One buffer that doubles: a list of chunks would let a body in one-byte chunks cost a hundred times its size. */
@@ -88,53 +151,6 @@ class GrowingBuffer {
   all(): Buffer {
     return this.#buffer.subarray(0, this.length)
   }
-}
-
-const parseJson = (bytes: Buffer): Either.Either<unknown, MalformedBody> => {
-  if (!isUtf8(bytes)) return Either.left(new MalformedBody({ detail: "the body is not UTF-8" }))
-  const text = bytes.toString("utf8")
-  if (isTooDeep(text)) {
-    return Either.left(new MalformedBody({ detail: `the body is nested deeper than ${maxDepth} levels` }))
-  }
-  return Either.try({
-    try: (): unknown => {
-      const body: unknown = JSON.parse(text)
-      rememberSource(body, text)
-      return body
-    },
-    // V8's own message quotes the body.
-    catch: () => new MalformedBody({ detail: "the body is not valid JSON" })
-  })
-}
-
-const quote = '"'
-const isTooDeep = (text: string): boolean => {
-  let depth = 0
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i)
-    if (c === 0x5b || c === 0x7b) {
-      depth++
-      if (depth > maxDepth) return true
-    } else if (c === 0x5d || c === 0x7d) {
-      depth--
-    } else if (c === 0x22) {
-      i = endOfString(text, i)
-      if (i === -1) return false
-    }
-  }
-  return false
-}
-
-/** Index of the quote that closes the string opened at `start`, or -1. */
-const endOfString = (text: string, start: number): number => {
-  let end = text.indexOf(quote, start + 1)
-  while (end !== -1) {
-    let backslashes = 0
-    while (text.charCodeAt(end - 1 - backslashes) === 0x5c) backslashes++
-    if (backslashes % 2 === 0) return end
-    end = text.indexOf(quote, end + 1)
-  }
-  return -1
 }
 
 /** A decoder that names the path of the first thing that is wrong. Compiled once; structs without a rest take no unknown key. */

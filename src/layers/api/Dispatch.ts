@@ -11,13 +11,13 @@ import { Router } from "../../services/routing/Router.ts"
 import { Ids } from "../../services/running/Ids.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { type Authenticate, authenticator, everybody } from "./Auth.ts"
+import { BodyBudget } from "./BodyBudget.ts"
 import * as Chat from "./Chat.ts"
 import type { Exchange } from "./Exchange.ts"
 import { bodyReader, type Handler } from "./Handler.ts"
 import { RouteNotFound } from "./HttpErrors.ts"
 import * as Lookups from "./Lookups.ts"
 import * as Pages from "./Pages.ts"
-import { optionsReply } from "./Reply.ts"
 import { routeOf } from "./RouteFinder.ts"
 import type { Serving } from "./Serving.ts"
 import * as Stats from "./StatsHandler.ts"
@@ -32,7 +32,12 @@ export const make = (
     const router = yield* Router
     const tracing = yield* Tracing
     const catalog = yield* ModelCatalog
-    const limits = { bytes: http.maxBodyBytes, millis: Duration.toMillis(http.bodyTimeout) }
+    const limits = {
+      bytes: http.maxBodyBytes,
+      millis: Duration.toMillis(http.bodyTimeout),
+      // One body of the largest size can always be read.
+      budget: new BodyBudget(Math.max(http.maxBodiesBytes, http.maxBodyBytes))
+    }
     const preferred = () => catalog.current().policy.preference
     const reference = () => ({
       costUsd: catalog.current().costReferenceUsd,
@@ -66,7 +71,7 @@ export const make = (
 
     return (exchange) => {
       const { request, target } = exchange
-      if (request.method === "OPTIONS" && target !== null) return exchange.answer(optionsReply(target.path.allow))
+      if (request.method === "OPTIONS" && target !== null) return exchange.answerOptions(target.path.allow)
       const route = routeOf(target, request.method, request.url ?? "/")
       if (Either.isLeft(route)) return exchange.fail(route.left)
       const name = route.right

@@ -19,14 +19,13 @@ export interface DrainDependencies {
 }
 
 /**
- * Stops listening, waits for what is in flight, interrupts what is left when the time is up, and closes every connection.
- * The settling before it has used part of the same limit.
+ * Waits for what is in flight after the listener is closed, interrupts what is left when the time is up, and closes every
+ * connection. The settling before it has used part of the same limit.
  */
 export const drain = ({ inFlight, listener, report, shutdown }: DrainDependencies): Effect.Effect<void, DrainTimeout> =>
   Effect.gen(function* () {
     const limitMs = Duration.toMillis(shutdown.drainTimeout)
     const startedAt = yield* Clock.currentTimeMillis
-    yield* listener.stopListening
     const count = inFlight.count()
     yield* Effect.logInfo(`Phase 1/3: Draining ${count} requests`)
     const settleMs = Duration.toMillis(shutdown.settle)

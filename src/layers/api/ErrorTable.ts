@@ -131,6 +131,10 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
     RequestTimeout: (e) => ({ ...invalid(408, "request_timeout", e), headers: { connection: "close" } }),
     BodyTooLarge: (e) => invalid(413, "body_too_large", e),
     UnsupportedMediaType: (e) => invalid(415, "unsupported_media_type", e),
+    UnsupportedCoding: (e) => ({
+      ...invalid(415, "unsupported_coding", e),
+      headers: { "accept-encoding": e.accepted }
+    }),
     NoEligibleModel: noEligibleModel,
     AllModelsFailed: allModelsFailed,
     InternalError: (e) => ({ status: 500, type: "server_error", code: "internal_error", message: e.message }),

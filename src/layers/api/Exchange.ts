@@ -7,6 +7,7 @@ import type * as Http from "node:http"
 import type { Begun } from "../../services/observing/Tracing.ts"
 import { type Caller, Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightRequest } from "../../services/running/InFlight.ts"
+import { preflightHeaders } from "./Cors.ts"
 import { type AnyError, toPublic } from "./ErrorTable.ts"
 import { InternalError } from "./HttpErrors.ts"
 import { discardLimits, failure, type Reply, write } from "./Reply.ts"
@@ -22,6 +23,10 @@ export interface Arrival {
   readonly target: Target | null
   /** Monotonic. */
   readonly startedNanos: bigint
+  /** Nothing was asked on its connection before. */
+  readonly isFirst: boolean
+  /** Header fields for browsers, on whatever is answered. */
+  readonly cors: Readonly<Record<string, string>> | null
 }
 
 /** Told once how an exchange ended. `error` is the code that the client saw, null if it saw none. */
@@ -41,6 +46,8 @@ export class Exchange implements Arrival {
   readonly requestId: string
   readonly target: Target | null
   readonly startedNanos: bigint
+  readonly isFirst: boolean
+  readonly cors: Readonly<Record<string, string>> | null
   /** Known once the key is checked. */
   caller: Caller = anybody
   /** Null for what is not counted, and for what is refused. */
@@ -55,7 +62,9 @@ export class Exchange implements Arrival {
   #stop: (() => void) | null = null
   #fiber: Fiber.RuntimeFiber<Reply | null, AnyError> | null = null
 
-  constructor({ request, requestId, response, startedNanos, target }: Arrival) {
+  constructor({ cors, isFirst, request, requestId, response, startedNanos, target }: Arrival) {
+    this.isFirst = isFirst
+    this.cors = cors
     this.request = request
     this.response = response
     this.requestId = requestId
@@ -67,8 +76,13 @@ export class Exchange implements Arrival {
   answer(reply: Reply): void {
     if (this.#state !== "open") return
     this.#end(reply.status, reply.error ?? null)
-    const headers = { ...reply.headers, "x-request-id": this.requestId }
+    const headers = { ...reply.headers, ...this.cors, "x-request-id": this.requestId }
     this.#stop = write(this.request, this.response, { ...reply, headers }, discardLimits)
+  }
+
+  /** Answers OPTIONS, a browser's preflight too. */
+  answerOptions(allow: string): void {
+    this.answer({ status: 204, headers: { allow, ...preflightHeaders(this.request, this.cors, allow) }, body: "" })
   }
 
   /** Answers with an error: by its status, or inside the stream that has begun. */
@@ -84,7 +98,7 @@ export class Exchange implements Arrival {
   beginStream(headers: Readonly<Record<string, string>>): void {
     if (this.#state !== "open") return
     this.#state = "streaming"
-    this.response.writeHead(200, { ...headers, "x-request-id": this.requestId })
+    this.response.writeHead(200, { ...headers, ...this.cors, "x-request-id": this.requestId })
   }
 
   /** Ends the body of a streamed answer by an error, without its proper end. */

@@ -5,6 +5,7 @@ export type HttpError =
   | BodyTooLarge
   | BodyTimeout
   | UnsupportedMediaType
+  | UnsupportedCoding
   | MalformedBody
   | InvalidRequest
   | Unauthorized
@@ -17,9 +18,12 @@ export type HttpError =
   | Overloaded
   | InternalError
 
-export class BodyTooLarge extends Schema.TaggedError<BodyTooLarge>()("BodyTooLarge", { limitBytes: Schema.Number }) {
+export class BodyTooLarge extends Schema.TaggedError<BodyTooLarge>()("BodyTooLarge", {
+  limit: Schema.Number,
+  unit: Schema.Literal("bytes", "JSON values")
+}) {
   override get message() {
-    return `the body is larger than ${this.limitBytes} bytes`
+    return `the body has more than ${this.limit} ${this.unit}`
   }
 }
 
@@ -31,7 +35,15 @@ export class BodyTimeout extends Schema.TaggedError<BodyTimeout>()("BodyTimeout"
 
 export class UnsupportedMediaType extends Schema.TaggedError<UnsupportedMediaType>()("UnsupportedMediaType", {}) {
   override get message() {
-    return "the body must be JSON, sent as content-type: application/json without a content-encoding"
+    return "the body must be JSON, sent as content-type: application/json"
+  }
+}
+
+export class UnsupportedCoding extends Schema.TaggedError<UnsupportedCoding>()("UnsupportedCoding", {
+  accepted: Schema.String
+}) {
+  override get message() {
+    return `the body's content-encoding is not one of ${this.accepted}`
   }
 }
 
@@ -109,9 +121,10 @@ export class Starting extends Schema.TaggedError<Starting>()("Starting", {}) {
   }
 }
 
-export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {}) {
+/** More is asked at once than can be served in time. */
+export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", { detail: Schema.String }) {
   override get message() {
-    return "too many requests at once"
+    return this.detail
   }
 }
 

@@ -39,6 +39,8 @@ export const layer: Layer.Layer<
 
     const open = new Set<Exchange>()
     let isDraining = false
+    /** Requests that come while the last connections are accepted: to serve them at once would hold those up. */
+    let waiting: Array<Exchange> | null = null
 
     // Whoever is being answered when the shutdown begins learns from the answer that this connection ends.
     lifecycle.onStopping(() => open.forEach(({ response }) => (response.shouldKeepAlive = false)))
@@ -66,12 +68,18 @@ export const layer: Layer.Layer<
     }
 
     const serve = (exchange: Exchange) => {
+      if (waiting !== null) {
+        waiting.push(exchange)
+        return
+      }
       if (exchange.target === null || exchange.target.path.counted) {
-        if (isDraining) {
+        // Who has just been accepted could not know: only what comes on connections that were in use is refused.
+        if (isDraining && !exchange.isFirst) {
           report.requests.rejected++
           return refuse(exchange, new Interrupted())
         }
-        if (inFlight.count() >= http.maxInFlight) return refuse(exchange, new Overloaded())
+        if (inFlight.count() >= http.maxInFlight)
+          return refuse(exchange, new Overloaded({ detail: "too many requests at once" }))
         begin(exchange)
         observe(exchange)
       }
@@ -91,8 +99,25 @@ export const layer: Layer.Layer<
       )
     })
 
+    const listenerClosed = Effect.acquireUseRelease(
+      Effect.sync(() => (waiting = [])),
+      () => Effect.raceFirst(listener.queueTaken, report.forced),
+      (last: ReadonlyArray<Exchange>) =>
+        Effect.sync(() => {
+          waiting = null
+          // Who has left meanwhile would never be heard to leave.
+          for (const exchange of last) if (!exchange.request.socket.destroyed) serve(exchange)
+        })
+    ).pipe(
+      Effect.zipRight(listener.stopListening),
+      Effect.zipRight(
+        Effect.sync(() => {
+          isDraining = true
+        })
+      )
+    )
+
     const drained = Effect.suspend(() => {
-      isDraining = true
       lifecycle.enter("drain")
       const limitMs = Duration.toMillis(shutdown.drainTimeout)
       return report.phase(
@@ -101,7 +126,7 @@ export const layer: Layer.Layer<
           limit: Duration.millis(Math.max(0, limitMs - Duration.toMillis(shutdown.settle))),
           onTimeout: () => new DrainTimeout({ limitMs, requests: [] })
         },
-        drain({ listener, inFlight, report, shutdown })
+        Effect.zipRight(listenerClosed, drain({ listener, inFlight, report, shutdown }))
       )
     })
 

@@ -12,6 +12,8 @@ import { Ids } from "../../services/running/Ids.ts"
 import { InFlight } from "../../services/running/InFlight.ts"
 import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { Settings, type SettingsShape } from "../../services/running/Settings.ts"
+import { AcceptQueue } from "./AcceptQueue.ts"
+import { corsOf } from "./Cors.ts"
 import { Exchange } from "./Exchange.ts"
 import { healthReplies } from "./Health.ts"
 import { HttpListener } from "./HttpListener.ts"
@@ -23,7 +25,7 @@ import {
   RequestTimeout,
   Starting
 } from "./HttpErrors.ts"
-import { failure, optionsReply, writeRaw } from "./Reply.ts"
+import { failure, writeRaw } from "./Reply.ts"
 import { findTarget, routeOf } from "./RouteFinder.ts"
 
 /** Cookies and tokens of proxies are far below it; a client that sends more is told so. */
@@ -41,6 +43,7 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
       const ids = yield* Ids
       const clock = yield* Effect.clock
       const freshId = () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
+      const cors = corsOf(http.corsOrigins)
       let serve: ((exchange: Exchange) => void) | null = null
 
       /** The head of a request has arrived: makes its exchange and hands it on, once. */
@@ -50,13 +53,15 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
           response,
           requestId: saneRequestId(request.headers["x-request-id"]) ?? freshId(),
           target: findTarget(request.url ?? "/"),
-          startedNanos: clock.unsafeCurrentTimeNanos()
+          startedNanos: clock.unsafeCurrentTimeNanos(),
+          isFirst: queue.asked(request.socket),
+          cors: cors(request)
         })
         if (!hasOneHost(request)) {
           request.resume()
           return exchange.fail(new MalformedHttp())
         }
-        if (request.method === "OPTIONS" && request.url === "*") return exchange.answer(optionsReply(serverAllow))
+        if (request.method === "OPTIONS" && request.url === "*") return exchange.answerOptions(serverAllow)
         if (exchange.target !== null && exchange.target.path.bySocket) return answerHealth(exchange)
         if (serve !== null) return serve(exchange)
         request.resume()
@@ -66,7 +71,7 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
       /** A probe's connection stays open while the service drains: it could not connect again to see the end. */
       const answerHealth = (exchange: Exchange) => {
         const { request, target } = exchange
-        if (request.method === "OPTIONS" && target !== null) return exchange.answer(optionsReply(target.path.allow))
+        if (request.method === "OPTIONS" && target !== null) return exchange.answerOptions(target.path.allow)
         const route = routeOf(target, request.method, request.url ?? "/")
         if (route._tag === "Left") return exchange.fail(route.left)
         const facts = { phase: lifecycle.phase(), stopping: lifecycle.stopping(), inFlight: inFlight.count() }
@@ -79,12 +84,14 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
       }
 
       const server = listenerOf(http, receive, refuse)
+      const queue = new AcceptQueue(server)
       const address = yield* listen(server, http)
       return Context.make(HttpSocket, { url: urlOf(address, http) }).pipe(
         Context.add(HttpListener, {
           attach: (application) => {
             serve = application
           },
+          queueTaken: queue.taken,
           // The listener alone: `http.Server.close` would destroy idle connections too, whose next request deserves an answer.
           stopListening: Effect.sync(() => {
             if (server.listening) Net.Server.prototype.close.call(server)

@@ -2,11 +2,11 @@ import * as Effect from "effect/Effect"
 import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
 import type { Handler } from "./Handler.ts"
 import { indexPage } from "./IndexPage.ts"
-import { json, type Reply, text } from "./Reply.ts"
+import { json, page, type Reply, text } from "./Reply.ts"
 
-const html = (body: string): Reply => text("text/html; charset=utf-8", body)
+const frontPage = page(indexPage)
 
-export const index: Handler = () => Effect.succeed(html(indexPage))
+export const index: Handler = () => Effect.succeed(frontPage)
 
 export const metrics =
   (telemetry: Pick<TelemetryShape, "render">): Handler =>
@@ -18,13 +18,13 @@ export const documentation: Effect.Effect<{ readonly openapi: Handler; readonly 
   function* () {
     const contract = Effect.promise(() => import("../../services/api/OpenApi.ts"))
     // What is kept must not be the interruption of the first who asked and left.
-    const kept = (page: Effect.Effect<Reply>) => Effect.cached(Effect.uninterruptible(page))
+    const kept = (reply: Effect.Effect<Reply>) => Effect.cached(Effect.uninterruptible(reply))
     const openapi = yield* kept(Effect.map(contract, ({ specification }) => json(specification())))
     const docs = yield* kept(
       Effect.gen(function* () {
         const { specification } = yield* contract
         const { render } = yield* Effect.promise(() => import("./DocsPage.ts"))
-        return html(yield* render(specification()))
+        return page(yield* render(specification()))
       })
     )
     return { openapi: () => openapi, docs: () => docs }

@@ -3,7 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { FeedbackSubmission } from "../../domain/learning/Feedback.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
-import { FeedbackHeaders, FeedbackRequest, OutcomeRequest } from "../../services/api/Requests.ts"
+import {
+  feedbackByKind,
+  FeedbackHeaders,
+  FeedbackKindOf,
+  type FeedbackRequest,
+  OutcomeRequest
+} from "../../services/api/Requests.ts"
 import type { FeedbackAnswer, OutcomeAnswer, SessionFeedbackAnswer } from "../../services/api/Responses.ts"
 import type { Caller, RouterShape } from "../../services/routing/Router.ts"
 import type { IdsShape } from "../../services/running/Ids.ts"
@@ -23,7 +29,19 @@ export interface SubmissionDependencies {
 }
 
 const decodeOutcome = decoder(OutcomeRequest)
-const decodeFeedback = decoder(FeedbackRequest)
+const decodeKind = decoder(FeedbackKindOf)
+type DecodeFeedback = (body: unknown) => Either.Either<FeedbackRequest, InvalidRequest>
+const decodeByKind: { readonly [K in FeedbackRequest["kind"]]: DecodeFeedback } = {
+  score: decoder(feedbackByKind.score),
+  thumbs: decoder(feedbackByKind.thumbs),
+  rating: decoder(feedbackByKind.rating),
+  task_success: decoder(feedbackByKind.task_success),
+  regeneration: decoder(feedbackByKind.regeneration),
+  comment: decoder(feedbackByKind.comment)
+}
+/** The kind first: a union would look it up as whatever text it can be turned into. */
+const decodeFeedback: DecodeFeedback = (body) =>
+  Either.flatMap(decodeKind(body), ({ kind }) => decodeByKind[kind](body))
 const decodeFeedbackHeaders = decoder(FeedbackHeaders, { unknownKeys: "ignored" })
 
 /** Decides only; the caller calls the model. */

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import type { FeedbackKind } from "../../domain/learning/Feedback.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import { anObject, described, optional, says, storedText } from "./Fields.ts"
 
@@ -195,13 +196,31 @@ const feedbackFields = {
 const feedbackOf = <K extends string, A extends number | boolean | string>(kind: K, value: Schema.Schema<A>) =>
   Schema.Struct({ ...feedbackFields, kind: Schema.Literal(kind), value }, open)
 
+/** Feedback by its kind, which says what `value` may be. */
+export const feedbackByKind = {
+  score: feedbackOf("score", between(0, 1)),
+  thumbs: feedbackOf("thumbs", Schema.Literal("up", "down").annotations(says('must be "up" or "down"'))),
+  rating: feedbackOf("rating", between(1, 5)),
+  task_success: feedbackOf("task_success", flag),
+  regeneration: feedbackOf("regeneration", flag),
+  comment: feedbackOf("comment", storedText(4000))
+} as const satisfies { readonly [K in FeedbackKind]: Schema.Schema.AnyNoContext }
+
+const feedbackKinds = ["score", "thumbs", "rating", "task_success", "regeneration", "comment"] as const
+
+/** What says which of the kinds a feedback is. */
+export const FeedbackKindOf = Schema.Struct(
+  { kind: Schema.Literal(...feedbackKinds).annotations(says(`must be one of ${feedbackKinds.join(", ")}`)) },
+  open
+)
+
 export const FeedbackRequest = Schema.Union(
-  feedbackOf("score", between(0, 1)),
-  feedbackOf("thumbs", Schema.Literal("up", "down").annotations(says('must be "up" or "down"'))),
-  feedbackOf("rating", between(1, 5)),
-  feedbackOf("task_success", flag),
-  feedbackOf("regeneration", flag),
-  feedbackOf("comment", storedText(4000))
+  feedbackByKind.score,
+  feedbackByKind.thumbs,
+  feedbackByKind.rating,
+  feedbackByKind.task_success,
+  feedbackByKind.regeneration,
+  feedbackByKind.comment
 ).annotations({ identifier: "FeedbackRequest" })
 
 export type FeedbackRequest = typeof FeedbackRequest.Type

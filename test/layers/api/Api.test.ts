@@ -211,6 +211,11 @@ describe("POST /v1/feedback", () => {
   const invalid: ReadonlyArray<readonly [over: Record<string, unknown>, param: string | null]> = [
     [{ kind: "stars" }, "kind"],
     [{ kind: undefined }, "kind"],
+    [{ kind: {} }, "kind"],
+    [{ kind: { toString: 1 } }, "kind"],
+    [{ kind: ["score"] }, "kind"],
+    [{ kind: "constructor" }, "kind"],
+    [{ kind: null }, "kind"],
     [{ decision_id: 5 }, "decision_id"],
     [{ decision_id: undefined }, "decision_id"],
     [{ session_id: "s" }, "decision_id"],
@@ -604,6 +609,20 @@ describe("pages", () => {
         assert.notMatch(page, /<(script|img|iframe)[^>]+src=["']?(https?:)?\/\//)
         assert.notMatch(page, /<link[^>]+href=["']?(https?:)?\/\//)
       }
+      for (const page of [docs, index]) {
+        const policy = String(page.headers["content-security-policy"])
+        assert.include(policy, "default-src 'none'")
+        assert.include(policy, "frame-ancestors 'none'")
+        const scripts = [...page.body.matchAll(/<script>([^]*?)<\/script>/g)].map(([, text]) => String(text))
+        assert.isNotEmpty(scripts)
+        for (const text of scripts) {
+          assert.include(policy, `'sha256-${createHash("sha256").update(text).digest("base64")}'`)
+        }
+        assert.notMatch(page.body.replace(/<script>[^]*?<\/script>/g, ""), /\son\w+=/i)
+        assert.strictEqual(page.headers["x-content-type-options"], "nosniff")
+        assert.strictEqual(page.headers["x-frame-options"], "DENY")
+      }
+      assert.strictEqual((yield* api.ask("GET", "/metrics")).headers["x-content-type-options"], "nosniff")
       const script = /<script>([^]*)<\/script>/.exec(index.body)?.[1]
       assert.doesNotThrow(() => new Script(String(script)))
       for (const link of ["/docs", "/metrics", "/v1/models", "/v1/feedback"]) assert.include(index.body, link)

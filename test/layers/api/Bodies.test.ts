@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Http from "node:http"
 import * as Net from "node:net"
+import * as Zlib from "node:zlib"
 import { serveApi, type ServedApi } from "../../support/httpApi.ts"
 import { recordingRouter } from "../../support/recordingRouter.ts"
 
@@ -99,11 +102,127 @@ describe("bodies", () => {
     )
   }
 
-  it.live("refuses a compressed body, which it would not read", () =>
+  const codings: ReadonlyArray<readonly [coding: string, encode: (text: string) => Buffer]> = [
+    ["gzip", Zlib.gzipSync],
+    ["x-gzip", Zlib.gzipSync],
+    ["deflate", Zlib.deflateSync],
+    ["br", Zlib.brotliCompressSync],
+    ["identity", Buffer.from]
+  ]
+  for (const [coding, encode] of codings) {
+    it.live(`reads a body that came as ${coding}`, () =>
+      Effect.gen(function* () {
+        const router = recordingRouter()
+        const api = yield* serveApi(router)
+        const content = "a prompt that is long enough to be compressed ".repeat(100)
+        const body = encode(JSON.stringify(chat({ messages: [{ role: "user", content }] })))
+        const answered = yield* api.post("/v1/chat/completions", body, { "content-encoding": coding })
+        assert.strictEqual(answered.status, 200, answered.body)
+        assert.strictEqual(router.asked[0]?.request.text, content)
+        if (coding === "identity") return
+        for (const bad of [body.subarray(0, body.length - 5), Buffer.from("not compressed at all")]) {
+          const refused = yield* api.post("/v1/feedback", bad, { "content-encoding": coding })
+          assert.deepStrictEqual([refused.status, errorOf(refused.body).code], [400, "malformed_body"])
+        }
+        const bomb = yield* api.post("/v1/chat/completions", encode(" ".repeat(40 * 1024 * 1024)), {
+          "content-encoding": coding
+        })
+        assert.deepStrictEqual([bomb.status, errorOf(bomb.body).code], [413, "body_too_large"])
+        assert.lengthOf(router.asked, 1)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("refuses a coding that it does not know, and says which it does", () =>
     Effect.gen(function* () {
       const api = yield* serveApi(recordingRouter())
-      const answered = yield* api.post("/v1/chat/completions", chat(), { "content-encoding": "gzip" })
-      assert.strictEqual(answered.status, 415)
+      for (const coding of ["compress", "gzip, br", "toString"]) {
+        const answered = yield* api.post("/v1/chat/completions", chat(), { "content-encoding": coding })
+        assert.deepStrictEqual([answered.status, errorOf(answered.body).code], [415, "unsupported_coding"])
+        assert.match(String(answered.headers["accept-encoding"]), /^gzip, deflate, br(, zstd)?$/)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("takes a byte order mark for nothing", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter())
+      assert.strictEqual((yield* api.post("/v1/chat/completions", `\uFEFF${JSON.stringify(chat())}`)).status, 200)
+    }).pipe(Effect.scoped)
+  )
+
+  for (const [what, text] of [
+    ["as it is", '{"conduit":{"__proto__":{"task":"harmless"}}}'],
+    ["with escapes", '{"messages":[{"role":"user","content":"x","\\u005f_pr\\u006fto__":{"name":"harmless"}}]}'],
+    ["at the top", '{"__proto__":{"kind":"score"}}'],
+    ["as null", '{"x":[{"__proto__":null}]}']
+  ] as const) {
+    it.live(`refuses a key that names an object's prototype, ${what}`, () =>
+      Effect.gen(function* () {
+        const router = recordingRouter()
+        const api = yield* serveApi(router)
+        for (const path of ["/v1/chat/completions", "/v1/complete", "/v1/route", "/v1/outcomes", "/v1/feedback"]) {
+          const answered = yield* api.post(path, text)
+          assert.deepStrictEqual([answered.status, errorOf(answered.body).code], [400, "malformed_body"], path)
+          assert.include(errorOf(answered.body).message, "__proto__")
+        }
+        assert.lengthOf(router.asked, 0)
+        assert.lengthOf(api.logged, 0)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("takes such a name for text where it is text", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router)
+      const content = 'What does "__proto__" mean in JavaScript?'
+      assert.strictEqual(
+        (yield* api.post("/v1/chat/completions", chat({ messages: [{ ...user, content }] }))).status,
+        200
+      )
+      assert.strictEqual(router.asked[0]?.request.text, content)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("answers 413 to more JSON values than can be checked without holding others up", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(recordingRouter())
+      const body = `{"messages":[],"x":[${"1,".repeat(250_000)}1]}`
+      const answered = yield* api.post("/v1/chat/completions", body)
+      assert.deepStrictEqual([answered.status, errorOf(answered.body).code], [413, "body_too_large"])
+      assert.include(errorOf(answered.body).message, "JSON values")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("answers 503 to what all bodies together have no room for, and reads on once there is room again", () =>
+    Effect.gen(function* () {
+      const router = recordingRouter()
+      const api = yield* serveApi(router, { maxBodyBytes: 100_000, maxBodiesBytes: 150_000 })
+      const content = "x".repeat(90_000)
+      const body = JSON.stringify(chat({ messages: [{ role: "user", content }] }))
+      const goOn = yield* Deferred.make<void>()
+      const isHalfSent = yield* Deferred.make<void>()
+      const held = yield* Effect.fork(
+        Effect.async<number>((resume) => {
+          const headers = { "content-type": "application/json", "content-length": body.length }
+          const request = Http.request(
+            { port: api.port, method: "POST", path: "/v1/chat/completions", headers },
+            (response) => resume(Effect.succeed(response.statusCode ?? 0))
+          )
+          request.write(body.slice(0, 80_000), () => Deferred.unsafeDone(isHalfSent, Effect.void))
+          void Effect.runPromise(Deferred.await(goOn)).then(() => request.end(body.slice(80_000)))
+        })
+      )
+      yield* Deferred.await(isHalfSent)
+      const refused = yield* Effect.repeat(api.post("/v1/chat/completions", body), {
+        until: ({ status }) => status !== 200
+      })
+      assert.deepStrictEqual([refused.status, errorOf(refused.body).code], [503, "overloaded"])
+      assert.match(String(refused.headers["retry-after"]), /^[1-9]/)
+      yield* Deferred.succeed(goOn, undefined)
+      assert.strictEqual(yield* Fiber.join(held), 200)
+      assert.strictEqual((yield* api.post("/v1/chat/completions", body)).status, 200)
     }).pipe(Effect.scoped)
   )
 

@@ -38,6 +38,14 @@ const flips: ReadonlyArray<
   ["CONDUIT_REQUEST_TIMEOUT", "2 minutes", (s) => Duration.toMillis(s.http.requestTimeout), 120_000],
   ["CONDUIT_MAX_BODY_BYTES", "2048", (s) => s.http.maxBodyBytes, 2048],
   ["CONDUIT_BODY_TIMEOUT", "1.5", (s) => Duration.toMillis(s.http.bodyTimeout), 1500],
+  ["CONDUIT_MAX_BODIES_BYTES", "4096", (s) => s.http.maxBodiesBytes, 4096],
+  ["CONDUIT_KEEP_ALIVE_TIMEOUT", "75", (s) => Duration.toMillis(s.http.keepAliveTimeout), 75_000],
+  [
+    "CONDUIT_CORS_ORIGINS",
+    "https://App.example.com, *",
+    (s) => s.http.corsOrigins.join(" "),
+    "https://app.example.com *"
+  ],
   ["CONDUIT_MAX_IN_FLIGHT", "7", (s) => s.http.maxInFlight, 7],
   ["CONDUIT_DATA_DIRECTORY", "/tmp/x", (s) => s.database.dataDirectory, "/tmp/x"],
   ["CONDUIT_DATABASE_CONNECT_DEADLINE", "5", (s) => Duration.toMillis(s.database.connectDeadline), 5000],

@@ -52,12 +52,27 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "a larger request body is answered 413",
       "1048576"
     ),
+    maxBodiesBytes: setting(
+      "CONDUIT_MAX_BODIES_BYTES",
+      Parse.integer(1024, 1024 ** 4),
+      128 * 1024 * 1024,
+      "bytes of all request bodies that are being read at once; a body beyond it is answered 503",
+      "268435456"
+    ),
     bodyTimeout: setting(
       "CONDUIT_BODY_TIMEOUT",
       Parse.duration(),
       Duration.seconds(30),
       "how long a client may take to send its body",
       "10 seconds"
+    ),
+    corsOrigins: setting(
+      "CONDUIT_CORS_ORIGINS",
+      Parse.origins,
+      [],
+      "origins whose pages may read the answers in a browser, comma separated, or `*` for all",
+      "https://app.example.com",
+      { shown: "none" }
     ),
     keepAliveTimeout: setting(
       "CONDUIT_KEEP_ALIVE_TIMEOUT",

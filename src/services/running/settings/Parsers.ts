@@ -95,3 +95,12 @@ export const keyHashes =
     })
     return hashes.length === keys.length ? Either.right(hashes) : Either.left(right)
   }
+
+/** Origins as browsers send them (RFC 6454, 6.2), or `*`. */
+export const origins: Parse<ReadonlyArray<string>> = (value) => {
+  const all = value.split(",").map((origin) => origin.trim().toLowerCase())
+  const isOrigin = (origin: string) => origin === "*" || /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/.test(origin)
+  return all.every(isOrigin)
+    ? Either.right(all)
+    : Either.left("origins separated by commas, each such as https://app.example.com without a path, or *")
+}
