@@ -8,7 +8,8 @@ import * as Hierarchical from "../domain/learning/bandit/Hierarchical.ts"
 import { costUsd } from "../domain/routing/Cost.ts"
 import type { Candidate, Decision } from "../domain/routing/Decision.ts"
 import type { DecisionId, Position } from "../domain/basics/Ids.ts"
-import { compose, costScore } from "../domain/routing/Score.ts"
+import { referenceTokens } from "../domain/routing/Reference.ts"
+import { compose, costScore, latencyScore } from "../domain/routing/Score.ts"
 import { normalise, type Weights } from "../domain/routing/Weights.ts"
 import type * as Learning from "../domain/learning/LearnedState.ts"
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
@@ -61,7 +62,7 @@ const bestOf = (prospects: ReadonlyArray<Prospect>): Prospect | undefined =>
     undefined
   )
 
-/** At the point where models are compared: neutral features, 500 tokens in. */
+/** At the point where models are compared: neutral features, the reference request. */
 const atReference = ({ state }: Learning.Learning, catalog: Catalog, weights: Weights): ReadonlyArray<Prospect> =>
   catalog.models
     .filter((model) => model.unavailable === null)
@@ -74,10 +75,10 @@ const atReference = ({ state }: Learning.Learning, catalog: Catalog, weights: We
           qualitySd: 0,
           qualityRise: 0,
           outputTokens: learned.outputTokensMean,
-          latencyScore: 1 / (1 + learned.latencySecondsMean / state.parameters.latencyReferenceSeconds)
+          latencyScore: latencyScore(learned.latencySecondsMean, state.parameters.latencyReferenceSeconds)
         },
         price: model,
-        inputTokens: 500,
+        inputTokens: referenceTokens.input,
         maxTokens: null,
         weights,
         costReferenceUsd: catalog.costReferenceUsd

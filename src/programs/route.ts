@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { preferences } from "../domain/routing/Weights.ts"
+import { preferenceNames } from "../domain/routing/Weights.ts"
 import { DecisionEntry, ModelList } from "../services/api/Responses.ts"
 import { columns } from "./tools/Columns.ts"
 
@@ -118,7 +118,7 @@ export const route = Command.make(
   {
     prompt: Args.text({ name: "prompt" }).pipe(Args.withDescription("the prompt to choose a model for")),
     task: Options.text("task").pipe(Options.optional, Options.withDescription("label of the task, if you know it")),
-    preference: Options.choice("preference", Object.keys(preferences)).pipe(
+    preference: Options.choice("preference", preferenceNames).pipe(
       Options.optional,
       Options.withDescription("what matters; the service's default if not given")
     ),

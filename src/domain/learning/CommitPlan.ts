@@ -1,9 +1,11 @@
 import type { DecisionRecord, OutcomeReport } from "../routing/DecisionRecord.ts"
-import { combine, type Feedback, type FeedbackSubmission } from "./Feedback.ts"
+import { combine, type Feedback, type FeedbackSubmission, type StoredStatus } from "./Feedback.ts"
 import type { DecisionId, Position } from "../basics/Ids.ts"
 import type { LearningEvent, QualityEvent, RunEvent } from "./LearningEvent.ts"
 import { isLearned } from "../routing/Fault.ts"
 import type { Attempt, Outcome } from "../routing/Outcome.ts"
+import { referenceLatencySeconds } from "../routing/Reference.ts"
+import { latencyScore, logOutputTokens } from "../routing/Score.ts"
 
 /** What was folded of a decision's feedback. */
 export interface Learned {
@@ -14,7 +16,7 @@ export interface Learned {
 }
 
 /** What the first submission with an idempotency key was answered. */
-export type Answered = "recorded" | "superseded" | "parked"
+export type Answered = StoredStatus
 
 /** A feedback as it is stored, with its answer. */
 export interface StoredFeedback extends Feedback {
@@ -110,7 +112,7 @@ export interface PlanConstants {
   readonly latencyReferenceSeconds: number
 }
 
-export const planConstants: PlanConstants = { latencyReferenceSeconds: 2 }
+export const planConstants: PlanConstants = { latencyReferenceSeconds: referenceLatencySeconds }
 
 /**
  * Turns a commit into rows, answers and learning events. Decisions come before reports, reports before joined feedback,
@@ -356,8 +358,8 @@ const runEvent = (
     task: decision.request.task,
     features: decision.features,
     ok,
-    logOutputTokens: outputTokens === null ? null : Math.log(Math.max(1, outputTokens)),
-    latencyScore: ok && waitedMs !== null ? 1 / (1 + waitedMs / 1000 / latencyReferenceSeconds) : null
+    logOutputTokens: outputTokens === null ? null : logOutputTokens(outputTokens),
+    latencyScore: ok && waitedMs !== null ? latencyScore(waitedMs / 1000, latencyReferenceSeconds) : null
   }
 }
 

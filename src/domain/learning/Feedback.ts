@@ -1,6 +1,16 @@
 import type { DecisionId } from "../basics/Ids.ts"
 
-export type FeedbackKind = "score" | "thumbs" | "rating" | "task_success" | "regeneration" | "comment"
+export const feedbackKinds = ["score", "thumbs", "rating", "task_success", "regeneration", "comment"] as const
+export type FeedbackKind = (typeof feedbackKinds)[number]
+
+/**
+ * What became of feedback that is stored. `superseded`: it took the place of an earlier one of the same kind and source.
+ * `parked`: its decision is not stored yet.
+ */
+export const storedStatuses = ["recorded", "superseded", "parked"] as const
+export type StoredStatus = (typeof storedStatuses)[number]
+
+export const isStored = (status: string): status is StoredStatus => storedStatuses.some((one) => one === status)
 
 /** What somebody said about an answer, in the API's own terms. */
 export interface FeedbackSubmission {

@@ -1,5 +1,5 @@
 import type { ExcludedBy } from "./Constraint.ts"
-import type { Candidate, Reason } from "./Decision.ts"
+import type { Candidate, DrawnReason } from "./Decision.ts"
 import type { ModelId } from "../basics/Ids.ts"
 import { largestDraw } from "./Propensity.ts"
 import { normal, uniform } from "../basics/Rng.ts"
@@ -28,7 +28,7 @@ export interface Choice {
   readonly chosen: ModelId
   /** Probability of this choice, full precision. */
   readonly propensity: number
-  readonly reason: Extract<Reason, "best" | "explore" | "probe" | "control" | "only_eligible">
+  readonly reason: DrawnReason
   /** Another model than the one with the best expected score was taken, or the control slice was. */
   readonly exploration: boolean
 }

@@ -1,4 +1,5 @@
 import type { Model } from "./Model.ts"
+import { referenceTokens } from "./Reference.ts"
 
 /** USD per million tokens; null where nobody stated it. */
 export type Price = Pick<Model, "inputUsdPerMTok" | "outputUsdPerMTok">
@@ -12,8 +13,9 @@ export const costUsd = (price: Price, inputTokens: number, outputTokens: number)
     ? null
     : Math.round(inputTokens * price.inputUsdPerMTok * 1e6 + outputTokens * price.outputUsdPerMTok * 1e6) / 1e12
 
-/** USD of a request of 500 tokens in and 300 out: the size at which models are compared before anything was observed. */
-export const expectedRequestCostUsd = (price: Price): number | null => costUsd(price, 500, 300)
+/** USD of the reference request. */
+export const expectedRequestCostUsd = (price: Price): number | null =>
+  costUsd(price, referenceTokens.input, referenceTokens.output)
 
 /** What a cost is compared with: the geometric mean of `expectedRequestCostUsd` over the models with a price above 0, USD. */
 export const costReferenceUsd = (models: ReadonlyArray<Price>): number => {

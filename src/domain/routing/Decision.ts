@@ -26,17 +26,29 @@ export interface RoutingRequest {
   readonly isRetry: boolean
 }
 
-/** Why the model was chosen. */
-export type Reason =
-  | "best"
-  | "explore"
-  | "probe"
-  | "pinned"
-  | "session"
-  | "only_eligible"
-  | "fallback"
-  | "control"
-  | "static"
+/** Why the model was chosen. `fallback`: another one answered. */
+export const reasons = [
+  "best",
+  "explore",
+  "probe",
+  "pinned",
+  "session",
+  "only_eligible",
+  "fallback",
+  "control",
+  "static"
+] as const
+export type Reason = (typeof reasons)[number]
+
+/** Reasons of a choice that was drawn, with a propensity that says how likely it was. */
+export const drawnReasons = [
+  "best",
+  "explore",
+  "probe",
+  "control",
+  "only_eligible"
+] as const satisfies ReadonlyArray<Reason>
+export type DrawnReason = (typeof drawnReasons)[number]
 
 /** One model as the decision saw it. Numbers are rounded to six significant digits, so that a float4 column keeps them. */
 export interface Candidate {

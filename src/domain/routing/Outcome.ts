@@ -11,6 +11,13 @@ export interface Attempt {
   readonly error: string | null
 }
 
+/** How a decision ended, in one word. `pending`: nobody reported on a decision of `/v1/route` yet. */
+export const outcomeKinds = ["ok", "failed", "aborted", "pending"] as const
+export type OutcomeKind = (typeof outcomeKinds)[number]
+
+export const outcomeKind = (outcome: Pick<Outcome, "ok" | "aborted"> | null): OutcomeKind =>
+  outcome === null ? "pending" : outcome.ok ? "ok" : outcome.aborted ? "aborted" : "failed"
+
 /** What happened when the chosen model was called, or what the caller of `/v1/route` reported. */
 export interface Outcome {
   /** The model that answered, or the last one tried. */

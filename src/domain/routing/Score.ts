@@ -1,14 +1,15 @@
 import type { Prediction } from "../learning/bandit/Hierarchical.ts"
 import { costUsd, type Price } from "./Cost.ts"
 import type { Weights } from "./Weights.ts"
+import { neutral } from "./Reference.ts"
 
 /** 1 for free, 1/2 at the reference; a price that nobody stated counts as the reference. */
 export const costScore = (costUsd: number | null, costReferenceUsd: number): number =>
-  costUsd === null ? 0.5 : 1 / (1 + costUsd / costReferenceUsd)
+  costUsd === null ? neutral : 1 / (1 + costUsd / costReferenceUsd)
 
 /** 1 for at once, 1/2 at the reference; a time that nobody stated counts as the reference. */
 export const latencyScore = (seconds: number | null, referenceSeconds: number): number =>
-  seconds === null ? 0.5 : 1 / (1 + seconds / referenceSeconds)
+  seconds === null ? neutral : 1 / (1 + seconds / referenceSeconds)
 
 /** The natural logarithm of the number of output tokens as it is learned: at least 0. */
 export const logOutputTokens = (tokens: number): number => Math.log(Math.max(1, tokens))

@@ -5,14 +5,15 @@ export interface Weights {
   readonly latency: number
 }
 
+export const preferenceNames = ["balanced", "quality", "cost", "speed"] as const
+export type Preference = (typeof preferenceNames)[number]
+
 export const preferences = {
   balanced: { quality: 0.7, cost: 0.2, latency: 0.1 },
   quality: { quality: 0.8, cost: 0.1, latency: 0.1 },
   cost: { quality: 0.4, cost: 0.5, latency: 0.1 },
   speed: { quality: 0.4, cost: 0.1, latency: 0.5 }
-} as const satisfies Record<string, Weights>
-
-export type Preference = keyof typeof preferences
+} as const satisfies Record<Preference, Weights>
 
 /** The same proportions with sum 1. */
 export const normalise = (weights: Weights): Weights => {

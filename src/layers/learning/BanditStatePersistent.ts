@@ -27,6 +27,7 @@ import { restore } from "./fold/Restore.ts"
 import * as SnapshotTrouble from "./fold/SnapshotTrouble.ts"
 import * as Waiting from "./fold/Waiting.ts"
 import * as WithoutLearning from "./fold/WithoutLearning.ts"
+import { neutral, referenceLatencySeconds, referenceTokens } from "../../domain/routing/Reference.ts"
 
 const snapshotInterval = Duration.minutes(1)
 /** After so many events a snapshot does not wait for its minute; several replicas may store the same one. */
@@ -334,12 +335,12 @@ const retryWhileAway =
     })
 
 const unlearned = (priorQuality: number | null) => ({
-  quality: { mean: priorQuality ?? 0.5, low: 0, high: 1, observations: 0 },
+  quality: { mean: priorQuality ?? neutral, low: 0, high: 1, observations: 0 },
   tasks: [],
   changes: [],
   successRate: 1,
-  outputTokensMean: 300,
-  latencySecondsMean: 2,
+  outputTokensMean: referenceTokens.output,
+  latencySecondsMean: referenceLatencySeconds,
   share: 0
 })
 

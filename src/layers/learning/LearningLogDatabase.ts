@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Judged } from "../../domain/learning/CommitPlan.ts"
-import type { FeedbackSubmission } from "../../domain/learning/Feedback.ts"
+import { isStored, type FeedbackSubmission } from "../../domain/learning/Feedback.ts"
 import { RouterId } from "../../domain/basics/Ids.ts"
 import { type Committed, Database, DatabaseError, type FeedbackResult } from "../../services/storage/Database.ts"
 import { Ids } from "../../services/running/Ids.ts"
@@ -70,8 +70,7 @@ const make = (pollInterval: Duration.Duration) =>
     }
     /** A repetition has the id of the first one. */
     const countStored = (submission: FeedbackSubmission, { id, status }: FeedbackResult) => {
-      const isStored = status === "recorded" || status === "superseded" || status === "parked"
-      if (isStored && id === submission.id) telemetry.feedbackStored(status === "parked")
+      if (isStored(status) && id === submission.id) telemetry.feedbackStored(status === "parked")
       if (status === "parked") parked.notify()
     }
 

@@ -4,7 +4,8 @@ import * as Schema from "effect/Schema"
 import { parseDocument } from "yaml"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { nearestName } from "../../domain/basics/NearestName.ts"
-import { preferences } from "../../domain/routing/Weights.ts"
+import { policyAlgorithms } from "../../domain/routing/Policy.ts"
+import { preferenceNames } from "../../domain/routing/Weights.ts"
 
 /** `actual` is shown with what would be right; keys and addresses may hold secrets and are not. */
 const must = (right: string) => ({
@@ -57,8 +58,8 @@ const ModelEntry = Schema.Struct({
   disabled: Schema.optionalWith(Schema.Boolean.annotations(must("true or false")), { exact: true })
 })
 
-const algorithm = "auto, thompson or static"
-const preference = Object.keys(preferences).join(", ")
+const algorithm = policyAlgorithms.join(", ").replace(/, (?=[^,]*$)/, " or ")
+const preference = preferenceNames.join(", ")
 
 /** `conduit.yaml` as it is written. */
 const ConfigFile = Schema.Struct({
@@ -66,13 +67,10 @@ const ConfigFile = Schema.Struct({
   models: Schema.optionalWith(Schema.Array(ModelEntry), { exact: true }),
   policy: Schema.optionalWith(
     Schema.Struct({
-      algorithm: Schema.optionalWith(Schema.Literal("auto", "thompson", "static").annotations(must(algorithm)), {
+      algorithm: Schema.optionalWith(Schema.Literal(...policyAlgorithms).annotations(must(algorithm)), {
         exact: true
       }),
-      preference: Schema.optionalWith(
-        Schema.Literal("balanced", "quality", "cost", "speed").annotations(must(preference)),
-        { exact: true }
-      )
+      preference: Schema.optionalWith(Schema.Literal(...preferenceNames).annotations(must(preference)), { exact: true })
     }),
     { exact: true }
   )

@@ -1,22 +1,9 @@
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import type { Reason } from "../../domain/routing/Decision.ts"
+import { reasons } from "../../domain/routing/Decision.ts"
+import { outcomeKinds } from "../../domain/routing/Outcome.ts"
 import { DecisionId } from "../../domain/basics/Ids.ts"
 import { described, says, storedText, TimeText } from "./Fields.ts"
-
-const reasons = [
-  "best",
-  "explore",
-  "probe",
-  "pinned",
-  "session",
-  "only_eligible",
-  "fallback",
-  "control",
-  "static"
-] as const satisfies ReadonlyArray<Reason>
-
-const outcomes = ["ok", "failed", "aborted", "pending"] as const
 
 const oneOf = <A extends readonly [string, ...Array<string>]>(names: A) =>
   Schema.Literal(...names).annotations(says(`must be one of ${names.join(", ")}`))
@@ -45,7 +32,7 @@ export const DecisionsQuery = Schema.Struct({
   task: described(storedText(64), "As the request said."),
   algorithm: described(storedText(64), "Of the policy that decided."),
   reason: described(oneOf(reasons), "Why the model was chosen."),
-  outcome: described(oneOf(outcomes), "`pending`: nobody has reported on a decision of `/v1/route` yet."),
+  outcome: described(oneOf(outcomeKinds), "`pending`: nobody has reported on a decision of `/v1/route` yet."),
   limit: described(LimitText, "How many at most; 50 by default."),
   cursor: described(
     Schema.String.pipe(Schema.fromBrand(DecisionId)).annotations(says("must be the next_cursor of a list")),

@@ -4,10 +4,9 @@ import { version } from "../../domain/basics/Version.ts"
 import { contract, type RouteContract, type Tag } from "./Contract.ts"
 import { ErrorEnvelope } from "./Responses.ts"
 import { routeNames, type RouteRow, routes } from "./Routes.ts"
+import { reasons } from "../../domain/routing/Decision.ts"
 
 type Json = Readonly<Record<string, unknown>>
-
-const reasons = ["best", "explore", "probe", "pinned", "session", "only_eligible", "fallback", "control", "static"]
 
 const header = (description: string, schema: Json = { type: "string" }) => ({ description, schema })
 

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
-import type { FeedbackKind } from "../../domain/learning/Feedback.ts"
-import type { Preference } from "../../domain/routing/Weights.ts"
+import { type FeedbackKind, feedbackKinds } from "../../domain/learning/Feedback.ts"
+import { preferenceNames } from "../../domain/routing/Weights.ts"
 import { anObject, described, optional, says, storedText } from "./Fields.ts"
 
 const between = (low: number, high: number) =>
@@ -17,7 +17,6 @@ const flag = Schema.Boolean.annotations(says("must be true or false"))
 /** Anything else: it goes to the model untouched. */
 const open = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
-const preferenceNames = ["balanced", "quality", "cost", "speed"] as const satisfies ReadonlyArray<Preference>
 const PreferenceName = Schema.Literal(...preferenceNames).annotations({
   ...says(`must be one of ${preferenceNames.join(", ")}`)
 })
@@ -193,7 +192,7 @@ const feedbackFields = {
     "Who says so: `api` by default, and stored as `session` or `session:<source>` for a session. Newer feedback of one kind and source supersedes the older."
   )
 }
-const feedbackOf = <K extends string, A extends number | boolean | string>(kind: K, value: Schema.Schema<A>) =>
+const feedbackOf = <K extends FeedbackKind, A extends number | boolean | string>(kind: K, value: Schema.Schema<A>) =>
   Schema.Struct({ ...feedbackFields, kind: Schema.Literal(kind), value }, open)
 
 /** Feedback by its kind, which says what `value` may be. */
@@ -205,8 +204,6 @@ export const feedbackByKind = {
   regeneration: feedbackOf("regeneration", flag),
   comment: feedbackOf("comment", storedText(4000))
 } as const satisfies { readonly [K in FeedbackKind]: Schema.Schema.AnyNoContext }
-
-const feedbackKinds = ["score", "thumbs", "rating", "task_success", "regeneration", "comment"] as const
 
 /** What says which of the kinds a feedback is. */
 export const FeedbackKindOf = Schema.Struct(

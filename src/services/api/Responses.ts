@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { storedStatuses } from "../../domain/learning/Feedback.ts"
 
 /** The one shape of every error, OpenAI's. */
 export const ErrorEnvelope = Schema.Struct({
@@ -38,7 +39,7 @@ export const OutcomeAnswer = Schema.Struct({
 }).annotations({ identifier: "OutcomeAnswer" })
 export type OutcomeAnswer = typeof OutcomeAnswer.Type
 
-const feedbackStatus = Schema.Literal("recorded", "superseded", "parked").annotations({
+const feedbackStatus = Schema.Literal(...storedStatuses).annotations({
   description: "All are durable; parked feedback waits for its decision, which another replica is about to store."
 })
 

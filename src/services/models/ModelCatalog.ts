@@ -5,6 +5,7 @@ import type { ModelId } from "../../domain/basics/Ids.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import type { InvalidSettings } from "../running/Settings.ts"
+import type { PolicyAlgorithm } from "../../domain/routing/Policy.ts"
 
 /** Where a provider is reached. */
 export interface Provider {
@@ -23,8 +24,7 @@ export interface Catalog {
   readonly byId: ReadonlyMap<ModelId, Model>
   readonly providers: ReadonlyMap<string, Provider>
   readonly policy: {
-    /** `auto` is `thompson`; `static` is the order of the configuration. */
-    readonly algorithm: "auto" | "thompson" | "static"
+    readonly algorithm: PolicyAlgorithm
     readonly preference: Preference
   }
   /** Geometric mean of the models' expected cost of one request at set-up, USD: what a cost is compared with. */

@@ -6,6 +6,7 @@ import type { Decision } from "../../domain/routing/Decision.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import type { Outcome } from "../../domain/routing/Outcome.ts"
 import type { ProviderError } from "../models/LanguageModels.ts"
+import type { StoredStatus } from "../../domain/learning/Feedback.ts"
 
 /**
  * Metrics, in Effect's own registry: what `/metrics` shows is what any exporter of `Metric.unsafeSnapshot` sends. Updates
@@ -62,4 +63,4 @@ export class Telemetry extends Context.Tag("conduit/services/Telemetry")<Telemet
 export type CallResult = "ok" | "aborted" | "unexpected" | ProviderError["reason"]
 
 /** `refused`: the database is away, or too much is parked. */
-export type FeedbackAnswer = "recorded" | "superseded" | "parked" | "conflict" | "not_found" | "refused"
+export type FeedbackAnswer = StoredStatus | "conflict" | "not_found" | "refused"

@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Decision, Reason, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
-import type { FeedbackSubmission, SessionFeedback } from "../../domain/learning/Feedback.ts"
+import type { FeedbackSubmission, SessionFeedback, StoredStatus } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { Savings } from "../../domain/stats/Savings.ts"
@@ -32,7 +32,7 @@ export interface RouterShape {
   readonly report: (report: OutcomeReport) => Effect.Effect<void, RouterError>
   readonly feedback: (
     submission: FeedbackSubmission
-  ) => Effect.Effect<{ readonly id: string; readonly status: "recorded" | "superseded" | "parked" }, RouterError>
+  ) => Effect.Effect<{ readonly id: string; readonly status: StoredStatus }, RouterError>
 
   /**
    * Credits the newest answered decisions of the session, all in one commit, as `creditSession` says. A repetition of
@@ -61,7 +61,7 @@ export interface Caller {
 export interface SessionFeedbackResult {
   readonly id: string
   readonly decisionIds: ReadonlyArray<DecisionId>
-  readonly status: "recorded" | "superseded" | "parked"
+  readonly status: StoredStatus
 }
 
 export interface Stats extends StatsRows {

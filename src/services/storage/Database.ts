@@ -5,7 +5,9 @@ import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Judged, StoredFeedback } from "../../domain/learning/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
-import type { Feedback, FeedbackSubmission } from "../../domain/learning/Feedback.ts"
+import type { OutcomeKind } from "../../domain/routing/Outcome.ts"
+import type { Reason } from "../../domain/routing/Decision.ts"
+import type { Feedback, FeedbackSubmission, StoredStatus } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
 import type { SavingsRows } from "../../domain/stats/Savings.ts"
@@ -149,7 +151,7 @@ export interface Committed {
  */
 export interface FeedbackResult {
   readonly id: string
-  readonly status: "recorded" | "superseded" | "parked" | "conflict" | "not_yours" | "parking_full"
+  readonly status: StoredStatus | "conflict" | "not_yours" | "parking_full"
 }
 
 /** `unknown`: no such decision is stored (or it is another key's); `conflict`: it has a different outcome already. */
@@ -176,9 +178,9 @@ export interface DecisionQuery {
   readonly task: string | null
   readonly algorithm: string | null
   /** As it is shown: `fallback` when another model answered than the chosen one. */
-  readonly reason: string | null
+  readonly reason: Reason | null
   /** `pending`: nobody reported on it yet. */
-  readonly outcome: "ok" | "failed" | "aborted" | "pending" | null
+  readonly outcome: OutcomeKind | null
   /** The cursor: only older ones than this. */
   readonly before: DecisionId | null
   readonly limit: number

@@ -4,6 +4,7 @@ import * as Labels from "./Labels.ts"
 import * as Quality from "./Quality.ts"
 import type { QualityChange } from "./QualityFold.ts"
 import * as Ridge from "./Ridge.ts"
+import { neutral, referenceLatencySeconds } from "../../routing/Reference.ts"
 
 /** How the log is folded and how a prediction becomes a choice. */
 export interface Parameters extends Quality.QualityParameters {
@@ -61,7 +62,7 @@ export const defaultParameters: Parameters = {
   successDiscount: 0.99,
   successPrior: 0.98,
   successWeight: 10,
-  latencyReferenceSeconds: 2
+  latencyReferenceSeconds: referenceLatencySeconds
 }
 
 /** A short text that differs where any parameter does. */
@@ -108,6 +109,9 @@ export interface State {
   work: Float64Array
 }
 
+/** The natural logarithm of the reference request's output tokens, written out: a replica on another platform has the same bits. */
+const logReferenceTokens = 5.703782474656201
+
 /** The state before the first event of a log; `baseDimension` is the length of the features. */
 export const make = (parameters: Parameters, baseDimension: number): State =>
   makeWithSlots(parameters, baseDimension, baseDimension)
@@ -123,8 +127,8 @@ export const makeWithSlots = (parameters: Parameters, baseDimension: number, d: 
     models: [],
     index: new Map(),
     quality: Quality.make(parameters, baseDimension),
-    tokens: ridge(5.703782474656201), // ln 300
-    latency: ridge(0.5),
+    tokens: ridge(logReferenceTokens),
+    latency: ridge(neutral),
     runs: 0,
     x: new Float64Array(baseDimension),
     slotted: new Float64Array(d),

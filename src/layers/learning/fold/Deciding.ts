@@ -8,6 +8,7 @@ import { compose } from "../../../domain/routing/Score.ts"
 import type { DecideInput } from "../../../services/learning/BanditState.ts"
 import { NoEligibleModel } from "../../../services/learning/BanditState.ts"
 import type { Catalog } from "../../../services/models/ModelCatalog.ts"
+import { neutral, referenceLatencySeconds, referenceTokens } from "../../../domain/routing/Reference.ts"
 
 /** What a choice is made with, besides the request. */
 export interface Deciding {
@@ -77,13 +78,13 @@ export const decideWithoutLearning = (
   input: DecideInput
 ): Decision | NoEligibleModel => {
   const prospects = prospectsOf(deciding, input, ({ priorQuality }) => ({
-    quality: priorQuality ?? 0.5,
+    quality: priorQuality ?? neutral,
     qualitySd: 0,
     qualityRise: 0,
     probeShare: 0,
-    outputTokens: 300,
-    latencyScore: 0.5,
-    latencySeconds: 2
+    outputTokens: referenceTokens.output,
+    latencyScore: neutral,
+    latencySeconds: referenceLatencySeconds
   }))
   const { pinned } = input.request
   const excluded = nobodyLeft(prospects, pinned)

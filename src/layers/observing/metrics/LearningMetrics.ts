@@ -1,16 +1,10 @@
+import { storedStatuses } from "../../../domain/learning/Feedback.ts"
 import type { ModelId } from "../../../domain/basics/Ids.ts"
 import type { Change } from "../../../domain/learning/bandit/Hierarchical.ts"
 import type { FeedbackAnswer } from "../../../services/observing/Telemetry.ts"
 import { byLabel, counter, gauge, lazily } from "./Series.ts"
 
-const feedbackAnswers: ReadonlyArray<FeedbackAnswer> = [
-  "recorded",
-  "superseded",
-  "parked",
-  "conflict",
-  "not_found",
-  "refused"
-]
+const feedbackAnswers: ReadonlyArray<FeedbackAnswer> = [...storedStatuses, "conflict", "not_found", "refused"]
 
 export const make = () => {
   const eventsFolded = counter(

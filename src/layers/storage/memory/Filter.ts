@@ -1,9 +1,7 @@
 import { uuidV7Millis } from "../../../domain/basics/Ids.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
+import { outcomeKind } from "../../../domain/routing/Outcome.ts"
 import type { DecisionQuery } from "../../../services/storage/Database.ts"
-
-const outcomeName = ({ outcome }: DecisionRecord): DecisionQuery["outcome"] =>
-  outcome === null ? "pending" : outcome.ok ? "ok" : outcome.aborted ? "aborted" : "failed"
 
 /** Whether a list by that query shows the decision. */
 export const matches = (record: DecisionRecord, query: DecisionQuery): boolean => {
@@ -20,7 +18,7 @@ export const matches = (record: DecisionRecord, query: DecisionQuery): boolean =
     (query.task === null || decision.request.task === query.task) &&
     (query.algorithm === null || decision.policy.algorithm === query.algorithm) &&
     (query.reason === null || reason === query.reason) &&
-    (query.outcome === null || outcomeName(record) === query.outcome) &&
+    (query.outcome === null || outcomeKind(outcome) === query.outcome) &&
     (query.before === null || decision.id < query.before)
   )
 }

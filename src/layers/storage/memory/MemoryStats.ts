@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto"
 import { isLearned } from "../../../domain/routing/Fault.ts"
-import type { Decision } from "../../../domain/routing/Decision.ts"
+import { type Decision, drawnReasons, type Reason } from "../../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import type { Outcome } from "../../../domain/routing/Outcome.ts"
-import { reward } from "../../../domain/learning/Reward.ts"
+import { expectedReward, reward } from "../../../domain/learning/Reward.ts"
 import { folds, type SavingsRow, type SavingsRows } from "../../../domain/stats/Savings.ts"
-import { costScore, latencyScore } from "../../../domain/routing/Score.ts"
 import {
   type Figures,
   mostGroups,
@@ -47,13 +46,17 @@ const answererOf = ({ decision, outcome }: DecisionRecord) => outcome?.model ?? 
 const qualityOf = ({ learned, record }: Kept): number | null =>
   record.outcome?.ok === true && learned !== null && learned.weight > 0 ? learned.quality : null
 
+const referenceOf = ({ costReferenceUsd, latencyReferenceSeconds }: StatsQuery) => ({
+  costUsd: costReferenceUsd,
+  latencySeconds: latencyReferenceSeconds
+})
+
 const rewardOf = (kept: Kept, query: StatsQuery): number | null => {
   const { decision, outcome } = kept.record
   const quality = qualityOf(kept)
-  const reference = { costUsd: query.costReferenceUsd, latencySeconds: query.latencyReferenceSeconds }
   return outcome === null
     ? null
-    : reward(outcome, quality === null ? null : { quality }, decision.request.weights, reference)
+    : reward(outcome, quality === null ? null : { quality }, decision.request.weights, referenceOf(query))
 }
 
 const figuresOf = (all: ReadonlyArray<Kept>, query: StatsQuery): Figures => {
@@ -145,7 +148,7 @@ const foldOf = ({ id, request }: Decision): number =>
     .update(request.sessionId ?? id)
     .digest()[0] ?? 0) % folds
 
-const drawn = new Set(["best", "explore", "probe", "control", "only_eligible"])
+const drawn: ReadonlySet<Reason> = new Set(drawnReasons)
 
 /** The sums of `Savings.ts`, as `postgres/statistics/Savings.ts` has them; there are never so many here that a sample would do. */
 export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows => {
@@ -182,10 +185,7 @@ export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows 
     const isAnswer = isDrawn && isPriced && !fellBack
     const odds = isAnswer ? 1 / decision.propensity - 1 : 0
     const realWeight = !isRouted || quality === null || share === 0 ? 0 : outcome.ok ? share : 1
-    const expectedReward =
-      weights.quality * candidate.quality +
-      weights.cost * costScore(candidate.costUsd, query.costReferenceUsd) +
-      weights.latency * latencyScore(candidate.latencySeconds, query.latencyReferenceSeconds)
+    const predictedReward = expectedReward(candidate, weights, referenceOf(query))
     return {
       model: candidate.model,
       fold: foldOf(decision),
@@ -200,12 +200,12 @@ export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows 
       answersActual: odds * paid,
       answersPredicted: odds * expected,
       quality: isRouted ? candidate.quality : 0,
-      reward: isRouted ? expectedReward : 0,
+      reward: isRouted ? predictedReward : 0,
       judged: weight > 0 ? 1 : 0,
       weight,
       weightSquared: weight ** 2,
       qualityResidual: weight * ((fellBack ? 0 : (quality ?? 0)) - candidate.quality),
-      rewardResidual: weight * ((fellBack ? 0 : (worth ?? 0)) - expectedReward),
+      rewardResidual: weight * ((fellBack ? 0 : (worth ?? 0)) - predictedReward),
       realWeight,
       realQuality: realWeight * (quality ?? 0),
       realReward: realWeight * (worth ?? 0),

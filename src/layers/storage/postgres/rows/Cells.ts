@@ -1,6 +1,8 @@
 import { exclusions } from "../../../../domain/routing/Constraint.ts"
 import * as Schema from "effect/Schema"
 import { DecisionId, ModelId } from "../../../../domain/basics/Ids.ts"
+import { reasons } from "../../../../domain/routing/Decision.ts"
+import { preferenceNames } from "../../../../domain/routing/Weights.ts"
 
 export const NullableNumber = Schema.NullOr(Schema.Number)
 export const NullableText = Schema.NullOr(Schema.String)
@@ -30,15 +32,5 @@ export const ConstraintsCell = Schema.parseJson(
 /** By candidate: what excluded it; empty is excluded by nothing that has a name, null is eligible. */
 export const ExcludedByCell = Schema.Array(Schema.NullOr(Schema.Literal(...exclusions, "")))
 
-export const PreferenceCell = Schema.Literal("balanced", "quality", "cost", "speed")
-export const ReasonCell = Schema.Literal(
-  "best",
-  "explore",
-  "pinned",
-  "session",
-  "only_eligible",
-  "fallback",
-  "control",
-  "static",
-  "probe"
-)
+export const PreferenceCell = Schema.Literal(...preferenceNames)
+export const ReasonCell = Schema.Literal(...reasons)

@@ -2,6 +2,7 @@ import * as Schema from "effect/Schema"
 import type { StoredFeedback } from "../../../../domain/learning/CommitPlan.ts"
 import { DecisionIdCell, NullableText } from "./Cells.ts"
 import { columnOf, rowOf, selected } from "./Column.ts"
+import { feedbackKinds, storedStatuses } from "../../../../domain/learning/Feedback.ts"
 
 const column = columnOf<StoredFeedback>()
 
@@ -13,16 +14,12 @@ export const feedbackColumns = {
   confidence: column("float8", Schema.Number, (row) => row.confidence),
   superseded_by: column("uuid", NullableText, (row) => row.supersededBy),
   parked: column("boolean", Schema.Boolean, (row) => row.parked),
-  kind: column(
-    "text",
-    Schema.Literal("score", "thumbs", "rating", "task_success", "regeneration", "comment"),
-    (row) => row.kind
-  ),
+  kind: column("text", Schema.Literal(...feedbackKinds), (row) => row.kind),
   value: column("jsonb", Schema.Union(Schema.Number, Schema.Boolean, Schema.String), (row) => row.value),
   source: column("text", Schema.String, (row) => row.source),
   comment: column("text", NullableText, (row) => row.comment),
   owner: column("text", NullableText, (row) => row.owner),
-  answered: column("text", Schema.Literal("recorded", "superseded", "parked"), (row) => row.answered),
+  answered: column("text", Schema.Literal(...storedStatuses), (row) => row.answered),
   idempotency_key: column("text", Schema.String, (row) => row.idempotencyKey)
 }
 

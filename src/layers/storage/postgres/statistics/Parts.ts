@@ -8,6 +8,7 @@ import { preferences } from "../../../../domain/routing/Weights.ts"
 import type { StatsQuery } from "../../../../domain/stats/Stats.ts"
 import type { Parameters } from "../Statement.ts"
 import { snapshot, transact } from "../store/Transaction.ts"
+import { neutral } from "../../../../domain/routing/Reference.ts"
 
 // What the statements of statistics are made of.
 
@@ -50,8 +51,13 @@ export const presets = `(VALUES ${Object.entries(preferences)
 export const weight = (name: "quality" | "cost" | "latency") =>
   bounded(`coalesce(d.weights[${["quality", "cost", "latency"].indexOf(name) + 1}], preset.${name})`)
 
+/** As `Score.ts` has it. */
 export const costScore = (usd: string, reference: string) =>
-  `(CASE WHEN ${usd} IS NULL THEN 0.5 ELSE 1 / (1 + ${usd} / ${reference}) END)`
+  `(CASE WHEN ${usd} IS NULL THEN ${neutral} ELSE 1 / (1 + ${usd} / ${reference}) END)`
+
+/** As `Score.ts` has it. */
+export const latencyScore = (seconds: string, reference: string) =>
+  `coalesce(1 / (1 + ${seconds} / ${reference}), ${neutral})`
 
 /** Of an answer that was judged. */
 export const quality = bounded("d.learned_quality")
@@ -60,7 +66,7 @@ export const quality = bounded("d.learned_quality")
 export const reward = (cost: string, latency: string) =>
   `CASE WHEN d.aborted THEN NULL WHEN NOT d.ok THEN 0 WHEN d.ok AND d.learned_weight > 0 THEN
      ${weight("quality")} * ${quality} + ${weight("cost")} * ${costScore(bounded("d.cost_usd"), cost)}
-     + ${weight("latency")} * coalesce(1 / (1 + ${bounded("coalesce(d.first_token_ms, d.latency_ms)")} / 1000 / ${latency}), 0.5) END`
+     + ${weight("latency")} * ${latencyScore(`${bounded("coalesce(d.first_token_ms, d.latency_ms)")} / 1000`, latency)} END`
 
 /** The last 16 bits of an id are random. */
 export const sample = ({ add }: Parameters, share: number): string =>

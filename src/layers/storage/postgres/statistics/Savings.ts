@@ -11,6 +11,7 @@ import {
   bounded,
   conditions,
   costScore,
+  latencyScore,
   presets,
   quality,
   reading,
@@ -21,6 +22,7 @@ import {
   summed,
   weight
 } from "./Parts.ts"
+import { drawnReasons } from "../../../../domain/routing/Decision.ts"
 
 /** One of the six numbers of candidate `c.k`, from 1: quality, deviation, cost, latency, score, propensity. */
 const predicted = (offset: number) => bounded(`b.predictions[6 * c.k - ${5 - offset}]::float8`)
@@ -69,7 +71,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number
     WITH base AS MATERIALIZED (
       SELECT d.models, d.excluded_by, d.predictions, ${answerer} AS model, d.chosen, d.ok,
         ${bounded("d.propensity")} AS propensity, ${bounded("d.cost_usd")} AS cost_usd,
-        d.propensity >= 1e-50 AND d.reason IN ('best', 'explore', 'probe', 'control', 'only_eligible') AS drawn,
+        d.propensity >= 1e-50 AND d.reason IN (${drawnReasons.map((reason) => `'${reason}'`).join(", ")}) AS drawn,
         coalesce(d.answered_by <> d.chosen, false) AS fell_back, ${weight("quality")} AS quality_weight,
         ${weight("cost")} AS cost_weight, ${weight("latency")} AS latency_weight,
         get_byte(sha256(convert_to(coalesce(d.session_id, d.id::text), 'UTF8')), 0) % ${folds} AS fold,
@@ -88,7 +90,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number
       SELECT b.candidate, b.fold, b.cost_usd, b.model = b.candidate AS own, b.routed, b.expected_quality, b.expected_cost,
         b.ok AND b.cost_usd IS NOT NULL AND b.expected_cost IS NOT NULL AS priced,
         b.quality_weight * b.expected_quality + b.cost_weight * ${costScore("b.expected_cost", cost)}
-          + b.latency_weight / (1 + b.expected_seconds / ${latency}) AS expected_reward,
+          + b.latency_weight * ${latencyScore("b.expected_seconds", latency)} AS expected_reward,
         b.quality, b.reward,
         b.ok AND s.per_judged IS NULL AS real_unknown,
         CASE WHEN b.quality IS NULL OR s.per_judged IS NULL THEN 0 WHEN b.ok THEN s.per_judged ELSE 1 END AS real_weight,

@@ -1,0 +1,3 @@
+/** What a configuration may name: `auto` is `thompson`; `static` is the order of the configuration. */
+export const policyAlgorithms = ["auto", "thompson", "static"] as const
+export type PolicyAlgorithm = (typeof policyAlgorithms)[number]
