@@ -127,7 +127,7 @@ describe("SIGTERM while a request and a stream are held", () => {
     const [cut, broken] = await Promise.all([held, streamed])
     assert.strictEqual(cut.status, 503)
     assert.strictEqual(cut.json.error.code, "shutting_down")
-    assert.include(broken.text, "event: error\ndata: ")
+    assert.include(broken.text, "\nevent: error\n\n")
     assert.notInclude(broken.text, "[DONE]")
     const { code, report, tookMs } = await conduit.ended()
     assert.strictEqual(code, 2)

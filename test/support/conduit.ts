@@ -226,6 +226,8 @@ export interface Answered {
   readonly headers: Http.IncomingHttpHeaders
   readonly text: string
   readonly json: any
+  /** False for a stream whose connection was broken. */
+  readonly complete: boolean
 }
 
 /** One request over node:http, on an agent of the caller's choice: what the socket saw is what is answered. */
@@ -256,17 +258,20 @@ export const request = (
       (incoming) => {
         const chunks: Array<Buffer> = []
         incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
-        incoming.on("error", reject)
-        incoming.on("end", () => {
+        const isStream = incoming.headers["content-type"]?.startsWith("text/event-stream") === true
+        incoming.on("error", (error) => (isStream ? answered() : reject(error)))
+        const answered = () => {
           const text = Buffer.concat(chunks).toString("utf8")
           const isJson = incoming.headers["content-type"]?.includes("application/json") === true && text !== ""
           resolve({
             status: incoming.statusCode!,
             headers: incoming.headers,
             text,
-            json: isJson ? JSON.parse(text) : undefined
+            json: isJson ? JSON.parse(text) : undefined,
+            complete: incoming.complete
           })
-        })
+        }
+        incoming.on("end", answered)
       }
     )
     outgoing.on("error", reject)

@@ -21,6 +21,8 @@ import { fixedCatalog } from "./catalog.ts"
 import { lifecycleWith } from "./lifecycle.ts"
 
 export interface Answered {
+  /** False for a stream whose connection was broken. */
+  readonly complete: boolean
   readonly status: number
   readonly headers: Http.IncomingHttpHeaders
   readonly body: string
@@ -121,16 +123,21 @@ export const serveApi = (
         const request = Http.request({ port, host: "127.0.0.1", method, path, headers: headers ?? {} }, (response) => {
           const chunks: Array<Buffer> = []
           response.on("data", (chunk: Buffer) => chunks.push(chunk))
-          response.on("end", () =>
+          const answered = () =>
             resume(
               Effect.succeed({
                 status: response.statusCode ?? 0,
                 headers: response.headers,
-                body: Buffer.concat(chunks).toString("utf8")
+                body: Buffer.concat(chunks).toString("utf8"),
+                complete: response.complete
               })
             )
-          )
-          response.on("error", (error) => resume(Effect.die(error)))
+          response.on("end", answered)
+          response.on("error", (error) => {
+            // A broken stream ends so.
+            if (response.headers["content-type"]?.startsWith("text/event-stream") === true) answered()
+            else resume(Effect.die(error))
+          })
         })
         request.on("error", (error) => resume(Effect.die(error)))
         request.end(body)

@@ -6,7 +6,7 @@ import type { Preference } from "../../domain/routing/Weights.ts"
 import type { CompleteAnswer } from "../../services/api/Responses.ts"
 import type { RoutesOf } from "../../services/api/Routes.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
-import type { Answer, AnswerHead, Caller, RouterShape } from "../../services/routing/Router.ts"
+import type { Answer, Caller, RouterShape, StreamHead } from "../../services/routing/Router.ts"
 import { type BodyLimits, readJson } from "./Body.ts"
 import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
@@ -14,13 +14,15 @@ import { usdText } from "./Present.ts"
 import { json, type Reply } from "./Reply.ts"
 import { fromChat, fromComplete, type RoutingInput } from "./RoutingInput.ts"
 import type { Serving } from "./Serving.ts"
-import { openSink } from "./SseSink.ts"
+import { SseSink } from "./SseSink.ts"
 
 export interface ChatDependencies {
   readonly router: Pick<RouterShape, "complete" | "stream">
   readonly tracing: Pick<TracingShape, "step">
   readonly serving: Serving
   readonly limits: BodyLimits
+  /** Between two signs of life in a stream; 0 for none. */
+  readonly keepAliveMs: number
   /** Of the policy, for requests that name none. */
   readonly preferred: () => Preference
 }
@@ -29,6 +31,7 @@ export interface ChatDependencies {
  * The routes that carry the load. Reading and decoding are plain functions; a fiber begins where the router is asked.
  */
 export const make = ({
+  keepAliveMs,
   limits,
   preferred,
   router,
@@ -62,7 +65,7 @@ export const make = ({
     serving.fork(exchange, Effect.map(router.complete(request, body, watchedCaller(exchange)), present))
 
   const streamed = (exchange: Exchange, { body, request }: RoutingInput) => {
-    const open = (head: AnswerHead) => openSink(exchange, headHeaders(head))
+    const open = (head: StreamHead) => new SseSink(exchange, headHeaders(head), keepAliveMs)
     serving.fork(exchange, Effect.as(router.stream(request, body, watchedCaller(exchange), open), null))
   }
 
@@ -124,14 +127,14 @@ const answerHeaders = (answer: Answer): Record<string, string> => {
   return headers
 }
 
-const headHeaders = (head: AnswerHead): Record<string, string> => {
+const headHeaders = (head: StreamHead): Record<string, string> => {
   const headers: Record<string, string> = {
     "x-conduit-decision-id": head.decisionId,
-    "x-conduit-model": head.model,
     "x-conduit-reason": head.reason,
     "x-conduit-propensity": String(head.propensity),
     "x-conduit-overhead-ms": head.overheadMs.toFixed(3)
   }
+  if (head.model !== null) headers["x-conduit-model"] = head.model
   if (head.simulated) headers["x-conduit-simulated"] = "true"
   return headers
 }

@@ -48,7 +48,8 @@ export const make = (
     const lookup = { router, reference, startedAtSeconds }
     const documentation = yield* Pages.documentation
 
-    const core = Chat.make({ router, tracing, serving, limits, preferred })
+    const keepAliveMs = Duration.toMillis(http.streamKeepAlive)
+    const core = Chat.make({ router, tracing, serving, limits, keepAliveMs, preferred })
     const handlers: { readonly [Name in RoutesOf<"handler">]: Handler } = {
       route: Submissions.route(submission),
       outcomes: Submissions.outcomes(submission),

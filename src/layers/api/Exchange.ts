@@ -57,7 +57,6 @@ export class Exchange implements Arrival {
   observer: ExchangeObserver | null = null
 
   #state: "open" | "streaming" | "over" = "open"
-  #brokenBy: string | null = null
   /** Stops what only a callback would end, such as the reading of the body. */
   #stop: (() => void) | null = null
   #fiber: Fiber.RuntimeFiber<Reply | null, AnyError> | null = null
@@ -88,10 +87,7 @@ export class Exchange implements Arrival {
   /** Answers with an error: by its status, or inside the stream that has begun. */
   fail(error: AnyError): void {
     if (this.#state === "open") this.answer(failure(error, this.requestId))
-    else if (this.#state === "streaming") {
-      this.breakStream(error)
-      this.#endStream()
-    }
+    else this.breakStream(error)
   }
 
   /** Begins a streamed answer: its head goes out with the first write. */
@@ -101,10 +97,16 @@ export class Exchange implements Arrival {
     this.response.writeHead(200, { ...headers, ...this.cors, "x-request-id": this.requestId })
   }
 
-  /** Ends the body of a streamed answer by an error, without its proper end. */
+  /** Ends a streamed answer by an error, without its proper end. */
   breakStream(error: AnyError): void {
-    this.#brokenBy ??= toPublic(error).code
-    endBroken(this.response, error, this.requestId)
+    if (this.#state !== "streaming") return
+    this.#end(this.response.statusCode, toPublic(error).code)
+    endBroken(this, error, this.requestId)
+  }
+
+  /** Its time is up, and so is that of its client: what has not been read by now is given up. */
+  expire(): void {
+    if (this.#state === "over") this.request.socket.destroy()
   }
 
   /** `stop` is called if the client leaves or the shutdown ends the exchange before it is answered. */
@@ -156,7 +158,7 @@ export class Exchange implements Arrival {
   /** A response that is still open is ended, never left hanging. */
   #endStream(): void {
     if (this.#state !== "streaming") return
-    this.#end(this.response.statusCode, this.#brokenBy)
+    this.#end(this.response.statusCode, null)
     if (!this.response.writableEnded) this.response.end()
   }
 

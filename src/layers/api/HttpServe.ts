@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import type { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import type { Tracing } from "../../services/observing/Tracing.ts"
@@ -18,6 +19,9 @@ import { Overloaded } from "./HttpErrors.ts"
 import * as Observation from "./Observation.ts"
 import { pathOf } from "./RouteFinder.ts"
 import * as Serving from "./Serving.ts"
+
+/** Behind the deadline, for the last bytes of an answer. */
+const flushGraceMs = 2000
 
 /** Attaches the application to the socket; its release is the drain. */
 export const layer: Layer.Layer<
@@ -85,6 +89,18 @@ export const layer: Layer.Layer<
       }
       dispatch(exchange)
     }
+
+    /** The deadline is the client's too: an answer that it has not read some time after it is cut, and no longer in flight. */
+    const expireMs = Duration.toMillis(http.requestTimeout) + flushGraceMs
+    const sweep = Effect.sync(() => {
+      const now = clock.unsafeCurrentTimeNanos()
+      // In the order in which they began.
+      for (const exchange of open) {
+        if (Number(now - exchange.startedNanos) / 1e6 < expireMs) break
+        exchange.expire()
+      }
+    })
+    yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced("1 second")))
 
     /** Readiness says 503 since the signal; a balancer that has not seen it yet is still served. */
     const settle = Effect.suspend(() => {

@@ -10,35 +10,90 @@ export interface StreamedAnswer {
   readonly breakStream: (error: AnyError) => void
 }
 
-/** Begins the answer and writes events to it as fast as the client takes them. */
-export const openSink = (answer: StreamedAnswer, headers: Readonly<Record<string, string>>): StreamSink => {
-  const { response } = answer
-  answer.beginStream({
-    ...headers,
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    // Buffering proxies would hold the events back.
-    "x-accel-buffering": "no"
+/** A comment without a blank line behind it: some clients take an event without data for the end of the stream. */
+const signOfLife = ": keep-alive\n"
+
+/** What of a broken answer has not reached the client by then does not. */
+const flushMs = 1000
+/** A reset takes back what has not arrived; the error goes before it. */
+const beforeResetMs = 50
+
+/** Begins the answer, writes events to it as fast as the client takes them, and a sign of life where none come. */
+export class SseSink implements StreamSink {
+  readonly #answer: StreamedAnswer
+  readonly #response: Http.ServerResponse
+  readonly #keepAlive: NodeJS.Timeout | null
+
+  /** `keepAliveMs` 0: no signs of life. */
+  constructor(answer: StreamedAnswer, headers: Readonly<Record<string, string>>, keepAliveMs: number) {
+    this.#answer = answer
+    this.#response = answer.response
+    answer.beginStream({
+      ...headers,
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache",
+      // Buffering proxies would hold the events back.
+      "x-accel-buffering": "no"
+    })
+    this.#keepAlive = keepAliveMs > 0 ? setTimeout(() => this.alive(), keepAliveMs).unref() : null
+  }
+
+  /** One write, however many payloads they are: one each costs three times as much. */
+  readonly events = (payloads: ReadonlyArray<string>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      this.#keepAlive?.refresh()
+      return !this.#isOpen || this.#response.write(payloads.map(framed).join(""))
+        ? Effect.void
+        : drained(this.#response)
+    })
+
+  readonly alive = (): void => {
+    if (!this.#isOpen) return
+    if (!this.#response.writableNeedDrain) this.#response.write(signOfLife)
+    this.#keepAlive?.refresh()
+  }
+
+  readonly finishing = (): void => {
+    if (this.#keepAlive !== null) clearTimeout(this.#keepAlive)
+  }
+
+  readonly end: Effect.Effect<void> = Effect.sync(() => {
+    this.finishing()
+    if (this.#isOpen) this.#response.end("data: [DONE]\n\n")
   })
-  // When the client has left, its fiber is being interrupted: what is written until then goes nowhere.
-  const isOpen = () => !response.writableEnded && !response.destroyed
-  return {
-    // One write, however many they are: one each costs three times as much.
-    events: (payloads) =>
-      Effect.suspend(() =>
-        !isOpen() || response.write(payloads.map(framed).join("")) ? Effect.void : drained(response)
-      ),
-    end: Effect.sync(() => {
-      if (isOpen()) response.end("data: [DONE]\n\n")
-    }),
-    fail: (error) => Effect.sync(() => answer.breakStream(error))
+
+  readonly fail = (error: AnyError): Effect.Effect<void> =>
+    Effect.sync(() => {
+      this.finishing()
+      this.#answer.breakStream(error)
+    })
+
+  /** When the client has left, its fiber is being interrupted: what is written until then goes nowhere. */
+  get #isOpen(): boolean {
+    return !this.#response.writableEnded && !this.#response.destroyed
   }
 }
 
-/** Ends a stream, if it has not ended, by the error and without `[DONE]`. */
-export const endBroken = (response: Http.ServerResponse, error: AnyError, requestId: string): void => {
+/**
+ * Ends a stream, if it has not ended, by the error and without `[DONE]`, then breaks the connection: clients that do not
+ * know the event see that the answer is not whole. The data line comes first: those that look at lines read it before
+ * they give up on the name.
+ */
+export const endBroken = (
+  { request, response }: { readonly request: Http.IncomingMessage; readonly response: Http.ServerResponse },
+  error: AnyError,
+  requestId: string
+): void => {
   if (response.writableEnded || response.destroyed) return
-  response.end(`event: error\ndata: ${JSON.stringify(envelope(toPublic(error), requestId))}\n\n`)
+  const { socket } = request
+  const breakOff = () => {
+    clearTimeout(late)
+    if (request.httpVersion === "1.0") setTimeout(() => socket.resetAndDestroy(), beforeResetMs)
+    else socket.destroy()
+  }
+  const late = setTimeout(breakOff, flushMs)
+  response.once("close", () => clearTimeout(late))
+  response.write(`data: ${JSON.stringify(envelope(toPublic(error), requestId))}\nevent: error\n\n`, breakOff)
 }
 
 const framed = (payload: string): string => `data: ${oneLine(payload)}\n\n`

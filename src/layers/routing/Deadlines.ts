@@ -16,6 +16,8 @@ export interface Deadlines {
     onTimeout: () => E2,
     effect: Effect.Effect<A, E>
   ) => Effect.Effect<A, E | E2>
+  /** Runs it when the time is up, unless the function that is returned was called before. */
+  readonly after: (millis: number, run: () => void) => () => void
 }
 
 interface Running {
@@ -47,13 +49,28 @@ export const make = (clock: Clock.Clock): Effect.Effect<Deadlines, never, Scope.
     }
     yield* Effect.addFinalizer(() => Effect.sync(() => timer?.cancel()))
 
+    const untilMillis = (millis: number) => clock.unsafeCurrentTimeMillis() + Math.max(0, Math.round(millis))
+
     return {
+      after: (millis, run) => {
+        const entry: Running = {
+          untilMillis: untilMillis(millis),
+          stop: () => {
+            running.delete(entry)
+            run()
+          }
+        }
+        running.add(entry)
+        arm(entry.untilMillis)
+        return () => running.delete(entry)
+      },
+
       within: <A, E, E2>(millis: number, onTimeout: () => E2, effect: Effect.Effect<A, E>) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(Effect.forkDaemon(Effect.interruptible(effect)), (work) => {
             let timeUp = false
             const entry: Running = {
-              untilMillis: clock.unsafeCurrentTimeMillis() + Math.max(0, Math.round(millis)),
+              untilMillis: untilMillis(millis),
               stop: () => {
                 timeUp = true
                 work.unsafeInterruptAsFork(work.id())

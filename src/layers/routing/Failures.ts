@@ -70,6 +70,22 @@ export const allFailed = (
     : new UpstreamRejected({ ...told, model: last.model, status: fault.status, detail: fault.message })
 }
 
+/** What the client is told of an answer that had begun: the upstream's own words, or else what happened to it. */
+export const brokenOff = (trial: Trial.Trial, error: ProviderError | null, timedOut: boolean): AllModelsFailed => {
+  const said = error?.said ?? null
+  const fault = {
+    status: timedOut ? 504 : 502,
+    type: said?.type ?? "server_error",
+    code: said?.code ?? (timedOut ? "upstream_timeout" : "all_models_failed"),
+    param: said?.param ?? null,
+    message: said?.message ?? error?.message ?? null,
+    shouldRetry: null,
+    retryAfterSeconds: null
+  }
+  const attempts = Trial.attemptsOf(trial)
+  return new AllModelsFailed({ decisionId: trial.decision.id, timedOut, retryAfterSeconds: null, attempts, fault })
+}
+
 const withWait = (fault: ClientFault, seconds: number | null): ClientFault =>
   fault.code === "circuits_open" ? { ...fault, retryAfterSeconds: seconds ?? fault.retryAfterSeconds } : fault
 

@@ -5,9 +5,10 @@ import { costUsd } from "../../domain/routing/Cost.ts"
 import type { FaultReason } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { type ChatStream, type ProviderError, type Usage, usageFrom } from "../../services/models/LanguageModels.ts"
-import { AllModelsFailed, type StreamSink } from "../../services/routing/Router.ts"
+import type { StreamSink } from "../../services/routing/Router.ts"
 import type { Attempts } from "./Attempts.ts"
 import type { Deadlines } from "./Deadlines.ts"
+import * as Failures from "./Failures.ts"
 import type { Learning } from "./Settlement.ts"
 import * as Trial from "./Trial.ts"
 
@@ -50,6 +51,7 @@ export const make =
         const payloads = yield* source.next
         if (payloads.length === 0) break
         yield* send(payloads)
+        if (source.isFinished()) sink.finishing()
       }
       const counts = source.usageChunk()
       if (counts !== null) yield* send([withCost(counts, costOf(usageFrom(source.said().usage), 0))])
@@ -61,15 +63,7 @@ export const make =
           trial,
           reason === "timeout" && !clientReads ? Trial.aborted("client_slow") : Trial.failed(reason, error)
         ),
-        () =>
-          sink.fail(
-            new AllModelsFailed({
-              decisionId: trial.decision.id,
-              timedOut: reason === "timeout",
-              retryAfterSeconds: null,
-              attempts: Trial.attemptsOf(trial)
-            })
-          )
+        () => sink.fail(Failures.brokenOff(trial, error, reason === "timeout"))
       )
 
     return deadlines

@@ -21,7 +21,7 @@ import {
   Interrupted,
   Router,
   type RouterShape,
-  type StreamSink,
+  type StreamHead,
   UnknownModel
 } from "../../services/routing/Router.ts"
 import { type Session, Sessions } from "../../services/routing/Sessions.ts"
@@ -34,6 +34,7 @@ import * as Circuits from "./Circuits.ts"
 import * as Deadlines from "./Deadlines.ts"
 import * as Learning from "./Settlement.ts"
 import * as Lines from "./Lines.ts"
+import { Opening } from "./Opening.ts"
 import * as Relay from "./Relay.ts"
 import * as Rewards from "./Rewards.ts"
 import * as SessionFeedback from "./SessionFeedback.ts"
@@ -76,6 +77,8 @@ export const layer: Layer.Layer<
     /** For differences, finer than a millisecond. */
     const nowMs = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
+    /** Well before the first sign of life would be due. */
+    const earlyMs = (2 / 3) * Duration.toMillis(http.streamKeepAlive)
     const requestTimeoutMs = Duration.toMillis(http.requestTimeout)
     const isDebug = logSettings.level === "DEBUG"
     const circuits = yield* Circuits.make({ catalog, nowMillis, telemetry })
@@ -126,7 +129,7 @@ export const layer: Layer.Layer<
 
     const stream: RouterShape["stream"] = Effect.fnUntraced(function* (request, body, caller, open) {
       const trial = yield* begin(request, body, caller)
-      let sink: StreamSink | null = null
+      const opening = new Opening<Model>(deadlines, earlyMs, (model) => open(streamHead(trial, model)))
       yield* Effect.acquireUseRelease(
         Scope.make(),
         (scope) =>
@@ -134,15 +137,13 @@ export const layer: Layer.Layer<
             attempts.run(trial, (model, limits) =>
               Scope.extend(models.stream(model, body, named(trial, limits)), scope)
             ),
-            ({ answer, model }) => {
-              sink = open(headOf(trial, model))
-              return relay(trial, answer, model, sink)
-            }
+            ({ answer, model }) => relay(trial, answer, model, opening.answering(model))
           ),
         (scope, exit) => Scope.close(scope, exit)
       ).pipe(
         Effect.onExit((exit) => {
-          const cut = trial.settled || !Exit.isInterrupted(exit) ? null : sink
+          opening.close()
+          const cut = trial.settled || !Exit.isInterrupted(exit) ? null : opening.sink
           return Effect.zipRight(learning.settleBroken(trial, exit), cut?.fail(new Interrupted()) ?? Effect.void)
         })
       )
@@ -216,14 +217,16 @@ export const layer: Layer.Layer<
 
     const promptOf = (request: RoutingRequest) => (learningSettings.storePrompts ? storablePrompt(request.text) : null)
 
-    const headOf = (trial: Trial.Trial, model: Model): AnswerHead => ({
+    /** Without a model: before one answers. */
+    const streamHead = (trial: Trial.Trial, model: Model | null): StreamHead => ({
       decisionId: trial.decision.id,
-      model: model.id,
-      reason: model.id === trial.decision.chosen ? trial.decision.reason : "fallback",
+      model: model?.id ?? null,
+      reason: model === null || model.id === trial.decision.chosen ? trial.decision.reason : "fallback",
       propensity: trial.decision.propensity,
-      simulated: model.simulated,
+      simulated: model?.simulated ?? false,
       overheadMs: Math.max(0, nowMs() - trial.startedMs - trial.waitedMs)
     })
+    const headOf = (trial: Trial.Trial, model: Model): AnswerHead => ({ ...streamHead(trial, model), model: model.id })
 
     /** For callers that act upon the decision themselves. */
     const route: RouterShape["route"] = Effect.fnUntraced(function* (request, caller) {

@@ -59,7 +59,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     tag: "Routing",
     summary: "Chat, as OpenAI's",
     description:
-      '`model: "auto"` routes, a model\'s id pins it. With `stream: true` the answer is server-sent events that end with `[DONE]`; a stream that breaks ends with `event: error`, whose data is the error envelope, and no `[DONE]`. The usage chunk carries `conduit.cost_usd`.',
+      '`model: "auto"` routes, a model\'s id pins it. With `stream: true` the answer is server-sent events that end with `[DONE]`; a stream that breaks ends with an event `error`, whose data is the error envelope, without `[DONE]`, and its connection is broken. Where nothing comes for a while a comment shows that it lives. The usage chunk carries `conduit.cost_usd`.',
     headers: ConduitHeaders,
     body: ChatRequest,
     answer: ChatCompletion,

@@ -17,14 +17,15 @@ export interface RouterShape {
   readonly complete: (request: RoutingRequest, body: ChatBody, caller: Caller) => Effect.Effect<Answer, RouterError>
 
   /**
-   * As `complete`, for a stream: `open` is called once, when the first event of the answering model is there. From then
-   * on nothing fails any more: what breaks the stream is told to the sink. Interruption too is told to the sink.
+   * As `complete`, for a stream: `open` is called once, when the first event of the answering model is there, or when that
+   * takes long; other models may still be tried then. Once a model answers nothing fails any more: what breaks the stream
+   * is told to the sink. Interruption too is told to the sink.
    */
   readonly stream: (
     request: RoutingRequest,
     body: ChatBody,
     caller: Caller,
-    open: (head: AnswerHead) => StreamSink
+    open: (head: StreamHead) => StreamSink
   ) => Effect.Effect<void, RouterError>
 
   /** Decides only; the decision is stored before it is answered. */
@@ -82,6 +83,11 @@ export interface AnswerHead {
   readonly overheadMs: number
 }
 
+/** Of a stream; it may begin before it is known who answers. */
+export interface StreamHead extends Omit<AnswerHead, "model"> {
+  readonly model: ModelId | null
+}
+
 export interface Answer extends AnswerHead {
   readonly status: number
   /** OpenAI's object as the upstream sent it; `model` is the id of the model that answered. */
@@ -95,6 +101,10 @@ export interface Answer extends AnswerHead {
 export interface StreamSink {
   /** Data payloads, in order, an event each; completes when the client can take more. */
   readonly events: (payloads: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Shows a sign of life now. */
+  readonly alive: () => void
+  /** What still comes are counts and the end: no more signs of life. */
+  readonly finishing: () => void
   /** The answer is whole. */
   readonly end: Effect.Effect<void>
   /** The answer is broken: the error, and no end. */

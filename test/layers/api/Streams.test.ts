@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Http from "node:http"
@@ -76,7 +77,7 @@ describe("streams", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("ends a broken stream with the error's envelope and no [DONE]", () =>
+  it.live("ends a broken stream with the error's envelope, no [DONE], and a broken connection", () =>
     Effect.gen(function* () {
       const error = new AllModelsFailed({ decisionId: "d", timedOut: false, retryAfterSeconds: null, attempts: [] })
       const api = yield* serveApi(
@@ -90,7 +91,8 @@ describe("streams", () => {
       const answered = yield* api.post("/v1/chat/completions", chat)
       const [first, second] = answered.body.split("\n\n")
       assert.strictEqual(first, 'data: {"n":1}')
-      assert.match(second ?? "", /^event: error\ndata: \{"error":\{.*"code":"all_models_failed"/)
+      assert.match(second ?? "", /^data: \{"error":\{.*"code":"all_models_failed".*\nevent: error$/)
+      assert.isFalse(answered.complete)
       assert.notInclude(answered.body, "[DONE]")
     }).pipe(Effect.scoped)
   )
@@ -103,8 +105,96 @@ describe("streams", () => {
         )
       )
       const answered = yield* api.post("/v1/chat/completions", chat)
-      assert.match(answered.body, /event: error\ndata: .*"code":"internal_error"/)
+      assert.match(answered.body, /data: .*"code":"internal_error".*\nevent: error\n\n/)
       assert.notInclude(answered.body, "[DONE]")
+    }).pipe(Effect.scoped)
+  )
+
+  const raw = (port: number, version: string) =>
+    Effect.async<{ readonly text: string; readonly end: string }>((resume) => {
+      const body = JSON.stringify(chat)
+      let text = ""
+      const socket = Net.connect(port, "127.0.0.1", () =>
+        socket.write(
+          `POST /v1/chat/completions HTTP/${version}\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+        )
+      )
+      socket.on("data", (data) => (text += String(data)))
+      socket.on("end", () => resume(Effect.succeed({ text, end: "FIN" })))
+      socket.on("error", (error: NodeJS.ErrnoException) =>
+        resume(Effect.succeed({ text, end: error.code ?? error.message }))
+      )
+    })
+
+  it.live("resets the connection of an HTTP/1.0 peer, to which its end would be the answer's", () =>
+    Effect.gen(function* () {
+      const error = new AllModelsFailed({ decisionId: "d", timedOut: false, retryAfterSeconds: null, attempts: [] })
+      const api = yield* serveApi(
+        streaming((_r, _b, _c, open) =>
+          Effect.suspend(() => {
+            const sink = open(answerHead())
+            return Effect.zipRight(sink.events(['{"n":1}']), sink.fail(error))
+          })
+        )
+      )
+      const old = yield* raw(api.port, "1.0")
+      assert.strictEqual(old.end, "ECONNRESET")
+      assert.include(old.text, "event: error")
+      const present = yield* raw(api.port, "1.1")
+      assert.strictEqual(present.end, "FIN")
+      assert.isFalse(present.text.endsWith("0\r\n\r\n"))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("shows a sign of life, a comment without a blank line, until the last finish reason", () =>
+    Effect.gen(function* () {
+      const held = yield* Deferred.make<void>()
+      const api = yield* serveApi(
+        streaming((_r, _b, _c, open) =>
+          Effect.gen(function* () {
+            const sink = open({ ...answerHead(), model: null })
+            sink.alive()
+            yield* sink.events(['{"n":1}'])
+            yield* Deferred.await(held)
+            yield* sink.events(['{"n":2}'])
+            sink.finishing()
+            yield* Effect.sleep("100 millis")
+            yield* sink.end
+          })
+        ),
+        { streamKeepAlive: Duration.millis(20) }
+      )
+      const asking = yield* Effect.fork(api.post("/v1/chat/completions", chat))
+      yield* Effect.sleep("100 millis")
+      yield* Deferred.succeed(held, undefined)
+      const { body, complete, headers } = yield* Fiber.join(asking)
+      assert.match(body, /^: keep-alive\ndata: \{"n":1\}\n\n(: keep-alive\n)+data: \{"n":2\}\n\ndata: \[DONE\]\n\n$/)
+      assert.isTrue(complete)
+      assert.strictEqual(headers["x-conduit-model"], undefined)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("cuts an answer that its client has not read some time after the deadline", () =>
+    Effect.gen(function* () {
+      const api = yield* serveApi(
+        streaming((_r, _b, _c, open) =>
+          Effect.suspend(() => {
+            const sink = open(answerHead())
+            return Effect.zipRight(Effect.fork(sink.events([JSON.stringify("x".repeat(30_000_000))])), sink.end)
+          })
+        ),
+        { requestTimeout: Duration.millis(100) }
+      )
+      const body = JSON.stringify(chat)
+      const socket = Net.connect(api.port, "127.0.0.1", () =>
+        socket.write(
+          `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+        )
+      )
+      socket.pause()
+      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => api.begun.length > 0 })
+      yield* Effect.repeat(Effect.sleep("50 millis"), { until: () => api.inFlight.count() === 0 })
+      socket.destroy()
     }).pipe(Effect.scoped)
   )
 
@@ -172,7 +262,7 @@ describe("streams", () => {
       yield* Deferred.await(begun)
       yield* api.inFlight.interruptAll
       const answered = yield* Fiber.join(asking)
-      assert.match(answered.body, /event: error\ndata: .*"code":"shutting_down"/)
+      assert.match(answered.body, /data: .*"code":"shutting_down".*\nevent: error\n\n/)
       assert.notInclude(answered.body, "[DONE]")
     }).pipe(Effect.scoped)
   )

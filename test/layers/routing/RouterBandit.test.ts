@@ -11,7 +11,7 @@ import * as BanditStatePersistent from "../../../src/layers/learning/BanditState
 import * as DatabaseMemory from "../../../src/layers/storage/memory/DatabaseMemory.ts"
 import * as RouterBandit from "../../../src/layers/routing/RouterBandit.ts"
 import { ModelCatalog } from "../../../src/services/models/ModelCatalog.ts"
-import { Router, type StreamSink } from "../../../src/services/routing/Router.ts"
+import { Router, type StreamHead, type StreamSink } from "../../../src/services/routing/Router.ts"
 import { defaults, type SettingsShape } from "../../../src/services/running/Settings.ts"
 import { Telemetry } from "../../../src/services/observing/Telemetry.ts"
 import { request, surroundings } from "../../support/banditParts.ts"
@@ -66,6 +66,8 @@ const recordingSink = (taken: Effect.Effect<void> = Effect.void) => {
         Effect.sync(() => void seen.push(...payloads)),
         taken
       ),
+    alive: () => void seen.push(": keep-alive"),
+    finishing: () => {},
     end: Effect.sync(() => void seen.push("[DONE]")),
     fail: (error) => Effect.sync(() => void seen.push(error._tag))
   }
@@ -442,6 +444,29 @@ describe("RouterBandit", () => {
       })
       assert.deepStrictEqual(heads, ["b fallback"])
       assert.strictEqual(models.openStreams(), 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("begins a stream before anything comes, and falls back inside it", () => {
+    const { layer, log } = routerOver({ a: "hangs", b: [text("Hello")] })
+    return Effect.gen(function* () {
+      const router = yield* Router
+      const heads: Array<ModelId | null> = []
+      const { seen, sink } = recordingSink()
+      const open = (head: StreamHead) => {
+        heads.push(head.model)
+        return sink
+      }
+      const fiber = yield* Effect.fork(router.stream(request({ stream: true }), {}, nobody, open))
+      yield* TestClock.adjust("9999 millis")
+      assert.deepStrictEqual(heads, [])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual([heads, seen], [[null], [": keep-alive"]])
+      yield* TestClock.adjust(timeoutMs / 2)
+      yield* Fiber.join(fiber)
+      assert.strictEqual(JSON.parse(seen[1] ?? "").model, "b")
+      assert.strictEqual(seen.at(-1), "[DONE]")
+      assert.deepInclude(outcomeOf(log), { ok: true, model: ModelId("b") })
     }).pipe(Effect.provide(layer))
   })
 

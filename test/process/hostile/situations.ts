@@ -146,7 +146,7 @@ export const situations: ReadonlyArray<Situation> = [
       const { answer } = await cell.hold("stream")
       cell.conduit().kill("SIGTERM")
       const { text } = await answer
-      assert.include(text, "event: error\ndata: ")
+      assert.include(text, "\nevent: error\n\n")
       assert.notInclude(text, "[DONE]")
     },
     expected: ending(withErrors, { first: "DrainTimeout", waitsMs: drainMs }),

@@ -81,6 +81,14 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "how long an idle connection is kept: longer than whatever is in front keeps its own, so that a request never meets a connection that is being closed",
       "75 seconds"
     ),
+    /** Headers of a stream without a first event go out after two thirds of it. */
+    streamKeepAlive: setting(
+      "CONDUIT_STREAM_KEEP_ALIVE",
+      Parse.duration({ zero: true }),
+      Duration.seconds(15),
+      "a stream in which nothing comes for so long shows a sign of life, a comment; `0 seconds` for none",
+      "10 seconds"
+    ),
     maxInFlight: setting(
       "CONDUIT_MAX_IN_FLIGHT",
       Parse.integer(1, 1_000_000),
