@@ -107,7 +107,7 @@ const start = (env: Record<string, string>) =>
 const post = (conduit: ConduitProcess, path: string, body: unknown, headers: Record<string, string> = {}) =>
   request(`${conduit.url}${path}`, { body, headers: { authorization: `Bearer ${key}`, ...headers } })
 
-const traceId = (digit: string) => digit.repeat(32)
+const traceId = (digits: string) => digits.repeat(32 / digits.length)
 const callersSpan = "00f067aa0ba902b7"
 const parent = (digit: string, flags = "01") => ({ traceparent: `00-${traceId(digit)}-${callersSpan}-${flags}` })
 
@@ -193,6 +193,25 @@ describe("traces by OTLP", () => {
     const [call] = upstream.calls.slice(calls)
     assert.strictEqual(call?.headers["traceparent"], `00-${traceId("1")}-${attempt.spanId}-01`)
     assert.strictEqual(call?.headers["tracestate"], "vendor=x")
+  })
+
+  it("go on with the flags that the caller set, and with its baggage if that is within its limit", async () => {
+    const calls = upstream.calls.length
+    const ask = (headers: Record<string, string>) =>
+      post(conduit, "/v1/chat/completions", { ...chat(canary), model: "small" }, headers)
+    await ask({ ...parent("0a", "03"), baggage: "tenant=a%20b;p=1,user=c" })
+    await ask({ ...parent("0b", "02"), baggage: `long=${"x".repeat(8192)}` })
+    await ask({ baggage: "tenant=d", tracestate: "vendor=x" })
+    const seen = upstream.calls.slice(calls).map(({ headers: { baggage, traceparent, tracestate } }) => ({
+      flags: String(traceparent).slice(-2),
+      baggage,
+      tracestate
+    }))
+    assert.deepStrictEqual(seen, [
+      { flags: "03", baggage: "tenant=a%20b;p=1,user=c", tracestate: undefined },
+      { flags: "02", baggage: undefined, tracestate: undefined },
+      { flags: "01", baggage: "tenant=d", tracestate: undefined }
+    ])
   })
 
   it("have each attempt of a fallback", async () => {
@@ -310,7 +329,13 @@ describe("traces by OTLP", () => {
       told.map(({ name }) => name),
       ["POST /v1/feedback", "decode", "persist"]
     )
-    assert.strictEqual(one(told, "persist").parentSpanId, one(told, "POST /v1/feedback").spanId)
+    const feedback = one(told, "POST /v1/feedback")
+    assert.strictEqual(one(told, "persist").parentSpanId, feedback.spanId)
+    assert.strictEqual(feedback.attributes["conduit.decision_id"], id)
+    assert.deepStrictEqual(
+      feedback.links.map(({ spanId, traceId }) => ({ traceId, spanId })),
+      [{ traceId: traceId("4"), spanId: one(routed, "POST /v1/route").spanId }]
+    )
     const wrong = await post(conduit, "/v1/feedback", { decision_id: id, kind: canary }, parent("6"))
     assert.strictEqual(wrong.status, 400)
     const refused = await trace(traceId("6"), 2)
@@ -407,19 +432,19 @@ describe("OTLP", () => {
   it("off, passes the caller's trace on as it came, and nothing that is malformed", async () => {
     const conduit = await start({})
     const calls = upstream.calls.length
-    const passed = { ...parent("d"), tracestate: "a=1,b=2" }
+    const passed = { ...parent("d", "03"), tracestate: "a=1,b=2", baggage: "tenant=a%20b;p=1,user=c" }
     await post(conduit, "/v1/chat/completions", { ...chat("one"), model: "small" }, passed)
     await post(conduit, "/v1/chat/completions", { ...chat("two"), model: "small" })
     await post(
       conduit,
       "/v1/chat/completions",
       { ...chat("three"), model: "small" },
-      { traceparent: "x", tracestate: "a" }
+      { traceparent: "x", tracestate: "a", baggage: "b=c" }
     )
     const seen = upstream.calls
       .slice(calls)
-      .map(({ headers: { traceparent, tracestate } }) => ({ traceparent, tracestate }))
-    const none = { traceparent: undefined, tracestate: undefined }
+      .map(({ headers: { baggage, traceparent, tracestate } }) => ({ traceparent, tracestate, baggage }))
+    const none = { traceparent: undefined, tracestate: undefined, baggage: undefined }
     assert.deepStrictEqual(seen, [passed, none, none])
   })
 

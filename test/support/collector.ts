@@ -11,6 +11,7 @@ export interface SeenSpan {
   readonly attributes: Readonly<Record<string, unknown>>
   readonly status: { readonly code?: number; readonly message?: string }
   readonly events: ReadonlyArray<unknown>
+  readonly links: ReadonlyArray<{ readonly traceId: string; readonly spanId: string }>
   readonly tookMs: number
 }
 

@@ -1,3 +1,4 @@
+import * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 import type { Decision } from "../../domain/routing/Decision.ts"
 import * as GenAi from "../../domain/observing/GenAi.ts"
@@ -11,24 +12,41 @@ import type * as Trial from "./Trial.ts"
 // What the steps of a request's trace say.
 
 /** What a request waits for until it is stored is a step of its trace. */
-export const persisting = (log: LearningLogShape, { within }: TracingShape): LearningLogShape => ({
-  ...log,
-  record: (record) => within("persist", log.record(record)),
-  report: (report) => within("persist", log.report(report)),
-  feedback: (submission) => within("persist", log.feedback(submission)),
-  feedbackAll: (submissions) => within("persist", log.feedbackAll(submissions))
-})
+export const persisting = (log: LearningLogShape, { annotate, link, within }: TracingShape): LearningLogShape => {
+  /** What is said of decisions links to the requests that made them. */
+  const about = <A, E extends { readonly _tag: string }>(
+    decisionIds: ReadonlyArray<string>,
+    effect: Effect.Effect<A, E>
+  ) =>
+    Effect.withFiberRuntime<A, E>(({ currentSpan }) => {
+      link(currentSpan, decisionIds)
+      annotate(currentSpan, { "conduit.decision_id": decisionIds.length === 1 ? decisionIds[0] : null })
+      return within("persist", effect)
+    })
+  return {
+    ...log,
+    record: (record) => within("persist", log.record(record)),
+    report: (report) => about([report.decisionId], log.report(report)),
+    feedback: (submission) => about([submission.decisionId], log.feedback(submission)),
+    feedbackAll: (submissions) =>
+      about(
+        submissions.map(({ decisionId }) => decisionId),
+        log.feedbackAll(submissions)
+      )
+  }
+}
 
 /** The request itself says too how its model was chosen. */
 export const endDecide = (
   step: Step,
   decision: Decision | NoEligibleModel,
   span: Tracer.AnySpan | undefined,
-  { annotate }: TracingShape
+  { annotate, decided }: TracingShape
 ): void => {
   if (decision instanceof NoEligibleModel) return step.end({}, decision._tag)
   const facts = GenAi.decided(decision)
   annotate(span, facts)
+  decided(span, decision.id)
   step.end(facts, null)
 }
 

@@ -24,6 +24,15 @@ export interface TracingShape {
   /** Facts about a span, if it is recorded. */
   readonly annotate: (span: Tracer.AnySpan | undefined, facts: Facts) => void
 
+  /** Notes the span of the request that made a decision, if it is recorded. */
+  readonly decided: (span: Tracer.AnySpan | undefined, decisionId: string) => void
+
+  /**
+   * Links the span to those of the requests that made the decisions, as far as this process recorded them and remembers
+   * them: the newest 10,000.
+   */
+  readonly link: (span: Tracer.AnySpan | undefined, decisionIds: ReadonlyArray<string>) => void
+
   /** The headers by which a call belongs to the trace, below this span. */
   readonly headers: (span: Tracer.AnySpan | undefined) => Readonly<Record<string, string>> | undefined
 }

@@ -7,10 +7,24 @@ const spanId = "00f067aa0ba902b7"
 describe("TraceContext", () => {
   it("reads what it writes", () => {
     for (const sampled of [true, false]) {
-      const context = { traceId, spanId, sampled }
+      const context = { traceId, spanId, sampled, otherFlags: 0 }
       assert.deepStrictEqual(TraceContext.parse(TraceContext.format(context)), context)
     }
-    assert.strictEqual(TraceContext.format({ traceId, spanId, sampled: true }), `00-${traceId}-${spanId}-01`)
+    assert.strictEqual(
+      TraceContext.format({ traceId, spanId, sampled: true, otherFlags: 0 }),
+      `00-${traceId}-${spanId}-01`
+    )
+  })
+
+  it("keeps the flags that are not its own, and writes those of later versions not at all", () => {
+    for (const flags of ["02", "03", "fe", "ff"]) {
+      const context = TraceContext.parse(`00-${traceId}-${spanId}-${flags}`)
+      assert.isNotNull(context)
+      assert.strictEqual(TraceContext.format(context), `00-${traceId}-${spanId}-${flags}`)
+    }
+    const later = TraceContext.parse(`01-${traceId}-${spanId}-ff`)
+    assert.isNotNull(later)
+    assert.strictEqual(TraceContext.format(later), `00-${traceId}-${spanId}-01`)
   })
 
   it("looks at one flag only, and reads later versions as far as it knows them", () => {

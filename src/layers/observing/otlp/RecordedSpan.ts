@@ -8,7 +8,7 @@ import {
 } from "@opentelemetry/api"
 import type { Resource } from "@opentelemetry/resources"
 import type { ReadableSpan } from "@opentelemetry/sdk-trace"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
@@ -18,13 +18,13 @@ import { hrTimeOf, scope } from "./Resource.ts"
 export class RecordedSpan implements Tracer.Span {
   readonly _tag = "Span"
   readonly sampled = true
-  readonly context = Context.empty()
   readonly attributes = new Map<string, Attributes[string]>()
   readonly links: Array<Tracer.SpanLink> = []
   readonly name: string
   readonly traceId: string
   readonly spanId: string
   readonly parent: Option.Option<Tracer.AnySpan>
+  readonly context: Context.Context<never>
   readonly kind: Tracer.SpanKind
   status: Tracer.SpanStatus
   /** Why it failed, in a word of a bounded set; null if it did not. */
@@ -32,13 +32,16 @@ export class RecordedSpan implements Tracer.Span {
   readonly #onEnd: (span: RecordedSpan) => void
 
   constructor(
-    begun: Pick<RecordedSpan, "name" | "traceId" | "spanId" | "parent" | "kind"> & { readonly startTime: bigint },
+    begun: Pick<RecordedSpan, "name" | "traceId" | "spanId" | "parent" | "context" | "kind"> & {
+      readonly startTime: bigint
+    },
     onEnd: (span: RecordedSpan) => void
   ) {
     this.name = begun.name
     this.traceId = begun.traceId
     this.spanId = begun.spanId
     this.parent = begun.parent
+    this.context = begun.context
     this.kind = begun.kind
     this.status = { _tag: "Started", startTime: begun.startTime }
     this.#onEnd = onEnd

@@ -8,11 +8,12 @@ import * as Tracer from "effect/Tracer"
 import { isSampled, type Sampler } from "../../../domain/observing/Sampling.ts"
 import type { IdsShape } from "../../../services/running/Ids.ts"
 import type { Facts, Step, TracingShape } from "../../../services/observing/Tracing.ts"
-import { extract, inject } from "./Propagation.ts"
+import { carriedBy, extract, inject } from "./Propagation.ts"
 import { RecordedSpan } from "./RecordedSpan.ts"
 
 const traceIdBytes = 16
 const spanIdBytes = 8
+const maxDecisionSpans = 10_000
 
 /**
  * Records the spans of sampled traces. It is not the fibers' own tracer: every query and every named function would be a
@@ -29,10 +30,15 @@ export const make = ({
   readonly onEnd: (span: RecordedSpan) => void
   readonly sampler: Sampler
 }): TracingShape => {
-  const start = (name: string, traceId: string, parent: Tracer.AnySpan | null, kind: Tracer.SpanKind) => {
-    const startTime = clock.unsafeCurrentTimeNanos()
+  const decisionSpans = new DecisionSpans()
+
+  const start = (
+    begun: Pick<RecordedSpan, "name" | "traceId" | "kind" | "context">,
+    parent: Tracer.AnySpan | null
+  ): RecordedSpan => {
     const spanId = ids.randomHex(spanIdBytes)
-    return new RecordedSpan({ name, traceId, spanId, parent: Option.fromNullable(parent), kind, startTime }, onEnd)
+    const startTime = clock.unsafeCurrentTimeNanos()
+    return new RecordedSpan({ ...begun, spanId, parent: Option.fromNullable(parent), startTime }, onEnd)
   }
 
   const stepOf = (span: RecordedSpan): Step => ({
@@ -46,23 +52,19 @@ export const make = ({
   })
 
   const step: TracingShape["step"] = (parent, name, kind = "internal") =>
-    isRecorded(parent) ? stepOf(start(name, parent.traceId, parent, kind)) : null
+    isRecorded(parent) ? stepOf(start({ name, traceId: parent.traceId, kind, context: Context.empty() }, parent)) : null
 
   return {
     begin: (name, headers) => {
       const caller = extract(headers)
       const traceId = caller?.traceId ?? ids.randomHex(traceIdBytes)
-      if (isSampled(sampler, traceId, caller)) return stepOf(start(name, traceId, caller, "server"))
+      const context = caller?.context ?? carriedBy(headers, null)
+      if (isSampled(sampler, traceId, caller)) return stepOf(start({ name, traceId, kind: "server", context }, caller))
       // The models learn that the trace is not recorded here. Where the caller says so itself, they get its own span.
       const span =
         caller?.sampled === false
           ? caller
-          : Tracer.externalSpan({
-              traceId,
-              spanId: ids.randomHex(spanIdBytes),
-              sampled: false,
-              context: caller?.context ?? Context.empty()
-            })
+          : Tracer.externalSpan({ traceId, spanId: ids.randomHex(spanIdBytes), sampled: false, context })
       return { span, end: () => {} }
     },
     step,
@@ -76,7 +78,32 @@ export const make = ({
     annotate: (span, facts) => {
       if (isRecorded(span)) annotate(span, facts)
     },
+    decided: (span, decisionId) => {
+      if (isRecorded(span)) decisionSpans.add(decisionId, span)
+    },
+    link: (span, decisionIds) => {
+      if (isRecorded(span)) span.addLinks(decisionIds.flatMap((id) => decisionSpans.of(id)))
+    },
     headers: inject
+  }
+}
+
+/** The spans of the newest decisions. */
+class DecisionSpans {
+  readonly #spans = new Map<string, Tracer.ExternalSpan>()
+
+  add(decisionId: string, { spanId, traceId }: Tracer.Span): void {
+    this.#spans.set(decisionId, Tracer.externalSpan({ traceId, spanId, sampled: true }))
+    if (this.#spans.size <= maxDecisionSpans) return
+    for (const oldest of this.#spans.keys()) {
+      this.#spans.delete(oldest)
+      return
+    }
+  }
+
+  of(decisionId: string): ReadonlyArray<Tracer.SpanLink> {
+    const span = this.#spans.get(decisionId)
+    return span === undefined ? [] : [{ _tag: "SpanLink", span, attributes: {} }]
   }
 }
 

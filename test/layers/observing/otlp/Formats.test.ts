@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
@@ -18,6 +19,7 @@ const ended = (attributes: Readonly<Record<string, unknown>>, error: string | nu
     traceId,
     spanId: "00f067aa0ba902b7",
     parent: Option.some(parent),
+    context: Context.empty(),
     kind: "client" as const,
     startTime: 1795477882925377123n
   }
