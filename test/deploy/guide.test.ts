@@ -169,6 +169,7 @@ describe("the operators' guide", () => {
       "always_on",
       "always_off",
       "gen_ai",
+      "translation_strategy",
       "pg_dump",
       "pg_restore",
       "pg_blocking_pids",

@@ -119,6 +119,7 @@ const trace = (id: string, count: number) =>
   })
 
 const named = (spans: ReadonlyArray<SeenSpan>, name: string) => spans.filter((span) => span.name === name)
+const callsIn = (spans: ReadonlyArray<SeenSpan>) => spans.filter(({ name }) => name.startsWith("chat "))
 const one = (spans: ReadonlyArray<SeenSpan>, name: string): SeenSpan => {
   const [span, more] = named(spans, name)
   if (span === undefined || more !== undefined) throw new Error(`not one ${name}: ${JSON.stringify(spans)}`)
@@ -168,13 +169,13 @@ describe("traces by OTLP", () => {
       "conduit.cost_usd": Number(answer.headers["x-conduit-cost-usd"])
     })
     assert.notProperty(root.attributes, "error.type")
-    for (const name of ["decode", "features", "decide", "attempt", "persist"]) {
+    for (const name of ["decode", "features", "decide", "chat small-8b", "persist"]) {
       const span = one(spans, name)
       assert.strictEqual(span.parentSpanId, root.spanId, name)
-      assert.strictEqual(span.kind, name === "attempt" ? 3 : 1, name)
+      assert.strictEqual(span.kind, name.startsWith("chat") ? 3 : 1, name)
       assert.isAtLeast(span.tookMs, 0)
     }
-    const attempt = one(spans, "attempt")
+    const attempt = one(spans, "chat small-8b")
     assert.deepInclude(attempt.attributes, {
       "gen_ai.operation.name": "chat",
       "gen_ai.provider.name": "local",
@@ -185,6 +186,7 @@ describe("traces by OTLP", () => {
       "gen_ai.usage.input_tokens": answer.json.usage.prompt_tokens,
       "gen_ai.usage.output_tokens": answer.json.usage.completion_tokens,
       "gen_ai.response.finish_reasons": [answer.json.choices[0].finish_reason],
+      "gen_ai.response.id": answer.json.id,
       "http.response.status_code": 200,
       "conduit.model": "small",
       "server.address": "127.0.0.1",
@@ -224,7 +226,7 @@ describe("traces by OTLP", () => {
     const answer = await post(conduit, "/v1/chat/completions", body, parent("2"))
     assert.strictEqual(answer.headers["x-conduit-reason"], "fallback", answer.text)
     const spans = await trace(traceId("2"), 7)
-    const [failed, second] = named(spans, "attempt").toSorted((a, b) =>
+    const [failed, second] = callsIn(spans).toSorted((a, b) =>
       a.attributes["conduit.model"] === "broken" ? -1 : b.attributes["conduit.model"] === "broken" ? 1 : 0
     )
     assert.deepInclude(failed?.attributes, {
@@ -254,16 +256,24 @@ describe("traces by OTLP", () => {
     const answer = await post(
       conduit,
       "/v1/chat/completions",
-      { ...chat(canary, { stream: true }), model: "small" },
+      { ...chat(canary, { stream: true }), model: "small", conduit: { session_id: "my-session" } },
       parent("3")
     )
     assert.include(answer.text, "[DONE]")
     const spans = await trace(traceId("3"), 6)
-    const attempt = one(spans, "attempt")
+    const attempt = one(spans, "chat small-8b")
     assert.deepInclude(attempt.attributes, {
       "gen_ai.response.model": "small-8b",
-      "gen_ai.response.finish_reasons": ["stop"]
+      "gen_ai.response.finish_reasons": ["stop"],
+      "gen_ai.request.stream": true,
+      "gen_ai.conversation.id": "my-session"
     })
+    const chunk = JSON.parse(answer.text.slice("data: ".length, answer.text.indexOf("\n")))
+    assert.strictEqual(attempt.attributes["gen_ai.response.id"], chunk.id)
+    assert.strictEqual(
+      attempt.attributes["gen_ai.response.time_to_first_chunk"],
+      Number(attempt.attributes["conduit.first_token_ms"]) / 1000
+    )
     assert.isAbove(Number(attempt.attributes["gen_ai.usage.output_tokens"]), 0)
     assert.isAbove(Number(attempt.attributes["conduit.first_token_ms"]), 0)
     assert.strictEqual(one(spans, "POST /v1/chat/completions").attributes["http.response.status_code"], 200)
@@ -283,7 +293,7 @@ describe("traces by OTLP", () => {
     // The caller's fault is no failure of the service, but the call has failed.
     assert.deepStrictEqual(root.status, { code: 0 })
     assert.strictEqual(root.attributes["error.type"], "upstream_rejected")
-    assert.deepStrictEqual(one(spans, "attempt").status, { code: 2, message: "rejected" })
+    assert.deepStrictEqual(one(spans, "chat quoting").status, { code: 2, message: "rejected" })
   })
 
   it("say of a stream that broke that it failed, though its status was 200", async () => {
@@ -294,7 +304,7 @@ describe("traces by OTLP", () => {
     const root = one(spans, "POST /v1/chat/completions")
     assert.deepInclude(root.attributes, { "http.response.status_code": 200, "error.type": "all_models_failed" })
     assert.deepStrictEqual(root.status, { code: 2, message: "all_models_failed" })
-    assert.deepStrictEqual(one(spans, "attempt").status, { code: 2, message: "cut" })
+    assert.deepStrictEqual(one(spans, "chat cut").status, { code: 2, message: "cut" })
   })
 
   it("say of a client that left that it did, which is nobody's failure", async () => {
@@ -309,7 +319,7 @@ describe("traces by OTLP", () => {
     const root = one(spans, "POST /v1/chat/completions")
     assert.deepInclude(root.attributes, { "http.response.status_code": 499, "error.type": "client_left" })
     assert.deepStrictEqual(root.status, { code: 0 })
-    const attempt = one(spans, "attempt")
+    const attempt = one(spans, "chat small-8b")
     assert.strictEqual(attempt.attributes["error.type"], "aborted")
     assert.deepStrictEqual(attempt.status, { code: 0 })
   })

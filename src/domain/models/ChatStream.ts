@@ -2,7 +2,7 @@ import { elementsOf, membersOf, skipSpace, splice, type Edit } from "../basics/J
 import { errorIn, errorOf, type ErrorSaid } from "./ErrorSaid.ts"
 import { finishReasonOf } from "./Finish.ts"
 import { hasCounts, type Label, makeMemory, mendChunk, ownChunk, type StreamMemory } from "./Form.ts"
-import { arrayOf, isObject, type JsonObject, parseJson } from "./Json.ts"
+import { arrayOf, isObject, type JsonObject, parseJson, textOf } from "./Json.ts"
 import { choiceSaid, type ChoiceSaid, isEmpty, type Said, usageIn } from "./Said.ts"
 
 /** How long a stream may say nothing more after its last finish reason: then it is over, `[DONE]` or not. Milliseconds. */
@@ -45,6 +45,7 @@ export class ChatStream {
   private usageText: string | null = null
   private finishReason: string | null = null
   private servedModel: string | null = null
+  private id: string | null = null
   private isRefusal = false
   private characters = 0
 
@@ -128,8 +129,8 @@ export class ChatStream {
   }
 
   get said(): Said {
-    const { characters, finishReason, isRefusal, servedModel, usage } = this
-    return { usage, finishReason, servedModel, isRefusal, characters }
+    const { characters, finishReason, id, isRefusal, servedModel, usage } = this
+    return { id, usage, finishReason, servedModel, isRefusal, characters }
   }
 
   /** Most chunks differ from the one before in their text only. */
@@ -146,6 +147,7 @@ export class ChatStream {
     const choices = arrayOf(body["choices"]).map(choiceSaid)
     const isFirst = choices.some(({ index }) => !this.finishes.has(index))
     if (typeof body["model"] === "string") this.servedModel ??= body["model"]
+    this.id ??= textOf(body["id"])
     for (const choice of choices) this.choice(choice, nowMs)
     const usage = usageIn(body)
     if (usage !== null) {

@@ -3,6 +3,8 @@ import { arrayOf, isObject, type JsonObject, textOf } from "./Json.ts"
 
 /** What an answer has said of itself so far, in the upstream's own words. */
 export interface Said {
+  /** By which the upstream names the answer; null if it gave none. */
+  readonly id: string | null
   /** The newest `usage` object as it came, for whoever counts money; null if there was none. */
   readonly usage: JsonObject | null
   /** Of the choice that finished last, as the upstream said it. */

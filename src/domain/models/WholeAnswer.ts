@@ -1,7 +1,7 @@
 import { errorIn } from "./ErrorSaid.ts"
 import type { ChatStream, StreamFailure } from "./ChatStream.ts"
 import { type Label, mendAnswer } from "./Form.ts"
-import { arrayOf, isObject, type JsonObject, parseJson } from "./Json.ts"
+import { arrayOf, isObject, type JsonObject, parseJson, textOf } from "./Json.ts"
 import { choiceSaid, isEmpty, type Said, usageIn } from "./Said.ts"
 
 /** A whole answer as it was read: for the client, in OpenAI's form, and what it says of itself. */
@@ -27,6 +27,7 @@ export const readAnswer = (json: string, label: Label): WholeAnswer | StreamFail
   return {
     text: mendAnswer(json, body, label),
     said: {
+      id: textOf(body["id"]),
       usage,
       finishReason: reasons.at(-1) ?? null,
       servedModel: typeof body["model"] === "string" ? body["model"] : null,

@@ -1,16 +1,20 @@
+import { isObject, type JsonObject } from "../models/Json.ts"
+import type { Said } from "../models/Said.ts"
 import type { Decision } from "../routing/Decision.ts"
 import type { Model } from "../routing/Model.ts"
 import type { Outcome } from "../routing/Outcome.ts"
 
-// OpenTelemetry's semantic conventions for generative AI, https://opentelemetry.io/docs/specs/semconv/gen-ai/, and the
-// attributes under `conduit.`, which are this service's own. Nothing that anybody wrote or answered is among them.
+// OpenTelemetry's semantic conventions for generative AI, v0.1.0, span `gen_ai.client.inference`,
+// https://github.com/open-telemetry/semantic-conventions-genai/blob/v0.1.0/docs/gen-ai/client-inference.md, and the
+// attributes under `conduit.`, which are this service's own. No text of a prompt or an answer is among them.
 
-/** Providers that the conventions have a name for, by the end of their host; another one has its name here. */
-const wellKnown: ReadonlyArray<readonly [host: string, name: string]> = [
+/** The conventions' names of providers, by the end of the host. */
+const namesByHost: ReadonlyArray<readonly [host: string, name: string]> = [
   ["api.openai.com", "openai"],
   ["openai.azure.com", "azure.ai.openai"],
+  ["services.ai.azure.com", "azure.ai.inference"],
+  ["models.ai.azure.com", "azure.ai.inference"],
   ["api.anthropic.com", "anthropic"],
-  ["amazonaws.com", "aws.bedrock"],
   ["generativelanguage.googleapis.com", "gcp.gemini"],
   ["aiplatform.googleapis.com", "gcp.vertex_ai"],
   ["api.groq.com", "groq"],
@@ -19,58 +23,112 @@ const wellKnown: ReadonlyArray<readonly [host: string, name: string]> = [
   ["api.cohere.ai", "cohere"],
   ["api.deepseek.com", "deepseek"],
   ["api.perplexity.ai", "perplexity"],
+  ["api.moonshot.ai", "moonshot_ai"],
+  ["api.moonshot.cn", "moonshot_ai"],
+  ["ml.cloud.ibm.com", "ibm.watsonx.ai"],
   ["api.x.ai", "x_ai"]
 ]
 
-/** Who is called, and where; nowhere if `baseUrl` is empty. */
-export const place = (provider: string, baseUrl: string) => {
+/** Of all that runs at Amazon. */
+const bedrock = /^bedrock[a-z-]*\.[a-z0-9-]+\.amazonaws\.com$/
+
+/** What people call these providers in a configuration, where the host is a proxy's. */
+const namesByKey: Readonly<Record<string, string>> = {
+  azure: "azure.ai.openai",
+  bedrock: "aws.bedrock",
+  gemini: "gcp.gemini",
+  google: "gcp.gen_ai",
+  mistral: "mistral_ai",
+  moonshot: "moonshot_ai",
+  vertex: "gcp.vertex_ai",
+  watsonx: "ibm.watsonx.ai",
+  xai: "x_ai"
+}
+
+const providerName = (key: string, hostname: string): string => {
+  if (bedrock.test(hostname)) return "aws.bedrock"
+  const known = namesByHost.find(([host]) => hostname === host || hostname.endsWith(`.${host}`))
+  return known?.[1] ?? namesByKey[key.toLowerCase()] ?? key
+}
+
+/** Who is called, and where; no address if `baseUrl` is empty. */
+export const providerFacts = (key: string, baseUrl: string) => {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : null
-  const known = wellKnown.find(([host]) => url?.hostname === host || url?.hostname.endsWith(`.${host}`))
   return {
-    "gen_ai.provider.name": known?.[1] ?? provider,
+    "gen_ai.provider.name": providerName(key, url?.hostname ?? ""),
     "server.address": url?.hostname,
     "server.port": url === null ? null : Number(url.port) || (url.protocol === "https:" ? 443 : 80)
   }
 }
 
-export const call = ({ id, upstream }: Model) => ({
-  "gen_ai.operation.name": "chat",
+const operation = "chat"
+
+export const spanName = ({ upstream }: Model) => `${operation} ${upstream}`
+
+export const modelFacts = ({ id, upstream }: Model) => ({
+  "gen_ai.operation.name": operation,
   "gen_ai.request.model": upstream,
   "conduit.model": id
 })
 
 const number = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : null)
 
-/** What the caller asked for, the numbers of it. */
-export const asked = (body: Readonly<Record<string, unknown>>) => ({
+/** What the caller asked for, as far as it is a number; null where the conventions want no attribute. */
+export const requestFacts = (
+  body: Readonly<Record<string, unknown>>,
+  { sessionId, stream }: { readonly sessionId: string | null; readonly stream: boolean }
+) => ({
+  "gen_ai.conversation.id": sessionId,
+  "gen_ai.request.stream": stream ? true : null,
   "gen_ai.request.max_tokens": number(body["max_completion_tokens"]) ?? number(body["max_tokens"]),
-  "gen_ai.request.choice.count": number(body["n"]),
+  "gen_ai.request.choice.count": body["n"] === 1 ? null : number(body["n"]),
   "gen_ai.request.temperature": number(body["temperature"]),
   "gen_ai.request.top_p": number(body["top_p"]),
+  "gen_ai.request.top_k": number(body["top_k"]),
   "gen_ai.request.frequency_penalty": number(body["frequency_penalty"]),
   "gen_ai.request.presence_penalty": number(body["presence_penalty"]),
   "gen_ai.request.seed": number(body["seed"])
 })
 
 const maxNameChars = 200
+const name = (text: string | null | undefined) => text?.slice(0, maxNameChars)
 
-/** What a model says of its answer. */
-export const said = (answer: {
+/** What a model says of its answer; null of one that said nothing. */
+export const responseFacts = (answer: {
+  readonly said: Pick<Said, "id" | "usage" | "finishReason" | "servedModel"> | null
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number } | null
   readonly costUsd: number | null
-  readonly finishReason: string | null
-  readonly responseModel: string | null
   readonly firstTokenMs: number | null
-}) => ({
-  "gen_ai.response.model": answer.responseModel?.slice(0, maxNameChars),
-  "gen_ai.response.finish_reasons": answer.finishReason === null ? null : [answer.finishReason.slice(0, maxNameChars)],
-  "gen_ai.usage.input_tokens": answer.usage?.inputTokens,
-  "gen_ai.usage.output_tokens": answer.usage?.outputTokens,
-  "conduit.cost_usd": answer.costUsd,
-  "conduit.first_token_ms": answer.firstTokenMs
-})
+}) => {
+  const { costUsd, firstTokenMs, said, usage } = answer
+  const finishReason = name(said?.finishReason)
+  return {
+    "gen_ai.response.id": name(said?.id),
+    "gen_ai.response.model": name(said?.servedModel),
+    "gen_ai.response.finish_reasons": finishReason === undefined ? null : [finishReason],
+    "gen_ai.response.time_to_first_chunk": firstTokenMs === null ? null : firstTokenMs / 1000,
+    "gen_ai.usage.input_tokens": usage?.inputTokens,
+    "gen_ai.usage.output_tokens": usage?.outputTokens,
+    ...detailFacts(said?.usage ?? {}),
+    "conduit.cost_usd": costUsd,
+    "conduit.first_token_ms": firstTokenMs
+  }
+}
 
-export const decided = (decision: Decision) => ({
+/** The parts of a usage object, where OpenAI and those who follow it have them. */
+const detailFacts = (usage: JsonObject) => {
+  const part = (group: string, key: string) => {
+    const details = usage[group]
+    return isObject(details) ? number(details[key]) : null
+  }
+  return {
+    "gen_ai.usage.cache_read.input_tokens":
+      part("prompt_tokens_details", "cached_tokens") ?? number(usage["prompt_cache_hit_tokens"]),
+    "gen_ai.usage.reasoning.output_tokens": part("completion_tokens_details", "reasoning_tokens")
+  }
+}
+
+export const decisionFacts = (decision: Decision) => ({
   "conduit.decision_id": decision.id,
   "conduit.model": decision.chosen,
   "conduit.reason": decision.reason,
@@ -78,7 +136,7 @@ export const decided = (decision: Decision) => ({
 })
 
 /** Of a whole request, over what its decision said. */
-export const settled = ({ chosen, reason }: Decision, { costUsd, model }: Outcome) => ({
+export const outcomeFacts = ({ chosen, reason }: Decision, { costUsd, model }: Outcome) => ({
   "conduit.model": model,
   "conduit.reason": model === chosen ? reason : "fallback",
   "conduit.cost_usd": costUsd

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { isBarrier } from "../../domain/routing/Constraint.ts"
+import * as GenAi from "../../domain/observing/GenAi.ts"
 import { type Decision, ranking } from "../../domain/routing/Decision.ts"
 import { faults } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -110,7 +111,7 @@ export const make = ({
   /** Answers the headers by which the call joins the request's trace. */
   const begin = (trial: Trial.Trial, model: Model) => {
     circuits.of(model.id).enter(nowMillis())
-    const step = tracing.step(trial.span, "attempt", "client")
+    const step = tracing.step(trial.span, GenAi.spanName(model), "client")
     trial.current = { model: model.id, startedMs: nowMs(), step }
     trial.onCall?.(model.id)
     return tracing.headers(step?.span ?? trial.span)

@@ -34,8 +34,7 @@ export const make =
         usage,
         outputTokens,
         costUsd: costOf(usage, outputTokens),
-        finishReason: said.finishReason,
-        responseModel: said.servedModel,
+        said,
         firstTokenMs
       }
     }

@@ -111,8 +111,7 @@ export const layer: Layer.Layer<
               ...Trial.nothingSaid,
               usage,
               costUsd: cost,
-              finishReason: said.finishReason,
-              responseModel: said.servedModel
+              said
             })
             return Effect.map(learning.settle(trial, Trial.answered(status)), ({ costUsd, latencyMs }) => ({
               ...headOf(trial, model),

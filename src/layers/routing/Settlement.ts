@@ -42,7 +42,7 @@ export const make = ({ attempts, log, sessions, state, telemetry, tracing }: Par
           record,
           persisting === null ? undefined : (isStored) => persisting.end({}, isStored ? null : "dropped")
         )
-        tracing.annotate(trial.span, GenAi.settled(trial.decision, record.outcome))
+        tracing.annotate(trial.span, GenAi.outcomeFacts(trial.decision, record.outcome))
         telemetry.settled(trial.decision, record.outcome)
         return ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
       })

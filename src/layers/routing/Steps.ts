@@ -44,27 +44,27 @@ export const endDecide = (
   { annotate, decided }: TracingShape
 ): void => {
   if (decision instanceof NoEligibleModel) return step.end({}, decision._tag)
-  const facts = GenAi.decided(decision)
+  const facts = GenAi.decisionFacts(decision)
   annotate(span, facts)
   decided(span, decision.id)
   step.end(facts, null)
 }
 
 /** Parsing an address takes longer than all the rest. */
-const places = new WeakMap<Provider, ReturnType<typeof GenAi.place>>()
-const placeOf = (provider: Provider) => {
-  const known = places.get(provider)
+const factsByProvider = new WeakMap<Provider, ReturnType<typeof GenAi.providerFacts>>()
+const providerFacts = (provider: Provider) => {
+  const known = factsByProvider.get(provider)
   if (known !== undefined) return known
-  const place = GenAi.place(provider.name, provider.baseUrl)
-  places.set(provider, place)
-  return place
+  const facts = GenAi.providerFacts(provider.name, provider.baseUrl)
+  factsByProvider.set(provider, facts)
+  return facts
 }
 
 /** That the client left says nothing about the model. */
 export const endAttempt = (
   step: Step,
   { byId, providers }: Catalog,
-  { body, facts }: Trial.Trial,
+  { body, facts, request }: Trial.Trial,
   { error, model: id, status }: Attempt,
   ending: Trial.Ending
 ): void => {
@@ -72,10 +72,10 @@ export const endAttempt = (
   const provider = providers.get(model?.provider ?? "")
   step.end(
     {
-      ...(model === undefined ? {} : GenAi.call(model)),
-      ...(provider === undefined ? {} : placeOf(provider)),
-      ...GenAi.asked(body),
-      ...GenAi.said(facts()),
+      ...(model === undefined ? {} : GenAi.modelFacts(model)),
+      ...(provider === undefined ? {} : providerFacts(provider)),
+      ...GenAi.requestFacts(body, request),
+      ...GenAi.responseFacts(facts()),
       "http.response.status_code": status,
       "error.type": error
     },

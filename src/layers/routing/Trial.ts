@@ -3,6 +3,7 @@ import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import type { FaultReason } from "../../domain/routing/Fault.ts"
 import type { Attempt, Outcome } from "../../domain/routing/Outcome.ts"
+import type { Said } from "../../domain/models/Said.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { ChatBody, ProviderError, Usage } from "../../services/models/LanguageModels.ts"
 import type { Step } from "../../services/observing/Tracing.ts"
@@ -35,9 +36,8 @@ export interface Facts {
   /** Estimated, for an answer without usage. */
   readonly outputTokens: number | null
   readonly costUsd: number | null
-  readonly finishReason: string | null
-  /** As the upstream calls the model that answered. */
-  readonly responseModel: string | null
+  /** Null before there is an answer. */
+  readonly said: Said | null
   /** Null for an answer that is not a stream. */
   readonly firstTokenMs: number | null
 }
@@ -46,8 +46,7 @@ export const nothingSaid: Facts = {
   usage: null,
   outputTokens: null,
   costUsd: null,
-  finishReason: null,
-  responseModel: null,
+  said: null,
   firstTokenMs: null
 }
 
@@ -102,7 +101,7 @@ const resultOf = (ending: Ending): Pick<Attempt, "ok" | "error" | "status"> => {
 /** What is learned from. Its latency is that of the last call: what came before it was another model's. */
 export const recordOf = (trial: Trial, ending: Ending): DecisionRecord & { readonly outcome: Outcome } => {
   const last = trial.attempts.at(-1)
-  const { costUsd, finishReason, firstTokenMs, outputTokens, usage } = trial.facts()
+  const { costUsd, firstTokenMs, outputTokens, said, usage } = trial.facts()
   const { error, ok } = resultOf(ending)
   return {
     decision: trial.decision,
@@ -111,7 +110,7 @@ export const recordOf = (trial: Trial, ending: Ending): DecisionRecord & { reado
       model: last?.model ?? trial.decision.chosen,
       ok,
       aborted: ending._tag === "Aborted",
-      finishReason,
+      finishReason: said?.finishReason ?? null,
       inputTokens: usage?.inputTokens ?? null,
       outputTokens: usage?.outputTokens ?? outputTokens,
       costUsd,

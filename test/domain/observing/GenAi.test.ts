@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as GenAi from "../../../src/domain/observing/GenAi.ts"
 
-const called = (baseUrl: string) => GenAi.place("mine", baseUrl)
+const called = (baseUrl: string, key = "mine") => GenAi.providerFacts(key, baseUrl)
+
+const given = (facts: Readonly<Record<string, unknown>>) =>
+  Object.entries(facts).filter(([, value]) => value !== null && value !== undefined)
 
 describe("GenAi", () => {
   it("names a provider as the conventions do, and any other as the configuration does", () => {
@@ -9,11 +12,22 @@ describe("GenAi", () => {
       ["https://api.openai.com/v1", "openai"],
       ["https://europe.openai.azure.com/openai/v1", "azure.ai.openai"],
       ["https://api.groq.com/openai/v1", "groq"],
+      ["https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1", "aws.bedrock"],
+      ["https://balancer.eu-west-1.elb.amazonaws.com/v1", "mine"],
+      ["https://api.moonshot.ai/v1", "moonshot_ai"],
       ["https://api.openai.com.example/v1", "mine"],
       ["http://127.0.0.1:9001/v1", "mine"],
       ["", "mine"]
     ] as const) {
       assert.strictEqual(called(baseUrl)["gen_ai.provider.name"], name, baseUrl)
+    }
+    for (const [key, name] of [
+      ["mistral", "mistral_ai"],
+      ["Gemini", "gcp.gemini"],
+      ["openai", "openai"],
+      ["in-house", "in-house"]
+    ] as const) {
+      assert.strictEqual(called("http://proxy/v1", key)["gen_ai.provider.name"], name, key)
     }
   })
 
@@ -29,7 +43,8 @@ describe("GenAi", () => {
   })
 
   it("takes numbers of what was asked, and no text", () => {
-    const asked = GenAi.asked({
+    const whole = { sessionId: null, stream: false }
+    const body = {
       max_tokens: 5,
       temperature: 0.5,
       n: "two",
@@ -37,14 +52,51 @@ describe("GenAi", () => {
       top_p: null,
       messages: [{ content: "text" }],
       stop: ["text"]
-    })
+    }
+    assert.deepStrictEqual(given(GenAi.requestFacts(body, whole)), [
+      ["gen_ai.request.max_tokens", 5],
+      ["gen_ai.request.temperature", 0.5]
+    ])
+    const newer = GenAi.requestFacts({ max_completion_tokens: 7, max_tokens: 5 }, whole)
+    assert.strictEqual(newer["gen_ai.request.max_tokens"], 7)
+  })
+
+  it("says that a stream was asked for, in which conversation, and more than one choice", () => {
+    assert.deepStrictEqual(given(GenAi.requestFacts({ n: 1 }, { sessionId: null, stream: false })), [])
+    assert.deepStrictEqual(given(GenAi.requestFacts({ n: 2 }, { sessionId: "s", stream: true })), [
+      ["gen_ai.conversation.id", "s"],
+      ["gen_ai.request.stream", true],
+      ["gen_ai.request.choice.count", 2]
+    ])
+  })
+
+  it("takes the parts of the usage where providers have them", () => {
+    const parts = (usage: Record<string, unknown>) => {
+      const said = { id: "chatcmpl-1", usage, finishReason: "stop", servedModel: "m" }
+      return given(GenAi.responseFacts({ said, usage: null, costUsd: null, firstTokenMs: 1500 }))
+    }
+    const always: Array<[string, unknown]> = [
+      ["gen_ai.response.id", "chatcmpl-1"],
+      ["gen_ai.response.model", "m"],
+      ["gen_ai.response.finish_reasons", ["stop"]],
+      ["gen_ai.response.time_to_first_chunk", 1.5]
+    ]
+    const last: Array<[string, unknown]> = [["conduit.first_token_ms", 1500]]
     assert.deepStrictEqual(
-      Object.entries(asked).filter(([, value]) => value !== null),
-      [
-        ["gen_ai.request.max_tokens", 5],
-        ["gen_ai.request.temperature", 0.5]
-      ]
+      parts({
+        prompt_tokens_details: { cached_tokens: 8, audio_tokens: 1 },
+        completion_tokens_details: { reasoning_tokens: 3 }
+      }),
+      [...always, ["gen_ai.usage.cache_read.input_tokens", 8], ["gen_ai.usage.reasoning.output_tokens", 3], ...last]
     )
-    assert.strictEqual(GenAi.asked({ max_completion_tokens: 7, max_tokens: 5 })["gen_ai.request.max_tokens"], 7)
+    assert.deepStrictEqual(parts({ prompt_cache_hit_tokens: 4, completion_tokens_details: "none" }), [
+      ...always,
+      ["gen_ai.usage.cache_read.input_tokens", 4],
+      ...last
+    ])
+    assert.deepStrictEqual(
+      given(GenAi.responseFacts({ said: null, usage: null, costUsd: null, firstTokenMs: null })),
+      []
+    )
   })
 })
