@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { isLoopback } from "../../domain/basics/Loopback.ts"
+import { parsePostgresUrl } from "../../domain/basics/PostgresUrl.ts"
 import type { DatabaseError } from "../../services/storage/Database.ts"
 import {
   DatabaseInspection,
@@ -30,11 +31,11 @@ const unreachable = ({ detail, reason }: DatabaseError, address: string): Line =
     remedies[reason] ?? "correct DATABASE_URL; the server's log says more"
   )
 
-const isHere = (url: Redacted.Redacted): boolean => {
-  const { hostname, searchParams } = new URL(Redacted.value(url))
-  const host = hostname === "" ? (searchParams.get("host") ?? "/") : hostname.replace(/^\[(.*)\]$/, "$1")
-  return host.startsWith("/") || isLoopback(host)
-}
+const isHere = (url: Redacted.Redacted): boolean =>
+  Either.match(parsePostgresUrl(Redacted.value(url)), {
+    onLeft: () => false,
+    onRight: ({ hosts }) => hosts.every(({ name }) => name === "" || name.startsWith("/") || isLoopback(name))
+  })
 
 const transportLine = (url: Redacted.Redacted, { tls }: DatabaseLink, where: string): Line => {
   if (tls === "verified") return pass("database", `${where}, TLS`)

@@ -243,6 +243,31 @@ describe("SettingsEnv", () => {
     })
   )
 
+  it.effect("takes several hosts, sockets and TLS as libpq does, and says what would be right", () =>
+    Effect.gen(function* () {
+      for (const DATABASE_URL of [
+        "postgres://u@a:5432,b:5433/d?target_session_attrs=read-write",
+        "postgresql://u:p%40ss@[::1]:5432,10.0.0.7/d?sslmode=verify-ca&sslrootcert=/ca.pem",
+        "postgres:///d?host=/var/run/postgresql",
+        "postgres://u@%2Fvar%2Frun/d",
+        "postgres://h/d?sslmode=allow"
+      ]) {
+        assert.isTrue(Option.isSome((yield* settingsOf({ DATABASE_URL })).database.url), DATABASE_URL)
+      }
+      const wrong: Record<string, RegExp> = {
+        "postgres://h/d?sslmode=always": /sslmode is one of disable, allow, prefer, require/,
+        "postgres://a,b/d?target_session_attrs=standby": /target_session_attrs is one of any, read-write, primary/,
+        "postgres://a:x,b/d": /its host "a:x" is none/,
+        "postgres://u:%zz@h/d": /with % escapes in the password/
+      }
+      for (const [DATABASE_URL, problem] of Object.entries(wrong)) {
+        assert.match((yield* problemsOf({ DATABASE_URL }))[0] ?? "", problem)
+      }
+      const { database } = yield* settingsOf({ DATABASE_URL: "postgres://h/d?x=1", PGSSLMODE: "require" })
+      assert.strictEqual(Redacted.value(Option.getOrThrow(database.url)), "postgres://h/d?x=1&sslmode=require")
+    })
+  )
+
   it.effect("keeps keys as their hashes, however they were given", () =>
     Effect.gen(function* () {
       const hash = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683" // sha256("key")

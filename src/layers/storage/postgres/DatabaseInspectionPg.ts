@@ -20,9 +20,10 @@ import {
 import { DatabaseTools } from "../../../services/storage/DatabaseTools.ts"
 import { PostgresServer } from "../../../services/storage/PostgresServer.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
-import { addressOf, type BoundedPool, endPoolSoon, makePool } from "./Pool.ts"
+import { type BoundedPool, endPoolSoon, makePool } from "./Pool.ts"
 import { serviceIndexes, serviceTables } from "./ServiceTables.ts"
 import { newestMigration } from "./Start.ts"
+import { makeServers } from "./Servers.ts"
 import { makeStore } from "./Store.ts"
 import { makeTools } from "./Tools.ts"
 
@@ -31,13 +32,14 @@ export const layer: Layer.Layer<DatabaseInspection, never, PostgresServer> = Lay
   DatabaseInspection,
   Effect.gen(function* () {
     const { url } = yield* PostgresServer
+    const servers = makeServers(url, connectTimeout)
     const bounded = yield* Effect.acquireRelease(
       Effect.sync(() =>
         makePool({
-          url,
+          servers,
           size: 1,
           applicationName: `conduit-doctor-${process.pid}`,
-          connectTimeout: Duration.seconds(3),
+          connectTimeout,
           statementTimeout: Duration.seconds(5),
           lockTimeout: Duration.seconds(3)
         })
@@ -46,7 +48,7 @@ export const layer: Layer.Layer<DatabaseInspection, never, PostgresServer> = Lay
     )
     return DatabaseInspection.of({
       url,
-      address: addressOf(url),
+      address: servers.address,
       link: linkOf(bounded),
       server: serverOf(bounded),
       clock: clockOf(bounded),
@@ -59,6 +61,8 @@ export const layer: Layer.Layer<DatabaseInspection, never, PostgresServer> = Lay
   })
 )
 
+const connectTimeout = Duration.seconds(3)
+
 type Row<A> = { [Key in keyof A]: A[Key] }
 
 const rows = <A extends Pg.QueryResultRow>(
@@ -68,12 +72,12 @@ const rows = <A extends Pg.QueryResultRow>(
 ): Effect.Effect<ReadonlyArray<A>, DatabaseError> =>
   Effect.tryPromise({
     try: () => pool.query<A>(text, [...values]),
-    catch: toDatabaseError(`query ${addressOf(options.url)}`)
+    catch: toDatabaseError(`query ${options.servers.address}`)
   }).pipe(Effect.map((result) => result.rows))
 
 const linkOf = ({ options, pool }: BoundedPool): Effect.Effect<DatabaseLink, DatabaseError> =>
   Effect.acquireUseRelease(
-    Effect.tryPromise({ try: () => pool.connect(), catch: toDatabaseError(`connect to ${addressOf(options.url)}`) }),
+    Effect.tryPromise({ try: () => pool.connect(), catch: toDatabaseError(`connect to ${options.servers.address}`) }),
     (client) =>
       Effect.sync(() => {
         const stream =

@@ -18,12 +18,14 @@ import { Telemetry } from "../../../services/observing/Telemetry.ts"
 import { closePool } from "./Close.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { listen } from "./Listen.ts"
-import { addressOf, type BoundedPool, makePool, observePool, type PoolOptions } from "./Pool.ts"
+import { type BoundedPool, makePool, observePool, type PoolOptions } from "./Pool.ts"
 import { awaitDatabase, migrate } from "./Start.ts"
+import { makeServers } from "./Servers.ts"
 import { makeStore } from "./Store.ts"
 import { makeTools } from "./Tools.ts"
 
 let poolsOfThisProcess = 0
+const connectTimeout = Duration.seconds(2)
 
 interface Options {
   /** Whether tables are made in a database that has none of Conduit's. */
@@ -47,10 +49,10 @@ export const layerWith = ({
       const startedAt = yield* Clock.currentTimeMillis
       const unique = (Hash.string(`${process.pid}-${startedAt}-${poolsOfThisProcess++}`) >>> 0).toString(16)
       const options: PoolOptions = {
-        url: server.url,
+        servers: makeServers(server.url, connectTimeout),
         size: server.poolSize,
         applicationName: `conduit-${process.pid}-${unique}`,
-        connectTimeout: Duration.seconds(2),
+        connectTimeout,
         statementTimeout: Duration.seconds(5),
         lockTimeout: Duration.seconds(3)
       }
@@ -79,7 +81,7 @@ export const layerWith = ({
       )
       return yield* Effect.map(SqlClient.SqlClient, (sql) =>
         Context.make(Database, {
-          ...makeStore(sql),
+          ...leavingReadOnly(makeStore(sql), options),
           changes: (routerId) => (server.isSingleSession ? Stream.empty : listen(options, routerId))
         }).pipe(Context.add(DatabaseTools, makeTools(sql)))
       ).pipe(Effect.provide(client))
@@ -88,8 +90,17 @@ export const layerWith = ({
 
 export const layer = layerWith({ creates: true })
 
+/** A server that was the primary and is one no more keeps its connections: those are left for the new one's. */
+const leavingReadOnly = (store: ReturnType<typeof makeStore>, { servers }: PoolOptions): typeof store => ({
+  ...store,
+  commit: (commit) =>
+    Effect.tapError(store.commit(commit), ({ reason }) =>
+      reason === "read_only" ? Effect.sync(() => servers.leave()) : Effect.void
+    )
+})
+
 const refuseForeign = ({ options, pool }: BoundedPool): Effect.Effect<void, DatabaseError> => {
-  const operation = `open ${addressOf(options.url)}`
+  const operation = `open ${options.servers.address}`
   return Effect.tryPromise({
     try: () => pool.query<{ known: boolean }>("SELECT to_regclass('conduit_migrations') IS NOT NULL AS known"),
     catch: toDatabaseError(operation)

@@ -1,6 +1,5 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -10,7 +9,8 @@ import * as Pg from "pg"
 import type { Position, RouterId } from "../../../domain/basics/Ids.ts"
 import { DatabaseError } from "../../../services/storage/Database.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
-import { type PoolOptions, withoutName } from "./Pool.ts"
+import type { PoolOptions } from "./Pool.ts"
+import { configOf, type Route } from "./Servers.ts"
 
 /** What commits notify, with router and position. */
 export const channel = "conduit_log"
@@ -37,8 +37,11 @@ const connected = (
   emit: StreamEmit.EmitOpsPush<DatabaseError, Position>
 ): Effect.Effect<void, DatabaseError, Scope.Scope> =>
   Effect.gen(function* () {
+    const route = yield* Effect.tryPromise(() => options.servers.choose()).pipe(
+      Effect.mapError(toDatabaseError("listen"))
+    )
     const client = yield* Effect.acquireRelease(
-      Effect.sync(() => makeClient(options)),
+      Effect.sync(() => makeClient(options, route)),
       close
     )
     const lost = (detail: string) =>
@@ -51,6 +54,7 @@ const connected = (
     })
     const ask = (text: string) => Effect.tryPromise(() => client.query<{ pid: number }>(text))
     const isDirect = yield* Effect.tryPromise(() => client.connect()).pipe(
+      Effect.tapError(() => Effect.sync(() => options.servers.forget())),
       Effect.zipRight(ask("SELECT pg_backend_pid() AS pid")),
       // A pooler invents the process number that it tells its clients.
       Effect.map(({ rows }) => "processID" in client && rows[0]?.pid === client.processID),
@@ -64,9 +68,9 @@ const connected = (
     emit.end()
   })
 
-const makeClient = (options: PoolOptions): Pg.Client =>
+const makeClient = (options: PoolOptions, route: Route): Pg.Client =>
   new Pg.Client({
-    connectionString: withoutName(Redacted.value(options.url)),
+    ...configOf(route),
     // Whoever terminates the backends of the pool terminates this one.
     application_name: options.applicationName,
     connectionTimeoutMillis: Duration.toMillis(options.connectTimeout),

@@ -1,14 +1,15 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as net from "node:net"
 import * as Pg from "pg"
+import { ServerPool } from "./ServerPool.ts"
+import { configOf, type Servers } from "./Servers.ts"
 import type { TelemetryShape } from "../../../services/observing/Telemetry.ts"
 
 /** Limits of one pool's sessions. */
 export interface PoolOptions {
-  readonly url: Redacted.Redacted
+  readonly servers: Servers
   readonly size: number
   readonly applicationName: string
   readonly connectTimeout: Duration.Duration
@@ -24,18 +25,6 @@ export interface BoundedPool {
   readonly destroy: Effect.Effect<void>
 }
 
-/** What a URL says about the name would take precedence, and backends are found by ours. */
-export const withoutName = (url: string): string =>
-  url.replace(/([?&])application_name=[^&]*&?/, "$1").replace(/[?&]$/, "")
-
-/** Where the server is, without user and password. */
-export const addressOf = (url: Redacted.Redacted): string => {
-  const text = Redacted.value(url)
-  if (!URL.canParse(text)) return "the configured address"
-  const { host, pathname, searchParams } = new URL(text)
-  return `${host === "" ? (searchParams.get("host") ?? "") : host}${pathname}`
-}
-
 /** A pool in which nothing waits for ever. */
 export const makePool = (options: PoolOptions): BoundedPool => {
   const sockets = new Set<net.Socket>()
@@ -46,8 +35,7 @@ export const makePool = (options: PoolOptions): BoundedPool => {
     return socket
   }
   const statementMs = Duration.toMillis(options.statementTimeout)
-  const pool = new Pg.Pool({
-    connectionString: withoutName(Redacted.value(options.url)),
+  const config: Pg.PoolConfig = {
     max: options.size,
     application_name: options.applicationName,
     connectionTimeoutMillis: Duration.toMillis(options.connectTimeout),
@@ -60,17 +48,15 @@ export const makePool = (options: PoolOptions): BoundedPool => {
         `SET statement_timeout = ${statementMs}; SET lock_timeout = ${Duration.toMillis(options.lockTimeout)}; ` +
           `SET idle_in_transaction_session_timeout = ${statementMs}; SET default_transaction_isolation = 'read committed'`
       )
-  })
+  }
+  const pool = new ServerPool(config, options.servers)
   // An idle connection that dies is replaced; without a listener it would end the process.
   pool.on("error", () => undefined)
-  // A client whose query never ended (its time-out is the client's own) would make the next user wait behind it.
-  pool.on("release", (_error, client) => {
-    if ("readyForQuery" in client && client.readyForQuery !== true) void client.end().catch(() => undefined)
-  })
   return {
     pool,
     options,
     destroy: Effect.sync(() => {
+      options.servers.destroy()
       for (const socket of sockets) socket.destroy()
     })
   }
@@ -124,40 +110,27 @@ const withoutValues = (query: string): string =>
 
 /** Terminates every backend of the pool's application name over a connection of its own; closing a socket would not. */
 export const terminateBackends = ({ options }: BoundedPool): Effect.Effect<ReadonlyArray<BusyBackend>> =>
-  Effect.async<ReadonlyArray<BusyBackend>>((resume) => {
-    const socket = new net.Socket()
-    const client = new Pg.Client({
-      stream: () => socket,
-      connectionString: withoutName(Redacted.value(options.url)),
-      application_name: `${options.applicationName}-close`,
-      connectionTimeoutMillis: Duration.toMillis(options.connectTimeout)
-    })
-    client.on("error", () => undefined)
-    const work = client
-      .connect()
-      .then(() =>
-        client.query<{ query: string; age_ms: number; terminated: boolean }>(
+  Effect.acquireUseRelease(
+    Effect.sync(() => new net.Socket()),
+    (socket) =>
+      Effect.tryPromise(async () => {
+        const client = new Pg.Client({
+          ...configOf(await options.servers.choose()),
+          stream: () => socket,
+          application_name: `${options.applicationName}-close`,
+          connectionTimeoutMillis: Duration.toMillis(options.connectTimeout)
+        })
+        client.on("error", () => undefined)
+        await client.connect()
+        const { rows } = await client.query<{ query: string; age_ms: number; terminated: boolean }>(
           `SELECT query, extract(epoch FROM clock_timestamp() - coalesce(xact_start, query_start, backend_start))::float8 * 1000 AS age_ms,
                   pg_terminate_backend(pid) AS terminated
            FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()`,
           [options.applicationName]
         )
-      )
-      .then(({ rows }) =>
-        rows
+        return rows
           .filter((row) => row.terminated)
           .map((row) => ({ query: withoutValues(row.query), ageMs: Math.round(row.age_ms) }))
-      )
-    const stop = () => socket.destroy()
-    work.then(
-      (busy) => {
-        stop()
-        resume(Effect.succeed(busy))
-      },
-      () => {
-        stop()
-        resume(Effect.succeed([]))
-      }
-    )
-    return Effect.sync(() => void stop())
-  })
+      }),
+    (socket) => Effect.sync(() => void socket.destroy())
+  ).pipe(Effect.catchAll(() => Effect.succeed([])))

@@ -11,7 +11,7 @@ import { init } from "./migrations/0001_init.ts"
 import { audit } from "./migrations/0002_audit.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { readCommitted, transact } from "./store/Transaction.ts"
-import { addressOf, type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
+import { type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
 
 const migrations = { "0001_init": init, "0002_audit": audit }
 export const newestMigration = Object.keys(migrations).length
@@ -22,7 +22,7 @@ export const awaitDatabase = (
   { destroy, options, pool }: BoundedPool,
   deadline: Duration.Duration
 ): Effect.Effect<void, DatabaseError> => {
-  const operation = `connect to ${addressOf(options.url)}`
+  const operation = `connect to ${options.servers.address}`
   const attempt = Effect.tryPromise({
     try: () =>
       pool.query<{ version: string; number: number; encoding: string }>(
@@ -56,7 +56,7 @@ export const awaitDatabase = (
       if (!announced) {
         announced = true
         yield* Effect.logWarning(
-          `Waiting up to ${Math.ceil((giveUpAt - now) / 1000)}s for the database at ${addressOf(options.url)}: ${failure.detail}`
+          `Waiting up to ${Math.ceil((giveUpAt - now) / 1000)}s for the database at ${options.servers.address}: ${failure.detail}`
         )
       }
       yield* Effect.sleep(Duration.millis(Math.min(delayMs, giveUpAt - now)))

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { durationFromText, durationText } from "../../../domain/basics/DurationText.ts"
 import { RouterId } from "../../../domain/basics/Ids.ts"
+import { parsePostgresUrl } from "../../../domain/basics/PostgresUrl.ts"
 
 /** Text to value, or what would be right. */
 export type Parse<A> = (text: string) => Either.Either<A, string>
@@ -60,13 +61,8 @@ export const duration =
 export const routerId: Parse<string> = (value) =>
   RouterId.is(value) ? Either.right(value) : Either.left("1 to 64 characters of A-Z a-z 0-9 . _ : -")
 
-/** A # in a password ends the address, so that the user is taken for the host, and digits before it for the port. */
 export const databaseUrl: Parse<Redacted.Redacted> = (value) =>
-  /^postgres(ql)?:\/\/[^#]*$/.test(value) && URL.canParse(value)
-    ? Either.right(Redacted.make(value))
-    : Either.left(
-        "a PostgreSQL connection string, postgres://USER:PASSWORD@HOST:5432/DATABASE, with % escapes in the password"
-      )
+  Either.map(parsePostgresUrl(value), () => Redacted.make(value))
 
 /** With what it needs to connect, and nothing that would have to be guessed: a database is a number. */
 export const redisUrl: Parse<Redacted.Redacted> = (value) => {

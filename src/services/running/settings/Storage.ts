@@ -1,8 +1,11 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { type SslMode, sslModes } from "../../../domain/basics/PostgresUrl.ts"
 import * as Parse from "./Parsers.ts"
 import type { ReadSetting } from "./Setting.ts"
+
+const sslModeChoices: Readonly<Record<string, SslMode>> = Object.fromEntries(sslModes.map((mode) => [mode, mode]))
 
 export const database = (setting: ReadSetting) => {
   const url = setting(
@@ -12,6 +15,14 @@ export const database = (setting: ReadSetting) => {
     "PostgreSQL connection string",
     "postgres://conduit:secret@db:5432/conduit",
     { shown: "none: the embedded PostgreSQL; required in production", secret: true }
+  )
+  const sslMode = setting(
+    "PGSSLMODE",
+    Parse.optional(Parse.choice(sslModeChoices, sslModes.join(", "))),
+    Option.none(),
+    "TLS to the database where `DATABASE_URL` has no `sslmode`, as libpq has it",
+    "verify-full",
+    { shown: "`prefer`; none to this machine" }
   )
   const rootCertificate = setting(
     "PGSSLROOTCERT",
@@ -23,10 +34,7 @@ export const database = (setting: ReadSetting) => {
   return {
     /** None = the embedded PostgreSQL in `dataDirectory`. */
     url: Option.map(url, (address) =>
-      Option.match(rootCertificate, {
-        onNone: () => address,
-        onSome: (file) => withRootCertificate(address, file)
-      })
+      withParameter(withParameter(address, "sslmode", sslMode), "sslrootcert", rootCertificate)
     ),
     poolSize: setting(
       "DATABASE_POOL_SIZE",
@@ -63,11 +71,13 @@ export const database = (setting: ReadSetting) => {
   } as const
 }
 
-/** The driver takes the file of the certificate authority from the connection string alone, where libpq takes it from either. */
-const withRootCertificate = (url: Redacted.Redacted, file: string): Redacted.Redacted => {
-  const parsed = new URL(Redacted.value(url))
-  if (!parsed.searchParams.has("sslrootcert")) parsed.searchParams.set("sslrootcert", file)
-  return Redacted.make(parsed.href)
+/** What the address does not say itself; libpq takes it from either. */
+const withParameter = (url: Redacted.Redacted, name: string, value: Option.Option<string>): Redacted.Redacted => {
+  const text = Redacted.value(url)
+  const [, query = ""] = text.split("?")
+  return Option.isNone(value) || new URLSearchParams(query).has(name)
+    ? url
+    : Redacted.make(`${text}${text.includes("?") ? "&" : "?"}${name}=${encodeURIComponent(value.value)}`)
 }
 
 export const redis = (setting: ReadSetting) =>

@@ -5,10 +5,12 @@ import type * as Scope from "effect/Scope"
 import * as Pg from "pg"
 import type { DatabaseError } from "../../../../services/storage/Database.ts"
 import { toDatabaseError } from "../DatabaseError.ts"
-import { type PoolOptions, withoutName } from "../Pool.ts"
+import type { PoolOptions } from "../Pool.ts"
+import { makeServers } from "../Servers.ts"
 import { migrate } from "../Start.ts"
 
 const rowsAtOnce = 100
+const connectTimeout = Duration.seconds(10)
 
 /** Rows as text, which every version writes and reads alike. */
 interface Line {
@@ -43,10 +45,10 @@ type Ask = <Row extends Pg.QueryResultRow>(
 ) => Effect.Effect<ReadonlyArray<Row>, DatabaseError>
 
 const optionsFor = (url: Redacted.Redacted): PoolOptions => ({
-  url,
+  servers: makeServers(url, connectTimeout),
   size: 1,
   applicationName: "conduit-carry-over",
-  connectTimeout: Duration.seconds(10),
+  connectTimeout,
   statementTimeout: Duration.minutes(10),
   lockTimeout: Duration.seconds(10)
 })
@@ -56,7 +58,7 @@ const connect = (url: Redacted.Redacted): Effect.Effect<Ask, DatabaseError, Scop
     Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
-          const client = new Pg.Client({ connectionString: withoutName(Redacted.value(url)) })
+          const client = new Pg.Client({ connectionString: Redacted.value(url) })
           client.on("error", () => undefined)
           await client.connect()
           return client
