@@ -32,16 +32,50 @@ beforeAll(async () => {
     retried: refuses(500, error("oops")),
     unable: refuses(400, error("image_url is not supported")),
     idle: answers(),
-    unused: answers()
+    unused: answers(),
+    blind: (response, asked) =>
+      (JSON.stringify(asked.body).includes("image_url")
+        ? refuses(400, error("image_url is only supported by certain models"))
+        : answers())(response, asked),
+    toolless: answers(),
+    cool: answers(),
+    renamed: (response, asked) =>
+      ("max_tokens" in asked.body
+        ? refuses(
+            400,
+            error("Unsupported parameter: 'max_tokens' is not supported with this model.", {
+              param: "max_tokens",
+              code: "unsupported_parameter"
+            })
+          )
+        : answers())(response, asked),
+    "plain-streams": (response, asked) =>
+      ("stream_options" in asked.body
+        ? refuses(422, {
+            detail: [
+              { type: "extra_forbidden", loc: ["body", "stream_options"], msg: "Extra inputs are not permitted" }
+            ]
+          })
+        : answers())(response, asked)
   })
   folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-faults-"))
   const config = Path.join(folder, "conduit.yaml")
-  const ids = ["first", "second", ...Object.keys(upstream.scripts)]
+  const ids = [...new Set(["first", "blind", "toolless", "second", ...Object.keys(upstream.scripts)])]
   Fs.writeFileSync(
     config,
     JSON.stringify({
-      providers: { local: { kind: "openai-compatible", baseUrl: upstream.url, apiKey: key } },
-      models: ids.map((id) => ({ id, provider: "local", inputUsdPerMTok: 1, outputUsdPerMTok: 1 })),
+      providers: {
+        local: { kind: "openai-compatible", baseUrl: upstream.url, apiKey: key },
+        plain: { kind: "openai-compatible", baseUrl: upstream.url }
+      },
+      models: ids.map((id) => ({
+        id,
+        provider: id === "plain-streams" ? "plain" : "local",
+        inputUsdPerMTok: 1,
+        outputUsdPerMTok: 1,
+        ...(id === "toolless" ? { capabilities: { tools: false } } : {}),
+        ...(id === "cool" ? { dialect: { temperature: null } } : {})
+      })),
       policy: { algorithm: "static" }
     })
   )
@@ -217,5 +251,97 @@ describe("a choice of Conduit's", () => {
         excluded_by: "rate_limit"
       }
     )
+  })
+})
+
+describe("what a model cannot do", () => {
+  const image = {
+    messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "data:image/png;base64,AA==" } }] }]
+  }
+  const conduitOf = async (model: string) => (await request(`${conduit.url}/v1/models/${model}`)).json.conduit
+
+  it("is remembered when another model answered the request, shown, and kept from it", async () => {
+    const asked = { ...image, ...among("blind", "second") }
+    assert.strictEqual((await ask(asked)).headers["x-conduit-model"], "second")
+    assert.strictEqual((await ask(asked)).headers["x-conduit-model"], "second")
+    assert.strictEqual(upstream.callsOf("blind"), 1)
+    assert.deepStrictEqual((await conduitOf("blind")).capabilities, { vision: { can: false, source: "refusal" } })
+    const alone = await ask({ ...image, ...among("blind") })
+    assert.strictEqual(alone.status, 422)
+    assert.deepInclude(alone.json.error.details.excluded, { model: "blind", excluded_by: "capability:vision" })
+    // Text goes on.
+    assert.strictEqual((await ask(among("blind"))).status, 200)
+  })
+
+  it("is not remembered of a request that nobody could answer", async () => {
+    assert.strictEqual((await ask({ ...image, ...among("unable") })).status, 400)
+    assert.deepStrictEqual((await conduitOf("unable")).capabilities, {})
+  })
+
+  it("is configured, and masks also who names the model", async () => {
+    const tools = { tools: [{ type: "function", function: { name: "f", parameters: {} } }] }
+    assert.strictEqual((await ask({ ...tools, ...among("toolless", "second") })).headers["x-conduit-model"], "second")
+    const pinned = await ask({ ...tools, model: "toolless" })
+    assert.deepStrictEqual(
+      [pinned.status, pinned.json.error.details.excluded],
+      [422, [{ model: "toolless", excluded_by: "capability:tools" }]]
+    )
+    assert.strictEqual((await ask({ tools: [], model: "toolless" })).status, 200)
+    assert.strictEqual(upstream.callsOf("toolless"), 1)
+  })
+})
+
+describe("how a model is asked", () => {
+  it("is learned from its refusal, said in a header, and done at once the next time", async () => {
+    for (const calls of [2, 3]) {
+      const answer = await ask({ model: "renamed", max_tokens: 9 })
+      assert.strictEqual(answer.status, 200, answer.text)
+      assert.strictEqual(answer.headers["x-conduit-adjusted"], "max_tokens->max_completion_tokens")
+      assert.strictEqual(upstream.callsOf("renamed"), calls)
+    }
+    const { body } = upstream.asked.filter(({ model }) => model === "renamed").at(-1)!
+    assert.deepInclude(body, { max_completion_tokens: 9 })
+    assert.notProperty(body, "max_tokens")
+    assert.deepStrictEqual((await request(`${conduit.url}/v1/models/renamed`)).json.conduit.dialect, {
+      max_tokens: "max_completion_tokens"
+    })
+  })
+
+  it("is configured too", async () => {
+    const answer = await ask({ model: "cool", temperature: 0.5, parallel_tool_calls: true })
+    assert.strictEqual(answer.headers["x-conduit-adjusted"], "temperature->none")
+    const { body } = upstream.asked.filter(({ model }) => model === "cool").at(-1)!
+    assert.notProperty(body, "temperature")
+    assert.propertyVal(body, "parallel_tool_calls", true)
+  })
+
+  it("is without stream_options once its provider refused them, which the client never sent", async () => {
+    for (const calls of [2, 3]) {
+      const answer = await ask({ model: "plain-streams", stream: true })
+      assert.strictEqual(answer.status, 200, answer.text)
+      assert.include(answer.text, "[DONE]")
+      assert.strictEqual(upstream.callsOf("plain-streams"), calls)
+    }
+  })
+
+  it("knows no limit of -1, no name of null, and says what an empty list of messages is", async () => {
+    assert.strictEqual((await ask({ model: null, max_tokens: -1, ...among("second") })).status, 200)
+    assert.notProperty(upstream.asked.at(-1)?.body, "max_tokens")
+    const empty = await ask({ messages: [] })
+    assert.deepStrictEqual([empty.status, empty.json.error.message], [400, "messages: must not be empty"])
+  })
+
+  it("means by a prefixed name what it says, and by an empty header nothing", async () => {
+    for (const model of ["openai/second", "local/second", "second"]) {
+      assert.strictEqual((await ask({ model })).headers["x-conduit-model"], "second")
+    }
+    for (const model of ["AUTO", "openai/auto"]) {
+      assert.strictEqual((await ask({ model, ...among("second") }, { "x-conduit-allowed-models": "" })).status, 200)
+    }
+  })
+
+  it("finds a decision by an id in capitals", async () => {
+    const id = String((await ask(among("second"))).headers["x-conduit-decision-id"])
+    assert.strictEqual((await request(`${conduit.url}/v1/decisions/${id.toUpperCase()}`)).json.id, id)
   })
 })

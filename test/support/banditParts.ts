@@ -27,6 +27,7 @@ export const surroundings = (settings: Partial<SettingsShape> = {}) => {
 export const request = (more: Partial<RoutingRequest> = {}): RoutingRequest => ({
   text: "write a function that adds two numbers",
   inputTokens: 10,
+  needs: [],
   maxTokens: null,
   stream: false,
   task: null,

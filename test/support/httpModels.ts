@@ -19,6 +19,9 @@ export const modelOf = (id: string, upstream: string): Model => ({
   outputUsdPerMTok: 1,
   priceSource: null,
   contextWindow: null,
+  maxOutputTokens: null,
+  abilities: {},
+  dialect: {},
   priorQuality: null,
   unavailable: null,
   simulated: false
@@ -39,6 +42,7 @@ export const catalogAt = (baseUrl: string, apiKey: string | null = null): Catalo
         kind: "openai-compatible" as const,
         baseUrl,
         apiKey: apiKey === null ? null : Redacted.make(apiKey),
+        streamUsage: true,
         missing: []
       }
     ]
@@ -53,7 +57,10 @@ export const simulatedCatalog: Layer.Layer<ModelCatalog> = fixedCatalog({
   models: simulatedModels,
   byId: new Map(simulatedModels.map((model) => [model.id, model])),
   providers: new Map([
-    ["simulated", { name: "simulated", kind: "simulated" as const, baseUrl: "", apiKey: null, missing: [] }]
+    [
+      "simulated",
+      { name: "simulated", kind: "simulated" as const, baseUrl: "", apiKey: null, streamUsage: true, missing: [] }
+    ]
   ]),
   policy: { algorithm: "auto", preference: "balanced" },
   costReferenceUsd: 0.001,

@@ -22,6 +22,7 @@ export const answerHead = (): AnswerHead => ({
   model: small,
   reason: "best",
   propensity: 0.66,
+  adjusted: null,
   simulated: false,
   overheadMs: 0.42
 })
@@ -144,6 +145,9 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
           outputUsdPerMTok: 0.1,
           priceSource: "conduit.yaml",
           contextWindow: 128000,
+          maxOutputTokens: 4096,
+          abilities: {},
+          dialect: {},
           priorQuality: null,
           unavailable: null,
           simulated: false
@@ -157,7 +161,9 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
           latencySecondsMean: 0.84,
           share: 0.42
         },
-        circuit: "closed"
+        circuit: "closed",
+        abilities: { vision: { can: false, source: "configuration" } },
+        dialect: {}
       }
     ],
     ...over

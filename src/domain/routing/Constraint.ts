@@ -1,3 +1,5 @@
+import type { Capability } from "./Capability.ts"
+
 /** What the chosen model must satisfy. It is a mask: applied before the choice, never traded against the score. */
 export interface Constraints {
   /** Upper bound on the expected cost of the request, USD. */
@@ -25,8 +27,17 @@ export const exclusions = [
   "context",
   "price_unknown",
   "disabled",
+  "capability:vision",
+  "capability:audio",
+  "capability:files",
+  "capability:tools",
+  "capability:json_schema",
+  "capability:reasoning",
+  "capability:logprobs",
   ...barriers
-] as const satisfies ReadonlyArray<keyof Constraints | Barrier | "context" | "price_unknown" | "disabled">
+] as const satisfies ReadonlyArray<
+  keyof Constraints | Barrier | `capability:${Capability}` | "context" | "price_unknown" | "disabled"
+>
 export type ExcludedBy = (typeof exclusions)[number]
 
 export const isBarrier = (excludedBy: string | null): excludedBy is Barrier =>
@@ -38,6 +49,8 @@ export interface Prospect {
   readonly provider: string
   readonly unavailable: boolean
   readonly barrier: Barrier | null
+  /** What the request needs and the model cannot do. */
+  readonly lacks: Capability | null
   readonly contextWindow: number | null
   readonly quality: number
   /** Null where the price is unknown. */
@@ -55,6 +68,7 @@ export const excludedBy = (
   if (constraints.allowed_models !== undefined && !constraints.allowed_models.includes(prospect.model))
     return "allowed_models"
   if (constraints.provider !== undefined && constraints.provider !== prospect.provider) return "provider"
+  if (prospect.lacks !== null) return `capability:${prospect.lacks}`
   if (prospect.contextWindow !== null && request.inputTokens + (request.maxTokens ?? 0) > prospect.contextWindow)
     return "context"
   if (constraints.max_cost_usd !== undefined) {

@@ -1,3 +1,4 @@
+import type { Capability } from "./Capability.ts"
 import type { Constraints, ExcludedBy } from "./Constraint.ts"
 import type { DecisionId, ModelId, Position, RouterId } from "../basics/Ids.ts"
 import type { Preference, Weights } from "./Weights.ts"
@@ -6,8 +7,10 @@ import type { Preference, Weights } from "./Weights.ts"
 export interface RoutingRequest {
   /** The text of the prompt, all parts of all messages, newest last. */
   readonly text: string
-  /** Estimated tokens of the whole prompt (characters / 4). */
+  /** Estimated tokens of all that is sent. */
   readonly inputTokens: number
+  /** What a model must be capable of. */
+  readonly needs: ReadonlyArray<Capability>
   /** The caller's limit on the answer's tokens. */
   readonly maxTokens: number | null
   readonly stream: boolean

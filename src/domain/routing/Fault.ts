@@ -1,3 +1,4 @@
+import { dialectFields } from "./Dialect.ts"
 import type { Capability } from "./Capability.ts"
 import type { ErrorSaid } from "../models/ErrorSaid.ts"
 
@@ -145,7 +146,8 @@ const readRequestFault = (said: ErrorSaid): Reading => {
   if (aboutPolicy.test(text)) return plain("filtered")
   const parameter = fieldIn(said)
   const isUnable = !broken.test(text) && (parameter !== null || cannot.test(text))
-  const lacks = isUnable ? (subjects.find(([, subject]) => subject.test(text))?.[0] ?? null) : null
+  const isOfDialect = parameter === "stream_options" || dialectFields.some((field) => field === parameter)
+  const lacks = isUnable && !isOfDialect ? (subjects.find(([, subject]) => subject.test(text))?.[0] ?? null) : null
   return isUnable && (lacks !== null || parameter !== null)
     ? { reason: "unsupported", lacks, parameter }
     : plain("rejected")

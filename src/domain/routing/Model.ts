@@ -1,4 +1,6 @@
 import type { ModelId } from "../basics/Ids.ts"
+import type { Abilities } from "./Capability.ts"
+import type { Dialect } from "./Dialect.ts"
 
 /** One provider's model with its price and limits: in bandit terms an arm. */
 export interface Model {
@@ -14,6 +16,11 @@ export interface Model {
   readonly priceSource: string | null
   /** Tokens of prompt and answer together; null if unknown, then it excludes nothing. */
   readonly contextWindow: number | null
+  /** Of an answer; null if unknown. */
+  readonly maxOutputTokens: number | null
+  /** As the configuration and the table of families say. */
+  readonly abilities: Abilities
+  readonly dialect: Dialect
   /** Published or configured quality in [0, 1]; null if nothing is known. */
   readonly priorQuality: number | null
   /** Why it cannot be chosen (no key, disabled), or null if it can. */

@@ -59,6 +59,9 @@ export const simulatedModels: ReadonlyArray<Model> = fleet.map((script) => ({
   outputUsdPerMTok: script.outputUsdPerMTok,
   priceSource: "simulated",
   contextWindow: script.contextWindow,
+  maxOutputTokens: null,
+  abilities: {},
+  dialect: {},
   priorQuality: Math.round(meanQuality(script) * 100) / 100,
   unavailable: null,
   simulated: true

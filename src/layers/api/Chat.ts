@@ -135,6 +135,7 @@ const headHeaders = (head: StreamHead): Record<string, string> => {
     "x-conduit-overhead-ms": head.overheadMs.toFixed(3)
   }
   if (head.model !== null) headers["x-conduit-model"] = head.model
+  if (head.adjusted !== null) headers["x-conduit-adjusted"] = head.adjusted
   if (head.simulated) headers["x-conduit-simulated"] = "true"
   return headers
 }

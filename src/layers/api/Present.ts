@@ -14,7 +14,7 @@ export interface RewardReference {
 }
 
 export const decisionIdOf = (id: string): Either.Either<DecisionId, DecisionNotFound> =>
-  Either.mapLeft(DecisionId.either(id), () => new DecisionNotFound({ decisionId: id.slice(0, 64) }))
+  Either.mapLeft(DecisionId.either(id.toLowerCase()), () => new DecisionNotFound({ decisionId: id.slice(0, 64) }))
 
 /** Decimal USD without exponent; the number itself says the same in JSON. */
 export const usdText = (usd: number): string => {
@@ -101,11 +101,16 @@ const requestEntry = (request: Decision["request"]): DecisionEntry["request"] =>
   features_version: request.featuresVersion
 })
 
-export const modelEntry = ({ circuit, learned, model }: RoutedModel, createdSeconds: number): ModelEntry => ({
+export const modelEntry = (
+  { abilities, circuit, dialect, learned, model }: RoutedModel,
+  createdSeconds: number
+): ModelEntry => ({
   id: model.id,
   object: "model",
   created: createdSeconds,
   owned_by: model.provider,
+  context_length: model.contextWindow,
+  max_output_tokens: model.maxOutputTokens,
   conduit: {
     provider: model.provider,
     upstream: model.upstream,
@@ -116,6 +121,9 @@ export const modelEntry = ({ circuit, learned, model }: RoutedModel, createdSeco
     output_usd_per_mtok: model.outputUsdPerMTok,
     price_source: model.priceSource,
     context_window: model.contextWindow,
+    smallest_context_window: null,
+    capabilities: { ...abilities },
+    dialect: { ...dialect },
     quality: learned.quality,
     tasks: learned.tasks,
     changed: learned.changes.at(-1) ?? null,
@@ -130,11 +138,16 @@ export const modelEntry = ({ circuit, learned, model }: RoutedModel, createdSeco
 /** The entry that clients choose to let Conduit choose. */
 export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: number): ModelEntry => {
   const available = models.filter(({ model }) => model.unavailable === null)
+  const windows = available.flatMap(({ model }) => model.contextWindow ?? [])
+  const outputs = available.flatMap(({ model }) => model.maxOutputTokens ?? [])
+  const largest = windows.length === 0 ? null : Math.max(...windows)
   return {
     id: "auto",
     object: "model",
     created: createdSeconds,
     owned_by: "conduit",
+    context_length: largest,
+    max_output_tokens: outputs.length === 0 ? null : Math.max(...outputs),
     conduit: {
       provider: "conduit",
       upstream: null,
@@ -144,7 +157,10 @@ export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: nu
       input_usd_per_mtok: null,
       output_usd_per_mtok: null,
       price_source: null,
-      context_window: null,
+      context_window: largest,
+      smallest_context_window: windows.length === 0 ? null : Math.min(...windows),
+      capabilities: {},
+      dialect: {},
       quality: null,
       tasks: [],
       changed: null,

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from "node:http"
 import type { Constraints } from "../../domain/routing/Constraint.ts"
 import type { RoutingRequest } from "../../domain/routing/Decision.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
+import { needsOf } from "../../domain/routing/Needs.ts"
 import { normalise, preferences, type Preference } from "../../domain/routing/Weights.ts"
 import {
   ChatRequest,
@@ -61,12 +62,12 @@ export const fromRoute = (input: unknown, headers: IncomingHttpHeaders, policy: 
         new InvalidRequest({ param: "messages", detail: "is missing: messages or prompt is needed" })
       )
     }
-    return yield* build({ ...route, messages }, options, policy, asBody(input), headers)
+    return yield* build({ ...route, messages }, options, policy, { ...asBody(input), messages }, headers)
   })
 
 interface ChatLike {
   readonly messages: ReadonlyArray<{ readonly content?: unknown }>
-  readonly model?: string
+  readonly model?: string | null
   readonly stream?: boolean | null
   readonly max_tokens?: number | null
   readonly max_completion_tokens?: number | null
@@ -79,19 +80,20 @@ const build = (
   body: ChatBody,
   headers: IncomingHttpHeaders
 ): Parsed => {
-  const pinned = chat.model === undefined || chat.model === "auto" ? null : chat.model
+  const pinned = chat.model === undefined || chat.model === null || chat.model === "auto" ? null : chat.model
   if (pinned !== null && Option.isNone(ModelId.option(pinned))) {
     return Either.left(new UnknownModel({ model: pinned.slice(0, 128) }))
   }
   const preference = options.preference ?? policy
-  const { text, characters } = textOf(chat.messages)
+  const { capabilities, inputTokens } = needsOf(body)
   const weights = options.weights
   return Either.right({
     body,
     request: {
-      text,
-      inputTokens: Math.ceil(characters / 4),
-      maxTokens: chat.max_completion_tokens ?? chat.max_tokens ?? null,
+      text: textOf(chat.messages),
+      inputTokens,
+      needs: capabilities,
+      maxTokens: limitOf(chat.max_completion_tokens) ?? limitOf(chat.max_tokens),
       stream: chat.stream === true,
       task: options.task ?? null,
       preference,
@@ -110,10 +112,14 @@ const build = (
   })
 }
 
+/** -1 says that there is none. */
+const limitOf = (tokens: number | null | undefined): number | null =>
+  tokens === undefined || tokens === null || tokens < 0 ? null : tokens
+
 /** What features are taken from: the newest text counts most, and more than this says little about the kind of request. */
 const maxTextChars = 32_768
 
-const textOf = (messages: ChatLike["messages"]): { readonly text: string; readonly characters: number } => {
+const textOf = (messages: ChatLike["messages"]): string => {
   const newestFirst: Array<string> = []
   let characters = 0
   const add = (text: string) => {
@@ -125,7 +131,7 @@ const textOf = (messages: ChatLike["messages"]): { readonly text: string; readon
     if (typeof content === "string") add(content)
     else if (Array.isArray(content)) for (let j = content.length - 1; j >= 0; j--) add(partText(content[j]))
   }
-  return { text: newestFirst.reverse().join("\n").slice(-maxTextChars), characters }
+  return newestFirst.reverse().join("\n").slice(-maxTextChars)
 }
 
 const partText = (part: unknown): string =>
@@ -162,7 +168,8 @@ const merge = (under: ConduitOptions | undefined, over: ConduitOptions | undefin
 const fromHeaders = (headers: IncomingHttpHeaders): Either.Either<ConduitOptions | undefined, InvalidRequest> => {
   let ours: IncomingHttpHeaders | undefined
   for (const name in headers) {
-    if (name.startsWith("x-conduit-")) (ours ??= {})[name] = headers[name]
+    // Templated headers are empty where nothing was filled in.
+    if (name.startsWith("x-conduit-") && headers[name] !== "") (ours ??= {})[name] = headers[name]
   }
   if (ours === undefined) return Either.right(undefined)
   // A misspelt limit would be no limit: an unknown one is refused.

@@ -34,10 +34,36 @@ const upstream = "the name that the provider knows the model by"
 const baseUrl = 'an address such as "http://127.0.0.1:9001/v1", or "${NAME}" for a variable of the environment'
 const apiKey = 'a text, best "${NAME}" for a variable of the environment'
 
+const Flag = Schema.Boolean.annotations(must("true or false"))
+const Tokens = Schema.Number.annotations(must(tokens)).pipe(Schema.int(must(tokens)), Schema.positive(must(tokens)))
+
+/** What the model can do, as `{ vision: false }`. */
+const Capabilities = Schema.Struct({
+  vision: Schema.optionalWith(Flag, { exact: true }),
+  audio: Schema.optionalWith(Flag, { exact: true }),
+  files: Schema.optionalWith(Flag, { exact: true }),
+  tools: Schema.optionalWith(Flag, { exact: true }),
+  json_schema: Schema.optionalWith(Flag, { exact: true }),
+  reasoning: Schema.optionalWith(Flag, { exact: true }),
+  logprobs: Schema.optionalWith(Flag, { exact: true })
+})
+
+const spelling = "the name of the field for this model, or null where it does not take it"
+const Spelling = Schema.optionalWith(Schema.NullOr(Schema.NonEmptyString).annotations(must(spelling)), { exact: true })
+
+/** Fields that the model spells differently, as `{ max_tokens: max_completion_tokens, temperature: null }`. */
+const DialectEntry = Schema.Struct({
+  max_tokens: Spelling,
+  max_completion_tokens: Spelling,
+  temperature: Spelling,
+  parallel_tool_calls: Spelling
+})
+
 const ProviderEntry = Schema.Struct({
   kind: Schema.Literal("openai-compatible").annotations(must("openai-compatible")),
   baseUrl: Schema.String.annotations(mustSecretly(baseUrl)),
-  apiKey: Schema.optionalWith(Schema.String.annotations(mustSecretly(apiKey)), { exact: true })
+  apiKey: Schema.optionalWith(Schema.String.annotations(mustSecretly(apiKey)), { exact: true }),
+  streamUsage: Schema.optionalWith(Flag, { exact: true })
 })
 
 const ModelEntry = Schema.Struct({
@@ -48,14 +74,14 @@ const ModelEntry = Schema.Struct({
   }),
   inputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
   outputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
-  contextWindow: Schema.optionalWith(
-    Schema.Number.annotations(must(tokens)).pipe(Schema.int(must(tokens)), Schema.positive(must(tokens))),
-    { exact: true }
-  ),
+  contextWindow: Schema.optionalWith(Tokens, { exact: true }),
+  maxOutputTokens: Schema.optionalWith(Tokens, { exact: true }),
+  capabilities: Schema.optionalWith(Capabilities, { exact: true }),
+  dialect: Schema.optionalWith(DialectEntry, { exact: true }),
   priorQuality: Schema.optionalWith(Schema.Number.annotations(must(unit)).pipe(Schema.between(0, 1, must(unit))), {
     exact: true
   }),
-  disabled: Schema.optionalWith(Schema.Boolean.annotations(must("true or false")), { exact: true })
+  disabled: Schema.optionalWith(Flag, { exact: true })
 })
 
 const algorithm = policyAlgorithms.join(", ").replace(/, (?=[^,]*$)/, " or ")

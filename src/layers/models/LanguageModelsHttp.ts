@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { Dispatcher } from "undici"
 import { requestText } from "../../domain/models/RequestText.ts"
+import { changesOf } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import {
   type CallLimits,
@@ -47,9 +48,20 @@ const endpointOf = (provider: Provider, dispatcher: Dispatcher, accept: string):
 })
 
 /** JSON of a body nested deeper than the stack is refused, as a model would refuse it. */
-const encode = (body: ChatBody, model: Model, stream: boolean): Either.Either<string, ProviderError> =>
+const encode = (
+  body: ChatBody,
+  model: Model,
+  { adjustments = [], streamUsage = true }: CallLimits,
+  stream: boolean
+): Either.Either<string, ProviderError> =>
   Either.try({
-    try: () => requestText(body, { upstream: model.upstream, stream, asksForUsage: stream }),
+    try: () =>
+      requestText(body, {
+        upstream: model.upstream,
+        stream,
+        asksForUsage: stream && streamUsage,
+        changes: changesOf(body, adjustments, streamUsage)
+      }),
     catch: () => failure(model.id, "rejected", null, "the request is nested too deeply")
   })
 
@@ -93,14 +105,14 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
     return LanguageModels.of({
       complete: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
         const target = yield* targetOf("whole", model, limits.headers)
-        const json = yield* encode(body, model, false)
+        const json = yield* encode(body, model, limits, false)
         const clock = yield* Effect.clock
         return yield* complete(target, json, limits, clock, labelOf(model, body, limits, clock))
       }),
 
       stream: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
         const target = yield* targetOf("streamed", model, limits.headers)
-        const json = yield* encode(body, model, true)
+        const json = yield* encode(body, model, limits, true)
         const clock = yield* Effect.clock
         const label = labelOf(model, body, limits, clock)
         const call = new EventStream(target, json, limits, clock, label, choicesAsked(body))

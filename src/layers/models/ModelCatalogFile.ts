@@ -8,6 +8,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { costReferenceUsd } from "../../domain/routing/Cost.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
+import { type Abilities, type Ability, capabilities, type Capability } from "../../domain/routing/Capability.ts"
+import { familyOf } from "../../domain/routing/ModelFamilies.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { simulatedModels } from "../../domain/simulation/SimulatedModel.ts"
 import { Environment } from "../../services/running/Environment.ts"
@@ -95,7 +97,7 @@ const readCatalog = (settings: SettingsShape, variables: ReadonlyMap<string, str
 const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
   simulatedModels.map((model) => [
     model.provider,
-    { name: model.provider, kind: "simulated", baseUrl: "", apiKey: null, missing: [] }
+    { name: model.provider, kind: "simulated", baseUrl: "", apiKey: null, streamUsage: true, missing: [] }
   ])
 )
 
@@ -166,6 +168,7 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
       kind: entry.kind,
       baseUrl: baseUrl.text.replace(/\/+$/, ""),
       apiKey: apiKey.text === "" ? null : Redacted.make(apiKey.text),
+      streamUsage: entry.streamUsage ?? true,
       missing
     })
   }
@@ -179,6 +182,7 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
         `models[${i}].provider: ${JSON.stringify(entry.provider)} is not under providers: there are ${[...providers.keys()].join(", ") || "none"}`
       )
     }
+    const family = familyOf(entry.upstream ?? entry.id)
     const priced = entry.inputUsdPerMTok !== undefined || entry.outputUsdPerMTok !== undefined
     return {
       id: ModelId(entry.id),
@@ -187,7 +191,13 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
       inputUsdPerMTok: entry.inputUsdPerMTok ?? null,
       outputUsdPerMTok: entry.outputUsdPerMTok ?? null,
       priceSource: priced ? fileName : null,
-      contextWindow: entry.contextWindow ?? null,
+      contextWindow: entry.contextWindow ?? family?.contextWindow ?? null,
+      maxOutputTokens: entry.maxOutputTokens ?? family?.maxOutputTokens ?? null,
+      abilities: {
+        ...abilitiesOf(family?.capabilities ?? {}, "families"),
+        ...abilitiesOf(entry.capabilities ?? {}, "configuration")
+      },
+      dialect: { ...family?.dialect, ...entry.dialect },
       priorQuality: entry.priorQuality ?? null,
       unavailable: entry.disabled === true ? `disabled in ${fileName}` : (leftOut.get(entry.provider) ?? null),
       simulated: false
@@ -195,6 +205,14 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
   })
   return { problems, notices, providers, models }
 }
+
+const abilitiesOf = (said: { readonly [C in Capability]?: boolean }, source: Ability["source"]): Abilities =>
+  Object.fromEntries(
+    capabilities.flatMap((name) => {
+      const can = said[name]
+      return can === undefined ? [] : [[name, { can, source }]]
+    })
+  )
 
 /** Replaces `${NAME}` by the variable's value. */
 const interpolate = (text: string, variables: ReadonlyMap<string, string>) => {

@@ -13,6 +13,7 @@ import type { AllModelsFailed, UpstreamRejected } from "../../services/routing/R
 import type { CallResult, TelemetryShape } from "../../services/observing/Telemetry.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
 import type { Circuits } from "./Circuits.ts"
+import type { Experience } from "./Experience.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as Failures from "./Failures.ts"
 import * as Lines from "./Lines.ts"
@@ -47,6 +48,7 @@ interface Parts {
   readonly catalog: ModelCatalogShape
   readonly circuits: Circuits
   readonly deadlines: Deadlines
+  readonly experience: Experience
   readonly telemetry: Pick<TelemetryShape, "called">
   readonly tracing: Pick<TracingShape, "step" | "headers">
   readonly requestTimeoutMs: number
@@ -61,6 +63,7 @@ export const make = ({
   catalog,
   circuits,
   deadlines,
+  experience,
   isDebug,
   nowMillis,
   nowMs,
@@ -71,7 +74,7 @@ export const make = ({
   const remainingMs = (trial: Trial.Trial) => requestTimeoutMs - (nowMs() - trial.startedMs)
 
   const run: Attempts["run"] = Effect.fnUntraced(function* (trial, call) {
-    const candidates = candidatesOf(trial)
+    const candidates = [...candidatesOf(trial)]
     const isBarred = ({ id }: Model) => id !== trial.request.pinned && circuits.barrier(id) !== null
     yield* circuits.watch
     let counted = 0
@@ -84,10 +87,15 @@ export const make = ({
       const mayFallBack = counted + 1 < mostCounted && candidates.slice(index + 1).some((other) => !isBarred(other))
       const limitMs = mayFallBack ? hangShare * leftMs : leftMs
       const answer = yield* Effect.either(
-        deadlines.within(limitMs, () => late(model), call(model, { timeoutMs: Math.max(1, leftMs), headers }))
+        deadlines.within(
+          limitMs,
+          () => late(model),
+          call(model, { ...experience.limits(model, trial.body), timeoutMs: Math.max(1, leftMs), headers })
+        )
       )
       if (Either.isRight(answer)) {
         trial.waitedMs += nowMs() - (trial.current?.startedMs ?? nowMs())
+        experience.answered(model, trial.request, trial.errors)
         return { answer: answer.right, model }
       }
       const error = answer.left
@@ -95,6 +103,8 @@ export const make = ({
       yield* end(trial, Trial.failed(error.reason, error))
       const { next } = faults[error.reason]
       if (next === "none") break
+      // Now it is known how to ask this model.
+      if (experience.refused(model, trial.body, error)) candidates.splice(index + 1, 0, model)
       if (next === "counted") counted++
     }
     return yield* trial.attempts.length === 0

@@ -5,7 +5,9 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { costUsd } from "../../domain/routing/Cost.ts"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
-import { DecisionId } from "../../domain/basics/Ids.ts"
+import { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
+import { adjustedText } from "../../domain/routing/Dialect.ts"
+import { meantBy } from "../../domain/routing/ModelName.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { storablePrompt } from "../../domain/basics/StorableText.ts"
 import { BanditState, type DecideInput, NoEligibleModel } from "../../services/learning/BanditState.ts"
@@ -31,6 +33,7 @@ import { Tracing } from "../../services/observing/Tracing.ts"
 import * as Afterwards from "./Afterwards.ts"
 import * as Attempts from "./Attempts.ts"
 import * as Circuits from "./Circuits.ts"
+import * as Experience from "./Experience.ts"
 import * as Deadlines from "./Deadlines.ts"
 import * as Learning from "./Settlement.ts"
 import * as Lines from "./Lines.ts"
@@ -83,7 +86,9 @@ export const layer: Layer.Layer<
     const isDebug = logSettings.level === "DEBUG"
     const circuits = yield* Circuits.make({ catalog, nowMillis, telemetry })
     yield* circuits.watch
+    const experience = Experience.make(clock, catalog)
     const attempts = Attempts.make({
+      experience,
       catalog,
       circuits,
       deadlines,
@@ -94,7 +99,7 @@ export const layer: Layer.Layer<
       nowMillis,
       nowMs
     })
-    const learning = Learning.make({ attempts, log, sessions, state, telemetry, tracing })
+    const learning = Learning.make({ attempts, experience, log, sessions, state, telemetry, tracing })
     const relay = Relay.make({ attempts, deadlines, learning, nowMs })
 
     // The request path, in the order in which it is walked.
@@ -152,13 +157,26 @@ export const layer: Layer.Layer<
     const named = ({ decision }: Trial.Trial, limits: CallLimits): CallLimits => ({ ...limits, answerId: decision.id })
 
     /** A decision, and what comes of it. */
-    const begin = (request: RoutingRequest, body: ChatBody, caller: Caller) =>
+    const begin = (asked: RoutingRequest, body: ChatBody, caller: Caller) =>
       Effect.withFiberRuntime<Trial.Trial, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
         const startedMs = nowMs()
+        const request = meant(asked)
         return Effect.map(decide(request, caller), (decision) =>
           Trial.make({ decision, request, startedMs, prompt: promptOf(request), span, body, onCall: caller.onCall })
         )
       })
+
+    /** With the model that the client means by the name it gave. */
+    const meant = (request: RoutingRequest): RoutingRequest => {
+      if (request.pinned === null) return request
+      const { byId, providers } = catalog.current()
+      const name = meantBy(
+        request.pinned,
+        (id) => ModelId.is(id) && byId.has(ModelId(id)),
+        (provider) => providers.has(provider)
+      )
+      return name === request.pinned ? request : { ...request, pinned: name === null ? null : ModelId(name) }
+    }
 
     /** Features, then the choice; the draw is the bandit's, the masks the request's. */
     const decide = (request: RoutingRequest, caller: Caller): Effect.Effect<Decision, NoEligibleModel | UnknownModel> =>
@@ -179,6 +197,8 @@ export const layer: Layer.Layer<
           request,
           features,
           session: null,
+          lacks: (model) => experience.lacks(model, request),
+          inputTokens: (model) => experience.inputTokens(model, request.inputTokens),
           barrier: circuits.barrier
         }
         const made = (found: Decision | NoEligibleModel) => {
@@ -223,13 +243,15 @@ export const layer: Layer.Layer<
       reason: model === null || model.id === trial.decision.chosen ? trial.decision.reason : "fallback",
       propensity: trial.decision.propensity,
       simulated: model?.simulated ?? false,
+      adjusted:
+        model === null ? null : adjustedText(trial.body, experience.limits(model, trial.body).adjustments ?? []),
       overheadMs: Math.max(0, nowMs() - trial.startedMs - trial.waitedMs)
     })
     const headOf = (trial: Trial.Trial, model: Model): AnswerHead => ({ ...streamHead(trial, model), model: model.id })
 
     /** For callers that act upon the decision themselves. */
     const route: RouterShape["route"] = Effect.fnUntraced(function* (request, caller) {
-      const decision = yield* decide(request, caller)
+      const decision = yield* decide(meant(request), caller)
       yield* log.record({ decision, attempts: [], outcome: null, prompt: promptOf(request) })
       return decision
     })
@@ -238,7 +260,9 @@ export const layer: Layer.Layer<
       catalog.current().models.map((model) => ({
         model: state.isDisabled(model.id) ? { ...model, unavailable: "disabled by an operator" } : model,
         learned: state.learned(model.id),
-        circuit: circuits.state(model.id)
+        circuit: circuits.state(model.id),
+        abilities: experience.abilities(model),
+        dialect: experience.dialect(model)
       }))
 
     log.onJudged(Rewards.compare(catalog, telemetry))

@@ -11,6 +11,7 @@ import type { SessionsShape } from "../../services/routing/Sessions.ts"
 import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
 import type { Attempts } from "./Attempts.ts"
+import type { Experience } from "./Experience.ts"
 import * as Trial from "./Trial.ts"
 
 export interface Learning {
@@ -22,6 +23,7 @@ export interface Learning {
 
 interface Parts {
   readonly attempts: Pick<Attempts, "end">
+  readonly experience: Pick<Experience, "counted">
   readonly log: Pick<LearningLogShape, "offer">
   readonly state: Pick<BanditStateShape, "epoch">
   readonly sessions: Pick<SessionsShape, "move">
@@ -30,13 +32,15 @@ interface Parts {
 }
 
 /** What is learned of the end of a request, whichever it is. */
-export const make = ({ attempts, log, sessions, state, telemetry, tracing }: Parts): Learning => {
+export const make = ({ attempts, experience, log, sessions, state, telemetry, tracing }: Parts): Learning => {
   // Uninterruptible: an ended call without its outcome would be lost.
   const settle: Learning["settle"] = (trial, ending) =>
     Effect.uninterruptible(
       Effect.flatMap(attempts.end(trial, ending), () => {
         trial.settled = true
         const record = Trial.recordOf(trial, ending)
+        const { inputTokens, model } = record.outcome
+        if (inputTokens !== null) experience.counted(model, trial.request.inputTokens, inputTokens)
         const persisting = tracing.step(trial.span, "persist")
         log.offer(
           record,

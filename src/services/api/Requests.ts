@@ -95,12 +95,17 @@ const Message = Schema.Struct(
   open
 ).annotations({ identifier: "Message" })
 
-const messages = Schema.NonEmptyArray(Message)
+const messages = Schema.Array(Message).pipe(Schema.minItems(1, { message: () => "must not be empty" }))
 const model = described(
-  Schema.String.annotations(says("must be a string")),
+  Schema.NullOr(Schema.String).annotations(says("must be a string")),
   "`auto` (the default) lets Conduit choose; a model's id pins it."
 )
-const maxTokens = optional(Schema.NullOr(tokens(1)).annotations(says("must be a whole number above 0")))
+const maxTokens = optional(
+  Schema.NullOr(Schema.Union(tokens(1), Schema.Literal(-1))).annotations({
+    ...says("must be a whole number above 0, or -1 for no limit"),
+    description: "-1 is no limit, and is not sent to the model."
+  })
+)
 const stream = optional(Schema.NullOr(flag).annotations(says("must be true or false")))
 
 export const ChatRequest = Schema.Struct(

@@ -84,11 +84,20 @@ const ChangeEntry = Schema.Struct({
   })
 }).annotations({ identifier: "ModelChange" })
 
+const Ability = Schema.Struct({
+  can: Schema.Boolean,
+  source: Schema.Literal("configuration", "families", "refusal").annotations({
+    description: "`refusal`: the model refused it lately, and another one answered."
+  })
+})
+
 export const ModelEntry = Schema.Struct({
   id: Schema.String,
   object: Schema.Literal("model"),
   created: Schema.Number.annotations({ description: "Unix time in seconds at which this service knew the model." }),
   owned_by: Schema.String,
+  context_length: nullableNumber.annotations({ description: "Tokens of prompt and answer; of `auto`, the most." }),
+  max_output_tokens: nullableNumber,
   conduit: Schema.Struct({
     provider: Schema.String,
     upstream: nullableString,
@@ -98,7 +107,14 @@ export const ModelEntry = Schema.Struct({
     input_usd_per_mtok: nullableNumber,
     output_usd_per_mtok: nullableNumber,
     price_source: nullableString,
-    context_window: nullableNumber,
+    context_window: nullableNumber.annotations({ description: "Of `auto`, the largest that can be served." }),
+    smallest_context_window: nullableNumber.annotations({ description: "Of `auto` only." }),
+    capabilities: Schema.Record({ key: Schema.String, value: Ability }).annotations({
+      description: "What the model can do, as far as anybody says; what is not here is not known."
+    }),
+    dialect: Schema.Record({ key: Schema.String, value: nullableString }).annotations({
+      description: "Fields of a request that the model spells differently; null is left out."
+    }),
     quality: Schema.NullOr(Schema.Struct(qualityFields)).annotations({
       description: "Of requests without a task, learned from judged answers, with the central 90 % interval."
     }),

@@ -2,6 +2,8 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { Capability } from "../../domain/routing/Capability.ts"
+import type { Model } from "../../domain/routing/Model.ts"
 import { type Barrier, isBarrier } from "../../domain/routing/Constraint.ts"
 import type { LearnedFacts } from "../../domain/learning/bandit/Hierarchical.ts"
 import type { DecisionId, ModelId, Position } from "../../domain/basics/Ids.ts"
@@ -43,6 +45,10 @@ export interface DecideInput {
   readonly features: Float32Array
   /** What the session of the request has, if it is in one. */
   readonly session: Session | null
+  /** What the request needs and the model cannot do. */
+  readonly lacks: (model: Model) => Capability | null
+  /** Of the request, as this model counts. */
+  readonly inputTokens: (model: Model) => number
   /** What keeps the model from being called for now. */
   readonly barrier: (model: ModelId) => Barrier | null
 }

@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope"
 import type { ErrorSaid } from "../../domain/models/ErrorSaid.ts"
 import type { Said } from "../../domain/models/Said.ts"
 import { capabilities } from "../../domain/routing/Capability.ts"
+import type { Adjustment } from "../../domain/routing/Dialect.ts"
 import { faultReasons } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 
@@ -39,6 +40,10 @@ export interface CallLimits {
   readonly timeoutMs: number
   /** Sent with the call besides the provider's own. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** What this model spells differently. */
+  readonly adjustments?: ReadonlyArray<Adjustment> | undefined
+  /** False where the provider does not take `stream_options`. */
+  readonly streamUsage?: boolean | undefined
   /** Names an answer that the upstream gave no id. */
   readonly answerId?: string | undefined
 }

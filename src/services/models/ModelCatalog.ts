@@ -14,6 +14,8 @@ export interface Provider {
   /** Without a trailing slash; `/chat/completions` is appended. Empty for simulated models. */
   readonly baseUrl: string
   readonly apiKey: Redacted.Redacted | null
+  /** It takes `stream_options`, by which streams say what they used. */
+  readonly streamUsage: boolean
   /** Variables that its entry names and that are not set; while there are any, none of its models can be chosen. */
   readonly missing: ReadonlyArray<string>
 }

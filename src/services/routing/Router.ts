@@ -5,6 +5,8 @@ import type { Decision, Reason, RoutingRequest } from "../../domain/routing/Deci
 import type { OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback, StoredStatus } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
+import type { Abilities } from "../../domain/routing/Capability.ts"
+import type { Dialect } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { Savings } from "../../domain/stats/Savings.ts"
 import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
@@ -79,6 +81,8 @@ export interface AnswerHead {
   /** Of the first choice. */
   readonly propensity: number
   readonly simulated: boolean
+  /** What was spelt differently for the model, as `max_tokens->max_completion_tokens`; null if nothing was. */
+  readonly adjusted: string | null
   /** Time not spent waiting for models so far. */
   readonly overheadMs: number
 }
@@ -115,6 +119,9 @@ export interface RoutedModel {
   readonly model: Model
   readonly learned: LearnedModel
   readonly circuit: "closed" | "open" | "half_open"
+  /** What it can do, as far as anybody says, and how it spells a request. */
+  readonly abilities: Abilities
+  readonly dialect: Dialect
 }
 
 /** `ClientFault` of the table of faults. */

@@ -30,7 +30,7 @@ describe("the table of faults", () => {
       400,
       openai("Unrecognized request argument supplied: parallel_tool_calls"),
       "unsupported",
-      "tools",
+      null,
       "parallel_tool_calls"
     ],
     [
@@ -50,7 +50,7 @@ describe("the table of faults", () => {
       null,
       "stream_options"
     ],
-    [400, openai("property 'parallel_tool_calls' is unsupported"), "unsupported", "tools", "parallel_tool_calls"],
+    [400, openai("property 'parallel_tool_calls' is unsupported"), "unsupported", null, "parallel_tool_calls"],
     [
       400,
       openai("Invalid content type. image_url is only supported by certain models."),

@@ -393,6 +393,7 @@ describe("GET /v1/decisions/{id}", () => {
         const decision = decisionOf({
           text: "",
           inputTokens: 3,
+          needs: [],
           maxTokens: null,
           stream: false,
           task: null,

@@ -73,6 +73,8 @@ const ask = (
     request: request(more),
     features,
     session,
+    lacks: () => null,
+    inputTokens: () => 10,
     barrier: () => null
   })
   if ("excluded" in decision) throw decision

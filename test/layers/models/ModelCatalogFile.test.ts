@@ -78,6 +78,9 @@ describe("ModelCatalogFile", () => {
         outputUsdPerMTok: 0.3,
         priceSource: "conduit.yaml",
         contextWindow: 128000,
+        maxOutputTokens: null,
+        abilities: {},
+        dialect: {},
         priorQuality: 0.6,
         unavailable: null,
         simulated: false

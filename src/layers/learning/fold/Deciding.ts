@@ -123,15 +123,16 @@ const inOrder = (
 /** Every model of the catalogue, as the masks and the score see it. */
 const prospectsOf = (
   { catalog, disabled }: Deciding,
-  { barrier, request }: DecideInput,
+  { barrier, inputTokens: tokensOf, lacks, request }: DecideInput,
   predict: (model: Model) => Omit<Hierarchical.Prediction, "successRate">
 ): Prospects =>
   catalog.models.map((model) => {
     const prediction = predict(model)
+    const inputTokens = tokensOf(model)
     const { costUsd, mean, rise, sd } = compose({
       prediction,
       price: model,
-      inputTokens: request.inputTokens,
+      inputTokens,
       maxTokens: request.maxTokens,
       weights: request.weights,
       costReferenceUsd: catalog.costReferenceUsd
@@ -144,13 +145,14 @@ const prospectsOf = (
         unavailable: model.unavailable !== null || disabled.has(model.id),
         // Who names a model insists on it: barriers keep away only those who let us choose.
         barrier: request.pinned === model.id ? null : barrier(model.id),
+        lacks: lacks(model),
         contextWindow: model.contextWindow,
         quality,
         costUsd,
         latencySeconds: prediction.latencySeconds
       },
       request.constraints,
-      request
+      { inputTokens, maxTokens: request.maxTokens }
     )
     return {
       model: model.id,

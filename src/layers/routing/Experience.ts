@@ -1,0 +1,121 @@
+import type { Clock } from "effect/Clock"
+import { type Abilities, type Capability, lacking } from "../../domain/routing/Capability.ts"
+import { adjustmentsOf, type Dialect, dialectAfter } from "../../domain/routing/Dialect.ts"
+import type { RoutingRequest } from "../../domain/routing/Decision.ts"
+import { ModelId } from "../../domain/basics/Ids.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
+import type { CallLimits, ChatBody, ProviderError } from "../../services/models/LanguageModels.ts"
+
+/** How long a refusal is remembered: an upstream that learns something is asked again. */
+const rememberedMillis = 60 * 60_000
+
+/** Estimates of short prompts say little: what stands around them counts too. */
+const leastTokens = 64
+/** The moving mean of counted over estimated tokens reaches back over about so many answers. */
+const recentAnswers = 20
+const ratioLimit = 5
+
+/** What calls have taught of one model. */
+interface Known {
+  /** By capability: until when it counts as lacking, Unix milliseconds. */
+  readonly lacks: Map<Capability, number>
+  dialect: Dialect
+  /** Mean of ln(counted / estimated) input tokens, and of how many answers. */
+  logRatio: number
+  answers: number
+}
+
+/**
+ * What calls teach of models besides their quality: what they refuse, how they spell a request, how they count tokens.
+ * Of this process alone: what is forgotten costs one refusal.
+ */
+export interface Experience {
+  /** What the model can do, as far as anybody says: the configuration, then its refusals, then the table of families. */
+  readonly abilities: (model: Model) => Abilities
+  readonly dialect: (model: Model) => Dialect
+  /** How this model is asked. */
+  readonly limits: (model: Model, body: ChatBody) => Pick<CallLimits, "adjustments" | "streamUsage">
+  /** What the request needs and the model lacks. */
+  readonly lacks: (model: Model, request: RoutingRequest) => Capability | null
+  /** Estimated for all models, corrected by what this one counts. */
+  readonly inputTokens: (model: Model, estimated: number) => number
+  /** A call was refused; answers whether the same model may take the request once it is spelt as it says. */
+  readonly refused: (model: Model, body: ChatBody, error: ProviderError) => boolean
+  /** A model answered; what others refused of the same request was therefore theirs. */
+  readonly answered: (model: Model, request: RoutingRequest, errors: ReadonlyArray<ProviderError>) => void
+  readonly counted: (model: ModelId, estimated: number, inputTokens: number) => void
+}
+
+export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">): Experience => {
+  const byModel = new Map<Model["id"], Known>()
+  const withoutStreamUsage = new Set<string>()
+  const knownOf = (model: Model["id"]): Known => {
+    const known = byModel.get(model) ?? { lacks: new Map(), dialect: {}, logRatio: 0, answers: 0 }
+    byModel.set(model, known)
+    return known
+  }
+
+  const abilities: Experience["abilities"] = (model) => {
+    const known = byModel.get(model.id)
+    if (known === undefined || known.lacks.size === 0) return model.abilities
+    const now = clock.unsafeCurrentTimeMillis()
+    const refused = [...known.lacks].filter(([, until]) => now < until)
+    const learned = Object.fromEntries(
+      refused
+        .filter(([name]) => model.abilities[name]?.source !== "configuration")
+        .map(([name]) => [name, { can: false, source: "refusal" as const }])
+    )
+    return { ...model.abilities, ...learned }
+  }
+
+  const dialect: Experience["dialect"] = (model) => {
+    const known = byModel.get(model.id)
+    return known === undefined ? model.dialect : { ...known.dialect, ...model.dialect }
+  }
+
+  return {
+    abilities,
+    dialect,
+    limits: (model, body) => ({
+      adjustments: adjustmentsOf(body, dialect(model)),
+      streamUsage:
+        catalog.current().providers.get(model.provider)?.streamUsage !== false &&
+        !withoutStreamUsage.has(model.provider)
+    }),
+    lacks: (model, { needs, pinned }) =>
+      needs.length === 0 ? null : lacking(needs, abilities(model), pinned === model.id),
+    inputTokens: (model, estimated) => {
+      const known = byModel.get(model.id)
+      return known === undefined || known.answers === 0 ? estimated : Math.ceil(estimated * Math.exp(known.logRatio))
+    },
+    refused: (model, body, { parameter, reason }) => {
+      if (reason !== "unsupported" || parameter === null) return false
+      if (parameter === "stream_options") {
+        if (body["stream"] !== true || withoutStreamUsage.has(model.provider)) return false
+        withoutStreamUsage.add(model.provider)
+        return true
+      }
+      const taught = dialectAfter(body, parameter)
+      if (taught === null || parameter in model.dialect) return false
+      const known = knownOf(model.id)
+      if (parameter in known.dialect) return false
+      known.dialect = { ...known.dialect, ...taught }
+      return true
+    },
+    answered: (model, request, errors) => {
+      for (const need of request.needs) byModel.get(model.id)?.lacks.delete(need)
+      for (const error of errors) {
+        if (error.lacks === null || error.model === model.id || !request.needs.includes(error.lacks)) continue
+        knownOf(ModelId(error.model)).lacks.set(error.lacks, clock.unsafeCurrentTimeMillis() + rememberedMillis)
+      }
+    },
+    counted: (model, estimated, inputTokens) => {
+      if (estimated < leastTokens || inputTokens <= 0) return
+      const known = knownOf(model)
+      const ratio = Math.min(ratioLimit, Math.max(1 / ratioLimit, inputTokens / estimated))
+      known.answers = Math.min(known.answers + 1, recentAnswers)
+      known.logRatio += (Math.log(ratio) - known.logRatio) / known.answers
+    }
+  }
+}
