@@ -458,6 +458,28 @@ describe("OTLP", () => {
     assert.deepStrictEqual(seen, [passed, none, none])
   })
 
+  it("sends each signal where, how and with what its own variables say", async () => {
+    const other = await startCollector()
+    try {
+      await start({
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_EXPORTER_OTLP_HEADERS: "x-key=general",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${other.url}/spans`,
+        OTEL_EXPORTER_OTLP_TRACES_HEADERS: "x-traces=a%20b",
+        OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "http/protobuf"
+      }).then((conduit) => post(conduit, "/v1/route", { prompt: "x" }))
+      const seen = async (at: Collector) => {
+        const one = await at.until("an export", () => at.exports[0])
+        const { "content-type": type, "x-key": general, "x-traces": own } = one.headers
+        return [one.path, type, general, own]
+      }
+      assert.deepStrictEqual(await seen(other), ["/spans", "application/json", undefined, "a b"])
+      assert.deepStrictEqual(await seen(collector), ["/v1/metrics", "application/x-protobuf", "general", undefined])
+    } finally {
+      await other.close()
+    }
+  })
+
   it("speaks protocol buffers unless told otherwise", async () => {
     const conduit = await startConduit({
       databaseUrl: database.url,

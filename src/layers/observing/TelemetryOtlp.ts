@@ -11,7 +11,7 @@ export const layer: Layer.Layer<Tracing, never, Settings | Ids> = Layer.scoped(
   Tracing,
   Effect.gen(function* () {
     const { otlp } = yield* Settings
-    if (Option.isNone(otlp.tracesUrl) && Option.isNone(otlp.metricsUrl)) return propagateOnly
+    if (Option.isNone(otlp.traces.url) && Option.isNone(otlp.metrics.url)) return propagateOnly
     const ids = yield* Ids
     // Without an export the start does not load the exporters.
     const Export = yield* Effect.promise(() => import("./otlp/Export.ts"))

@@ -34,19 +34,19 @@ const lineOf = (signal: string, url: string, sent: Either.Either<Answer, Unreach
 
 /** Where traces and metrics go: an export without content, which both encodings have, is sent there. */
 export const telemetryFindings = ({ otlp }: SettingsShape): Effect.Effect<Findings, never, HttpProbe> => {
-  const isJson = otlp.protocol === "http/json"
-  const headers = {
-    ...Option.match(otlp.headers, { onNone: () => ({}), onSome: Redacted.value }),
-    "content-type": isJson ? "application/json" : "application/x-protobuf"
-  }
-  const targets = [
-    { signal: "traces", url: otlp.tracesUrl },
-    { signal: "metrics", url: otlp.metricsUrl }
-  ].flatMap(({ signal, url }) => (Option.isSome(url) ? [{ signal, url: url.value }] : []))
+  const targets = (["traces", "metrics"] as const).flatMap((signal) => {
+    const { headers, protocol, url } = otlp[signal]
+    const isJson = protocol === "http/json"
+    const sent = {
+      ...Option.match(headers, { onNone: () => ({}), onSome: Redacted.value }),
+      "content-type": isJson ? "application/json" : "application/x-protobuf"
+    }
+    return Option.isSome(url) ? [{ signal, url: url.value, headers: sent, body: isJson ? "{}" : "" }] : []
+  })
   return Effect.forEach(
     targets,
-    ({ signal, url }) =>
-      Effect.flatMap(HttpProbe, ({ exchange }) => Effect.either(exchange(url, headers, isJson ? "{}" : ""))).pipe(
+    ({ body, headers, signal, url }) =>
+      Effect.flatMap(HttpProbe, ({ exchange }) => Effect.either(exchange(url, headers, body))).pipe(
         Effect.map((sent) => lineOf(signal, url, sent))
       ),
     { concurrency: "unbounded" }

@@ -26,6 +26,11 @@ const warningsOf = (variables: Record<string, string>) =>
     Effect.provide(SettingsEnv.fromEnvironment.pipe(Layer.provideMerge(environmentOf(variables))))
   )
 
+const headersOf = ({ headers }: SettingsShape["otlp"]["traces"]) =>
+  Option.getOrNull(Option.map(headers, Redacted.value))
+const timeoutsOf = ({ otlp }: SettingsShape) =>
+  [otlp.traces.timeout, otlp.metrics.timeout].map((timeout) => Duration.toMillis(timeout))
+
 /** Every variable that has a place in the settings: a value that is not the default, and what it becomes. */
 const flips: ReadonlyArray<
   readonly [name: string, value: string, read: (s: SettingsShape) => unknown, expected: unknown]
@@ -71,24 +76,58 @@ const flips: ReadonlyArray<
   [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "http://c:4318/",
-    (s) => [s.otlp.tracesUrl, s.otlp.metricsUrl].map(Option.getOrNull),
+    (s) => [s.otlp.traces.url, s.otlp.metrics.url].map(Option.getOrNull),
     ["http://c:4318/v1/traces", "http://c:4318/v1/metrics"]
   ],
-  ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://t/x", (s) => Option.getOrNull(s.otlp.tracesUrl), "https://t/x"],
-  ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://m/x", (s) => Option.getOrNull(s.otlp.metricsUrl), "https://m/x"],
-  ["OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", (s) => s.otlp.protocol, "http/json"],
+  ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://t/x", (s) => Option.getOrNull(s.otlp.traces.url), "https://t/x"],
+  ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://m/x", (s) => Option.getOrNull(s.otlp.metrics.url), "https://m/x"],
+  [
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "http/json",
+    (s) => [s.otlp.traces.protocol, s.otlp.metrics.protocol],
+    ["http/json", "http/json"]
+  ],
   [
     "OTEL_EXPORTER_OTLP_HEADERS",
     "api-key=a%20b, x-scope = t=1 ,",
-    (s) => Option.getOrNull(Option.map(s.otlp.headers, Redacted.value)),
-    { "api-key": "a b", "x-scope": "t=1" }
+    (s) => [headersOf(s.otlp.traces), headersOf(s.otlp.metrics)],
+    [
+      { "api-key": "a b", "x-scope": "t=1" },
+      { "api-key": "a b", "x-scope": "t=1" }
+    ]
   ],
-  ["OTEL_EXPORTER_OTLP_TIMEOUT", "500", (s) => Duration.toMillis(s.otlp.timeout), 500],
+  [
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "api-key=a",
+    (s) => [headersOf(s.otlp.traces), headersOf(s.otlp.metrics)],
+    [{ "api-key": "a" }, null]
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+    "api-key=a",
+    (s) => [headersOf(s.otlp.traces), headersOf(s.otlp.metrics)],
+    [null, { "api-key": "a" }]
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "http/json",
+    (s) => [s.otlp.traces.protocol, s.otlp.metrics.protocol],
+    ["http/json", "http/protobuf"]
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    "http/json",
+    (s) => [s.otlp.traces.protocol, s.otlp.metrics.protocol],
+    ["http/protobuf", "http/json"]
+  ],
+  ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "500", (s) => timeoutsOf(s), [500, 10_000]],
+  ["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "500", (s) => timeoutsOf(s), [10_000, 500]],
+  ["OTEL_EXPORTER_OTLP_TIMEOUT", "500", (s) => timeoutsOf(s), [500, 500]],
   ["OTEL_SERVICE_NAME", "conduit-eu", (s) => s.otlp.serviceName, "conduit-eu"],
   ["OTEL_RESOURCE_ATTRIBUTES", "a=1,b=x%2Cy", (s) => s.otlp.resourceAttributes, { a: "1", b: "x,y" }],
   ["OTEL_TRACES_SAMPLER", "always_off", (s) => s.otlp.sampler, { parentBased: false, ratio: 0 }],
-  ["OTEL_METRIC_EXPORT_INTERVAL", "250", (s) => Duration.toMillis(s.otlp.metricsInterval), 250],
-  ["OTEL_BSP_SCHEDULE_DELAY", "100", (s) => Duration.toMillis(s.otlp.tracesInterval), 100]
+  ["OTEL_METRIC_EXPORT_INTERVAL", "250", (s) => Duration.toMillis(s.otlp.metrics.interval), 250],
+  ["OTEL_BSP_SCHEDULE_DELAY", "100", (s) => Duration.toMillis(s.otlp.traces.interval), 100]
 ]
 
 /** Those that change something only beside others. */
@@ -102,9 +141,9 @@ const dependents: ReadonlyArray<
     expected: unknown
   ]
 > = [
-  ["OTEL_TRACES_EXPORTER", "none", exported, (s) => Option.isSome(s.otlp.tracesUrl), false],
-  ["OTEL_METRICS_EXPORTER", "none", exported, (s) => Option.isSome(s.otlp.metricsUrl), false],
-  ["OTEL_SDK_DISABLED", "true", exported, (s) => [s.otlp.tracesUrl, s.otlp.metricsUrl].some(Option.isSome), false],
+  ["OTEL_TRACES_EXPORTER", "none", exported, (s) => Option.isSome(s.otlp.traces.url), false],
+  ["OTEL_METRICS_EXPORTER", "none", exported, (s) => Option.isSome(s.otlp.metrics.url), false],
+  ["OTEL_SDK_DISABLED", "true", exported, (s) => [s.otlp.traces.url, s.otlp.metrics.url].some(Option.isSome), false],
   [
     "OTEL_TRACES_SAMPLER_ARG",
     "0.25",
@@ -139,8 +178,15 @@ describe("SettingsEnv", () => {
   it.effect("takes the variables of OpenTelemetry as its specification has them", () =>
     Effect.gen(function* () {
       const both = yield* settingsOf({ ...exported, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://t:1/own" })
-      assert.strictEqual(Option.getOrNull(both.otlp.tracesUrl), "http://t:1/own")
-      assert.strictEqual(Option.getOrNull(both.otlp.metricsUrl), "http://c:4318/v1/metrics")
+      assert.strictEqual(Option.getOrNull(both.otlp.traces.url), "http://t:1/own")
+      assert.strictEqual(Option.getOrNull(both.otlp.metrics.url), "http://c:4318/v1/metrics")
+      // What is said of a signal replaces what is said of both: another backend gets none of its secrets.
+      const keyed = yield* settingsOf({
+        OTEL_EXPORTER_OTLP_HEADERS: "api-key=general",
+        OTEL_EXPORTER_OTLP_TRACES_HEADERS: "x-traces=own"
+      })
+      assert.deepStrictEqual(headersOf(keyed.otlp.traces), { "x-traces": "own" })
+      assert.deepStrictEqual(headersOf(keyed.otlp.metrics), { "api-key": "general" })
       const named = { OTEL_RESOURCE_ATTRIBUTES: "service.name=from-attributes" }
       assert.strictEqual((yield* settingsOf(named)).otlp.serviceName, "from-attributes")
       assert.strictEqual((yield* settingsOf({ ...named, OTEL_SERVICE_NAME: "own" })).otlp.serviceName, "own")

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import { version } from "../../../domain/basics/Version.ts"
 import type { Ids } from "../../../services/running/Ids.ts"
 import { flushLimit, type SettingsShape } from "../../../services/running/Settings.ts"
+import type { OtlpSignal } from "../../../services/running/settings/Otlp.ts"
 import type { TracingShape } from "../../../services/observing/Tracing.ts"
 import * as DropReport from "./DropReport.ts"
 import * as Exporter from "./Exporter.ts"
@@ -37,33 +38,38 @@ export const make = (
   ids: Ids["Type"]
 ): Effect.Effect<TracingShape, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { metricsUrl, protocol, sampler, timeout, tracesUrl } = settings
+    const { metrics, sampler, traces } = settings
     const clock = yield* Effect.clock
     const resource = resourceOf(settings)
-    const common = {
+    // A slow collector takes some: so long nothing may be dropped before that is over.
+    const report = DropReport.make(
+      Math.max(...[traces, metrics].map(({ timeout }) => Duration.toMillis(timeout))),
+      clock
+    )
+    const sending = ({ headers, timeout }: OtlpSignal) => ({
       headers: {
-        ...Option.match(settings.headers, { onNone: () => ({}), onSome: Redacted.value }),
+        ...Option.match(headers, { onNone: () => ({}), onSome: Redacted.value }),
         "user-agent": `conduit/${version}`
       },
       timeout,
-      report: DropReport.make(Duration.toMillis(timeout), clock)
-    }
+      report
+    })
     const pipelines: Array<Pipeline> = []
     let tracing = propagateOnly
 
-    if (Option.isSome(tracesUrl)) {
-      const format = traceFormat(protocol, resource)
-      const exporter = yield* Exporter.make({ ...common, signal: "traces", url: tracesUrl.value, format })
+    if (Option.isSome(traces.url)) {
+      const format = traceFormat(traces.protocol, resource)
+      const exporter = yield* Exporter.make({ ...sending(traces), signal: "traces", url: traces.url.value, format })
       const spans = yield* spanBatches(exporter)
-      pipelines.push({ flush: spans.flush, idle: exporter.idle, interval: settings.tracesInterval })
+      pipelines.push({ flush: spans.flush, idle: exporter.idle, interval: traces.interval })
       tracing = SpanRecorder.make({ clock, ids, onEnd: spans.add, sampler })
     }
-    if (Option.isSome(metricsUrl)) {
-      const format = metricsFormat(protocol, resource)
-      const exporter = yield* Exporter.make({ ...common, signal: "metrics", url: metricsUrl.value, format })
+    if (Option.isSome(metrics.url)) {
+      const format = metricsFormat(metrics.protocol, resource)
+      const exporter = yield* Exporter.make({ ...sending(metrics), signal: "metrics", url: metrics.url.value, format })
       const startTime = hrTimeOf(clock.unsafeCurrentTimeNanos())
       const snapshot = () => metricsOf(Metric.unsafeSnapshot(), startTime, hrTimeOf(clock.unsafeCurrentTimeNanos()))
-      pipelines.push({ flush: exporter.send(1, snapshot), idle: exporter.idle, interval: settings.metricsInterval })
+      pipelines.push({ flush: exporter.send(1, snapshot), idle: exporter.idle, interval: metrics.interval })
     }
 
     // Added after the exporters and before the timers, so it runs after these have stopped.

@@ -16,7 +16,7 @@ import { scope } from "./Resource.ts"
 // The SDK's own serializers. It has exporters as well, but those have no room for a count of what is dropped, nor for a
 // batch that is sent in halves.
 
-type Protocol = SettingsShape["otlp"]["protocol"]
+type Protocol = SettingsShape["otlp"]["traces"]["protocol"]
 
 const contentTypes: Record<Protocol, string> = {
   "http/protobuf": "application/x-protobuf",

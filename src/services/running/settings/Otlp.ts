@@ -8,104 +8,27 @@ import type { ReadSetting } from "./Setting.ts"
 
 export type OtlpProtocol = "http/protobuf" | "http/json"
 
-/** The standard variables of OpenTelemetry, as far as they are followed here; the others are other programs'. */
-export const otlp = (setting: ReadSetting) => {
-  const urls = exportUrls(setting)
-  const resourceAttributes = setting(
-    "OTEL_RESOURCE_ATTRIBUTES",
-    attributes,
-    {},
-    "more attributes of the service, `name=value`, comma separated, values percent-encoded",
-    "deployment.environment.name=prod,service.namespace=chat"
-  )
-  return {
-    ...urls,
-    protocol: setting(
-      "OTEL_EXPORTER_OTLP_PROTOCOL",
-      protocol,
-      "http/protobuf",
-      "`http/protobuf` or `http/json`",
-      "http/json"
-    ),
-    /** Sent with every export, by name. */
-    headers: setting(
-      "OTEL_EXPORTER_OTLP_HEADERS",
-      Parse.optional(headers),
-      Option.none(),
-      "headers of every export, `name=value`, comma separated, values percent-encoded",
-      "api-key=secret",
-      { secret: true }
-    ),
-    /** For one export, all its tries together. */
-    timeout: setting(
-      "OTEL_EXPORTER_OTLP_TIMEOUT",
-      millis,
-      Duration.seconds(10),
-      "limit of one export, milliseconds",
-      "5000",
-      { shown: "10000" }
-    ),
-    serviceName: setting(
-      "OTEL_SERVICE_NAME",
-      Parse.text,
-      resourceAttributes["service.name"] ?? "conduit",
-      "`service.name` of what is exported",
-      "conduit-eu"
-    ),
-    resourceAttributes,
-    sampler: samplerOf(setting),
-    metricsInterval: setting(
-      "OTEL_METRIC_EXPORT_INTERVAL",
-      millis,
-      Duration.minutes(1),
-      "milliseconds between two exports of metrics",
-      "15000",
-      { shown: "60000" }
-    ),
-    /** A span is exported at the latest after this. */
-    tracesInterval: setting(
-      "OTEL_BSP_SCHEDULE_DELAY",
-      millis,
-      Duration.seconds(5),
-      "milliseconds that a span waits at most for its export",
-      "1000",
-      { shown: "5000" }
-    )
-  } as const
+/** How one signal is exported. */
+export interface OtlpSignal {
+  /** None = it is not: no spans are made, or metrics are only there to be read. */
+  readonly url: Option.Option<string>
+  readonly protocol: OtlpProtocol
+  /** Sent with every export, by name. */
+  readonly headers: Option.Option<Redacted.Redacted<Readonly<Record<string, string>>>>
+  /** For one export, all its tries together. */
+  readonly timeout: Duration.Duration
+  /** Between two exports; a span waits no longer. */
+  readonly interval: Duration.Duration
 }
 
-/** Where traces and metrics go; none = no spans are made, or metrics are only there to be read. */
-const exportUrls = (setting: ReadSetting) => {
-  const endpointAt = (name: string, meaning: string, example: string, shown: string) =>
-    setting(name, Parse.optional(httpUrl), Option.none(), meaning, example, { shown, secret: true })
+/** The standard variables of OpenTelemetry, as far as they are followed here; the others are other programs'. */
+export const otlp = (setting: ReadSetting) => {
   const base = endpointAt(
+    setting,
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "where traces and metrics go by OTLP over HTTP; `/v1/traces` and `/v1/metrics` are appended",
     "http://otel-collector:4318",
     "none: nothing is exported"
-  )
-  const traces = endpointAt(
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "where traces go instead, taken as it is",
-    "http://tempo:4318/v1/traces",
-    "`OTEL_EXPORTER_OTLP_ENDPOINT` and `/v1/traces`"
-  )
-  const metrics = endpointAt(
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    "where metrics go instead, taken as it is",
-    "http://prometheus:9090/api/v1/otlp/v1/metrics",
-    "`OTEL_EXPORTER_OTLP_ENDPOINT` and `/v1/metrics`"
-  )
-  const exportsTraces = setting("OTEL_TRACES_EXPORTER", exporter, true, "`otlp`, or `none`: no traces", "none", {
-    shown: "otlp"
-  })
-  const exportsMetrics = setting(
-    "OTEL_METRICS_EXPORTER",
-    exporter,
-    true,
-    "`otlp`, or `none`: metrics are not exported",
-    "none",
-    { shown: "otlp" }
   )
   const isOff = setting(
     "OTEL_SDK_DISABLED",
@@ -114,15 +37,123 @@ const exportUrls = (setting: ReadSetting) => {
     "`true`: neither traces nor metrics are exported",
     "true"
   )
-  const urlOf = (own: Option.Option<string>, path: string, isExported: boolean) =>
-    Option.filter(
-      Option.orElse(own, () => Option.map(base, (url) => `${url.replace(/\/+$/, "")}${path}`)),
-      () => isExported && !isOff
+  const general = {
+    base,
+    isOff,
+    protocol: setting(
+      "OTEL_EXPORTER_OTLP_PROTOCOL",
+      protocol,
+      "http/protobuf",
+      "`http/protobuf` or `http/json`",
+      "http/json"
+    ),
+    headers: setting(
+      "OTEL_EXPORTER_OTLP_HEADERS",
+      Parse.optional(headers),
+      Option.none(),
+      "headers of every export, `name=value`, comma separated, values percent-encoded",
+      "api-key=secret",
+      { secret: true }
+    ),
+    timeout: setting(
+      "OTEL_EXPORTER_OTLP_TIMEOUT",
+      millis,
+      Duration.seconds(10),
+      "limit of one export, milliseconds",
+      "5000",
+      { shown: "10000" }
     )
+  }
+  const tracesInterval = setting(
+    "OTEL_BSP_SCHEDULE_DELAY",
+    millis,
+    Duration.seconds(5),
+    "milliseconds that a span waits at most for its export",
+    "1000",
+    { shown: "5000" }
+  )
+  const metricsInterval = setting(
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    millis,
+    Duration.minutes(1),
+    "milliseconds between two exports of metrics",
+    "15000",
+    { shown: "60000" }
+  )
+  const resourceAttributes = setting(
+    "OTEL_RESOURCE_ATTRIBUTES",
+    attributes,
+    {},
+    "more attributes of the service, `name=value`, comma separated, values percent-encoded",
+    "deployment.environment.name=prod,service.namespace=chat"
+  )
   return {
-    tracesUrl: urlOf(traces, "/v1/traces", exportsTraces),
-    metricsUrl: urlOf(metrics, "/v1/metrics", exportsMetrics)
+    traces: signalOf(setting, "traces", "http://tempo:4318/v1/traces", general, tracesInterval),
+    metrics: signalOf(setting, "metrics", "http://prometheus:9090/api/v1/otlp/v1/metrics", general, metricsInterval),
+    serviceName: setting(
+      "OTEL_SERVICE_NAME",
+      Parse.text,
+      resourceAttributes["service.name"] ?? "conduit",
+      "`service.name` of what is exported",
+      "conduit-eu"
+    ),
+    resourceAttributes,
+    sampler: samplerOf(setting)
   } as const
+}
+
+const endpointAt = (setting: ReadSetting, name: string, meaning: string, example: string, shown: string) =>
+  setting(name, Parse.optional(httpUrl), Option.none(), meaning, example, { shown, secret: true })
+
+/** What is not said of the signal is as it is said of both. */
+const signalOf = (
+  setting: ReadSetting,
+  signal: "traces" | "metrics",
+  exampleUrl: string,
+  general: Pick<OtlpSignal, "protocol" | "headers" | "timeout"> & {
+    readonly base: Option.Option<string>
+    readonly isOff: boolean
+  },
+  interval: Duration.Duration
+): OtlpSignal => {
+  const variable = (name: string) => `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${name}`
+  const path = `/v1/${signal}`
+  const own = endpointAt(
+    setting,
+    variable("ENDPOINT"),
+    `where ${signal} go instead, taken as it is`,
+    exampleUrl,
+    `\`OTEL_EXPORTER_OTLP_ENDPOINT\` and \`${path}\``
+  )
+  const isExported = setting(
+    `OTEL_${signal.toUpperCase()}_EXPORTER`,
+    exporter,
+    true,
+    `\`otlp\`, or \`none\`: ${signal === "traces" ? "no traces" : "metrics are not exported"}`,
+    "none",
+    { shown: "otlp" }
+  )
+  return {
+    url: Option.filter(
+      Option.orElse(own, () => Option.map(general.base, (url) => `${url.replace(/\/+$/, "")}${path}`)),
+      () => isExported && !general.isOff
+    ),
+    headers: setting(
+      variable("HEADERS"),
+      Parse.optional(headers),
+      general.headers,
+      `headers of ${signal} instead`,
+      "api-key=secret",
+      { shown: "`OTEL_EXPORTER_OTLP_HEADERS`", secret: true }
+    ),
+    protocol: setting(variable("PROTOCOL"), protocol, general.protocol, `protocol of ${signal} instead`, "http/json", {
+      shown: "`OTEL_EXPORTER_OTLP_PROTOCOL`"
+    }),
+    timeout: setting(variable("TIMEOUT"), millis, general.timeout, `limit of one export of ${signal} instead`, "5000", {
+      shown: "`OTEL_EXPORTER_OTLP_TIMEOUT`"
+    }),
+    interval
+  }
 }
 
 const samplerOf = (setting: ReadSetting): Sampler => {
