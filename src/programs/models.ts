@@ -6,8 +6,7 @@ import * as Effect from "effect/Effect"
 import { ModelId } from "../domain/basics/Ids.ts"
 import { columns } from "./tools/Columns.ts"
 import { knownModel, modelFacts, quality } from "./tools/ModelFacts.ts"
-import { withRouter } from "./tools/OpenRouter.ts"
-import { newest } from "./tools/Refold.ts"
+import { newest, withRouter } from "./tools/OpenRouter.ts"
 
 const list = Command.make(
   "list",
@@ -15,8 +14,8 @@ const list = Command.make(
   ({ json }) =>
     withRouter((open) =>
       Effect.gen(function* () {
-        const { learning } = yield* newest(open)
-        const models = modelFacts(learning)
+        const { learned } = yield* newest(open)
+        const models = modelFacts(learned)
         if (json) return yield* Console.log(JSON.stringify({ router_id: open.router.id, models }))
         yield* Console.log(
           columns([
@@ -40,10 +39,10 @@ const change = (name: "disable" | "enable", description: string) =>
   Command.make(name, { id }, ({ id }) =>
     withRouter((open) =>
       Effect.gen(function* () {
-        const { learning } = yield* newest(open)
-        const model = yield* knownModel(learning, id)
+        const { learned } = yield* newest(open)
+        const model = yield* knownModel(learned, id)
         const enabled = name === "enable"
-        if (learning.disabled.has(model) !== enabled) return yield* Console.log(`${model} is ${name}d already`)
+        if (learned.disabled.has(model) !== enabled) return yield* Console.log(`${model} is ${name}d already`)
         const position = yield* open.append([{ type: "availability", model: ModelId(model), enabled }])
         yield* Console.log(`${model} is ${name}d from position ${position} of the log on, in every replica`)
       })

@@ -4,6 +4,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Fold from "../domain/learning/Fold.ts"
 import * as Hierarchical from "../domain/learning/bandit/Hierarchical.ts"
 import { costUsd } from "../domain/routing/Cost.ts"
 import type { Candidate, Decision } from "../domain/routing/Decision.ts"
@@ -16,9 +17,8 @@ import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { type Catalog, ModelCatalog } from "../services/models/ModelCatalog.ts"
 import { columns } from "./tools/Columns.ts"
-import { type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
+import { foldOn, type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
 import { progressOf } from "./tools/Progress.ts"
-import { beginning, foldOn, oldestCommit } from "./tools/Refold.ts"
 
 const decisionsPerPage = 500
 
@@ -208,20 +208,17 @@ export const replay = Command.make(
       const catalog = (yield* ModelCatalog).current()
       yield* withRouter((open) =>
         Effect.gen(function* () {
-          const end = yield* open.database.position(open.router.id)
+          const { end, oldest } = yield* open.reader.extent(open.router.id)
           const target = yield* untilOf(open, until, end)
-          const oldest = yield* oldestCommit(open)
-          if (oldest !== null && oldest > 1) {
+          if (oldest > 1) {
             yield* Effect.logWarning(
               `the log begins at position ${oldest}: what was learned before is not in this replay`
             )
           }
-          const from = beginning(open)
-          const { learning, position } = yield* foldOn(
-            open,
-            oldest === null ? from : { ...from, position: Math.min(oldest - 1, target) },
-            target
-          )
+          const { learned: learning } = open.reader.beginning()
+          const fold = Fold.make(learning, oldest === 0 ? 0 : Math.min(oldest - 1, target))
+          yield* foldOn(open, fold, target)
+          const position = Fold.position(fold)
           const reference = atReference(learning, catalog, wanted).toSorted((a, b) => b.score - a.score)
           const tally = yield* overDecisions(open, learning, catalog, wanted, target)
           const share = tally.decisions === 0 ? 0 : tally.differing / tally.decisions

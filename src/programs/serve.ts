@@ -12,6 +12,7 @@ import * as InFlight from "../layers/running/InFlight.ts"
 import * as LanguageModelsHttp from "../layers/models/LanguageModelsHttp.ts"
 import * as LanguageModelsSimulated from "../layers/models/LanguageModelsSimulated.ts"
 import * as LearningLogDatabase from "../layers/learning/LearningLogDatabase.ts"
+import * as LogReaderDatabase from "../layers/learning/LogReaderDatabase.ts"
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as PostgresEmbedded from "../layers/storage/postgres/PostgresEmbedded.ts"
 import * as PostgresExternal from "../layers/storage/postgres/PostgresExternal.ts"
@@ -42,6 +43,7 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
     Layer.provide(SharedSessions),
     Layer.provide(BanditStatePersistent.layer), //   3 persist: flush the learning log, write the snapshot ...
     Layer.provide(LearningLogDatabase.layer),
+    Layer.provide(LogReaderDatabase.layer),
     Layer.provide(database), //                      4 ... before the pool closes
     Layer.provide(LanguageModels),
     Layer.provide(Flush.layer(FlushedLast)), //      5 flush, at once: the connections to models, Redis, telemetry

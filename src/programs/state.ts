@@ -8,13 +8,12 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Binary from "../domain/basics/Binary.ts"
 import * as StateFile from "../domain/learning/StateFile.ts"
+import * as Fold from "../domain/learning/Fold.ts"
 import * as Learning from "../domain/learning/LearnedState.ts"
-import type { Restored } from "../layers/learning/fold/Restore.ts"
 import { columns } from "./tools/Columns.ts"
 import { firstDifference, isEqual } from "./tools/Differences.ts"
 import { knownModel, type ModelFacts, modelFacts, quality } from "./tools/ModelFacts.ts"
-import { type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
-import { beginning, foldOn, newest, oldestCommit } from "./tools/Refold.ts"
+import { foldOn, newest, type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
 
 const yes = Options.boolean("yes").pipe(
   Options.withDescription("do it; without this the command only says what it would do")
@@ -22,16 +21,17 @@ const yes = Options.boolean("yes").pipe(
 
 /** What every stored snapshot is worth, newest first. */
 const snapshotFacts = Effect.fnUntraced(function* (open: OpenRouter) {
-  const { database, dimension, fingerprint, parameters, router, tools } = open
+  const { database, reader, router, tools } = open
+  const { fingerprint } = reader.policy
   const list = yield* tools.snapshotList(router.id)
   const readable = new Set<string>()
+  for (const { state, watermark } of yield* reader.snapshots(router.id)) {
+    if (Either.isRight(state)) readable.add(`${fingerprint}\n${watermark}`)
+  }
   for (const policy of new Set(list.map((one) => one.fingerprint))) {
+    if (policy === fingerprint) continue
     for (const { state, watermark } of yield* database.snapshots(router.id, policy)) {
-      const isGood =
-        policy === fingerprint
-          ? Either.isRight(Learning.decode(state, parameters, dimension))
-          : Binary.unsealed(state) !== null
-      if (isGood) readable.add(`${policy}\n${watermark}`)
+      if (Binary.unsealed(state) !== null) readable.add(`${policy}\n${watermark}`)
     }
   }
   return list.map((one) => ({
@@ -53,24 +53,25 @@ const show = Command.make(
   ({ json }) =>
     withRouter((open) =>
       Effect.gen(function* () {
-        const { learning, position } = yield* newest(open)
+        const fold = yield* newest(open)
+        const position = Fold.position(fold)
         const snapshots = yield* snapshotFacts(open)
-        const oldest = yield* oldestCommit(open)
-        const facts = modelFacts(learning)
+        const { oldest } = yield* open.reader.extent(open.router.id)
+        const facts = modelFacts(fold.learned)
         if (json) {
           return yield* Console.log(
             JSON.stringify({
               router_id: open.router.id,
               position,
-              oldest_retained_position: oldest,
-              fingerprint: open.fingerprint,
+              oldest_retained_position: oldest || null,
+              fingerprint: open.reader.policy.fingerprint,
               models: facts,
               snapshots
             })
           )
         }
         yield* Console.log(
-          `router ${open.router.id}, position ${position}, oldest retained commit ${oldest ?? "none"}\n`
+          `router ${open.router.id}, position ${position}, oldest retained commit ${oldest || "none"}\n`
         )
         yield* Console.log(
           columns([
@@ -147,12 +148,13 @@ const fileTrouble = (path: string, todo: string) => (cause: unknown) =>
 const exportState = Command.make("export", { file }, ({ file }) =>
   withRouter((open) =>
     Effect.gen(function* () {
-      const { learning, position } = yield* newest(open)
+      const fold = yield* newest(open)
+      const position = Fold.position(fold)
       const bytes = StateFile.encode({
         routerId: open.router.id,
-        fingerprint: open.fingerprint,
+        fingerprint: open.reader.policy.fingerprint,
         position,
-        state: Learning.encode(learning)
+        state: Fold.encode(fold)
       })
       yield* Effect.tryPromise({
         try: () => writeFile(file, bytes, { flag: "wx", mode: 0o600 }),
@@ -167,20 +169,19 @@ const exportState = Command.make("export", { file }, ({ file }) =>
 
 /** The state as far as this database can tell it by itself: null if log and snapshots do not reach. */
 const ownState = Effect.fnUntraced(function* (open: OpenRouter) {
-  const oldest = yield* oldestCommit(open)
-  const { database, dimension, fingerprint, parameters, router } = open
-  const snapshots = yield* database.snapshots(router.id, fingerprint)
-  const good = snapshots.filter(({ state }) => Either.isRight(Learning.decode(state, parameters, dimension)))
-  const end = yield* database.position(router.id)
-  const isComplete = good.some(({ watermark }) => watermark === end || (oldest !== null && watermark >= oldest - 1))
-  return isComplete || oldest === 1 ? yield* newest(open) : null
+  const { reader, router } = open
+  const good = (yield* reader.snapshots(router.id)).filter(({ state }) => Either.isRight(state))
+  const { end, oldest } = yield* reader.extent(router.id)
+  const isComplete = good.some(({ watermark }) => watermark === end || (oldest > 0 && watermark >= oldest - 1))
+  return isComplete || oldest === 1 ? (yield* newest(open)).learned : null
 })
 
 const importState = Command.make("import", { file, yes }, ({ file, yes }) =>
   withRouter(
     (open) =>
       Effect.gen(function* () {
-        const { dimension, fingerprint, parameters, router, tools } = open
+        const { reader, router, tools } = open
+        const { dimension, fingerprint, parameters } = reader.policy
         const bytes = yield* Effect.tryPromise({
           try: () => readFile(file),
           catch: fileTrouble(file, "name a file that `conduit state export` wrote")
@@ -204,9 +205,9 @@ const importState = Command.make("import", { file, yes }, ({ file, yes }) =>
           })
         }
         const own = router.position === 0 ? null : yield* ownState(open)
-        if (own !== null && !isEqual(own.learning, decoded)) {
+        if (own !== null && !isEqual(own, decoded)) {
           return yield* new Refused({
-            detail: `the log of router ${router.id} folds to another state at position ${router.position} (first difference: ${firstDifference(own.learning, decoded) ?? "none of the models"}): it is the truth, and nothing was changed`
+            detail: `the log of router ${router.id} folds to another state at position ${router.position} (first difference: ${firstDifference(own, decoded) ?? "none of the models"}): it is the truth, and nothing was changed`
           })
         }
         const what = `${file}: the state of router ${given.routerId} at position ${given.position} for router`
@@ -235,10 +236,10 @@ const reset = Command.make(
     withRouter((open) =>
       Effect.gen(function* () {
         if (all === Option.isSome(model)) return yield* new Refused({ detail: "name one model, or say --all" })
-        const { learning } = yield* newest(open)
+        const { learned } = yield* newest(open)
         const ids = Option.isSome(model)
-          ? [yield* knownModel(learning, model.value)]
-          : learning.state.models.map(({ id }) => id)
+          ? [yield* knownModel(learned, model.value)]
+          : learned.state.models.map(({ id }) => id)
         if (!yes) {
           return yield* new Refused({
             detail: `most of what was learned about the quality of ${ids.join(", ")} would be void, in every replica, and this cannot be taken back: say --yes to do it`
@@ -248,8 +249,13 @@ const reset = Command.make(
         // Who resets all accepts what is known now, even where no snapshot could be used: the next start begins with it.
         if (all) {
           const reached = yield* newest(open)
-          const snapshot = { watermark: reached.position, state: Learning.encode(reached.learning) }
-          yield* open.database.saveSnapshot(open.router.id, open.fingerprint, snapshot)
+          const snapshot = { watermark: Fold.position(reached), state: Fold.encode(reached) }
+          yield* open.database.saveSnapshot(
+            open.router.id,
+            open.reader.policy.fingerprint,
+            snapshot,
+            Fold.last(reached)
+          )
         }
         yield* Console.log(`reset at position ${position} of the log: ${ids.join(", ")}`)
       })
@@ -259,43 +265,44 @@ const reset = Command.make(
 const verify = Command.make("verify", {}, () =>
   withRouter((open) =>
     Effect.gen(function* () {
-      const { database, dimension, fingerprint, parameters, router } = open
-      const oldest = yield* oldestCommit(open)
-      const end = yield* database.position(router.id)
-      const good: Array<Restored> = []
-      for (const { state, watermark } of yield* database.snapshots(router.id, fingerprint)) {
-        const decoded = Learning.decode(state, parameters, dimension)
-        if (Either.isLeft(decoded)) {
+      const { reader, router } = open
+      const snapshots = yield* reader.snapshots(router.id)
+      const { end, oldest } = yield* reader.extent(router.id)
+      const good: Array<Fold.Fold> = []
+      for (const { state, watermark } of snapshots) {
+        if (Either.isLeft(state)) {
           yield* Effect.logWarning(
-            `the snapshot at position ${watermark} is damaged, and is not compared: ${decoded.left.message}`
+            `the snapshot at position ${watermark} is damaged, and is not compared: ${state.left.message}`
           )
-        } else if (watermark <= end) {
-          good.push({ learning: decoded.right, position: watermark })
-        }
+        } else if (watermark > end) {
+          yield* Effect.logWarning(
+            `the snapshot at position ${watermark} is ahead of the log, which ends at ${end}, and is not compared: it holds what the log has lost`
+          )
+        } else good.push(Fold.make(state.right, watermark))
       }
       const [latest] = good
       if (latest === undefined) {
         return yield* new Refused({ detail: "no good snapshot is stored that a refold could be compared with" })
       }
+      const watermark = Fold.position(latest)
       const isWhole = oldest === 1
       // A log that was pruned is refolded from the older snapshot that reaches what is left of it.
       const base = isWhole
-        ? beginning(open)
-        : good.findLast(({ position }) => oldest !== null && position >= oldest - 1 && position < latest.position)
+        ? reader.beginning()
+        : good.findLast((fold) => oldest > 0 && Fold.position(fold) >= oldest - 1 && Fold.position(fold) < watermark)
       if (base === undefined) {
         return yield* new Refused({
-          detail: `the oldest retained commit is ${oldest ?? "none"}, and no older snapshot reaches it: there is nothing to refold and compare`
+          detail: `the oldest retained commit is ${oldest || "none"}, and no older snapshot reaches it: there is nothing to refold and compare`
         })
       }
       const from = isWhole
         ? "the start of the log"
-        : `the snapshot at position ${base.position} (the oldest retained commit is ${oldest})`
-      const watermark = latest.position
-      const refolded = yield* foldOn(open, base, end)
-      const continued = yield* foldOn(open, latest, end)
-      if (!isEqual(refolded.learning, continued.learning)) {
+        : `the snapshot at position ${Fold.position(base)} (the oldest retained commit is ${oldest})`
+      yield* foldOn(open, base, end)
+      yield* foldOn(open, latest, end)
+      if (!isEqual(base.learned, latest.learned)) {
         return yield* new Refused({
-          detail: `DIFFERENT: folded from ${from}, and from the snapshot at position ${watermark}, to position ${end}; first difference: ${firstDifference(refolded.learning, continued.learning) ?? "none of the models"}`
+          detail: `DIFFERENT: folded from ${from}, and from the snapshot at position ${watermark}, to position ${end}; first difference: ${firstDifference(base.learned, latest.learned) ?? "none of the models"}`
         })
       }
       yield* Console.log(

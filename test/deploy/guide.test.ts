@@ -174,7 +174,10 @@ describe("the operators' guide", () => {
       "pg_restore",
       "pg_blocking_pids",
       "stop_grace_period",
-      "add_metric_suffixes"
+      "add_metric_suffixes",
+      "translation_strategy",
+      "synchronous_standby_names",
+      "synchronous_commit"
     ])
     // A key, a literal or a column: that a comment or a longer word has it is not enough.
     const plainCode = code.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")

@@ -16,7 +16,8 @@ import {
   Database,
   type DecisionQuery,
   type Pruned,
-  type PruneLimits
+  type PruneLimits,
+  type StoredCommit
 } from "../../src/services/storage/Database.ts"
 import { seeded } from "./learningEvents.ts"
 import { answered, commitOf, large, feedbackOn, nextId, recordOf, reportOn, small } from "./learningRecords.ts"
@@ -58,8 +59,8 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
       return { db, id, seed }
     })
     const eventsAfter = (db: typeof Database.Service, id: RouterId, position: number) =>
-      Effect.map(db.commitsAfter(id, position, 500), (rows) =>
-        rows.map((row) => Either.getOrThrow(decodeEvents(row.payload)))
+      Effect.map(db.readLog(id, { after: position, limit: 500, overlap: 0 }), ({ commits }) =>
+        commits.map((row) => Either.getOrThrow(decodeEvents(row.payload)))
       )
 
     it.effect("remembers a router it named itself, and gives each router a seed and position 0", () =>
@@ -83,6 +84,7 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         assert.deepStrictEqual(committed, {
           position: 1,
           duplicate: false,
+          payload: committed.payload,
           feedback: [],
           reports: [],
           joined: 0,
@@ -143,6 +145,7 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         assert.deepStrictEqual(again, {
           position: 1,
           duplicate: true,
+          payload: null,
           feedback: [],
           reports: [],
           joined: 0,
@@ -154,6 +157,7 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         assert.deepStrictEqual(yield* db.commit(eventless), {
           position: 2,
           duplicate: true,
+          payload: null,
           feedback: [],
           reports: [],
           joined: 0,
@@ -188,11 +192,19 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
           positions.toSorted((a, b) => a - b),
           Array.from({ length: 20 }, (_, i) => i + 1)
         )
-        const rows = yield* db.commitsAfter(id, 5, 10)
+        const { before, commits, end } = yield* db.readLog(id, { after: 5, limit: 10, overlap: 3 })
         assert.deepStrictEqual(
-          rows.map((row) => row.position),
+          commits.map((row) => row.position),
           [6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
         )
+        const all = yield* db.readLog(id, { after: 0, limit: 100, overlap: 3 })
+        assert.deepStrictEqual(
+          before,
+          all.commits.slice(2, 5).map(({ commitId, position }) => ({ position, commitId }))
+        )
+        assert.deepStrictEqual([all.before, all.commits.length, all.end, end], [[], 20, 20, 20])
+        const last = yield* db.readLog(id, { after: 20, limit: 100, overlap: 1 })
+        assert.deepStrictEqual([last.before.map(({ position }) => position), last.commits, last.end], [[20], [], 20])
       })
     )
 
@@ -517,7 +529,7 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
           assert.strictEqual(yield* pruned(all), 2)
           assert.strictEqual(yield* db.oldestPosition(id), 6)
           assert.strictEqual(yield* db.position(id), 6)
-          const rows = yield* db.commitsAfter(id, 0, 10)
+          const rows = (yield* db.readLog(id, { after: 0, limit: 10, overlap: 0 })).commits
           assert.deepStrictEqual(
             rows.map(({ position }) => position),
             [6]
@@ -549,6 +561,32 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
       })
     )
 
+    it.effect("stores no snapshot of a log that has gone back, and drops those that are ahead of it", () =>
+      Effect.gen(function* () {
+        const { db, id } = yield* fresh
+        const commit = commitOf(id, { decisions: [recordOf(id)] })
+        const { position } = yield* db.commit(commit)
+        const snapshot = { watermark: position, state: Uint8Array.of(1) }
+        const other = { position, commitId: commitOf(id, {}).commitId }
+        assert.isFalse(yield* db.saveSnapshot(id, "f", snapshot, other))
+        assert.deepStrictEqual(yield* db.snapshots(id, "f"), [])
+        assert.isTrue(yield* db.saveSnapshot(id, "f", snapshot, { position, commitId: commit.commitId }))
+        for (const [policy, watermark] of [
+          ["f", 7],
+          ["g", 5],
+          ["g", 2]
+        ] as const) {
+          yield* db.saveSnapshot(id, policy, { watermark, state: Uint8Array.of(2) })
+        }
+        assert.strictEqual(yield* db.dropSnapshotsAfter(id, 2), 2)
+        const left = [...(yield* db.snapshots(id, "f")), ...(yield* db.snapshots(id, "g"))]
+        assert.deepStrictEqual(
+          left.map(({ watermark }) => watermark),
+          [position, 2]
+        )
+      })
+    )
+
     // Forgetting is off, so that the order of the log can only show in the last bits.
     const parameters = { ...Hierarchical.defaultParameters, cusumH: Number.POSITIVE_INFINITY }
     const stateOf = (events: Iterable<readonly [position: number, event: LearningEvent]>) => {
@@ -576,9 +614,13 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
           )
           const unstored = new Set(records)
           const sent: Array<Commit> = []
+          /** As the answers have it, so that its writer need not read it back. */
+          const answeredLog: Array<StoredCommit> = []
           const send = (commit: Commit) => {
             sent.push(commit)
-            return db.commit(commit)
+            return Effect.tap(db.commit(commit), ({ payload, position }) => {
+              if (payload !== null) answeredLog.push({ position, commitId: commit.commitId, payload })
+            })
           }
           for (let step = 0; step < 24; step++) {
             const what = random()
@@ -591,7 +633,7 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
               const given = { value: random(), confidence: 0.2 + random() / 2, source: pick(["a", "b"]) }
               yield* send(commitOf(id, { feedback: [feedbackOn(decision.id, given)] }))
             } else if (what < 0.85 && sent.length > 0) {
-              assert.isTrue((yield* db.commit(pick(sent))).duplicate)
+              assert.deepInclude(yield* db.commit(pick(sent)), { duplicate: true, payload: null })
             } else {
               yield* send(commitOf(id, { joined: yield* db.joinable(id, 100) }))
             }
@@ -599,11 +641,15 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
           yield* send(commitOf(id, { decisions: [...unstored] }))
           yield* send(commitOf(id, { joined: yield* db.joinable(id, 100) }))
 
-          const rows = yield* db.commitsAfter(id, 0, 500)
+          const rows = (yield* db.readLog(id, { after: 0, limit: 500, overlap: 0 })).commits
           const log = rows.flatMap(({ payload, position }) =>
             Either.getOrThrow(decodeEvents(payload)).map((event) => [position, event] as const)
           )
           const folded = stateOf(log)
+          assert.deepStrictEqual(
+            answeredLog.map((row) => ({ ...row, payload: Uint8Array.from(row.payload) })),
+            rows.map((row) => ({ ...row, payload: Uint8Array.from(row.payload) }))
+          )
 
           // A restart anywhere changes no bit.
           const cut = Math.floor(random() * log.length)

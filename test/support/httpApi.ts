@@ -79,6 +79,7 @@ export const serveApi = (
       settled: () => {},
       folded: () => {},
       dropped: () => {},
+      logRewound: () => {},
       modelChanged: () => {},
       fallbackToStatic: () => {},
       feedbackAnswered: () => {},

@@ -2,9 +2,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { DecisionRecord } from "../../src/domain/routing/DecisionRecord.ts"
+import { encodeEvents } from "../../src/domain/learning/EventCodec.ts"
 import { type Position, RouterId } from "../../src/domain/basics/Ids.ts"
 import type { LearningEvent } from "../../src/domain/learning/LearningEvent.ts"
-import type { DatabaseError, StoredSnapshot } from "../../src/services/storage/Database.ts"
+import * as LogReaderDatabase from "../../src/layers/learning/LogReaderDatabase.ts"
+import * as FeatureExtractorLexical from "../../src/layers/routing/FeatureExtractorLexical.ts"
+import { Database, type DatabaseError, type StoredSnapshot } from "../../src/services/storage/Database.ts"
 import { LearningLog } from "../../src/services/learning/LearningLog.ts"
 
 /**
@@ -44,7 +47,7 @@ export const memoryLog = () => {
       return Effect.sync(() => void listeners.delete(listener))
     })
 
-  const layer = Layer.succeed(
+  const log = Layer.succeed(
     LearningLog,
     LearningLog.of({
       router: { id: RouterId("test"), seed: "seed" },
@@ -74,15 +77,14 @@ export const memoryLog = () => {
             : []
         ),
       follow: (position) =>
-        Stream.unfoldEffect(position, (at) =>
+        Stream.unfoldEffect(typeof position === "number" ? position : position.position, (at) =>
           more(at).pipe(
             Effect.map(() => commits.find(({ position }) => position > at)!),
-            Effect.map((commit) => [commit, commit.position] as const),
+            Effect.map((commit) => [{ ...commit, commitId: `${commit.position}` }, commit.position] as const),
             Effect.asSome
           )
         ),
       position: Effect.sync(newest),
-      oldestPosition: Effect.sync(() => commits[0]?.position ?? 0),
       newestKnown: newest,
       flush: Effect.suspend(() => {
         if (faults.hangs || faults.error !== null) return Effect.never
@@ -90,14 +92,33 @@ export const memoryLog = () => {
         return Effect.void
       }),
       backlog: () => ({ pending, dropped: faults.dropped, oldestPendingMillis: null, lastError: faults.error }),
-      snapshots: () => Effect.sync(() => snapshots.toReversed()),
       saveSnapshot: (_, snapshot) =>
         Effect.suspend(() => {
           if (faults.snapshotError !== null) return faults.snapshotError
           snapshots.push(snapshot)
-          return Effect.void
-        })
+          return Effect.succeed(true)
+        }),
+      dropSnapshotsAfter: () => Effect.succeed(0)
     })
   )
+  const stored = Layer.mock(Database, {
+    position: () => Effect.sync(newest),
+    oldestPosition: () => Effect.sync(() => commits[0]?.position ?? 0),
+    snapshots: () => Effect.sync(() => snapshots.toReversed()),
+    readLog: (_, { after, limit, overlap }) =>
+      Effect.sync(() => {
+        const keyed = commits.map((commit) => ({ ...commit, commitId: `${commit.position}` }))
+        return {
+          end: newest(),
+          before: keyed.filter(({ position }) => position <= after).slice(-overlap),
+          commits: keyed
+            .filter(({ position }) => position > after)
+            .slice(0, limit)
+            .map(({ commitId, events, position }) => ({ position, commitId, payload: encodeEvents(events) }))
+        }
+      })
+  })
+  const reader = LogReaderDatabase.layer.pipe(Layer.provide(stored), Layer.provide(FeatureExtractorLexical.layer))
+  const layer = Layer.merge(log, reader)
   return { layer, commits, snapshots, offered, faults, append }
 }

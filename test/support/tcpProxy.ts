@@ -14,6 +14,8 @@ export interface TcpProxy {
   /** The next time a client says `text`, that and all it says later is held back; its connection stays open until `refuse`. */
   readonly holdNext: (text: string) => Promise<void>
   readonly connections: () => number
+  /** How often a client has said something after the server had answered it, or first of all. */
+  readonly roundTrips: () => number
   readonly close: () => Promise<void>
 }
 
@@ -21,6 +23,8 @@ interface Pair {
   readonly client: net.Socket
   readonly upstream: net.Socket
   isHeld: boolean
+  /** What was said last was the client's. */
+  isAsked: boolean
   /** Called instead of forwarding the server's next answer. */
   cut: (() => void) | null
 }
@@ -38,11 +42,14 @@ export const startTcpProxy = async (
   const pairs = new Set<Pair>()
   let isSilent = false
   let port = 0
+  let roundTrips = 0
   let dropping: Trap | null = null
   let holding: Trap | null = null
 
   /** False for what must not be forwarded. */
   const fromClient = (pair: Pair, data: Buffer): boolean => {
+    if (!pair.isAsked) roundTrips++
+    pair.isAsked = true
     if (holding !== null && data.includes(holding.text)) {
       pair.isHeld = true
       holding.sprung()
@@ -60,6 +67,7 @@ export const startTcpProxy = async (
     return !pair.isHeld
   }
   const fromUpstream = (pair: Pair): boolean => {
+    pair.isAsked = false
     if (pair.cut === null) return true
     pair.cut()
     return false
@@ -67,7 +75,7 @@ export const startTcpProxy = async (
 
   const server = net.createServer({ allowHalfOpen: true }, (client) => {
     const upstream = net.connect(target)
-    const pair: Pair = { client, upstream, isHeld: false, cut: null }
+    const pair: Pair = { client, upstream, isHeld: false, isAsked: false, cut: null }
     pairs.add(pair)
     const forward = (from: net.Socket, to: net.Socket, passes: (data: Buffer) => boolean) => {
       from.on("data", (data: Buffer) => {
@@ -131,6 +139,7 @@ export const startTcpProxy = async (
         holding = { text, sprung: resolve }
       }),
     connections: () => pairs.size,
+    roundTrips: () => roundTrips,
     close: refuse
   }
 }

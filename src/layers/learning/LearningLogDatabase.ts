@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Judged } from "../../domain/learning/CommitPlan.ts"
+import * as LogMark from "../../domain/learning/LogMark.ts"
 import { isStored, type FeedbackSubmission } from "../../domain/learning/Feedback.ts"
 import { RouterId } from "../../domain/basics/Ids.ts"
 import { type Committed, Database, DatabaseError, type FeedbackResult } from "../../services/storage/Database.ts"
@@ -16,8 +17,9 @@ import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { runCommitter } from "./log/Committer.ts"
 import { follow } from "./log/Follow.ts"
 import { runJoiner } from "./log/Joiner.ts"
-import { makeNews } from "./log/News.ts"
+import { makeNewestPosition } from "./log/NewestPosition.ts"
 import { makeOutage } from "./log/Outage.ts"
+import { makeOwnCommits } from "./log/OwnCommits.ts"
 import { makePending, noParts, type Parts } from "./log/Pending.ts"
 import { runPruner } from "./log/Pruner.ts"
 import { makeSignal } from "./log/Signal.ts"
@@ -51,7 +53,8 @@ const make = (pollInterval: Duration.Duration) =>
     const pending = makePending(learning.maxPending)
     const work = makeSignal()
     const stored = makeSignal()
-    const news = makeNews(router.position)
+    const newest = makeNewestPosition(router.position)
+    const own = makeOwnCommits()
     const outage = makeOutage(pending)
     const parked = makeSignal()
     yield* telemetry.gauge(
@@ -107,7 +110,8 @@ const make = (pollInterval: Duration.Duration) =>
       pending,
       work,
       stored,
-      news,
+      newest,
+      own,
       outage,
       maxParked: learning.maxParked,
       flushInterval: learning.flushInterval,
@@ -122,7 +126,7 @@ const make = (pollInterval: Duration.Duration) =>
 
     yield* runPruner({ routerId: router.id, database, settings })
     yield* database.changes(router.id).pipe(
-      Stream.runForEach((position) => Effect.sync(() => news.heard(position))),
+      Stream.runForEach((position) => Effect.sync(() => newest.heard(position))),
       Effect.forkScoped
     )
 
@@ -169,10 +173,20 @@ const make = (pollInterval: Duration.Duration) =>
       },
       pendingDecision: pending.decision,
       pendingOfSession: pending.ofSession,
-      follow: (position) => follow({ routerId: router.id, database, news, outage, pollInterval, position }),
-      position: Effect.tap(database.position(router.id), (position) => Effect.sync(() => news.heard(position))),
-      oldestPosition: database.oldestPosition(router.id),
-      newestKnown: news.newest,
+      follow: (from) =>
+        follow({
+          routerId: router.id,
+          database,
+          newest,
+          own,
+          isCommitting: () => pending.batch() !== null,
+          committed: stored,
+          outage,
+          pollInterval,
+          from: typeof from === "number" ? LogMark.make(from) : from
+        }),
+      position: Effect.tap(database.position(router.id), (position) => Effect.sync(() => newest.heard(position))),
+      newestKnown: newest.current,
       flush: committer.flush,
       backlog: () => {
         const oldest = pending.oldestMillis()
@@ -183,8 +197,8 @@ const make = (pollInterval: Duration.Duration) =>
           lastError: outage.lastError()
         }
       },
-      snapshots: (fingerprint) => database.snapshots(router.id, fingerprint),
-      saveSnapshot: (fingerprint, snapshot) => database.saveSnapshot(router.id, fingerprint, snapshot)
+      saveSnapshot: (fingerprint, snapshot, last) => database.saveSnapshot(router.id, fingerprint, snapshot, last),
+      dropSnapshotsAfter: (position) => database.dropSnapshotsAfter(router.id, position)
     })
   })
 

@@ -105,7 +105,8 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
         const left = persistRan ? learning.unpersisted : now.pending
         const dropped = persistRan ? learning.dropped : now.dropped
         const total = requests.in_flight_at_signal + requests.accepted_during_settle
-        const { outcome, exitCode } = verdict(facts, errors.length > 0, left + dropped > 0)
+        const isRewound = errors.some(({ _tag }) => _tag === "LogRewound")
+        const { outcome, exitCode } = verdict(facts, errors.length > 0, isRewound || left + dropped > 0)
         return {
           event: "shutdown_report",
           outcome,

@@ -2,13 +2,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
 import { RouterId } from "../../domain/basics/Ids.ts"
-import { restore } from "../../layers/learning/fold/Restore.ts"
-import { Database, type RouterRow } from "../../services/storage/Database.ts"
+import * as Fold from "../../domain/learning/Fold.ts"
+import * as LogReaderDatabase from "../../layers/learning/LogReaderDatabase.ts"
+import { LogReader } from "../../services/learning/LogReader.ts"
+import type { RouterRow } from "../../services/storage/Database.ts"
 import { DatabaseInspection } from "../../services/storage/DatabaseInspection.ts"
 import { DatabaseTools } from "../../services/storage/DatabaseTools.ts"
-import { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
+import type { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
 import type { SettingsShape } from "../../services/running/Settings.ts"
 import { fail, type Line, pass, spoken, warn } from "./Check.ts"
 
@@ -47,28 +48,23 @@ const routerLine = (
 const stateLine = (router: RouterRow) =>
   Effect.gen(function* () {
     const name = "learning"
-    const store = yield* Database
+    const reader = yield* LogReader
     const tools = yield* DatabaseTools
-    const { dimension, version } = yield* FeatureExtractor
-    const parameters = Hierarchical.defaultParameters
-    const fingerprint = Hierarchical.fingerprint(parameters, version)
-    const end = yield* store.position(router.id)
+    const { end } = yield* reader.extent(router.id)
     if (end === 0) return pass(name, "nothing is learned yet")
-    const oldest = yield* store.oldestPosition(router.id)
-    const snapshots = yield* store.snapshots(router.id, fingerprint)
+    const { fingerprint } = reader.policy
     const newest = (yield* tools.snapshotList(router.id)).find((one) => one.fingerprint === fingerprint)
     const said: Array<string> = []
     const listening = Logger.make<unknown, void>(({ message }) => {
       said.push(Array.isArray(message) ? message.join(" ") : String(message))
     })
-    const start = yield* restore({ end, oldest, snapshots, parameters, dimension }).pipe(
-      Effect.provide(Logger.replace(Logger.defaultLogger, listening))
-    )
-    const tail = end - start.position
+    const start = yield* reader.restore(router.id).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, listening)))
+    const position = Fold.position(start.fold)
+    const tail = end - position
     const begins =
       newest === undefined
         ? `no snapshot is stored yet: a start folds ${tail} commits`
-        : `the newest snapshot is ${spoken(newest.ageSeconds)} old; a start folds ${tail} commits from position ${start.position}`
+        : `the newest snapshot is ${spoken(newest.ageSeconds)} old; a start folds ${tail} commits from position ${position}`
     if (start.isIncomplete) {
       return fail(
         name,
@@ -112,7 +108,9 @@ export const learningLines = (
         known.map((one) => one.id),
         replicas
       ),
-      ...(Option.isNone(router) ? [] : [yield* Effect.provide(stateLine(router.value), store)])
+      ...(Option.isNone(router)
+        ? []
+        : [yield* stateLine(router.value).pipe(Effect.provide(LogReaderDatabase.layer), Effect.provide(store))])
     ]
   }).pipe(
     Effect.scoped,

@@ -5,9 +5,10 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
-import { RouterId } from "../../domain/basics/Ids.ts"
+import * as Fold from "../../domain/learning/Fold.ts"
+import { RouterId, type Position } from "../../domain/basics/Ids.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
+import * as LogReaderDatabase from "../../layers/learning/LogReaderDatabase.ts"
 import * as DatabasePg from "../../layers/storage/postgres/DatabasePg.ts"
 import * as FeatureExtractorLexical from "../../layers/routing/FeatureExtractorLexical.ts"
 import * as IdsCrypto from "../../layers/running/IdsCrypto.ts"
@@ -20,10 +21,11 @@ import * as ShutdownReportJson from "../../layers/running/ShutdownReportJson.ts"
 import * as Telemetry from "../../layers/observing/Telemetry.ts"
 import { Database, type DatabaseError, type DatabaseShape, type RouterRow } from "../../services/storage/Database.ts"
 import { DatabaseTools, type DatabaseToolsShape } from "../../services/storage/DatabaseTools.ts"
-import { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
+import { LogReader, type LogReaderShape } from "../../services/learning/LogReader.ts"
 import { Ids } from "../../services/running/Ids.ts"
 import type { EmbeddedPostgresError, PostgresServer } from "../../services/storage/PostgresServer.ts"
 import { type InvalidSettings, Settings } from "../../services/running/Settings.ts"
+import { progressOf } from "./Progress.ts"
 
 /** A command that cannot do what it was asked; the message says what to do instead. */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", { detail: Schema.String }) {
@@ -40,10 +42,7 @@ export interface OpenRouter {
   readonly made: Effect.Effect<RouterRow, DatabaseError>
   readonly database: DatabaseShape
   readonly tools: DatabaseToolsShape
-  readonly parameters: Hierarchical.Parameters
-  readonly dimension: number
-  readonly featuresVersion: string
-  readonly fingerprint: string
+  readonly reader: LogReaderShape
   /** Durable when it completes. */
   readonly append: (events: ReadonlyArray<LearningEvent>) => Effect.Effect<number, DatabaseError>
 }
@@ -64,7 +63,8 @@ const storeOf = (creates: boolean) => {
       }
     )
   )
-  return DatabasePg.layerWith({ creates }).pipe(
+  return LogReaderDatabase.layer.pipe(
+    Layer.provideMerge(DatabasePg.layerWith({ creates })),
     Layer.provide(postgres),
     Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
     Layer.provide(ShutdownReportJson.layer),
@@ -103,7 +103,7 @@ export const withRouter = <A, E>(
     const { learning } = yield* Settings
     const database = yield* Database
     const tools = yield* DatabaseTools
-    const extractor = yield* FeatureExtractor
+    const reader = yield* LogReader
     const ids = yield* Ids
     const clock = yield* Effect.clock
     const named = Option.flatMap(learning.routerId, RouterId.option)
@@ -114,16 +114,12 @@ export const withRouter = <A, E>(
       seed: "",
       position: 0
     }))
-    const parameters = Hierarchical.defaultParameters
     return yield* use({
       router,
       made: database.router(named),
       database,
       tools,
-      parameters,
-      dimension: extractor.dimension,
-      featuresVersion: extractor.version,
-      fingerprint: Hierarchical.fingerprint(parameters, extractor.version),
+      reader,
       append: (events) =>
         Effect.map(
           database.commit({
@@ -144,6 +140,23 @@ export const withRouter = <A, E>(
     Effect.provide(storeOf(options.mayBeNew === true)),
     Effect.provide(Layer.merge(Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.Warning)))
   )
+
+/** Folds the log on, as the service does, and shows how far it is. */
+export const foldOn = ({ reader, router }: OpenRouter, fold: Fold.Fold, until: Position) => {
+  const from = Fold.position(fold)
+  const progress = progressOf("folding the log", "commits", until - from)
+  return Effect.ensuring(
+    reader.foldUntil(router.id, fold, until, () => Effect.sync(() => progress.at(Fold.position(fold) - from))),
+    Effect.sync(progress.end)
+  )
+}
+
+/** The state as a start of the service has it: the newest good snapshot, and the tail of the log. */
+export const newest = Effect.fnUntraced(function* (open: OpenRouter) {
+  const { end, fold } = yield* open.reader.restore(open.router.id)
+  yield* foldOn(open, fold, end)
+  return fold
+})
 
 const noRouter = (named: Option.Option<RouterId>) =>
   new Refused({

@@ -5,8 +5,11 @@ import type { Judged } from "../../domain/learning/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
+import type { LoggedCommit } from "../../domain/learning/Fold.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
+import type { CommitKey, LogMark } from "../../domain/learning/LogMark.ts"
 import type { DatabaseError, FeedbackResult, ReportResult, StoredSnapshot } from "../storage/Database.ts"
+import type { LogRewound } from "./LogReader.ts"
 
 /**
  * The ordered, append-only log of what was observed. Everything offered here is stored by group commits: one is on its
@@ -56,18 +59,13 @@ export interface LearningLogShape {
   }) => ReadonlyArray<DecisionId>
 
   /**
-   * Every commit after `position`, in order, this replica's own and the others', for ever. A database that is away is
-   * waited for; the stream never fails.
+   * Every commit behind a position, in order, this replica's own and the others', for ever. A database that is away is
+   * waited for. Fails if the log no longer is what was read of it, which a mark remembers more of than a position does.
    */
-  readonly follow: (
-    position: Position
-  ) => Stream.Stream<{ readonly position: Position; readonly events: ReadonlyArray<LearningEvent> }>
+  readonly follow: (from: Position | LogMark) => Stream.Stream<LoggedCommit, LogRewound>
 
   /** The position of the newest stored commit. */
   readonly position: Effect.Effect<Position, DatabaseError>
-
-  /** The position of the oldest stored commit: above 1 when what came before was pruned; 0 if there is none. */
-  readonly oldestPosition: Effect.Effect<Position, DatabaseError>
 
   /** The newest position that this replica has heard of, by its own commits, by hints and by polls. */
   readonly newestKnown: () => Position
@@ -83,8 +81,15 @@ export interface LearningLogShape {
     readonly lastError: DatabaseError | null
   }
 
-  readonly snapshots: (fingerprint: string) => Effect.Effect<ReadonlyArray<StoredSnapshot>, DatabaseError>
-  readonly saveSnapshot: (fingerprint: string, snapshot: StoredSnapshot) => Effect.Effect<void, DatabaseError>
+  /** As `Database.saveSnapshot`. */
+  readonly saveSnapshot: (
+    fingerprint: string,
+    snapshot: StoredSnapshot,
+    last?: CommitKey
+  ) => Effect.Effect<boolean, DatabaseError>
+
+  /** As `Database.dropSnapshotsAfter`. */
+  readonly dropSnapshotsAfter: (position: Position) => Effect.Effect<number, DatabaseError>
 }
 
 export class LearningLog extends Context.Tag("conduit/services/LearningLog")<LearningLog, LearningLogShape>() {}

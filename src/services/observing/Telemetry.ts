@@ -30,6 +30,8 @@ export interface TelemetryShape {
   /** A model's answers are no longer what they were. */
   readonly modelChanged: (change: Change) => void
   readonly dropped: (records: number) => void
+  /** The learning log went back: so many commits that were folded from it are not there any more. */
+  readonly logRewound: (commits: number) => void
   readonly fallbackToStatic: () => void
   readonly feedbackAnswered: (answer: FeedbackAnswer) => void
   /** New feedback is stored, and has its decision unless it is parked. */

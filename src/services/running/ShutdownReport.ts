@@ -3,6 +3,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { PersistFailed, PersistTimeout } from "../learning/BanditState.ts"
+import { LogRewound } from "../learning/LogReader.ts"
 import { PoolCloseTimeout } from "../storage/Database.ts"
 
 /** The steps of a shutdown, in their order. */
@@ -70,6 +71,7 @@ export const ShutdownError = Schema.Union(
   PoolCloseTimeout,
   FlushTimeout,
   OutcomesDropped,
+  LogRewound,
   PhaseDefect,
   HookTimeout,
   ServiceFailure

@@ -10,6 +10,7 @@ import type { Reason } from "../../domain/routing/Decision.ts"
 import type { Feedback, FeedbackSubmission, StoredStatus } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
+import type { CommitKey } from "../../domain/learning/LogMark.ts"
 import type { SavingsRows } from "../../domain/stats/Savings.ts"
 import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
 
@@ -28,12 +29,8 @@ export interface DatabaseShape {
    */
   readonly commit: (commit: Commit) => Effect.Effect<Committed, DatabaseError>
 
-  /** Commits after `position`, in order, at most `limit`. */
-  readonly commitsAfter: (
-    routerId: RouterId,
-    position: Position,
-    limit: number
-  ) => Effect.Effect<ReadonlyArray<{ readonly position: Position; readonly payload: Uint8Array }>, DatabaseError>
+  /** Reads the log from a position on, as it is at one moment. */
+  readonly readLog: (routerId: RouterId, range: LogRange) => Effect.Effect<LogPage, DatabaseError>
 
   /**
    * Positions of commits as they are told of: a hint, which may be late, doubled or missing, so whoever follows polls too.
@@ -96,11 +93,20 @@ export interface DatabaseShape {
     routerId: RouterId,
     fingerprint: string
   ) => Effect.Effect<ReadonlyArray<StoredSnapshot>, DatabaseError>
+
+  /**
+   * Stores the snapshot. With `last`, only if the log has that commit: a state that was folded from a log which has gone
+   * back since is not stored, and the answer is false.
+   */
   readonly saveSnapshot: (
     routerId: RouterId,
     fingerprint: string,
-    snapshot: StoredSnapshot
-  ) => Effect.Effect<void, DatabaseError>
+    snapshot: StoredSnapshot,
+    last?: CommitKey
+  ) => Effect.Effect<boolean, DatabaseError>
+
+  /** Deletes the snapshots of all policies that are ahead of the position; answers how many there were. */
+  readonly dropSnapshotsAfter: (routerId: RouterId, position: Position) => Effect.Effect<number, DatabaseError>
 }
 
 export class Database extends Context.Tag("conduit/services/Database")<Database, DatabaseShape>() {}
@@ -133,6 +139,8 @@ export interface Commit {
 export interface Committed {
   readonly position: Position
   readonly duplicate: boolean
+  /** What the log has at that position, by `encodeEvents`. Null for a duplicate, and where there was no event. */
+  readonly payload: Uint8Array | null
   /** One for each of `commit.feedback`, in order. Empty for a duplicate. */
   readonly feedback: ReadonlyArray<FeedbackResult>
   /** One for each of `commit.reports`, in order. Empty for a duplicate. */
@@ -141,6 +149,26 @@ export interface Committed {
   readonly joined: number
   /** The answers that this commit judged for the first time. Empty for a duplicate. */
   readonly judged: ReadonlyArray<Judged>
+}
+
+export interface StoredCommit extends CommitKey {
+  /** The events, by `encodeEvents`. */
+  readonly payload: Uint8Array
+}
+
+export interface LogRange {
+  /** The commits behind this position are read, in order. */
+  readonly after: Position
+  readonly limit: number
+  /** Of so many commits up to and with `after` the keys are read too, as far as they are not pruned. */
+  readonly overlap: number
+}
+
+export interface LogPage {
+  /** The position of the newest commit; 0 if there is none. */
+  readonly end: Position
+  readonly before: ReadonlyArray<CommitKey>
+  readonly commits: ReadonlyArray<StoredCommit>
 }
 
 /**

@@ -63,7 +63,7 @@ const faulty = () => {
           fault.refusesToPrune
             ? Effect.fail(new DatabaseError({ operation: "prune", reason: "permission", detail: "42501" }))
             : db.prune(...args),
-        commitsAfter: (...args) => Effect.zipRight(away("commitsAfter"), db.commitsAfter(...args))
+        readLog: (...args) => Effect.zipRight(away("readLog"), db.readLog(...args))
       })
     )
   ).pipe(Layer.provide(DatabaseMemory.layer))
@@ -175,7 +175,7 @@ describe("LearningLogDatabase", () => {
       // Nobody writes.
       fault.reason = "connection"
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(lines, [`${begun} commitsAfter: connection (away)`])
+      assert.deepStrictEqual(lines, [`${begun} readLog: connection (away)`])
       for (let n = 0; n < 3; n++) log.offer(recordOf(log.router.id))
       yield* TestClock.adjust("1 minute")
       fault.reason = null
@@ -203,7 +203,7 @@ describe("LearningLogDatabase", () => {
       assert.deepStrictEqual(
         lines.slice(4).map((line) => line.replace(/\d.*/, "")),
         [
-          "WARN The learning log cannot be read, what others learn is missing here: commitsAfter: permission (away)",
+          "WARN The learning log cannot be read, what others learn is missing here: readLog: permission (away)",
           "INFO The learning log is read again after "
         ]
       )

@@ -9,6 +9,7 @@ import type { DecisionId } from "../../../src/domain/basics/Ids.ts"
 import * as BanditStatePersistent from "../../../src/layers/learning/BanditStatePersistent.ts"
 import * as DatabaseMemory from "../../../src/layers/storage/memory/DatabaseMemory.ts"
 import * as LearningLogDatabase from "../../../src/layers/learning/LearningLogDatabase.ts"
+import * as LogReaderDatabase from "../../../src/layers/learning/LogReaderDatabase.ts"
 import * as RouterBandit from "../../../src/layers/routing/RouterBandit.ts"
 import { Database } from "../../../src/services/storage/Database.ts"
 import { LearningLog } from "../../../src/services/learning/LearningLog.ts"
@@ -39,6 +40,7 @@ const parts = () => {
   const layer = RouterBandit.layer.pipe(
     Layer.provide(BanditStatePersistent.layer),
     Layer.provideMerge(LearningLogDatabase.layer),
+    Layer.provide(LogReaderDatabase.layer),
     Layer.provideMerge(database),
     Layer.provide(scriptedModels({ broken: failure("broken", "connection") }).layer),
     Layer.provide(catalogWith([model("a"), model("broken")], { algorithm: "static" })),

@@ -168,9 +168,10 @@ const survive = async (
   const isAway = () => conduit.lines.filter((line) => String(line["message"]).startsWith("The database is away")).length
   const episodes = isAway()
   await trouble.begin()
+  const answered = decisions.length
   const unstored = paced(20, ask)
-  await eventually("the trouble is noticed", 15_000, () =>
-    logged("The database is away") > episodes ? true : undefined
+  await eventually("the trouble is noticed, and an outcome waits", 15_000, () =>
+    logged("The database is away") > episodes && decisions.length > answered ? true : undefined
   )
   await unstored.stop()
   conduit.kill("SIGTERM")

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import * as Episode from "../../../domain/observing/Episode.ts"
 
 /** It may fail for some requests and work for others: it works again when it has not failed for so long. */
@@ -10,28 +11,25 @@ export interface WithoutLearning {
   readonly worked: () => void
 }
 
-export const make = ({
-  nowMillis,
-  say
-}: {
-  readonly nowMillis: () => number
-  readonly say: (line: Effect.Effect<void>) => void
-}): WithoutLearning => {
+export const make: Effect.Effect<WithoutLearning> = Effect.gen(function* () {
+  const clock = yield* Effect.clock
+  const runtime = yield* Effect.runtime<never>()
+  const log = (line: Effect.Effect<void>) => Runtime.runSync(runtime)(line)
   const episode = Episode.make({ quietMillis })
   return {
     failed: (cause) => {
-      if (!episode.failed(nowMillis())) return
-      say(Effect.logError("the learning failed: the order of the configuration decides", cause))
+      if (!episode.failed(clock.unsafeCurrentTimeMillis())) return
+      log(Effect.logError("the learning failed: the order of the configuration decides", cause))
     },
     worked: () => {
       if (!episode.isOpen()) return
-      const past = episode.worked(nowMillis())
+      const past = episode.worked(clock.unsafeCurrentTimeMillis())
       if (past === null) return
-      say(
+      log(
         Effect.logInfo(
           `the learning decides again after ${past.seconds.toFixed(1)}s: ${past.failures} decision(s) were made without it`
         )
       )
     }
   }
-}
+})

@@ -11,8 +11,9 @@ import * as Episode from "../../../domain/observing/Episode.ts"
 import type { DecisionId, Position, RouterId } from "../../../domain/basics/Ids.ts"
 import { type Committed, DatabaseError, type DatabaseShape } from "../../../services/storage/Database.ts"
 import { type Batch, type Durable, noParts, type Parts, type Pending } from "./Pending.ts"
-import type { News } from "./News.ts"
+import type { NewestPosition } from "./NewestPosition.ts"
 import type { Outage } from "./Outage.ts"
+import type { OwnCommits } from "./OwnCommits.ts"
 import type { Signal } from "./Signal.ts"
 
 const batchSize = 500
@@ -35,7 +36,8 @@ export const runCommitter = (options: {
   readonly work: Signal
   /** Told after each batch. */
   readonly stored: Signal
-  readonly news: News
+  readonly newest: NewestPosition
+  readonly own: OwnCommits
   readonly outage: Outage
   readonly maxParked: number
   readonly flushInterval: Duration.Duration
@@ -45,7 +47,8 @@ export const runCommitter = (options: {
   /** Told of each outcome that can never be stored. */
   readonly lost: () => void
 }): Effect.Effect<Committer, never, Scope.Scope> => {
-  const { committed, database, lost, maxParked, newCommitId, news, outage, pending, routerId, stored, work } = options
+  const { committed, database, lost, maxParked, newCommitId, newest, outage, own, pending, routerId, stored, work } =
+    options
   const flushMs = Duration.toMillis(options.flushInterval)
   let flushing = 0
   const losses = Episode.make({ quietMillis: 60_000 })
@@ -72,8 +75,10 @@ export const runCommitter = (options: {
     database.commit({ ...parts, commitId, routerId, maxParked }).pipe(
       Effect.timed,
       Effect.tap(([took, stored]) => {
-        news.heard(stored.position)
-        return sayStored(stored.position, parts, took)
+        const { payload, position } = stored
+        if (payload !== null) own.add({ position, commitId, payload })
+        newest.heard(position)
+        return sayStored(position, parts, took)
       }),
       Effect.map(([, stored]) => stored),
       // What cannot even be encoded will not be stored by trying again.

@@ -1,69 +1,99 @@
 import * as Chunk from "effect/Chunk"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { decodeEvents } from "../../../domain/learning/EventCodec.ts"
-import type { Position, RouterId } from "../../../domain/basics/Ids.ts"
-import type { LearningEvent } from "../../../domain/learning/LearningEvent.ts"
-import type { DatabaseShape } from "../../../services/storage/Database.ts"
-import type { News } from "./News.ts"
+import type { LoggedCommit } from "../../../domain/learning/Fold.ts"
+import * as LogMark from "../../../domain/learning/LogMark.ts"
+import type { RouterId } from "../../../domain/basics/Ids.ts"
+import type { LogRewound } from "../../../services/learning/LogReader.ts"
+import type { DatabaseShape, StoredCommit } from "../../../services/storage/Database.ts"
+import type { NewestPosition } from "./NewestPosition.ts"
 import type { Outage } from "./Outage.ts"
+import type { OwnCommits } from "./OwnCommits.ts"
+import { decode, type NextCommits, readLog } from "./ReadLog.ts"
+import type { Signal } from "./Signal.ts"
 
-const chunkSize = 500
-/** All commits after `position`, waiting for those that are not there yet and for a database that is away. */
+const pageSize = 500
+/** The answer to a commit of this process comes about when the hint does: it has what would be read. */
+const ownAnswer = Duration.millis(50)
+
+/**
+ * All commits behind the mark, waiting for those that are not there yet and for a database that is away. What this process
+ * has stored itself is not read back. Fails if the log goes back, as the next poll sees.
+ */
 export const follow = (options: {
   readonly routerId: RouterId
   readonly database: DatabaseShape
-  /** Wakes the reader. */
-  readonly news: News
+  readonly newest: NewestPosition
+  readonly own: OwnCommits
+  /** Whether a commit of this process is on its way, and the signal that it has ended. */
+  readonly isCommitting: () => boolean
+  readonly committed: Signal
   readonly outage: Outage
   /** Commits that nobody told of are seen at the latest after this. */
   readonly pollInterval: Duration.Duration
-  readonly position: Position
-}) => {
-  const { database, news, outage, pollInterval, routerId } = options
+  readonly from: LogMark.LogMark
+}): Stream.Stream<LoggedCommit, LogRewound> => {
+  const { committed, database, isCommitting, newest, outage, own, pollInterval, routerId } = options
 
-  /** How far the log goes beyond a full chunk; the next poll asks again. */
-  const askHowFar = Effect.disconnect(database.position(routerId)).pipe(
-    Effect.match({ onFailure: () => undefined, onSuccess: news.heard })
-  )
+  /** Null while the database is away. */
+  const read = (mark: LogMark.LogMark, limit: number): Effect.Effect<NextCommits | null, LogRewound> =>
+    outage.watched(readLog({ database, routerId, mark, limit })).pipe(
+      Effect.tap(({ end }) => Effect.sync(() => newest.heard(end))),
+      Effect.tapErrorTag("LogRewound", ({ end }) =>
+        Effect.sync(() => {
+          own.clear()
+          newest.rewound(end)
+        })
+      ),
+      Effect.catchTag("DatabaseError", () => Effect.succeed(null))
+    )
 
-  const read = (position: Position) =>
+  /** Those of this process that come next. */
+  const nextOwn = (mark: LogMark.LogMark) => {
+    const commits: Array<StoredCommit> = []
+    for (let found = own.at(mark.position + 1); found !== undefined; found = own.at(found.position + 1)) {
+      commits.push(found)
+    }
+    return commits
+  }
+
+  const next = (mark: LogMark.LogMark): Effect.Effect<ReadonlyArray<LoggedCommit>, LogRewound> =>
     Effect.gen(function* () {
       while (true) {
-        const seen = news.count()
-        const rows = yield* outage
-          .watched(Effect.disconnect(database.commitsAfter(routerId, position, chunkSize)))
-          .pipe(Effect.orElseSucceed(() => null))
-        if (rows === null) yield* Effect.sleep(pollInterval)
-        else if (rows.length > 0) {
-          if (rows.length === chunkSize && news.newest() <= (rows.at(-1)?.position ?? 0)) yield* askHowFar
-          news.heard(rows.at(-1)?.position ?? 0)
-          return rows
-        } else yield* Effect.raceFirst(news.after(seen), Effect.sleep(pollInterval))
+        const seen = newest.count()
+        const stored = nextOwn(mark)
+        if (stored.length > 0) return yield* Effect.forEach(stored, decode)
+        if (newest.current() <= mark.position) {
+          yield* newest.after(seen)
+          continue
+        }
+        if (isCommitting()) yield* Effect.raceFirst(committed.after(committed.count()), Effect.sleep(ownAnswer))
+        if (own.at(mark.position + 1) !== undefined) continue
+        const page = yield* read(mark, pageSize)
+        if (page === null) yield* Effect.sleep(pollInterval)
+        else if (page.commits.length > 0) return page.commits
+        else yield* Effect.raceFirst(newest.after(seen), Effect.sleep(pollInterval))
       }
     })
 
-  /** What cannot be read is passed as a commit without events: nothing that comes later would help it. */
-  const decode = (row: { readonly position: Position; readonly payload: Uint8Array }) =>
-    Either.match(decodeEvents(row.payload), {
-      onRight: (events) => Effect.succeed({ position: row.position, events }),
-      onLeft: (damage) =>
-        Effect.as(
-          Effect.logError(
-            `The learning log is damaged at position ${row.position}, which is skipped: ${damage.message}`
-          ),
-          { position: row.position, events: [] as ReadonlyArray<LearningEvent> }
+  return Stream.suspend(() => {
+    const mark = LogMark.copy(options.from)
+    const advance = (commits: ReadonlyArray<LoggedCommit>) => {
+      for (const commit of commits) LogMark.advance(mark, commit)
+      return Chunk.fromIterable(commits)
+    }
+    // Whoever begins is told at once how far the log goes, and whether it is the one that was read before.
+    const first = Effect.map(read(mark, pageSize), (page) => page?.commits ?? [])
+    const poll = Effect.forever(Effect.zipRight(Effect.sleep(pollInterval), read(mark, 0)))
+    return Stream.concat(
+      Stream.fromEffect(Effect.map(first, advance)).pipe(Stream.flattenChunks),
+      Stream.repeatEffectChunk(
+        Effect.map(
+          Effect.suspend(() => next(mark)),
+          advance
         )
-    })
-
-  return Stream.paginateChunkEffect(options.position, (position) =>
-    Effect.gen(function* () {
-      const rows = yield* read(position)
-      const commits = yield* Effect.forEach(rows, decode)
-      return [Chunk.fromIterable(commits), Option.some(commits.at(-1)?.position ?? position)] as const
-    })
-  )
+      )
+    ).pipe(Stream.interruptWhen(poll))
+  })
 }

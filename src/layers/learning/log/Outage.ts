@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Episode from "../../../domain/observing/Episode.ts"
-import { type DatabaseError, isAway } from "../../../services/storage/Database.ts"
+import { DatabaseError, isAway } from "../../../services/storage/Database.ts"
 
 /** A write that failed without anything left to write is forgotten when reads work, after so long. */
 const forgottenMillis = 10_000
@@ -13,7 +13,7 @@ export interface Outage {
   readonly writeFailed: (error: DatabaseError, refused: number) => Effect.Effect<void>
   readonly wrote: Effect.Effect<void>
   /** Reads that say how they went. */
-  readonly watched: <A>(read: Effect.Effect<A, DatabaseError>) => Effect.Effect<A, DatabaseError>
+  readonly watched: <A, E>(read: Effect.Effect<A, DatabaseError | E>) => Effect.Effect<A, DatabaseError | E>
 }
 
 export const makeOutage = (pending: {
@@ -85,7 +85,11 @@ export const makeOutage = (pending: {
     watched: (effect) =>
       effect.pipe(
         Effect.tapBoth({
-          onFailure: (error) => Effect.flatMap(Clock.currentTimeMillis, (now) => readFailed(error, now)),
+          onFailure: (error) =>
+            Effect.flatMap(Clock.currentTimeMillis, (now) =>
+              // Whoever fails for another reason was answered.
+              error instanceof DatabaseError ? readFailed(error, now) : read(now)
+            ),
           onSuccess: () => Effect.flatMap(Clock.currentTimeMillis, read)
         })
       )

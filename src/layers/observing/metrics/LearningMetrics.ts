@@ -15,6 +15,10 @@ export const make = () => {
     "conduit_learning_records_dropped_total",
     "Outcomes dropped because the queue to the database was full"
   )
+  const commitsLost = counter(
+    "conduit_learning_lost_commits_total",
+    "Commits that were folded and that the learning log does not have any more: the database went back"
+  )
   const staticFallbacks = counter(
     "conduit_static_fallback_total",
     "Decisions made in the order of the configuration because learning failed"
@@ -54,6 +58,7 @@ export const make = () => {
     modelChanged: ({ direction, model, scope }: Change) => changes(`${scope} ${direction} ${model}`).update(1),
     folded: (events: number) => eventsFolded.update(events),
     dropped: (records: number) => recordsDropped.update(records),
+    logRewound: (commits: number) => commitsLost.update(commits),
     fallbackToStatic: () => staticFallbacks.update(1),
     feedbackAnswered: (answer: FeedbackAnswer) => feedback(answer).update(1),
     feedbackStored: (isParked: boolean) => {

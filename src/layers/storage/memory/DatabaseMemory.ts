@@ -48,7 +48,7 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
             : Effect.die(defect)
         )
       ),
-    commitsAfter: (id, position, limit) => rowsOf(id, (router) => router.commitsAfter(position, limit)),
+    readLog: (id, range) => at("readLog", id, (router) => router.readLog(range)),
     changes: () => Stream.empty,
     oldestPosition: (id) => rowsOf(id, (router) => router.oldestPosition()),
     prune: (id, limits, batch) => at("prune", id, (router) => router.prune(limits, batch)),
@@ -62,9 +62,10 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
     joinable: (id, limit) => rowsOf(id, (router) => router.joinable(limit)),
 
     snapshots: (id, fingerprint) => rowsOf(id, (router) => router.snapshots(fingerprint)),
-    saveSnapshot: (id, fingerprint, snapshot) =>
+    saveSnapshot: (id, fingerprint, snapshot, last) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        at("saveSnapshot", id, (router) => router.saveSnapshot(fingerprint, snapshot, now))
-      )
+        at("saveSnapshot", id, (router) => router.saveSnapshot(fingerprint, snapshot, now, last))
+      ),
+    dropSnapshotsAfter: (id, position) => at("dropSnapshotsAfter", id, (router) => router.dropSnapshotsAfter(position))
   })
 })

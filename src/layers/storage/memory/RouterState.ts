@@ -12,13 +12,17 @@ import {
 import { encodeEvents } from "../../../domain/learning/EventCodec.ts"
 import type { Feedback, FeedbackSubmission } from "../../../domain/learning/Feedback.ts"
 import { type DecisionId, type Position, uuidV7Floor } from "../../../domain/basics/Ids.ts"
+import type { CommitKey } from "../../../domain/learning/LogMark.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import type {
   Commit,
   Committed,
   DecisionQuery,
+  LogPage,
+  LogRange,
   Pruned,
   PruneLimits,
+  StoredCommit,
   StoredDecision,
   StoredSnapshot
 } from "../../../services/storage/Database.ts"
@@ -42,11 +46,7 @@ export class RouterState {
   /** By commit id; null for a commit without a position. */
   private readonly commits = new Map<string, Position | null>()
   /** Without gaps. */
-  private readonly log: Array<{
-    readonly position: Position
-    readonly commitId: string
-    readonly payload: Uint8Array
-  }> = []
+  private readonly log: Array<StoredCommit> = []
   private readonly feedback = new Map<string, StoredFeedback>()
   private readonly kept = new Map<string, ReadonlyArray<StoredSnapshot & { readonly savedAtMillis: number }>>()
 
@@ -57,26 +57,32 @@ export class RouterState {
   commit(commit: Commit): Committed {
     const before = this.commits.get(commit.commitId)
     if (before !== undefined) {
-      const nothing = { feedback: [], reports: [], joined: 0, judged: [] }
+      const nothing = { payload: null, feedback: [], reports: [], joined: 0, judged: [] }
       return { position: before ?? this.position, duplicate: true, ...nothing }
     }
     const ids = commit.decisions.map((record) => record.decision.id)
     if (new Set(ids).size < ids.length || ids.some((id) => this.decisions.has(id))) throw new RepeatedDecision()
     const plan = planCommit(this.existingFor(commit), commit, planConstants)
-    const takesPosition = plan.events.length > 0
-    if (takesPosition) {
+    const payload = plan.events.length > 0 ? encodeEvents(plan.events) : null
+    if (payload !== null) {
       this.position++
-      this.log.push({ position: this.position, commitId: commit.commitId, payload: encodeEvents(plan.events) })
+      this.log.push({ position: this.position, commitId: commit.commitId, payload })
     }
     this.apply(plan)
-    this.commits.set(commit.commitId, takesPosition ? this.position : null)
+    this.commits.set(commit.commitId, payload === null ? null : this.position)
     const { feedback, joined, judged, reports } = plan
-    return { position: this.position, duplicate: false, feedback, reports, joined, judged }
+    return { position: this.position, duplicate: false, payload, feedback, reports, joined, judged }
   }
 
-  commitsAfter(position: Position, limit: number) {
-    const from = Math.max(0, position + 1 - (this.log[0]?.position ?? 1))
-    return this.log.slice(from, from + limit)
+  readLog({ after, limit, overlap }: LogRange): LogPage {
+    const from = Math.max(0, after + 1 - (this.log[0]?.position ?? 1))
+    return {
+      end: this.position,
+      before: this.log
+        .slice(Math.max(0, from - overlap), from)
+        .map(({ commitId, position }) => ({ position, commitId })),
+      commits: this.log.slice(from, from + limit)
+    }
   }
 
   oldestPosition(): Position {
@@ -144,10 +150,24 @@ export class RouterState {
     return this.kept.get(fingerprint) ?? []
   }
 
-  saveSnapshot(fingerprint: string, snapshot: StoredSnapshot, savedAtMillis: number): void {
+  saveSnapshot(fingerprint: string, snapshot: StoredSnapshot, savedAtMillis: number, last?: CommitKey): boolean {
+    const isStored = ({ commitId, position }: CommitKey) =>
+      this.log.some((row) => row.position === position && row.commitId === commitId)
+    if (last !== undefined && !isStored(last)) return false
     const others = (this.kept.get(fingerprint) ?? []).filter((one) => one.watermark !== snapshot.watermark)
     const all = [...others, { ...snapshot, savedAtMillis }].sort((a, b) => b.watermark - a.watermark)
     this.kept.set(fingerprint, all.slice(0, 2))
+    return true
+  }
+
+  dropSnapshotsAfter(position: Position): number {
+    let dropped = 0
+    for (const [fingerprint, all] of this.kept) {
+      const left = all.filter(({ watermark }) => watermark <= position)
+      dropped += all.length - left.length
+      this.kept.set(fingerprint, left)
+    }
+    return dropped
   }
 
   private existingFor(commit: Commit): Existing {

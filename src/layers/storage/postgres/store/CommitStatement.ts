@@ -1,5 +1,4 @@
 import type { CommitPlan } from "../../../../domain/learning/CommitPlan.ts"
-import { encodeEvents } from "../../../../domain/learning/EventCodec.ts"
 import type { Commit } from "../../../../services/storage/Database.ts"
 import { channel } from "../Listen.ts"
 import { changed, inserted, names, recordset } from "../rows/Column.ts"
@@ -40,10 +39,14 @@ const updateFeedback = (json: string) =>
  * One commit in one statement, which has only the parts that the plan needs. The lock on the router's row, held to the
  * end of the transaction, makes the order of positions the order of commits, so a reader never skips one that commits late.
  */
-export const commitStatement = ({ commitId, routerId }: Commit, plan: CommitPlan): Statement => {
+export const commitStatement = (
+  { commitId, routerId }: Commit,
+  plan: CommitPlan,
+  encodedEvents: Uint8Array | null
+): Statement => {
   const { add, values } = parameters()
   const id = add("text", routerId)
-  const payload = add("bytea", plan.events.length === 0 ? null : encodeEvents(plan.events))
+  const payload = add("bytea", encodedEvents)
   const parts = [
     `r AS (SELECT key, position FROM routers WHERE id = ${id})`,
     `moved AS (UPDATE routers SET position = position + 1 WHERE id = ${id} AND ${payload} IS NOT NULL RETURNING position)`,

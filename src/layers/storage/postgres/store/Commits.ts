@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pg from "pg"
 import { type CommitPlan, type Existing, planCommit, planConstants } from "../../../../domain/learning/CommitPlan.ts"
+import { encodeEvents } from "../../../../domain/learning/EventCodec.ts"
 import type { RouterId } from "../../../../domain/basics/Ids.ts"
 import { storable } from "../../../../domain/basics/StorableText.ts"
 import type { Commit, Committed } from "../../../../services/storage/Database.ts"
@@ -107,11 +108,12 @@ const countParked = (sql: SqlClient.SqlClient, routerId: RouterId, limit: number
       WHERE r.id = ${routerId} AND f.parked LIMIT ${limit}) parked`.pipe(Effect.map(([row]) => row?.parked ?? 0))
 
 const write = (sql: SqlClient.SqlClient, commit: Commit, plan: CommitPlan): Effect.Effect<Committed, StoreError> => {
-  const { text, values } = commitStatement(commit, plan)
+  const payload = plan.events.length === 0 ? null : encodeEvents(plan.events)
+  const { text, values } = commitStatement(commit, plan, payload)
   return Effect.flatMap(sql.unsafe<{ position: number }>(text, values), ([row]) => {
     if (row === undefined) return Effect.fail(unknownRouter("commit", commit.routerId))
     const { feedback, joined, judged, reports } = plan
-    return Effect.succeed({ position: row.position, duplicate: false, feedback, reports, joined, judged })
+    return Effect.succeed({ position: row.position, duplicate: false, payload, feedback, reports, joined, judged })
   })
 }
 
@@ -123,6 +125,14 @@ const storedBefore = (sql: SqlClient.SqlClient, commit: Commit): Effect.Effect<O
     Effect.map(([row]) =>
       row === undefined
         ? Option.none()
-        : Option.some({ position: row.position, duplicate: true, feedback: [], reports: [], joined: 0, judged: [] })
+        : Option.some({
+            position: row.position,
+            duplicate: true,
+            payload: null,
+            feedback: [],
+            reports: [],
+            joined: 0,
+            judged: []
+          })
     )
   )

@@ -1,23 +1,45 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
-import type { DatabaseShape } from "../../../../services/storage/Database.ts"
+import type { CommitKey } from "../../../../domain/learning/LogMark.ts"
+import type { DatabaseShape, StoredCommit } from "../../../../services/storage/Database.ts"
 import { storeCommit } from "./Commits.ts"
-import { guarded } from "./Guarded.ts"
+import { guarded, unknownRouter } from "./Guarded.ts"
 import { pruneBatch } from "./Pruning.ts"
 
-type Log = Pick<DatabaseShape, "commit" | "commitsAfter" | "oldestPosition" | "prune">
+type Log = Pick<DatabaseShape, "commit" | "readLog" | "oldestPosition" | "prune">
+
+/** `position` is null where there is no commit; `payload` is null up to the position that is read after. */
+interface LogRow {
+  readonly end: number
+  readonly position: number | null
+  readonly commitId: string
+  readonly payload: Uint8Array | null
+}
 
 export const makeLog = (sql: SqlClient.SqlClient): Log => ({
   commit: Effect.fn("Database.commit")((commit) => storeCommit(sql, commit), guarded("commit")),
 
-  commitsAfter: Effect.fn("Database.commitsAfter")(
-    (routerId, position, limit) =>
-      sql<{ position: number; payload: Uint8Array }>`
-        SELECT l.position::float8 AS position, l.payload
-        FROM learning_log l JOIN routers r ON r.key = l.router_key
-        WHERE r.id = ${routerId} AND l.position > ${position} ORDER BY l.position LIMIT ${limit}`,
-    guarded("commitsAfter")
-  ),
+  readLog: Effect.fn("Database.readLog")(function* (routerId, { after, limit, overlap }) {
+    const rows = yield* sql<{ [Key in keyof LogRow]: LogRow[Key] }>`
+      SELECT r.position::float8 AS "end", l.position::float8 AS position, l.commit_id AS "commitId", l.payload
+      FROM routers r LEFT JOIN LATERAL (
+        (SELECT position, commit_id, NULL::bytea AS payload FROM learning_log
+         WHERE router_key = r.key AND position > ${after - overlap} AND position <= ${after})
+        UNION ALL
+        (SELECT position, commit_id, payload FROM learning_log
+         WHERE router_key = r.key AND position > ${after} ORDER BY position LIMIT ${limit})) l ON true
+      WHERE r.id = ${routerId} ORDER BY l.position`
+    const [first] = rows
+    if (first === undefined) return yield* unknownRouter("readLog", routerId)
+    const before: Array<CommitKey> = []
+    const commits: Array<StoredCommit> = []
+    for (const { commitId, payload, position } of rows) {
+      if (position === null) continue
+      if (payload === null) before.push({ position, commitId })
+      else commits.push({ position, commitId, payload })
+    }
+    return { end: first.end, before, commits }
+  }, guarded("readLog")),
 
   oldestPosition: Effect.fn("Database.oldestPosition")(
     (routerId) =>
