@@ -3,6 +3,7 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json build.mjs ./
+COPY scripts/bundle.mjs ./scripts/
 COPY src ./src
 RUN npm run build && find dist/bin -name '*.map' -delete
 

@@ -4,9 +4,8 @@ import { execFileSync } from "node:child_process"
 import { readdirSync, rmSync, statSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { bundleInto, root } from "./scripts/bundle.mjs"
 
-const root = dirname(fileURLToPath(import.meta.url))
 const require = createRequire(import.meta.url)
 const at = (...parts) => join(root, ...parts)
 
@@ -18,7 +17,7 @@ const modified = (path) => {
     : stats.mtimeMs
 }
 
-const inputs = ["src", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "build.mjs"]
+const inputs = ["src", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "build.mjs", "scripts/bundle.mjs"]
 const isFresh = () => {
   const built = modified(at("dist", "bin", "conduit.js"))
   return built > 0 && inputs.every((input) => modified(at(input)) <= built)
@@ -30,22 +29,5 @@ if (!(process.argv.includes("--if-needed") && isFresh())) {
   const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc")
   execFileSync(process.execPath, [tsc, "-p", at("tsconfig.build.json")], { stdio: "inherit" })
   const { build } = await import("esbuild")
-  await build({
-    entryPoints: { conduit: at("src", "programs", "main.ts") },
-    outdir: at("dist", "bin"),
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    // Of a package that has both, the ES modules: what is not used of them is left out.
-    mainFields: ["module", "main"],
-    sourcemap: true,
-    logLevel: "warning",
-    chunkNames: "[name]-[hash]",
-    external: ["pg-native", "@electric-sql/pglite", "@electric-sql/pglite-socket"],
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);'
-    }
-  })
+  await build(bundleInto(at("dist", "bin")))
 }
