@@ -82,7 +82,11 @@ class BodyReading {
     this.#decoder = decoder
     this.#limits = limits
     this.#done = done
-    this.#timer = setTimeout(() => this.#refuse(new BodyTimeout({ limitMs: limits.millis })), limits.millis)
+    // What has arrived while the service was busy is read first: it is not the client that was late.
+    this.#timer = setTimeout(
+      () => setImmediate(() => setImmediate(() => this.#refuse(new BodyTimeout({ limitMs: limits.millis })))),
+      limits.millis
+    )
     const source: Readable = decoder ?? request
     source.on("data", this.#add).on("end", this.#finish)
     if (decoder === null) return

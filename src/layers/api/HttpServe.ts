@@ -11,11 +11,13 @@ import { InFlight } from "../../services/running/InFlight.ts"
 import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { DrainTimeout, ShutdownReport } from "../../services/running/ShutdownReport.ts"
+import { Admission } from "./Admission.ts"
 import * as Dispatch from "./Dispatch.ts"
 import { drain } from "./Drain.ts"
 import type { Exchange } from "./Exchange.ts"
 import { HttpListener } from "./HttpListener.ts"
 import { Overloaded } from "./HttpErrors.ts"
+import { LoopTurns } from "./LoopTurns.ts"
 import * as Observation from "./Observation.ts"
 import { pathOf } from "./RouteFinder.ts"
 import * as Serving from "./Serving.ts"
@@ -41,6 +43,11 @@ export const layer: Layer.Layer<
     const observe = yield* Observation.make(serving)
     const dispatch = yield* Dispatch.make(serving)
 
+    const admission = new Admission(performance.now(), Duration.toMillis(http.overloadDelay))
+    const turns = new LoopTurns(
+      (nowMillis, turnMillis) => admission.turned(nowMillis, turnMillis),
+      () => inFlight.count() > 0
+    )
     const open = new Set<Exchange>()
     let isDraining = false
     /** Requests that come while the last connections are accepted: to serve them at once would hold those up. */
@@ -82,8 +89,10 @@ export const layer: Layer.Layer<
           report.requests.rejected++
           return refuse(exchange, new Interrupted())
         }
-        if (inFlight.count() >= http.maxInFlight)
-          return refuse(exchange, new Overloaded({ detail: "too many requests at once" }))
+        const count = inFlight.count()
+        if (count >= http.maxInFlight) return refuse(exchange, tooMany)
+        if (!admission.admits(performance.now(), count)) return refuse(exchange, tooLate)
+        turns.run()
         begin(exchange)
         observe(exchange)
       }
@@ -152,6 +161,9 @@ export const layer: Layer.Layer<
     )
   })
 )
+
+const tooMany = new Overloaded({ detail: "too many requests at once" })
+const tooLate = new Overloaded({ detail: "more is asked than can be answered in time" })
 
 /**
  * Calls `closed` once, when the response is closed or its connection is: a response that waits behind another one of

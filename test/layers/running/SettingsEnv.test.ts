@@ -52,6 +52,7 @@ const flips: ReadonlyArray<
     "https://app.example.com *"
   ],
   ["CONDUIT_MAX_IN_FLIGHT", "7", (s) => s.http.maxInFlight, 7],
+  ["CONDUIT_OVERLOAD_DELAY", "50 millis", (s) => Duration.toMillis(s.http.overloadDelay), 50],
   ["CONDUIT_DATA_DIRECTORY", "/tmp/x", (s) => s.database.dataDirectory, "/tmp/x"],
   ["CONDUIT_DATABASE_CONNECT_DEADLINE", "5", (s) => Duration.toMillis(s.database.connectDeadline), 5000],
   ["CONDUIT_REDIS_TIMEOUT", "0.2", (s) => Duration.toMillis(s.redis.timeout), 200],

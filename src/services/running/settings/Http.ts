@@ -95,5 +95,12 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       4096,
       "more requests at once are answered 503",
       "512"
+    ),
+    overloadDelay: setting(
+      "CONDUIT_OVERLOAD_DELAY",
+      Parse.duration({ zero: true }),
+      Duration.millis(25),
+      "while every turn of the event loop takes longer, only as many requests are begun as can be answered in time, and the others get 503; 0 switches it off",
+      "50 millis"
     )
   }) as const

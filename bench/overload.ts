@@ -1,0 +1,211 @@
+// What happens at twice and at four times the peak, open loop: what is begun stays quick, the rest gets 503 at once, the
+// probes are answered, models are not blamed, memory is bounded, and it is over when the load is.
+// node bench/run.mjs overload [seconds each, 20] [peak seconds, 5]
+import * as Net from "node:net"
+import { binary, killAll, request, startConduit } from "../test/support/conduit.ts"
+import { startPostgres } from "../test/support/postgres.ts"
+import { startNode } from "./support/children.ts"
+import { argument, peakMiB, quantile, row } from "./support/measure.ts"
+
+const seconds = argument(0, 20)
+const peakSeconds = argument(1, 5)
+/** More would measure the client's own queue. */
+const mostSockets = 2_000
+
+interface Answer {
+  readonly status: number
+  readonly millis: number
+}
+
+/** A connection that asks one thing at a time; answers have a length. */
+class Connection {
+  readonly #socket: Net.Socket
+  #text = ""
+  #resolve: ((status: number) => void) | null = null
+
+  constructor(port: number, onClosed: (connection: Connection) => void) {
+    this.#socket = Net.connect(port, "127.0.0.1")
+    this.#socket.setNoDelay(true)
+    this.#socket.on("data", (chunk) => this.#read(chunk.toString("latin1")))
+    this.#socket.on("error", () => {})
+    this.#socket.on("close", () => {
+      this.#end(0)
+      onClosed(this)
+    })
+  }
+
+  ask(head: string, body: string): Promise<number> {
+    this.#text = ""
+    return new Promise((resolve) => {
+      this.#resolve = resolve
+      this.#socket.write(`${head}content-length: ${body.length}\r\n\r\n${body}`)
+    })
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #read(text: string): void {
+    this.#text += text
+    const end = this.#text.indexOf("\r\n\r\n")
+    if (end === -1) return
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(this.#text.slice(0, end))?.[1] ?? 0)
+    if (this.#text.length >= end + 4 + length) this.#end(Number(this.#text.slice(9, 12)))
+  }
+
+  #end(status: number): void {
+    const resolve = this.#resolve
+    this.#resolve = null
+    resolve?.(status)
+  }
+}
+
+/** Connections of one service, each used by one request at a time. */
+class Client {
+  readonly #port: number
+  readonly #free: Array<Connection> = []
+  readonly #all = new Set<Connection>()
+  dropped = 0
+
+  constructor(port: number) {
+    this.#port = port
+  }
+
+  async ask(dueMs: number, number: number): Promise<Answer | null> {
+    const connection = this.#free.pop() ?? this.#open()
+    if (connection === null) {
+      this.dropped++
+      return null
+    }
+    const body = JSON.stringify({
+      model: "auto",
+      messages: [{ role: "user", content: `Question ${number}: explain in two sentences why the sky is blue at noon.` }]
+    })
+    const status = await connection.ask(
+      "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n",
+      body
+    )
+    if (status !== 0) this.#free.push(connection)
+    return { status, millis: performance.now() - dueMs }
+  }
+
+  close(): void {
+    for (const connection of this.#all) connection.close()
+  }
+
+  #open(): Connection | null {
+    if (this.#all.size >= mostSockets) return null
+    const connection = new Connection(this.#port, (closed) => this.#all.delete(closed))
+    this.#all.add(connection)
+    return connection
+  }
+}
+
+const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
+let number = 0
+
+const closedLoop = async (client: Client, connections: number, millis: number): Promise<number> => {
+  const untilMs = performance.now() + millis
+  let answered = 0
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      while (performance.now() < untilMs) {
+        const answer = await client.ask(performance.now(), number++)
+        if (answer?.status === 200) answered++
+      }
+    })
+  )
+  return (answered * 1000) / millis
+}
+
+const openLoop = async (client: Client, perSecond: number, millis: number): Promise<ReadonlyArray<Answer>> => {
+  const startedMs = performance.now()
+  const answers: Array<Answer> = []
+  const open: Array<Promise<void>> = []
+  for (let sent = 0, now = startedMs; now - startedMs < millis; now = performance.now()) {
+    for (const due = ((now - startedMs) * perSecond) / 1000; sent < due; sent++) {
+      const asked = client.ask(startedMs + (sent * 1000) / perSecond, number++)
+      open.push(asked.then((answer) => void (answer !== null && answers.push(answer))))
+    }
+    await sleep(1)
+  }
+  await Promise.race([Promise.all(open), sleep(30_000)])
+  return answers
+}
+
+/** Readiness each 100 ms over a connection of its own. */
+const probing = (port: number) => {
+  const took: Array<number> = []
+  let isOver = false
+  const done = (async () => {
+    const connection = new Connection(port, () => {})
+    while (!isOver) {
+      const askedMs = performance.now()
+      const status = await connection.ask("GET /health/ready HTTP/1.1\r\nhost: bench\r\n", "")
+      took.push(status === 200 ? performance.now() - askedMs : Number.POSITIVE_INFINITY)
+      await sleep(100)
+    }
+    connection.close()
+  })()
+  return async () => {
+    isOver = true
+    await done
+    return took
+  }
+}
+
+const postgres = await startPostgres()
+const upstream = await startNode([binary, "mock-llm", "--port", "0"])
+try {
+  const conduit = await startConduit({
+    databaseUrl: postgres.url,
+    upstream: upstream.url,
+    models: [{ id: "small" }, { id: "large" }, { id: "huge" }]
+  })
+  const port = Number(new URL(conduit.url).port)
+  const client = new Client(port)
+  await closedLoop(client, 64, 2_000)
+  const peak = await closedLoop(client, 64, peakSeconds * 1000)
+  console.log(`peak ${peak.toFixed(0)} answers a second with 64 connections; ${peakMiB(conduit.pid).toFixed(0)} MiB`)
+  row("open loop", ["asked/s", "200/s", "p50", "p99", "503 p99", "ready p99", "ready max", "other", "MiB"])
+  for (const factor of [0.7, 2, 4]) {
+    const probed = probing(port)
+    const answers = await openLoop(client, factor * peak, seconds * 1000)
+    const ready = await probed()
+    const good = answers.filter(({ status }) => status === 200).map(({ millis }) => millis)
+    const refused = answers.filter(({ status }) => status === 503).map(({ millis }) => millis)
+    row(`${factor} x peak`, [
+      factor * peak,
+      good.length / seconds,
+      quantile(good, 0.5),
+      quantile(good, 0.99),
+      quantile(refused, 0.99),
+      quantile(ready, 0.99),
+      Math.max(...ready),
+      answers.length - good.length - refused.length,
+      peakMiB(conduit.pid)
+    ])
+    if (client.dropped > 0) console.log(`  ${client.dropped} not sent: every connection of the client was in use`)
+    client.dropped = 0
+    await sleep(2_000)
+    const after = await openLoop(client, 0.5 * peak, 2_000)
+    const late = after.filter(({ status }) => status !== 200).length
+    const models = await request(`${conduit.url}/v1/models`)
+    const circuits = models.json.data.slice(1).map((model: { conduit: { circuit: string } }) => model.conduit.circuit)
+    console.log(
+      `  two seconds later at half of the peak: ${late} of ${after.length} not answered, p99 ${quantile(
+        after.map(({ millis }) => millis),
+        0.99
+      ).toFixed(0)} ms; circuits ${circuits.join(", ")}`
+    )
+  }
+  client.close()
+  conduit.kill("SIGTERM")
+  const { code } = await conduit.ended(60_000)
+  console.log(`exit code ${code}`)
+} finally {
+  await killAll()
+  await upstream.stop()
+  await postgres.stop()
+}
