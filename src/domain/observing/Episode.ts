@@ -1,11 +1,11 @@
 /**
- * Something goes wrong for a while. Whoever says so says two things, its beginning and its end, however often it happens in
- * between. Times are Unix milliseconds.
+ * Something that fails for a while. The log gets two lines of it, when it begins and when it is over, however often it fails
+ * in between. Times are Unix milliseconds.
  */
 export interface Episode {
-  /** Once more; answers whether that is to be said. What is not worth it yet is counted, and may be said later. */
-  readonly failed: (now: number, isWorthIt?: boolean) => boolean
-  /** It works; answers what this ends, if its beginning was said. */
+  /** Counts a failure; true if its beginning is to be logged now. A failure that is not `isMajor` leaves that to a later one. */
+  readonly failed: (now: number, isMajor?: boolean) => boolean
+  /** Notes a success; returns what this ends, if its beginning was logged. */
   readonly worked: (now: number) => Past | null
   readonly isOpen: () => boolean
 }
@@ -15,23 +15,23 @@ interface Past {
   readonly failures: number
 }
 
-/** What works again is over only when it has not failed for so long, so that what comes and goes is one episode. */
+/** A success ends an episode only when nothing has failed for `quietMillis`, so that what comes and goes is one episode. */
 export const make = ({ quietMillis }: { readonly quietMillis: number }): Episode => {
-  let open: { readonly sinceMillis: number; lastMillis: number; failures: number; isSaid: boolean } | null = null
+  let open: { readonly sinceMillis: number; lastMillis: number; failures: number; isLogged: boolean } | null = null
   return {
-    failed: (now, isWorthIt = true) => {
-      open ??= { sinceMillis: now, lastMillis: now, failures: 0, isSaid: false }
+    failed: (now, isMajor = true) => {
+      open ??= { sinceMillis: now, lastMillis: now, failures: 0, isLogged: false }
       open.lastMillis = now
       open.failures++
-      if (open.isSaid || !isWorthIt) return false
-      open.isSaid = true
+      if (open.isLogged || !isMajor) return false
+      open.isLogged = true
       return true
     },
     worked: (now) => {
       if (open === null || now - open.lastMillis < quietMillis) return null
-      const { failures, isSaid, sinceMillis } = open
+      const { failures, isLogged, sinceMillis } = open
       open = null
-      return isSaid ? { seconds: (now - sinceMillis) / 1000, failures } : null
+      return isLogged ? { seconds: (now - sinceMillis) / 1000, failures } : null
     },
     isOpen: () => open !== null
   }

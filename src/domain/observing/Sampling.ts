@@ -12,8 +12,8 @@ const steps = 2 ** 48
 /**
  * Whether a trace is recorded: a function of its id, so that all who sample it by one ratio agree.
  *
- * The threshold on the last 56 bits is OpenTelemetry's (specification, Probability Sampling); of these the upper 48 are
- * looked at, which a number holds exactly.
+ * The threshold on the last 56 bits is OpenTelemetry's (specification, Probability Sampling). Only the upper 48 of them are
+ * compared: a number holds these exactly.
  */
 export const isSampled = (
   { parentBased, ratio }: Sampler,

@@ -1,12 +1,12 @@
 import * as Context from "effect/Context"
 import type { RouterId } from "../../domain/basics/Ids.ts"
 
-/** What every line of the log says of this process, from when it is known on. */
+/** Fields of every line of the log, from when they are known on. */
 export interface LogFieldsShape {
   routerId: RouterId | null
 }
 
-/** A reference, not a service that a program must provide: who learns a fact notes it, whether a log is kept or not. */
+/** A reference, which a program need not provide: whoever learns a field sets it, whether there is a log or not. */
 export class LogFields extends Context.Reference<LogFields>()("conduit/services/LogFields", {
   defaultValue: (): LogFieldsShape => ({ routerId: null })
 }) {}

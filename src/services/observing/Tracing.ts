@@ -3,8 +3,8 @@ import type * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 
 /**
- * Traces of requests. Whoever works for a request finds its trace as the current span of the fiber. Where nothing is
- * recorded, because tracing is off or the trace is not sampled, a step is null and costs nothing.
+ * Traces of requests. The trace of a request is the current span of the fiber that works for it. Where nothing is recorded,
+ * because tracing is off or the trace is not sampled, a step is null and costs nothing.
  */
 export interface TracingShape {
   /**
@@ -15,7 +15,7 @@ export interface TracingShape {
 
   readonly step: (parent: Tracer.AnySpan | undefined, name: string, kind?: Tracer.SpanKind) => Step | null
 
-  /** The effect as a step below the fiber's current span; of its failure only the tag is told. */
+  /** Runs the effect as a step below the fiber's current span; only the tag of its failure is recorded. */
   readonly within: <A, E extends { readonly _tag: string }, R>(
     name: string,
     effect: Effect.Effect<A, E, R>

@@ -24,8 +24,8 @@ const labelsOf = (labels: Labels) =>
     : `{${labels.map(({ key, value }) => `${labelNameOf(key)}="${escapeLabel(value)}"`).join(",")}}`
 
 /**
- * Prometheus text exposition format 0.0.4. Effect 3 has no exporter of its own; fibers' metrics are its, not ours. A gauge
- * that is no number has nothing to say, and is left out.
+ * Prometheus text exposition format 0.0.4, for which Effect 3 has no exporter. The metrics of Effect's own fibers and gauges
+ * that are NaN are left out.
  */
 export const render = (pairs: ReadonlyArray<MetricPair.MetricPair.Untyped>): string => {
   const families = new Map<string, Family>()

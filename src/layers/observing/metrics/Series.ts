@@ -37,7 +37,7 @@ export const histogram = (
 ): MetricHook.MetricHook.Histogram =>
   registry.getHistogram(MetricKey.taggedWithLabels(MetricKey.histogram(name, boundaries, help), labelled(labels)))
 
-/** One series for each value of a label. Whoever calls it answers for the number of values. */
+/** One series for each value of a label. The caller bounds the number of values. */
 export const byLabel = <Value extends string, A>(make: (value: Value) => A): ((value: Value) => A) => {
   const made = new Map<Value, A>()
   return (value) => {
@@ -49,7 +49,7 @@ export const byLabel = <Value extends string, A>(make: (value: Value) => A): ((v
   }
 }
 
-/** For a series that has nothing to say until something happens. */
+/** Makes the series at its first use: until then there is none. */
 export const lazily = <A>(make: () => A): (() => A) => {
   let made: A | undefined
   return () => (made ??= make())
@@ -57,7 +57,7 @@ export const lazily = <A>(make: () => A): (() => A) => {
 
 type Read = () => number
 
-/** Who is asked for a series, the last one first. */
+/** The readers of a series; the newest one is asked. */
 const readers = new Map<MetricHook.MetricHook.Untyped, Array<Read>>()
 
 /**
@@ -78,7 +78,7 @@ const readBy = <A>(
           let last = 0
           const get = () => {
             const newest = asked.at(-1)
-            // One that fails must not take the others' values with it.
+            // A reader that throws must not fail the whole snapshot.
             if (newest !== undefined) last = Either.getOrElse(Either.try(newest), () => last)
             return stateOf(last)
           }
@@ -103,6 +103,6 @@ export const gaugeReader = (
 ): Effect.Effect<void, never, Scope.Scope> =>
   readBy(gauge(name, help, labels), (value) => MetricState.gauge(value), read)
 
-/** Of something that only grows and is counted elsewhere. */
+/** For a count that something else keeps. */
 export const counterReader = (name: string, help: string, read: Read): Effect.Effect<void, never, Scope.Scope> =>
   readBy(counter(name, help), (value) => MetricState.counter(value), read)

@@ -10,7 +10,8 @@ import * as Option from "effect/Option"
 
 /**
  * The registry as the SDK's serializers take it, one metric a name. The runtime's own metrics of its fibers are left out, and
- * values that are no numbers. Units are not stated: collectors make names of them.
+ * values that are not finite: in JSON they would be null, for which a collector refuses the whole export. Units are not
+ * stated: collectors make names of them.
  */
 export const metricsOf = (
   pairs: ReadonlyArray<MetricPair.MetricPair.Untyped>,
