@@ -1,6 +1,6 @@
-// Runs a benchmark that is written in TypeScript: node bench/run.mjs fold
+// Runs a benchmark that is written in TypeScript, or another such file: node bench/run.mjs fold, or test/long/embedded.ts
 import { mkdtempSync, rmSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { build } from "esbuild"
 
@@ -8,9 +8,10 @@ const here = dirname(fileURLToPath(import.meta.url))
 const [name = "fold"] = process.argv.slice(2)
 const out = mkdtempSync(join(here, ".run-"))
 try {
-  const outfile = join(out, `${name}.mjs`)
+  const entry = name.includes("/") ? resolve(name) : join(here, `${name}.ts`)
+  const outfile = join(out, `${basename(entry, ".ts")}.mjs`)
   await build({
-    entryPoints: [join(here, `${name}.ts`)],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     format: "esm",
