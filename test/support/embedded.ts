@@ -1,6 +1,6 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { postmasterOf } from "../../src/layers/storage/postgres/embedded/Postmaster.ts"
+import { postmasterOf } from "../../src/layers/storage/postgres/embedded/PidFile.ts"
 
 /** The servers that run in a data folder of the embedded database. */
 export const serversIn = (dataDirectory: string): ReadonlyArray<number> =>

@@ -6,56 +6,27 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
-import * as path from "node:path"
-import { EmbeddedPostgresError, PostgresServer } from "../../../services/storage/PostgresServer.ts"
+import {
+  EmbeddedPostgresError,
+  PostgresServer,
+  type PostgresServerShape
+} from "../../../services/storage/PostgresServer.ts"
 import { Settings, type SettingsShape } from "../../../services/running/Settings.ts"
-import { accountFor } from "./embedded/Account.ts"
-import { type Binaries, npmBinaries, olderBinaries } from "./embedded/Binaries.ts"
-import { copyDatabase } from "./embedded/CarryOver.ts"
-import { type Cluster, failed, initialise, majorOf, onDisk, passwordOf, syncFolder, user } from "./embedded/Cluster.ts"
+import { type Binaries, npmBinaries } from "./embedded/Binaries.ts"
+import { failed, majorOf, onDisk, urlOf } from "./embedded/Cluster.ts"
 import { lockDirectory, lockHolder } from "./embedded/DirectoryLock.ts"
 import * as Pglite from "./embedded/Pglite.ts"
+import { postmasterOf } from "./embedded/PidFile.ts"
+import { accountOf, hasPglite, majorsIn, type Places, placesOf } from "./embedded/Places.ts"
 import * as Postmaster from "./embedded/Postmaster.ts"
+import { prepare } from "./embedded/Preparing.ts"
 
 /** For an end that no phase of a shutdown counts: of a start that failed or was cut. */
 const endLimit = Duration.seconds(2)
-/** Everything that a carried-over database wrote is on disk before the old one counts no more. */
-const carriedEndLimit = Duration.minutes(1)
 /** Beside two pools, a service's and a command's: those of a start, of a listener, and of whoever looks in. */
 const furtherConnections = 20
 
 type Databases = SettingsShape["database"]
-
-/** What stands where in the data folder. */
-interface Places {
-  readonly folder: string
-  readonly lock: string
-  readonly pglite: string
-  /** PGlite is about to make its files there. */
-  readonly pgliteCreating: string
-  readonly server: (major: number) => string
-}
-
-const placesOf = (dataDirectory: string): Places => {
-  const folder = path.resolve(dataDirectory)
-  return {
-    folder,
-    lock: path.join(folder, "postgres.lock"),
-    pglite: path.join(folder, "postgres"),
-    pgliteCreating: path.join(folder, "postgres.creating"),
-    server: (major) => path.join(folder, `postgresql-${major}`)
-  }
-}
-
-/** The majors of the servers whose data stand in the folder, the newest first. */
-const majorsIn = ({ folder }: Places): ReadonlyArray<number> =>
-  (fs.existsSync(folder) ? fs.readdirSync(folder) : [])
-    .flatMap((name) => /^postgresql-(\d+)$/.exec(name)?.[1] ?? [])
-    .map(Number)
-    .sort((a, b) => b - a)
-
-const hasPglite = ({ pglite, pgliteCreating }: Places): boolean =>
-  majorOf(pglite) !== null && !fs.existsSync(pgliteCreating)
 
 /** Whether a database was made in that folder. */
 export const isThere = (dataDirectory: string): boolean => {
@@ -98,26 +69,32 @@ export const layerBeside: Layer.Layer<PostgresServer, EmbeddedPostgresError, Set
   })
 )
 
-const join = (places: Places, holder: number, { connectDeadline, poolSize }: Databases) =>
+const join = (
+  places: Places,
+  holder: number,
+  { connectDeadline, poolSize }: Databases
+): Effect.Effect<PostgresServerShape, EmbeddedPostgresError, Settings | Scope.Scope> =>
   Effect.gen(function* () {
-    // The holder may be about to start it.
-    const runs = yield* Postmaster.until(() => runningIn(places) !== null || hasPglite(places)).pipe(
-      Effect.timeoutOption(connectDeadline),
-      Effect.map(() => runningIn(places))
+    // The holder may be about to start it, or to end.
+    const isHeld = () => lockHolder(places.lock) !== null
+    yield* Postmaster.until(() => runningIn(places) !== null || hasPglite(places) || !isHeld()).pipe(
+      Effect.timeoutOption(connectDeadline)
     )
-    if (runs === null) {
+    const running = runningIn(places)
+    if (running === null && !isHeld()) return yield* own
+    if (running === null) {
       return yield* new EmbeddedPostgresError({
         directory: places.folder,
         reason: "in_use",
         detail: `process ${holder}`
       })
     }
-    return PostgresServer.of({
-      url: yield* urlOf(runs.directory, runs.port),
+    return {
+      url: yield* urlOf(running.directory, running.port),
       poolSize,
       isSingleSession: false,
       end: Option.none()
-    })
+    }
   })
 
 /** The server that accepts connections to the data in that folder; null if none does. */
@@ -125,7 +102,7 @@ const runningIn = (places: Places) => {
   const [newest] = majorsIn(places)
   if (newest === undefined) return null
   const directory = places.server(newest)
-  const postmaster = Postmaster.postmasterOf(directory)
+  const postmaster = postmasterOf(directory)
   return postmaster?.isReady === true ? { directory, port: postmaster.port } : null
 }
 
@@ -149,9 +126,6 @@ const choose = (places: Places, wanted: Databases["embedded"]): Effect.Effect<Bi
     return null
   })
 
-const accountOf = (places: Places, major: number | undefined) =>
-  accountFor([...(major === undefined ? [] : [places.server(major)]), places.folder])
-
 const runServer = (places: Places, binaries: Binaries, { poolSize }: Databases) =>
   Effect.gen(function* () {
     const { directory } = yield* prepare(places, binaries)
@@ -166,123 +140,6 @@ const runServer = (places: Places, binaries: Binaries, { poolSize }: Databases) 
       isSingleSession: false,
       end: Option.some(running.end)
     })
-  })
-
-const urlOf = (directory: string, port: number): Effect.Effect<Redacted.Redacted, EmbeddedPostgresError> =>
-  Effect.map(passwordOf(directory), (password) =>
-    Redacted.make(`postgres://${user}:${password}@127.0.0.1:${port}/postgres?sslmode=disable`)
-  )
-
-/** Data of this major: those that are there, or those of an older one or of PGlite, carried over, or new ones. */
-const prepare = (places: Places, binaries: Binaries): Effect.Effect<Cluster, EmbeddedPostgresError> =>
-  Effect.gen(function* () {
-    const [newest] = majorsIn(places)
-    const directory = places.server(binaries.major)
-    const cluster = { directory, account: accountOf(places, newest), binaries }
-    if (newest !== undefined && newest > binaries.major) {
-      return yield* failed(
-        places.server(newest),
-        `it was made by PostgreSQL ${newest}, and this version brings ${binaries.major}: run the version that made it, or set CONDUIT_DATA_DIRECTORY to another folder`
-      )
-    }
-    if (newest === undefined && !hasPglite(places)) {
-      yield* Effect.logInfo(`Making the embedded database in ${directory} (first start, a few seconds)`)
-      yield* makeNew(cluster, () => Effect.void)
-    } else if (newest === undefined) {
-      const serveOld = Effect.map(Pglite.serve(places.pglite, carriedEndLimit), ({ url }) => Redacted.make(url))
-      yield* carryOver(cluster, places.pglite, serveOld)
-    } else if (newest < binaries.major) {
-      yield* carryOver(cluster, places.server(newest), yield* olderServer(places, newest))
-    }
-    yield* putAside(places, directory)
-    return cluster
-  })
-
-/** Stands in a database until the one that it was carried over from has been put aside. */
-const carriedFile = (directory: string) => path.join(directory, "conduit.carried-over")
-
-/** Puts the database aside that was carried over, also where an earlier start was cut before it did. */
-const putAside = (places: Places, directory: string): Effect.Effect<void, EmbeddedPostgresError> =>
-  Effect.gen(function* () {
-    const marker = carriedFile(directory)
-    const olds = [...(hasPglite(places) ? [places.pglite] : []), ...majorsIn(places).map(places.server)]
-    for (const old of olds.filter((old) => old !== directory)) {
-      if (!fs.existsSync(marker)) {
-        return yield* failed(
-          directory,
-          `${old} holds a database too, as after a return to an older version of Conduit: move the one aside that you do not want, to another name`
-        )
-      }
-      const kept = yield* onDisk(old, () => {
-        const free = (number: number): string => {
-          const name = `${old}.carried-over${number === 1 ? "" : `-${number}`}`
-          return fs.existsSync(name) ? free(number + 1) : name
-        }
-        const name = free(1)
-        fs.renameSync(old, name)
-        return name
-      })
-      yield* Effect.logInfo(`The files that were carried over are kept in ${kept}`)
-    }
-    yield* onDisk(directory, () => {
-      if (fs.existsSync(marker)) syncFolder(places.folder)
-      fs.rmSync(marker, { force: true })
-    })
-  })
-
-/** Appears whole, by a rename: a start that was cut leaves nothing that another would take for a database. */
-const makeNew = <R>(
-  cluster: Cluster,
-  fill: (creating: Cluster) => Effect.Effect<void, EmbeddedPostgresError, R>
-): Effect.Effect<void, EmbeddedPostgresError, R> => {
-  const creating = { ...cluster, directory: `${cluster.directory}.creating` }
-  return Postmaster.stopLeft(creating.directory).pipe(
-    Effect.zipRight(initialise(creating)),
-    Effect.zipRight(fill(creating)),
-    Effect.zipRight(
-      onDisk(cluster.directory, () => {
-        fs.renameSync(creating.directory, cluster.directory)
-        syncFolder(path.dirname(cluster.directory))
-      })
-    )
-  )
-}
-
-/** Makes the new database and copies everything into it; the old one is only read, and kept. */
-const carryOver = (
-  cluster: Cluster,
-  old: string,
-  serveOld: Effect.Effect<Redacted.Redacted, EmbeddedPostgresError, Scope.Scope>
-): Effect.Effect<void, EmbeddedPostgresError> =>
-  makeNew(cluster, (creating) =>
-    Effect.gen(function* () {
-      yield* Effect.logInfo(`Carrying over the embedded database in ${old} to PostgreSQL ${cluster.binaries.version}`)
-      const from = yield* serveOld
-      const { port } = yield* Postmaster.serve(creating, furtherConnections, carriedEndLimit)
-      const rows = yield* copyDatabase(from, yield* urlOf(creating.directory, port)).pipe(
-        Effect.mapError((error) => failed(old, `it cannot be carried over: ${error.message}`))
-      )
-      yield* onDisk(creating.directory, () => fs.writeFileSync(carriedFile(creating.directory), `${old}\n`))
-      yield* Effect.logInfo(`Carried over ${rows} rows`)
-    }).pipe(Effect.scoped)
-  )
-
-/** How to serve the data of another major, if its programs are there. */
-const olderServer = (places: Places, major: number) =>
-  Effect.gen(function* () {
-    const directory = places.server(major)
-    const account = accountOf(places, major)
-    const binaries = yield* onDisk(directory, () => olderBinaries(account, places.folder, major))
-    if (Either.isLeft(binaries)) {
-      return yield* failed(
-        directory,
-        `it was made by PostgreSQL ${major}, which is needed once to carry it over: run \`${binaries.left}\` and start again`
-      )
-    }
-    const cluster = { directory, account, binaries: binaries.right }
-    return Postmaster.serve(cluster, furtherConnections, carriedEndLimit).pipe(
-      Effect.flatMap(({ port }) => urlOf(directory, port))
-    )
   })
 
 /** PGlite is one session: a pool of one connection takes the statements in turn. */

@@ -171,7 +171,7 @@ describe("PostgresEmbedded, whose end another client's transaction would hold up
 
 describe("PostgresEmbedded, on files that something else made", () => {
   it.live(
-    "carries over everything that PGlite stored, once, and keeps the old files",
+    "carries over everything that PGlite stored, once, also after a start that was cut, and keeps the old files",
     () =>
       Effect.gen(function* () {
         const own = inFolder("carry")
@@ -181,6 +181,15 @@ describe("PostgresEmbedded, on files that something else made", () => {
           const record = yield* store(id)
           return { record, rows: yield* ask(text) }
         }).pipe(Effect.provide(Layer.fresh(databaseIn(own, "pglite"))))
+
+        const cut = yield* Effect.fork(Effect.scoped(Layer.build(Layer.fresh(serverIn(own)))))
+        yield* Effect.sync(() => serversIn(own).length > 0).pipe(
+          Effect.delay("10 millis"),
+          Effect.repeat({ until: (begun) => begun })
+        )
+        yield* Fiber.interrupt(cut)
+        assert.deepStrictEqual(serversIn(own), [])
+        assert.isFalse(fs.existsSync(path.join(own, "postgresql-18")))
 
         yield* Effect.gen(function* () {
           assert.deepStrictEqual(yield* find(id, before.record.decision.id), before.record)

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
@@ -38,6 +39,12 @@ export const onDisk = <A>(directory: string, work: () => A): Effect.Effect<A, Em
 
 export const passwordOf = (directory: string): Effect.Effect<string, EmbeddedPostgresError> =>
   onDisk(directory, () => fs.readFileSync(path.join(directory, passwordFile), "utf8").trim())
+
+/** The address of its server at that port. */
+export const urlOf = (directory: string, port: number): Effect.Effect<Redacted.Redacted, EmbeddedPostgresError> =>
+  Effect.map(passwordOf(directory), (password) =>
+    Redacted.make(`postgres://${user}:${password}@127.0.0.1:${port}/postgres?sslmode=disable`)
+  )
 
 /** The major version of the data in that folder; null if there is none. */
 export const majorOf = (directory: string): number | null => {

@@ -79,7 +79,7 @@ const take = (file: string): number | null => {
   }
 }
 
-/** PGlite does not notice a second process on its directory, and then loses what both acknowledged. */
+/** Makes the directory one process's. PGlite would not notice a second one, and lose what both acknowledged. */
 export const lockDirectory = (
   directory: string,
   file: string

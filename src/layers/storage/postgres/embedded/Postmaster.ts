@@ -6,20 +6,13 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as path from "node:path"
 import type { EmbeddedPostgresError } from "../../../../services/storage/PostgresServer.ts"
-import { type Cluster, dataArgument, environment, failed, hasProc, onDisk } from "./Cluster.ts"
-
-/** The server of a folder, as its `postmaster.pid` tells it. */
-export interface Postmaster {
-  readonly pid: number
-  readonly port: number
-  /** It accepts connections. */
-  readonly isReady: boolean
-}
+import { type Cluster, dataArgument, environment, failed, onDisk } from "./Cluster.ts"
+import { forgetAnother, isServerOf, postmasterOf, signal } from "./PidFile.ts"
 
 const pollInterval = Duration.millis(10)
 /** A recovery after a crash can take long. */
@@ -28,6 +21,7 @@ const startLimit = Duration.minutes(2)
 const remainsLimit = Duration.seconds(10)
 const quitLimit = Duration.millis(300)
 const maxLogBytes = 1024 * 1024
+const logInterval = Duration.minutes(1)
 
 /** Small, because it serves one service: processes and memory that only larger ones need are left out. */
 const settings = (port: number, connections: number): ReadonlyArray<string> =>
@@ -44,51 +38,11 @@ const settings = (port: number, connections: number): ReadonlyArray<string> =>
     max_parallel_workers: 0,
     max_parallel_workers_per_gather: 0,
     jit: "off",
-    log_checkpoints: "off"
+    log_checkpoints: "off",
+    // What users stored stays out of its log.
+    log_min_error_statement: "panic",
+    log_error_verbosity: "terse"
   }).flatMap(([name, value]) => ["-c", `${name}=${value}`])
-
-const pidFile = (directory: string) => path.join(directory, "postmaster.pid")
-
-/** The living server of that folder; null if there is none. */
-export const postmasterOf = (directory: string): Postmaster | null => {
-  let lines: ReadonlyArray<string>
-  try {
-    lines = fs.readFileSync(pidFile(directory), "utf8").split("\n")
-  } catch {
-    return null
-  }
-  const [pid, port] = [Number(lines[0]), Number(lines[3])]
-  return isServerOf(pid, directory) ? { pid, port, isReady: lines[7]?.trim() === "ready" } : null
-}
-
-/** Whether that process runs in the folder: its number alone could be another one's, as after a restart of a container. */
-const isServerOf = (pid: number, directory: string): boolean => {
-  if (!Number.isInteger(pid) || pid <= 1) return false
-  try {
-    if (hasProc) return fs.readlinkSync(`/proc/${pid}/cwd`) === fs.realpathSync(directory)
-  } catch {
-    return false
-  }
-  const { stdout } = spawnSync("ps", ["-ww", "-o", "command=", "-p", String(pid)], { encoding: "utf8" })
-  return stdout.includes(dataArgument(directory))
-}
-
-/** The server takes the life of the process that its file names for its own, and would not start. */
-const forgetAnother = (directory: string): void => {
-  const file = pidFile(directory)
-  if (postmasterOf(directory) !== null || !fs.existsSync(file)) return
-  const pid = Number.parseInt(fs.readFileSync(file, "utf8"), 10)
-  if (pid > 1 && signal(pid, 0)) fs.rmSync(file, { force: true })
-}
-
-/** Whether it was there to hear it. */
-const signal = (pid: number, name: NodeJS.Signals | 0): boolean => {
-  try {
-    return process.kill(pid, name)
-  } catch {
-    return false
-  }
-}
 
 /** Waits until `look` is true. */
 export const until = (look: () => boolean): Effect.Effect<void> =>
@@ -134,13 +88,19 @@ const freePort: Effect.Effect<number> = Effect.async<number>((resume) => {
   })
 })
 
-/** What the server says; begun anew when it has grown. */
+const logOf = (directory: string) => path.join(path.dirname(directory), "postgresql.log")
+
+/** What the server says. */
 const openLog = (directory: string) => {
-  const file = path.join(path.dirname(directory), "postgresql.log")
-  const size = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  const isFull = size > maxLogBytes
-  if (isFull) fs.renameSync(file, `${file}.old`)
-  return { file, from: isFull ? 0 : size, descriptor: fs.openSync(file, "a", 0o600) }
+  const file = logOf(directory)
+  const descriptor = fs.openSync(file, "a", 0o600)
+  return { file, from: fs.fstatSync(descriptor).size, descriptor }
+}
+
+/** The server appends, so its next line is the first one then. */
+const emptyFullLog = (directory: string): void => {
+  const file = logOf(directory)
+  if ((fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes) fs.truncateSync(file)
 }
 
 const saidIn = (log: ReturnType<typeof openLog>): string =>
@@ -181,6 +141,57 @@ const spawnServer = (
     return { pid, ended: Deferred.await(ended), said: () => saidIn(log) }
   })
 
+/** The server that runs now. However this process exits, it takes the server along; only a kill leaves it. */
+interface Holder {
+  readonly hold: (child: Child) => void
+  readonly end: (limit: Duration.Duration) => Effect.Effect<void>
+}
+
+const makeHolder = (endLimit: Duration.Duration): Effect.Effect<Holder, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      let current: Child | null = null
+      const atExit = () => void (current !== null && signal(current.pid, "SIGINT"))
+      process.on("exit", atExit)
+      return {
+        hold: (child: Child) => {
+          current = child
+        },
+        end: (limit: Duration.Duration) =>
+          Effect.suspend(() => {
+            const child = current
+            current = null
+            return child === null ? Effect.void : stop(child.pid, child.ended, limit)
+          }),
+        forget: () => process.off("exit", atExit)
+      }
+    }),
+    ({ end, forget }) => Effect.ensuring(end(endLimit), Effect.sync(forget))
+  )
+
+/** Starts the server, and waits until it accepts connections. */
+const start = (cluster: Cluster, { end, hold }: Holder, connections: number, port: number) =>
+  Effect.gen(function* () {
+    const { directory } = cluster
+    const child = yield* spawnServer(cluster, port, connections).pipe(
+      Effect.tap((child) => Effect.sync(() => hold(child))),
+      Effect.uninterruptible
+    )
+    const isUp = yield* within(
+      until(() => postmasterOf(directory)?.isReady === true).pipe(
+        Effect.as(true),
+        Effect.raceFirst(Effect.as(child.ended, false))
+      ),
+      startLimit
+    )
+    if (Option.isNone(isUp)) {
+      yield* end(Duration.zero)
+      return yield* failed(directory, `it took more than ${Duration.toSeconds(startLimit)} s`)
+    }
+    if (!isUp.value) return yield* failed(directory, child.said())
+    return { child, port }
+  })
+
 /** What ends by itself after a moment: another's port, and what is left of a server that was killed. */
 const passes = /Address already in use|shared memory block .* is still in use|lock file .* already exists/
 
@@ -201,60 +212,28 @@ export const serve = (
   endLimit: Duration.Duration
 ): Effect.Effect<Running, EmbeddedPostgresError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { directory } = cluster
-    yield* stopLeft(directory)
-    let current: Child | null = null
-    // However this process exits, it takes the server along; only a kill leaves it.
-    const atExit = () => void (current !== null && signal(current.pid, "SIGINT"))
-    const end = (limit: Duration.Duration) =>
-      Effect.suspend(() => {
-        const child = current
-        current = null
-        return child === null ? Effect.void : stop(child.pid, child.ended, limit)
-      })
-    yield* Effect.acquireRelease(
-      Effect.sync(() => process.on("exit", atExit)),
-      () =>
-        Effect.ensuring(
-          end(endLimit),
-          Effect.sync(() => process.off("exit", atExit))
-        )
-    )
-
-    const start = (port: number) =>
-      Effect.gen(function* () {
-        const child = yield* Effect.tap(spawnServer(cluster, port, connections), (child) =>
-          Effect.sync(() => (current = child))
-        ).pipe(Effect.uninterruptible)
-        const isUp = yield* within(
-          until(() => postmasterOf(directory)?.isReady === true).pipe(
-            Effect.as(true),
-            Effect.raceFirst(Effect.as(child.ended, false))
-          ),
-          startLimit
-        )
-        if (Option.isNone(isUp)) {
-          yield* end(Duration.zero)
-          return yield* failed(directory, `it took more than ${Duration.toSeconds(startLimit)} s`)
-        }
-        if (!isUp.value) return yield* failed(directory, child.said())
-        return { child, port }
-      })
-
-    const { child, port } = yield* Effect.flatMap(freePort, start).pipe(
+    yield* stopLeft(cluster.directory)
+    const holder = yield* makeHolder(endLimit)
+    const { child, port } = yield* Effect.flatMap(freePort, (port) => start(cluster, holder, connections, port)).pipe(
       Effect.retry({
         while: (error) => passes.test(error.detail),
         schedule: Schedule.spaced(Duration.millis(200)).pipe(Schedule.upTo(remainsLimit))
       })
     )
+    const again = Effect.retry(start(cluster, holder, connections, port), Schedule.spaced(Duration.seconds(1)))
     const watch = (child: Child): Effect.Effect<never> =>
       child.ended.pipe(
         Effect.zipRight(Effect.logWarning("The embedded PostgreSQL ended by itself: starting it again")),
-        Effect.zipRight(Effect.retry(start(port), Schedule.spaced(Duration.seconds(1)))),
+        Effect.zipRight(Effect.orDie(again)),
         Effect.tap(() => Effect.logInfo("The embedded PostgreSQL runs again")),
-        Effect.orDie,
         Effect.flatMap((started) => watch(started.child))
       )
     const watching = yield* Effect.forkScoped(watch(child))
-    return { port, end: (limit) => Effect.zipRight(Fiber.interrupt(watching), end(limit)) }
+    yield* onDisk(cluster.directory, () => emptyFullLog(cluster.directory)).pipe(
+      Effect.ignore,
+      Effect.zipRight(Effect.sleep(logInterval)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+    return { port, end: (limit) => Effect.zipRight(Fiber.interrupt(watching), holder.end(limit)) }
   })
