@@ -1,6 +1,7 @@
 import { afterEach, assert, describe, it } from "@effect/vitest"
 import { chat, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, query, sharedUrl } from "../support/postgres.ts"
+import { startTcpProxy } from "../support/tcpProxy.ts"
 import { eventually } from "../support/traffic.ts"
 
 afterEach(killAll)
@@ -44,6 +45,70 @@ describe("a row that the database refuses for ever", () => {
     )
     assert.strictEqual(answers[0]?.json.error.code, "not_storable")
     assert.strictEqual((await judge("fine", "later")).status, 200)
+    assert.isUndefined(conduit.lines.find((line) => String(line["message"]).startsWith("The database is away")))
+    await database.drop()
+  })
+})
+
+describe("a commit that is answered 503", () => {
+  const judging = async (databaseUrl: string) => {
+    const conduit = await startConduit({ databaseUrl })
+    const asked = await request(`${conduit.url}/v1/chat/completions`, { body: chat("add") })
+    const decision_id = asked.headers["x-conduit-decision-id"]
+    const judge = (key: string) =>
+      request(`${conduit.url}/v1/feedback`, {
+        headers: { "idempotency-key": key },
+        body: { decision_id, kind: "score", value: 1, source: key }
+      })
+    return { conduit, judge }
+  }
+
+  it("says that it may be stored where the answer was lost, and a repetition stores it once", async () => {
+    const database = await createDatabase()
+    const url = new URL(database.url)
+    const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) })
+    url.port = String(proxy.port)
+    const { judge } = await judging(url.href)
+    assert.strictEqual((await judge("before")).status, 200)
+    const dropped = proxy.dropNextAnswer("COMMIT\0")
+    const lost = await judge("lost")
+    await dropped
+    assert.strictEqual(lost.status, 503)
+    assert.match(lost.json.error.message, /may be stored all the same: send it again, .* which stores it once/)
+    const stored = () => query(database.url, "SELECT FROM feedback WHERE idempotency_key = 'lost'")
+    await eventually("it is stored all the same", 5_000, async () => ((await stored()).length === 1 ? true : undefined))
+    const again = await eventually("it is answered", 20_000, async () => {
+      const answer = await judge("lost")
+      return answer.status === 200 ? answer : undefined
+    })
+    assert.strictEqual(again.json.status, "recorded")
+    assert.strictEqual((await stored()).length, 1)
+    await killAll()
+    await proxy.close()
+    await database.drop()
+  })
+
+  it("is told in two lines where commits take longer than their limit", async () => {
+    const database = await createDatabase()
+    const { conduit, judge } = await judging(database.url)
+    assert.strictEqual((await judge("before")).status, 200)
+    // Each statement is within its own limit.
+    await query(
+      database.url,
+      `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$;
+       CREATE TRIGGER slow BEFORE INSERT ON feedback FOR EACH ROW WHEN (NEW.source <> 'fast') EXECUTE FUNCTION slow();
+       CREATE CONSTRAINT TRIGGER slower AFTER INSERT ON feedback DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW WHEN (NEW.source <> 'fast') EXECUTE FUNCTION slow()`
+    )
+    const late = await judge("late")
+    assert.strictEqual(late.status, 503)
+    assert.match(late.json.error.message, /may be stored all the same/)
+    await conduit.logged("A commit takes more than 5s")
+    await eventually("it is stored all the same", 10_000, async () =>
+      (await query(database.url, "SELECT FROM feedback WHERE idempotency_key = 'late'")).length === 1 ? true : undefined
+    )
+    assert.strictEqual((await judge("fast")).status, 200)
+    await conduit.logged("Commits are in time again")
     assert.isUndefined(conduit.lines.find((line) => String(line["message"]).startsWith("The database is away")))
     await database.drop()
   })

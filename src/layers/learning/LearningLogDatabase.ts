@@ -17,6 +17,7 @@ import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { runCommitter } from "./log/Committer.ts"
 import { follow } from "./log/Follow.ts"
 import { runJoiner } from "./log/Joiner.ts"
+import { makeLateCommits } from "./log/LateCommits.ts"
 import { makeNewestPosition } from "./log/NewestPosition.ts"
 import { makeOutage } from "./log/Outage.ts"
 import { makeOwnCommits } from "./log/OwnCommits.ts"
@@ -31,6 +32,13 @@ const refused = (detail: string) => new DatabaseError({ operation: "commit", rea
 
 /** A submission waits no longer for the database; retries within that time are the committer's. */
 const submissionLimit = Duration.seconds(5)
+
+const tookTooLong = new DatabaseError({
+  operation: "commit",
+  reason: "timeout",
+  detail: `it took more than ${Duration.toSeconds(submissionLimit)} s`,
+  mayBeStored: true
+})
 
 /** Over `Database`, whichever it is: group commits, one at a time, and a reader that is told of commits and polls. */
 export const layerWith = (options: {
@@ -56,6 +64,7 @@ const make = (pollInterval: Duration.Duration) =>
     const newest = makeNewestPosition(router.position)
     const own = makeOwnCommits()
     const outage = makeOutage(pending)
+    const late = makeLateCommits(Duration.toSeconds(submissionLimit))
     const parked = makeSignal()
     yield* telemetry.gauge(
       "conduit_learning_oldest_pending_seconds",
@@ -86,10 +95,10 @@ const make = (pollInterval: Duration.Duration) =>
         const submission = pending.submit({ ...noParts, ...parts }, done)
         work.notify()
         return yield* Effect.raceFirst(
-          Deferred.await(done),
+          Effect.tap(Deferred.await(done), () => late.wasInTime),
           Effect.flatMap(Effect.sleep(submissionLimit), () => {
             submission.abandoned = true
-            return Effect.fail(refused(`it took more than ${Duration.toSeconds(submissionLimit)} s`))
+            return Effect.zipRight(late.gaveUp, Effect.fail(tookTooLong))
           })
         )
       })

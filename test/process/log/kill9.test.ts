@@ -139,7 +139,7 @@ const survive = async (
     const traffic = client.start([conduit.url], perSecond)
     await new Promise((resolve) => setTimeout(resolve, 50 + 1_200 * inRound(seed, round, "kill")))
     const wasCut = cutsCommit(round)
-    if (wasCut) await proxy.dropNextAnswer("COMMIT")
+    if (wasCut) await proxy.dropNextAnswer("COMMIT\0")
     // Half of the times at once, half of the times when the retry is on its way.
     if (wasCut && inRound(seed, round, "wait") < 0.5) await new Promise((resolve) => setTimeout(resolve, 250))
     done.push({ killedAtMs: Date.now(), wasCut })
@@ -148,7 +148,7 @@ const survive = async (
   }
   const conduit = await start()
   const traffic = client.start([conduit.url], perSecond)
-  if (cutsCommit(0)) await proxy.dropNextAnswer("COMMIT")
+  if (cutsCommit(0)) await proxy.dropNextAnswer("COMMIT\0")
   await new Promise((resolve) => setTimeout(resolve, 500))
   await traffic.stop()
   await client.finish(conduit.url)

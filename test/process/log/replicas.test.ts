@@ -123,7 +123,7 @@ describe("replicas of one router", () => {
     await kill9(c)
 
     // Its transaction has the lock on the router's row, and its COMMIT never comes.
-    const held = proxy.holdNext("COMMIT")
+    const held = proxy.holdNext("COMMIT\0")
     await held
     b.child.kill("SIGSTOP")
     const frozenAt = performance.now()

@@ -1,10 +1,16 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
+import { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { CommitKey } from "../../../../domain/learning/LogMark.ts"
-import type { DatabaseShape, StoredCommit } from "../../../../services/storage/Database.ts"
+import { DatabaseError, type DatabaseShape, isAway, type StoredCommit } from "../../../../services/storage/Database.ts"
+import { sqlState, toDatabaseError } from "../DatabaseError.ts"
 import { storeCommit } from "./Commits.ts"
-import { guarded, unknownRouter } from "./Guarded.ts"
+import { guarded, repeated, type StoreError, unknownRouter } from "./Guarded.ts"
 import { pruneBatch } from "./Pruning.ts"
+
+/** The statement was sent, and the server said nothing of it: only the server rolls back what it has refused. */
+const isInDoubt = (error: StoreError): boolean =>
+  sqlState(error) === undefined && !(error instanceof SqlError && /acquire connection/.test(error.message))
 
 type Log = Pick<DatabaseShape, "commit" | "readLog" | "oldestPosition" | "prune">
 
@@ -17,7 +23,12 @@ interface LogRow {
 }
 
 export const makeLog = (sql: SqlClient.SqlClient): Log => ({
-  commit: Effect.fn("Database.commit")((commit) => storeCommit(sql, commit), guarded("commit")),
+  commit: Effect.fn("Database.commit")((commit) =>
+    Effect.mapError(repeated(storeCommit(sql, commit)), (error) => {
+      const told = toDatabaseError("commit")(error)
+      return isInDoubt(error) && isAway(told) ? new DatabaseError({ ...told, mayBeStored: true }) : told
+    })
+  ),
 
   readLog: Effect.fn("Database.readLog")(function* (routerId, { after, limit, overlap }) {
     const rows = yield* sql<{ [Key in keyof LogRow]: LogRow[Key] }>`
