@@ -97,14 +97,11 @@ const partAt = (parts: ReadonlyMap<ModelId, number>, point: number): ModelId | u
   return undefined
 }
 
-/**
- * Draws a score for every eligible model and takes the largest; with probability `epsilon` any eligible model instead, with
- * those of the probes a model that has to prove itself, and
- * with probability `control` any, by a draw of the decision's own. All other draws are keyed by session or decision, so a
- * session draws alike. Independent of the order of the candidates; at least one must be eligible, and with numbers that
- * are not finite a model counts as the worst.
- */
-export const choose = (input: {
+interface Drawn extends Option {
+  readonly score: number
+}
+
+interface ChoiceInput {
   readonly candidates: ReadonlyArray<Option>
   readonly epsilon: number
   readonly control: number
@@ -114,66 +111,88 @@ export const choose = (input: {
   /** Session id or else decision id. */
   readonly key: string
   readonly decisionId: string
-}): Choice => {
-  const { candidates, control, decisionId, epsilon, key, mostProbes, seed } = input
-  const eligible = candidates
+}
+
+/** The eligible models with their draws; a mean that is not finite counts as the worst. */
+const scored = ({ candidates, key, seed }: ChoiceInput): ReadonlyArray<Drawn> =>
+  candidates
     .filter((option) => option.eligible)
     .map((option) => {
       const sd = Number.isFinite(option.sd) ? Math.max(option.sd, leastSd) : leastSd
       const mean = Number.isFinite(option.mean) ? option.mean : -1
       return { ...option, mean, sd, score: mean + sd * normal(`${seed}|${key}|${option.model}|score`) }
     })
+
+const propensitiesOf = (
+  eligible: ReadonlyArray<Drawn>,
+  probes: ReadonlyMap<ModelId, number>,
+  { control, epsilon }: ChoiceInput
+): ReadonlyMap<ModelId, number> => {
   const largest = largestDraw(eligible)
   const share = 1 / eligible.length
-  const probes = probesOf(eligible, mostProbes)
   const drawn = 1 - epsilon - [...probes.values()].reduce((sum, probe) => sum + probe, 0)
-  const propensities = new Map(
+  return new Map(
     eligible.map(({ model }, k) => [
       model,
       control * share + (1 - control) * (drawn * (largest[k] ?? 0) + epsilon * share + (probes.get(model) ?? 0))
     ])
   )
+}
 
-  const isControl = uniform(`${seed}|${decisionId}|control`) < control
-  const floor = uniform(`${seed}|${key}|floor`)
-  const probed = floor < epsilon ? undefined : partAt(probes, floor - epsilon)
+const take = (
+  eligible: ReadonlyArray<Drawn>,
+  probes: ReadonlyMap<ModelId, number>,
+  { control, decisionId, epsilon, key, seed }: ChoiceInput
+): { readonly taken: Drawn | undefined; readonly reason: Choice["reason"] } => {
   // The largest of independent uniforms is any of them with equal chances, in whatever order they stand.
   const anyBy = (draw: string) => argmax(eligible, ({ model }) => uniform(`${seed}|${draw}|${model}|any`))
-  const taken = isControl
-    ? anyBy(decisionId)
-    : floor < epsilon
-      ? anyBy(key)
-      : (eligible.find(({ model }) => model === probed) ?? argmax(eligible, ({ score }) => score))
-  const best = Math.max(...eligible.map(({ mean }) => mean))
+  const byMean = (taken: Drawn | undefined) => {
+    const best = Math.max(...eligible.map(({ mean }) => mean))
+    return { taken, reason: taken?.mean === best ? ("best" as const) : ("explore" as const) }
+  }
+  if (eligible.length === 1) return { taken: eligible[0], reason: "only_eligible" }
+  if (uniform(`${seed}|${decisionId}|control`) < control) return { taken: anyBy(decisionId), reason: "control" }
+  const floor = uniform(`${seed}|${key}|floor`)
+  if (floor < epsilon) return byMean(anyBy(key))
+  const probed = partAt(probes, floor - epsilon)
+  return probed === undefined
+    ? byMean(argmax(eligible, ({ score }) => score))
+    : { taken: eligible.find(({ model }) => model === probed), reason: "probe" }
+}
+
+/** As the audit keeps it. */
+const audited = (option: Option, score: number, propensity: number): Candidate => ({
+  model: option.model,
+  eligible: option.eligible,
+  excludedBy: option.excludedBy,
+  quality: roundForAudit(clampUnit(option.quality)),
+  qualitySd: roundForAudit(option.qualitySd),
+  costUsd: option.costUsd === null ? null : roundForAudit(option.costUsd),
+  latencySeconds: roundForAudit(option.latencySeconds),
+  score: roundForAudit(score),
+  propensity: roundForAudit(propensity)
+})
+
+/**
+ * Draws a score for every eligible model and takes the largest; with probability `epsilon` any eligible model instead, with
+ * that of its probe a model that has to prove itself, and with probability `control` any, by a draw of the decision's own.
+ * All other draws are keyed by session or decision, so a session draws alike. Independent of the order of the candidates; at
+ * least one must be eligible.
+ */
+export const choose = (input: ChoiceInput): Choice => {
+  const eligible = scored(input)
+  const probes = probesOf(eligible, input.mostProbes)
+  const propensities = propensitiesOf(eligible, probes, input)
+  const { reason, taken } = take(eligible, probes, input)
   // A caller without an eligible candidate has a bug: there is nothing that could be answered.
   if (taken === undefined) throw new RangeError("choose needs an eligible candidate")
-  const chosen = taken.model
-
-  const reason =
-    eligible.length === 1
-      ? "only_eligible"
-      : isControl
-        ? "control"
-        : chosen === probed
-          ? "probe"
-          : taken.mean === best
-            ? "best"
-            : "explore"
   const scores = new Map(eligible.map(({ model, score }) => [model, score]))
   return {
-    candidates: candidates.map((option) => ({
-      model: option.model,
-      eligible: option.eligible,
-      excludedBy: option.excludedBy,
-      quality: roundForAudit(clampUnit(option.quality)),
-      qualitySd: roundForAudit(option.qualitySd),
-      costUsd: option.costUsd === null ? null : roundForAudit(option.costUsd),
-      latencySeconds: roundForAudit(option.latencySeconds),
-      score: roundForAudit(scores.get(option.model) ?? 0),
-      propensity: roundForAudit(propensities.get(option.model) ?? 0)
-    })),
-    chosen,
-    propensity: propensities.get(chosen) ?? 0,
+    candidates: input.candidates.map((option) =>
+      audited(option, scores.get(option.model) ?? 0, propensities.get(option.model) ?? 0)
+    ),
+    chosen: taken.model,
+    propensity: propensities.get(taken.model) ?? 0,
     reason,
     exploration: reason === "explore" || reason === "probe" || reason === "control"
   }

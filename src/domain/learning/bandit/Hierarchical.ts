@@ -11,7 +11,8 @@ import {
 } from "./HierarchicalState.ts"
 import * as Labels from "./Labels.ts"
 import * as Quality from "./Quality.ts"
-import type { QualityChange } from "./QualityFold.ts"
+import type { QualityChange } from "./QualityChange.ts"
+import { predict as predictQuality } from "./QualityPrediction.ts"
 import * as Ridge from "./Ridge.ts"
 
 /**
@@ -25,7 +26,7 @@ export const version = "h2"
 export { decode, encode, encodeModel } from "./HierarchicalCodec.ts"
 export { type Change, fold } from "./HierarchicalFold.ts"
 export { defaultParameters, make, type Parameters, type State } from "./HierarchicalState.ts"
-export type { QualityChange } from "./QualityFold.ts"
+export type { QualityChange } from "./QualityChange.ts"
 
 /** What the meaning of a stored state depends on, as a short text: algorithm, feature map, parameters. */
 export const fingerprint = (parameters: Parameters, featuresVersion: string): string =>
@@ -114,7 +115,7 @@ export const predict = (
   if (!load(state, x)) loadReference(state)
   loadSlots(state, task)
   const evidence = evidenceOf(state.quality, k, priorQuality)
-  const quality = Quality.predict(state.quality, evidence, Labels.taskOf(state.labels, task), state.x, state.runs)
+  const quality = predictQuality(state.quality, evidence, Labels.taskOf(state.labels, task), state.x, state.runs)
   const tokens = moments(state, state.tokens, k)
   const latency = clamp(moments(state, state.latency, k).mean, 1e-3, 1)
   const rate = successRate(parameters, k === undefined ? undefined : state.models[k])
@@ -161,7 +162,7 @@ export const learned = (state: State, id: ModelId, priorQuality: number | null):
   loadReference(state)
   loadSlots(state, null)
   const at = (task: string | null, observations: number): LearnedQuality => {
-    const { mean, shownSd } = Quality.predict(state.quality, evidence, task, state.x, state.runs)
+    const { mean, shownSd } = predictQuality(state.quality, evidence, task, state.x, state.runs)
     const half = deviationsOf90 * shownSd
     return {
       mean: clamp(mean, 0, 1),

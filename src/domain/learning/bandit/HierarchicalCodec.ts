@@ -6,7 +6,7 @@ import type * as Bets from "./Bets.ts"
 import { digest, makeWithSlots, type ModelState, type Parameters, type State } from "./HierarchicalState.ts"
 import type * as Labels from "./Labels.ts"
 import * as Quality from "./Quality.ts"
-import type { QualityChange } from "./QualityFold.ts"
+import type { QualityChange } from "./QualityChange.ts"
 import * as Ridge from "./Ridge.ts"
 
 /** The state as bytes: folding on from `decode(encode(state))` gives the same bits as folding on from `state`. */

@@ -3,7 +3,9 @@ import type { LearningEvent, ModelEvent, QualityEvent, RunEvent } from "../Learn
 import { load, loadSlots, type ModelState, type State } from "./HierarchicalState.ts"
 import * as Labels from "./Labels.ts"
 import * as Quality from "./Quality.ts"
-import { foldJudgement, type QualityChange, reset } from "./QualityFold.ts"
+import { type QualityChange, reset } from "./QualityChange.ts"
+import { foldJudgement } from "./QualityFold.ts"
+import { refresh } from "./QualityRefresh.ts"
 import * as Ridge from "./Ridge.ts"
 
 /** At most so many task labels get a coordinate of their own in tokens and latency; later ones none. */
@@ -52,7 +54,7 @@ const ensureModel = (state: State, id: ModelId): Known => {
   state.index.set(id, state.models.length)
   state.models.push(added)
   const addedEvidence = Quality.addModel(state.quality)
-  Quality.refresh(state.quality)
+  refresh(state.quality)
   for (const ridge of [state.tokens, state.latency]) Ridge.addModel(ridge, state.parameters.runLambda0)
   return { k: state.models.length - 1, model: added, evidence: addedEvidence }
 }
@@ -63,7 +65,7 @@ const foldModel = (state: State, event: ModelEvent): void => {
   if (evidence.prior === prior) return
   evidence.prior = prior
   Quality.setOffsets(state.quality)
-  Quality.refresh(state.quality)
+  refresh(state.quality)
 }
 
 /** Gives a label its slot when its first event is folded. Changes no prediction: nobody observed the new coordinate yet. */

@@ -2,7 +2,7 @@ import type { ModelId } from "../../basics/Ids.ts"
 import { hash64 } from "../../basics/Rng.ts"
 import * as Labels from "./Labels.ts"
 import * as Quality from "./Quality.ts"
-import type { QualityChange } from "./QualityFold.ts"
+import type { QualityChange } from "./QualityChange.ts"
 import * as Ridge from "./Ridge.ts"
 import { neutral, referenceLatencySeconds } from "../../routing/Reference.ts"
 

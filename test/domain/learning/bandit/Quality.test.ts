@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Bets from "../../../../src/domain/learning/bandit/Bets.ts"
 import { defaultParameters } from "../../../../src/domain/learning/bandit/Hierarchical.ts"
 import * as Quality from "../../../../src/domain/learning/bandit/Quality.ts"
-import {
-  foldJudgement,
-  type Judgement,
-  type QualityChange
-} from "../../../../src/domain/learning/bandit/QualityFold.ts"
+import type { QualityChange } from "../../../../src/domain/learning/bandit/QualityChange.ts"
+import { foldJudgement, type Judgement } from "../../../../src/domain/learning/bandit/QualityFold.ts"
+import { effectOf, posteriorOf } from "../../../../src/domain/learning/bandit/QualityPosterior.ts"
+import { predict } from "../../../../src/domain/learning/bandit/QualityPrediction.ts"
+import { refresh } from "../../../../src/domain/learning/bandit/QualityRefresh.ts"
 import { solve } from "../../../support/linearSystem.ts"
 
 /** A linear congruential generator: the reference streams are made by it. */
@@ -36,7 +36,7 @@ const make = (
   for (const prior of priors) {
     Quality.addModel(quality).prior = prior
     Quality.setOffsets(quality)
-    Quality.refresh(quality)
+    refresh(quality)
   }
   return quality
 }
@@ -108,7 +108,7 @@ describe("Quality", () => {
     x[2] = -0.2
     for (const [i, [mean, sd, shownSd]] of expected.entries()) {
       const task = i % 4 < 3 ? `t${i % 4}` : null
-      const prediction = Quality.predict(quality, quality.models[Math.floor(i / 4)]!, task, x, 3000)
+      const prediction = predict(quality, quality.models[Math.floor(i / 4)]!, task, x, 3000)
       assert.closeTo(prediction.mean, mean!, 1e-9, `mean ${i}`)
       assert.closeTo(prediction.sd, sd!, 1e-9, `sd ${i}`)
       assert.closeTo(prediction.shownSd, shownSd!, 1e-6, `shown ${i}`)
@@ -147,8 +147,7 @@ describe("Quality", () => {
     ] as const) {
       const quality = make(4, [0.7, 0.6])
       const x = one(4)
-      const predicted = () =>
-        [null, "a", "b"].map((task) => Quality.predict(quality, quality.models[0]!, task, x, 0).mean)
+      const predicted = () => [null, "a", "b"].map((task) => predict(quality, quality.models[0]!, task, x, 0).mean)
       const changes: Array<string> = []
       let before: ReadonlyArray<number> = []
       let after: ReadonlyArray<number> = []
@@ -206,10 +205,10 @@ describe("Quality", () => {
         ridge[i]! * value + answers.reduce((sum, { judged, weight }, n) => sum + weight * judged * z[n]![i]!, 0)
     )
     const exact = solve(matrix, right)
-    const { theta } = Quality.posteriorOf(quality, model)
+    const { theta } = posteriorOf(quality, model)
     for (let i = 0; i < d; i++) assert.closeTo(theta[i]!, exact[i]!, 1e-12)
     for (const [k, task] of tasks.entries()) {
-      assert.closeTo(Quality.effectOf(quality, model, model.cells.get(task)!, theta), exact[d + k]!, 1e-12)
+      assert.closeTo(effectOf(quality, model, model.cells.get(task)!, theta), exact[d + k]!, 1e-12)
     }
   })
 
@@ -263,11 +262,11 @@ describe("Quality", () => {
       judge(quality, random() < 0.5 ? 0 : 1, { task, x: uniformly(random, 6), judged: random() ** 2, position: i })
       if (i % 97 !== 0) continue
       for (const model of quality.models) {
-        const { theta } = Quality.posteriorOf(quality, model)
+        const { theta } = posteriorOf(quality, model)
         for (const cell of model.cells.values()) {
           if (cell.n < 40) continue
           const text = theta.reduce((sum, value, j) => sum + value * cell.x[j]!, 0) / cell.n
-          const fit = text + Quality.effectOf(quality, model, cell, theta)
+          const fit = text + effectOf(quality, model, cell, theta)
           const spread = Math.max(0, cell.squares - cell.sum ** 2 / cell.n)
           const error = Math.sqrt((8 * model.noise + spread) / (8 + cell.n) / cell.n)
           assert.isAtMost(Math.abs(fit - cell.sum / cell.n), 1.5 * error + 1e-9)
@@ -295,7 +294,7 @@ describe("Quality", () => {
       for (let i = 1; i <= 5_000; i++) {
         assert.isNull(judge(quality, 0, { task: `t${i % 3}`, x: uniformly(random, 4), judged, position: i }))
       }
-      assert.closeTo(Quality.predict(quality, quality.models[0]!, "t0", one(4), 0).mean, judged, 0.01)
+      assert.closeTo(predict(quality, quality.models[0]!, "t0", one(4), 0).mean, judged, 0.01)
     }
   })
 })
