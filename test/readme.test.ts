@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
+import { scenarioNames, scenarios } from "../src/domain/simulation/Scenario.ts"
 import { settingsTable } from "../src/services/running/Settings.ts"
 
 const readme = Fs.readFileSync(new URL("../README.md", import.meta.url), "utf8")
+const mockPage = new URL("../docs/mock-llm.md", import.meta.url)
 const guideFile = new URL("../docs/operations.md", import.meta.url)
 
 const rows = settingsTable.map(({ default: byDefault, meaning, name }) => `| \`${name}\` | ${byDefault} | ${meaning} |`)
@@ -17,6 +19,19 @@ describe("the operators' guide", () => {
     const wanted = `${before}<!-- settings -->\n${table}\n<!-- /settings -->${after}`
     if (process.env["UPDATE_DOCS"] === "1") Fs.writeFileSync(guideFile, wanted)
     else assert.strictEqual(guide, wanted)
+  })
+})
+
+describe("the page of mock-llm", () => {
+  it("has the table of scenarios that the code has", () => {
+    const page = Fs.readFileSync(mockPage, "utf8")
+    const [before, rest] = page.split("<!-- scenarios -->")
+    const [, after] = rest!.split("<!-- /scenarios -->")
+    const rows = scenarioNames.map((name) => `| \`${name}\` | ${scenarios[name].about} |`)
+    const table = ["| scenario | what happens |", "|---|---|", ...rows].join("\n")
+    const wanted = `${before}<!-- scenarios -->\n${table}\n<!-- /scenarios -->${after}`
+    if (process.env["UPDATE_DOCS"] === "1") Fs.writeFileSync(mockPage, wanted)
+    else assert.strictEqual(page, wanted)
   })
 })
 

@@ -1,4 +1,5 @@
 import * as Predicate from "effect/Predicate"
+import { isScenario, type ScenarioName, scenarioNames } from "./Scenario.ts"
 import { type Fault, faults } from "./Script.ts"
 
 type Json = Readonly<Record<string, unknown>>
@@ -32,7 +33,13 @@ export interface Directives {
   /** Hold a stream at the gate after so many events instead. */
   readonly gateAfter: number | null
   readonly fault: Fault | null
-  /** The fault applies only to the model of this name. */
+  /** What happens on the wire. */
+  readonly scenario: ScenarioName | null
+  /** Break the connection after so many bytes of the body. */
+  readonly cutAfter: number | null
+  /** End the body properly after so many bytes. */
+  readonly endAfter: number | null
+  /** The fault, the scenario and the cut apply only to the model of this name. */
   readonly only: string | null
   /** Time to the first token, milliseconds. */
   readonly delayMs: number | null
@@ -60,6 +67,9 @@ const directiveChecks: Readonly<Record<string, readonly [check: (value: unknown)
   gate: [(v) => typeof v === "string" && v.length > 0 && v.length <= 64, "a name of 1 to 64 characters"],
   gate_after: [(v) => isCount(v, 1_000_000), "a number of events"],
   fault: [(v) => faults.some((fault) => fault === v), `one of ${faults.join(", ")}`],
+  scenario: [isScenario, `one of ${scenarioNames.join(", ")}`],
+  cut_after: [(v) => isCount(v, 1_000_000_000), "a number of bytes"],
+  end_after: [(v) => isCount(v, 1_000_000_000), "a number of bytes"],
   only: [(v) => typeof v === "string", "a model's name"],
   delay_ms: [(v) => isCount(v, 3_600_000), "whole milliseconds up to an hour"],
   token_ms: [(v) => isCount(v, 60_000), "whole milliseconds up to a minute"],
@@ -121,6 +131,9 @@ const directivesOf = (mock: unknown): Directives => {
     gate: string(given["gate"]),
     gateAfter: number(given["gate_after"]),
     fault: faults.find((fault) => fault === given["fault"]) ?? null,
+    scenario: isScenario(given["scenario"]) ? given["scenario"] : null,
+    cutAfter: number(given["cut_after"]),
+    endAfter: number(given["end_after"]),
     only: string(given["only"]),
     delayMs: number(given["delay_ms"]),
     tokenMs: number(given["token_ms"]),

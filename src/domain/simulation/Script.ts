@@ -1,3 +1,4 @@
+import type { ScenarioName } from "./Scenario.ts"
 import { type Topic, topics } from "./Topic.ts"
 
 /** What can go wrong with a simulated call. The numbers are the HTTP status of the answer. */
@@ -19,6 +20,8 @@ export interface ModelScript {
   readonly inputUsdPerMTok: number
   readonly outputUsdPerMTok: number
   readonly contextWindow: number
+  /** What it does on the wire, unless the request says. */
+  readonly scenario?: ScenarioName
   /** Probability of each fault, tried in this order. */
   readonly faults: Readonly<Partial<Record<Fault, number>>>
 }

@@ -107,7 +107,7 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
         const target = yield* targetOf("whole", model, limits.headers)
         const json = yield* encode(body, model, limits, false)
         const clock = yield* Effect.clock
-        return yield* complete(target, json, limits, clock, labelOf(model, body, limits, clock))
+        return yield* complete(target, json, limits, clock, labelOf(model, body, limits, clock), choicesAsked(body))
       }),
 
       stream: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {

@@ -5,7 +5,7 @@ import { ChatStream as ChatReading } from "../../domain/models/ChatStream.ts"
 import { isAnswer, readAnswer } from "../../domain/models/WholeAnswer.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { simulate, type Simulation, wholeMs } from "../../domain/simulation/SimulatedModel.ts"
-import { problemWith, requestFrom } from "../../domain/simulation/ChatRequest.ts"
+import { type Directives, problemWith, requestFrom } from "../../domain/simulation/ChatRequest.ts"
 import { scriptOf } from "../../domain/simulation/Fleet.ts"
 import type { Fault } from "../../domain/simulation/Script.ts"
 import { type AnswerLabel, chunksOf, completionOf, type TimedChunk } from "../../domain/simulation/Wire.ts"
@@ -14,6 +14,12 @@ import { choicesAsked, labelOf } from "./Label.ts"
 import { streamFailure } from "./ProviderErrors.ts"
 
 const seed = "conduit"
+
+/** What a request asks for that only a server has. */
+const needsServer = ({ cutAfter, endAfter, gate, scenario }: Directives): string | null =>
+  gate === null && scenario === null && cutAfter === null && endAfter === null
+    ? null
+    : "mock.gate, scenario, cut_after and end_after need a server: conduit mock-llm"
 
 /** What the fault looks like from outside before anything of the answer came; null if it comes later, or not at all. */
 const refusalOf = (model: Model, fault: Fault | null): ProviderError | null => {
@@ -62,9 +68,7 @@ export const layer: Layer.Layer<LanguageModels> = Layer.sync(LanguageModels, () 
   /** What the model will do, or the refusal of the request. */
   const begin = Effect.fnUntraced(function* (model: Model, body: ChatBody) {
     const request = requestFrom(body)
-    const problem =
-      problemWith({ ...body, model: model.upstream }) ??
-      (request.directives.gate === null ? null : "mock.gate needs a server that can open it: conduit mock-llm")
+    const problem = problemWith({ ...body, model: model.upstream }) ?? needsServer(request.directives)
     if (problem !== null) {
       return yield* new ProviderError({
         model: model.id,

@@ -11,11 +11,15 @@ import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
  */
 const connectionsPerOrigin = 1024
 
+/** Some providers send 20 kB of them. */
+const maxHeaderBytes = 64 * 1024
+
 const poolOf = (origin: string) =>
   new Pool(origin, {
     connections: connectionsPerOrigin,
     pipelining: 1,
     connect: { timeout: 10_000 },
+    maxHeaderSize: maxHeaderBytes,
     // Callers have their own limits, by request.
     headersTimeout: 0,
     bodyTimeout: 0

@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import type { Label } from "../../domain/models/Form.ts"
 import { isAnswer, readAnswer } from "../../domain/models/WholeAnswer.ts"
 import type { CallLimits, ChatAnswer, ProviderError } from "../../services/models/LanguageModels.ts"
+import { answerFromStream } from "../../domain/models/WholeFromStream.ts"
+import { SseParser } from "./SseParser.ts"
 import { streamFailure } from "./ProviderErrors.ts"
 import {
   errorBodyMs,
@@ -14,9 +16,26 @@ import {
   UpstreamCall
 } from "./UpstreamCall.ts"
 
-const answerFrom = (target: Target, received: Received, label: Label): Effect.Effect<ChatAnswer, ProviderError> => {
+/** A field of an event stream, or a comment of one. */
+const beginsStream = /^\s*(?:data|event|id|retry)?:/
+
+/** Some answer by a stream whatever was asked. */
+const eventsOf = (text: string) => {
+  const parser = new SseParser(maxAnswerBytes)
+  const events = parser.push(Buffer.from(text)) ?? []
+  const last = parser.end()
+  return last === null ? events : [...events, last]
+}
+
+const answerFrom = (
+  target: Target,
+  received: Received,
+  label: Label,
+  choices: number
+): Effect.Effect<ChatAnswer, ProviderError> => {
   const status = received.status ?? 200
-  const read = readAnswer(received.text, label)
+  const { text } = received
+  const read = beginsStream.test(text) ? answerFromStream(eventsOf(text), label, choices) : readAnswer(text, label)
   if (!isAnswer(read)) return streamFailure(target, status, read)
   return Effect.succeed({ status, ...read, requestId: received.requestId })
 }
@@ -27,7 +46,8 @@ export const complete = (
   body: string,
   { timeoutMs }: CallLimits,
   clock: Clock.Clock,
-  label: Label
+  label: Label,
+  choices: number
 ): Effect.Effect<ChatAnswer, ProviderError> =>
   Effect.async((resume) => {
     const received = new Received(target, clock)
@@ -48,7 +68,7 @@ export const complete = (
           settle(received.tooLarge("the answer"))
         }
       },
-      end: () => settle(received.isError ? received.refusal() : answerFrom(target, received, label)),
+      end: () => settle(received.isError ? received.refusal() : answerFrom(target, received, label, choices)),
       error: (error) => settle(received.isError ? received.refusal() : received.broken(error))
     })
     let timer: NodeJS.Timeout | undefined

@@ -2,14 +2,16 @@ import type * as Http from "node:http"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { simulate, type Simulation, wholeMs } from "../../domain/simulation/SimulatedModel.ts"
-import { requestFrom } from "../../domain/simulation/ChatRequest.ts"
+import { type Directives, requestFrom } from "../../domain/simulation/ChatRequest.ts"
+import { answerFrames, type Scenario, scenarios, streamFrames } from "../../domain/simulation/Scenario.ts"
 import type { ModelScript } from "../../domain/simulation/Script.ts"
 import { type AnswerLabel, chunksOf, completionOf } from "../../domain/simulation/Wire.ts"
 import type { Gates } from "./Gates.ts"
 import { sendError, sendJson, write } from "./Http.ts"
 import type { Journal } from "./Journal.ts"
+import { writeFrames } from "./Wire.ts"
 
-interface Call {
+export interface Call {
   readonly script: ModelScript
   readonly body: Readonly<Record<string, unknown>>
   readonly seed: string
@@ -104,6 +106,46 @@ const streamed = Effect.fnUntraced(function* (
   response.end(fault === "no_done" ? "" : "data: [DONE]\n\n")
 })
 
+/** The scenario of this call, if it has one. */
+const scenarioOf = ({ script }: Call, { directives }: Simulation): Scenario | null => {
+  const name = isMeant(script, directives) ? (directives.scenario ?? script.scenario) : script.scenario
+  return name === undefined || name === null ? null : scenarios[name]
+}
+
+const isMeant = ({ name }: ModelScript, { only }: Directives) => only === null || only === name
+
+/** An answer whose wire follows a scenario, or ends after so many bytes. */
+const scripted = Effect.fnUntraced(function* (
+  call: Call,
+  journal: Journal,
+  scenario: Scenario,
+  simulation: Simulation,
+  label: AnswerLabel,
+  includeUsage: boolean
+) {
+  const refusal = scenario.refuses?.(call.body) ?? null
+  if (refusal !== null) {
+    call.response.writeHead(refusal.status, { "content-type": "application/json", ...refusal.headers })
+    call.response.end(refusal.body)
+    return
+  }
+  const stream = (call.body["stream"] === true) !== (scenario.otherForm === true)
+  const chunks = Array.from(chunksOf(simulation, label, includeUsage), ({ chunk }) => chunk)
+  const frames = stream ? streamFrames(scenario, chunks) : answerFrames(scenario, completionOf(simulation, label))
+  const { cutAfter, endAfter } = isMeant(call.script, simulation.directives) ? simulation.directives : noLimits
+  yield* writeFrames(call, journal, {
+    headers: { "content-type": stream ? "text/event-stream" : "application/json", ...scenario.headers },
+    coding: scenario.coding ?? null,
+    frames,
+    mostBytes: cutAfter ?? endAfter,
+    end: cutAfter !== null ? "cut" : (scenario.end ?? "end")
+  })
+})
+
+const plain: Scenario = { about: "nothing special" }
+const hasLimit = ({ directives: { cutAfter, endAfter } }: Simulation) => cutAfter !== null || endAfter !== null
+const noLimits = { cutAfter: null, endAfter: null }
+
 /** One call of `/v1/chat/completions`, from the checked body to the last byte. */
 export const chat = Effect.fnUntraced(function* (
   call: Call,
@@ -118,6 +160,11 @@ export const chat = Effect.fnUntraced(function* (
   const startMillis = yield* Clock.currentTimeMillis
   const label = { id: call.id, model: call.script.name, createdSeconds: Math.floor(startMillis / 1000) }
   if (refused(call, simulation)) return
+  const scenario = scenarioOf(call, simulation) ?? (hasLimit(simulation) ? plain : null)
+  if (scenario !== null) {
+    yield* until(startMillis + simulation.firstTokenMs)
+    return yield* scripted(call, services.journal, scenario, simulation, label, request.includeUsage)
+  }
   if (call.body["stream"] === true) {
     yield* streamed(call, services, simulation, label, startMillis, request.includeUsage)
   } else {

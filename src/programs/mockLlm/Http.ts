@@ -41,7 +41,7 @@ export const sendError = (
 ): void => sendJson(response, status, { error: { ...error, param: null } }, headers)
 
 /** Completes when the client can take more. */
-export const write = (response: Http.ServerResponse, text: string): Effect.Effect<void> =>
+export const write = (response: Http.ServerResponse, text: string | Buffer): Effect.Effect<void> =>
   Effect.async((resume) => {
     if (response.write(text)) return resume(Effect.void)
     const drained = () => resume(Effect.void)

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { scenarioNames } from "../../domain/simulation/Scenario.ts"
 import { evenQuality, faults, type ModelScript } from "../../domain/simulation/Script.ts"
 import { type Topic, topics } from "../../domain/simulation/Topic.ts"
 
@@ -24,6 +25,8 @@ export const Behaviour = Schema.Struct({
   inputUsdPerMTok: Schema.optionalWith(NonNegative, exact),
   outputUsdPerMTok: Schema.optionalWith(NonNegative, exact),
   contextWindow: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), exact),
+  /** What it does on the wire; docs/mock-llm.md has the table. */
+  scenario: Schema.optionalWith(Schema.Literal(...scenarioNames), exact),
   /** Probability of each fault. */
   faults: Schema.optionalWith(
     Schema.partialWith(Schema.Record({ key: Schema.Literal(...faults), value: Probability }), exact),

@@ -2,8 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { ChatStream, graceMs } from "../../../src/domain/models/ChatStream.ts"
 import type { Label } from "../../../src/domain/models/Form.ts"
+import { answerFromStream } from "../../../src/domain/models/WholeFromStream.ts"
 import { SseParser } from "../../../src/layers/models/SseParser.ts"
-import { CompletionChunk } from "../../support/openaiForm.ts"
+import { Completion, CompletionChunk } from "../../support/openaiForm.ts"
 import { recordedStreams } from "../../support/recordedStreams.ts"
 
 const label: Label = { id: "chatcmpl-ours", model: "small", createdSeconds: 1770000000, withUsage: true }
@@ -79,6 +80,18 @@ describe("ChatStream", () => {
       } else assert.isNull(counts)
     }
   )
+
+  it.each(Object.entries(recordedStreams))("makes a whole answer of the stream of %s", (_, { stream, text }) => {
+    const parser = new SseParser(1_000_000)
+    const read = answerFromStream(parser.push(new TextEncoder().encode(stream)) ?? [], label, 1)
+    const answer = Schema.decodeUnknownSync(Completion)(JSON.parse("text" in read ? read.text : read.detail))
+    const [choice] = answer.choices
+    assert.strictEqual(choice?.message.content ?? "", text)
+    if (text === "") {
+      assert.strictEqual(choice?.finish_reason, "tool_calls")
+      for (const call of choice?.message.tool_calls ?? []) JSON.parse(call.function?.arguments ?? "")
+    }
+  })
 
   it("passes chunks in OpenAI's form byte by byte, but for the model", () => {
     const odd =
