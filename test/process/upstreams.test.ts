@@ -19,7 +19,7 @@ beforeAll(async () => {
   conduit = await startConduit({
     databaseUrl: database.url,
     upstream: mock.url,
-    models: [{ id: "odd" }, { id: "plain" }],
+    models: [{ id: "odd" }, { id: "plain" }, { id: "hasty", firstByteTimeout: "400ms", idleTimeout: "0.4 seconds" }],
     env: { CONDUIT_STREAM_KEEP_ALIVE: "300 millis" }
   })
 })
@@ -272,5 +272,39 @@ describe("life in a stream", () => {
       socket.on("error", (error: NodeJS.ErrnoException) => resolve(String(error.code)))
     })
     assert.strictEqual(end, "ECONNRESET")
+  })
+})
+
+describe("an upstream that is silent", () => {
+  const silent = (mock: object, more: object = {}) =>
+    request(`${conduit.url}/v1/chat/completions`, {
+      body: chat("hello", { model: "hasty", mock: { text, only: "hasty", ...mock }, ...more })
+    })
+
+  it("is given up after its firstByteTimeout, streamed or not, and the next model answers", async () => {
+    for (const stream of [true, false]) {
+      const late = await silent({ fault: "hang" }, { stream })
+      // The stream has begun by then, to show that it lives.
+      assert.strictEqual(late.status, stream ? 200 : 504)
+      assert.include(late.text, "firstByteTimeout")
+      const answer = await silent({ fault: "hang" }, { stream, conduit: { fallback: true } })
+      assert.notStrictEqual(answer.headers["x-conduit-model"], "hasty")
+      assert.strictEqual(answer.status, 200)
+    }
+  })
+
+  it("is given up after its idleTimeout before the first token, and the next model answers", async () => {
+    const late = await silent({ scenario: "silent_after_headers" }, { stream: true })
+    assert.include(late.text, "idleTimeout")
+    const answer = await silent({ scenario: "silent_after_headers" }, { stream: true, conduit: { fallback: true } })
+    assert.isTrue(isWhole(answer))
+  })
+
+  it("breaks a stream after its idleTimeout, by name", async () => {
+    assertBroken(await silent({ scenario: "silent_after_first" }, { stream: true }), "idleTimeout")
+  })
+
+  it("is not silent while it sends comments", async () => {
+    assert.isTrue(isWhole(await silent({ scenario: "thinking" }, { stream: true })))
   })
 })

@@ -16,6 +16,8 @@ export interface ModelScript {
   readonly upstream?: string
   readonly inputUsdPerMTok?: number
   readonly outputUsdPerMTok?: number
+  readonly firstByteTimeout?: string
+  readonly idleTimeout?: string
 }
 
 export interface ConduitOptions {
@@ -100,7 +102,7 @@ export const yaml = (upstream: string, models: ReadonlyArray<ModelScript>) =>
     "models:",
     ...models.map(
       (model) =>
-        `  - { id: ${model.id}, provider: local, upstream: ${model.upstream ?? model.id}, inputUsdPerMTok: ${model.inputUsdPerMTok ?? 0.1}, outputUsdPerMTok: ${model.outputUsdPerMTok ?? 0.1}, contextWindow: 128000 }`
+        `  - { id: ${model.id}, provider: local, upstream: ${model.upstream ?? model.id}, inputUsdPerMTok: ${model.inputUsdPerMTok ?? 0.1}, outputUsdPerMTok: ${model.outputUsdPerMTok ?? 0.1}, contextWindow: 128000${(["firstByteTimeout", "idleTimeout"] as const).map((key) => (model[key] === undefined ? "" : `, ${key}: ${model[key]}`)).join("")} }`
     )
   ].join("\n")
 

@@ -2,6 +2,14 @@ import type { ModelId } from "../basics/Ids.ts"
 import type { Abilities } from "./Capability.ts"
 import type { Dialect } from "./Dialect.ts"
 
+/** How long an upstream may be silent, milliseconds; null where nobody said, then streams may be for a minute. */
+export interface SilenceLimits {
+  /** Until the head of its answer. */
+  readonly firstByteMs: number | null
+  /** Between two bytes after that, comments included. */
+  readonly idleMs: number | null
+}
+
 /** One provider's model with its price and limits: in bandit terms an arm. */
 export interface Model {
   readonly id: ModelId
@@ -21,6 +29,7 @@ export interface Model {
   /** As the configuration and the table of families say. */
   readonly abilities: Abilities
   readonly dialect: Dialect
+  readonly timeouts?: SilenceLimits
   /** Published or configured quality in [0, 1]; null if nothing is known. */
   readonly priorQuality: number | null
   /** Why it cannot be chosen (no key, disabled), or null if it can. */

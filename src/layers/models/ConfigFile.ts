@@ -1,7 +1,10 @@
+import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { parseDocument } from "yaml"
+import { durationFromText } from "../../domain/basics/DurationText.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { nearestName } from "../../domain/basics/NearestName.ts"
 import { policyAlgorithms } from "../../domain/routing/Policy.ts"
@@ -59,11 +62,32 @@ const DialectEntry = Schema.Struct({
   parallel_tool_calls: Spelling
 })
 
+const timeout = 'a duration above 0 and up to a day, such as "30 seconds" or "2m"'
+/** A duration, in milliseconds. */
+const Timeout = Schema.optionalWith(
+  Schema.Union(Schema.String, Schema.Number)
+    .annotations(must(timeout))
+    .pipe(Schema.filter((given) => timeoutMillis(given) !== null, must(timeout))),
+  { exact: true }
+)
+
+const dayMillis = 86_400_000
+
+/** Milliseconds of a time-out as it is written; null if it is none. */
+export const timeoutMillis = (given: string | number): number | null => {
+  const millis = Option.getOrNull(Option.map(durationFromText(String(given)), Duration.toMillis))
+  return millis !== null && millis > 0 && millis <= dayMillis ? millis : null
+}
+
+/** How long the provider, or the model, may say nothing. */
+const timeouts = { firstByteTimeout: Timeout, idleTimeout: Timeout }
+
 const ProviderEntry = Schema.Struct({
   kind: Schema.Literal("openai-compatible").annotations(must("openai-compatible")),
   baseUrl: Schema.String.annotations(mustSecretly(baseUrl)),
   apiKey: Schema.optionalWith(Schema.String.annotations(mustSecretly(apiKey)), { exact: true }),
-  streamUsage: Schema.optionalWith(Flag, { exact: true })
+  streamUsage: Schema.optionalWith(Flag, { exact: true }),
+  ...timeouts
 })
 
 const ModelEntry = Schema.Struct({
@@ -81,6 +105,7 @@ const ModelEntry = Schema.Struct({
   priorQuality: Schema.optionalWith(Schema.Number.annotations(must(unit)).pipe(Schema.between(0, 1, must(unit))), {
     exact: true
   }),
+  ...timeouts,
   disabled: Schema.optionalWith(Flag, { exact: true })
 })
 

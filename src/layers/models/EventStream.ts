@@ -10,10 +10,12 @@ import { SseParser } from "./SseParser.ts"
 import type { ResponseHeaders } from "./ResponseHeaders.ts"
 import {
   errorBodyMs,
+  type Limit,
   maxAnswerBytes,
   maxErrorBytes,
   maxTimerMs,
   Received,
+  silenceLimit,
   type Target,
   UpstreamCall
 } from "./UpstreamCall.ts"
@@ -53,6 +55,8 @@ export class EventStream {
   private failed: ProviderError | null = null
   private waiting: Waiting | null = null
   private timer: NodeJS.Timeout | undefined
+  /** When the call began, or something last came of it, or somebody began to wait. */
+  private lifeMs = 0
   /** What the events have told. */
   readonly chat: ChatStream
 
@@ -71,7 +75,10 @@ export class EventStream {
   }
 
   get start(): Effect.Effect<void> {
-    return Effect.sync(() => this.call.start())
+    return Effect.sync(() => {
+      this.lifeMs = this.nowMs()
+      this.call.start()
+    })
   }
 
   get status(): number {
@@ -105,6 +112,7 @@ export class EventStream {
 
   private begin(status: number, headers: ResponseHeaders): void {
     this.received.head(status, headers)
+    this.lifeMs = this.nowMs()
     if (!this.received.isError || this.waiting === null) return
     const { waiting } = this
     this.waiting = { ...waiting, dueMs: Math.min(waiting.dueMs, this.nowMs() + errorBodyMs) }
@@ -113,6 +121,8 @@ export class EventStream {
 
   private arrived(chunk: Buffer): void {
     if (this.chat.state !== "open") return
+    const nowMs = this.nowMs()
+    this.lifeMs = nowMs
     if (this.received.isError) {
       if (!this.received.add(chunk, maxErrorBytes)) this.ended()
       return
@@ -124,7 +134,6 @@ export class EventStream {
     }
     const events = this.parser.push(chunk)
     if (events === null) return this.fail(this.received.tooLarge("an event"))
-    const nowMs = events.length === 0 ? 0 : this.nowMs()
     for (const { data, name } of events) this.chat.event(name, data, nowMs)
     this.changed()
     if (this.waiting === null && this.chat.state === "open") this.call.pause()
@@ -181,7 +190,10 @@ export class EventStream {
         resume(this.failed === null || this.chat.isReady ? Effect.void : this.failed)
       }
       if (this.isReady) return answer()
-      this.waiting = { dueMs: this.nowMs() + this.limits.timeoutMs, what, answer }
+      const nowMs = this.nowMs()
+      // Nothing was read while nobody waited.
+      if (this.hasHead) this.lifeMs = nowMs
+      this.waiting = { dueMs: nowMs + this.limits.timeoutMs, what, answer }
       this.arm()
       this.call.resume()
       return Effect.sync(() => {
@@ -198,7 +210,7 @@ export class EventStream {
     if (waiting === null) return
     clearTimeout(this.timer)
     const nowMs = this.nowMs()
-    const dueMs = Math.min(waiting.dueMs, this.chat.graceUntilMs ?? Infinity)
+    const dueMs = Math.min(waiting.dueMs, this.chat.graceUntilMs ?? Infinity, this.silence?.dueMs ?? Infinity)
     this.timer = setTimeout(() => this.due(waiting), Math.min(Math.max(0, Math.ceil(dueMs - nowMs)), maxTimerMs))
   }
 
@@ -206,8 +218,22 @@ export class EventStream {
     const nowMs = this.nowMs()
     this.chat.tick(nowMs)
     if (this.chat.state !== "open") return this.changed()
-    if (nowMs < waiting.dueMs) return this.arm()
-    const { isError } = this.received
-    this.fail(isError ? this.received.refusal() : this.received.late(this.limits.timeoutMs, waiting.what))
+    const { silence } = this
+    const isSilent = silence !== null && nowMs >= silence.dueMs
+    if (!isSilent && nowMs < waiting.dueMs) return this.arm()
+    if (this.received.isError) return this.fail(this.received.refusal())
+    this.fail(
+      isSilent
+        ? this.received.failure("timeout", silence.says)
+        : this.received.late(this.limits.timeoutMs, waiting.what)
+    )
+  }
+
+  private get hasHead(): boolean {
+    return this.received.status !== null
+  }
+
+  private get silence(): Limit | null {
+    return silenceLimit(this.target, this.lifeMs, { hasHead: this.hasHead, stream: true })
   }
 }

@@ -30,7 +30,9 @@ const streamOf = ({ chat, requestId, status }: EventStream, next: ChatStream["ne
   usageChunk: () => chat.usageChunk
 })
 
-type Endpoint = Omit<Target, "model">
+type Endpoint = Omit<Target, "model" | "silence">
+
+const noLimits = { firstByteMs: null, idleMs: null }
 
 const pathOf = (provider: Provider) => `${new URL(provider.baseUrl).pathname.replace(/\/+$/, "")}/chat/completions`
 
@@ -99,7 +101,7 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
         )
       }
       const headers = more === undefined ? endpoint.headers : { ...more, ...endpoint.headers }
-      return Either.right({ ...endpoint, headers, model: model.id })
+      return Either.right({ ...endpoint, headers, model: model.id, silence: model.timeouts ?? noLimits })
     }
 
     return LanguageModels.of({

@@ -10,13 +10,13 @@ import { costReferenceUsd } from "../../domain/routing/Cost.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { type Abilities, type Ability, capabilities, type Capability } from "../../domain/routing/Capability.ts"
 import { familyOf } from "../../domain/routing/ModelFamilies.ts"
-import type { Model } from "../../domain/routing/Model.ts"
+import type { Model, SilenceLimits } from "../../domain/routing/Model.ts"
 import { simulatedModels } from "../../domain/simulation/SimulatedModel.ts"
 import { Environment } from "../../services/running/Environment.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import { InvalidSettings, Settings, type SettingsShape } from "../../services/running/Settings.ts"
 import { changesBetween } from "./Changes.ts"
-import { type ConfigFile, parseConfigFile } from "./ConfigFile.ts"
+import { type ConfigFile, parseConfigFile, timeoutMillis } from "./ConfigFile.ts"
 
 /** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
 export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Environment> = Layer.effect(
@@ -198,12 +198,28 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
         ...abilitiesOf(entry.capabilities ?? {}, "configuration")
       },
       dialect: { ...family?.dialect, ...entry.dialect },
+      timeouts: timeoutsOf(entry, file.providers?.[entry.provider]),
       priorQuality: entry.priorQuality ?? null,
       unavailable: entry.disabled === true ? `disabled in ${fileName}` : (leftOut.get(entry.provider) ?? null),
       simulated: false
     }
   })
   return { problems, notices, providers, models }
+}
+
+interface TimeoutsEntry {
+  readonly firstByteTimeout?: string | number
+  readonly idleTimeout?: string | number
+}
+
+/** The model's own, else its provider's. */
+const timeoutsOf = (model: TimeoutsEntry, provider: TimeoutsEntry = {}): SilenceLimits => {
+  const firstByte = model.firstByteTimeout ?? provider.firstByteTimeout
+  const idle = model.idleTimeout ?? provider.idleTimeout
+  return {
+    firstByteMs: firstByte === undefined ? null : timeoutMillis(firstByte),
+    idleMs: idle === undefined ? null : timeoutMillis(idle)
+  }
 }
 
 const abilitiesOf = (said: { readonly [C in Capability]?: boolean }, source: Ability["source"]): Abilities =>

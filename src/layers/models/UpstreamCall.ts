@@ -2,6 +2,7 @@ import type * as Clock from "effect/Clock"
 import type { Dispatcher } from "undici"
 import { transportDetail } from "../../domain/basics/TransportDetail.ts"
 import { withoutMark } from "../../domain/models/Json.ts"
+import type { SilenceLimits } from "../../domain/routing/Model.ts"
 import { type Decoding, decodingOf } from "./Decoding.ts"
 import { failure, refusal } from "./ProviderErrors.ts"
 import { headerOf, type ResponseHeaders } from "./ResponseHeaders.ts"
@@ -12,6 +13,7 @@ export interface Target {
   readonly dispatcher: Dispatcher
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
+  readonly silence: SilenceLimits
   /** What no word of the upstream may tell a client. */
   readonly secrets: ReadonlyArray<string>
 }
@@ -121,6 +123,32 @@ export class UpstreamCall {
     this.state = "ended"
     this.on.error(error)
     this.decoding?.destroy()
+  }
+}
+
+/** What ends a call: of several limits the nearest, by its name in the configuration or by what did not come. */
+export interface Limit {
+  readonly dueMs: number
+  readonly says: string
+}
+
+const anyStreamMs = 60_000
+
+/**
+ * The limit of silence that a call is under: until the head of its answer (`sinceMs` is its start), then from byte to byte.
+ * A whole answer may take as long as the request unless the configuration says otherwise.
+ */
+export const silenceLimit = (
+  { silence }: Target,
+  sinceMs: number,
+  call: { readonly hasHead: boolean; readonly stream: boolean }
+): Limit | null => {
+  const { hasHead, stream } = call
+  const ms = (hasHead ? silence.idleMs : silence.firstByteMs) ?? (stream ? anyStreamMs : null)
+  if (ms === null) return null
+  return {
+    dueMs: sinceMs + ms,
+    says: hasHead ? `nothing for ${ms} ms (idleTimeout)` : `no first byte within ${ms} ms (firstByteTimeout)`
   }
 }
 

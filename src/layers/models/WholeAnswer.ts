@@ -12,6 +12,7 @@ import {
   maxErrorBytes,
   maxTimerMs,
   Received,
+  silenceLimit,
   type Target,
   UpstreamCall
 } from "./UpstreamCall.ts"
@@ -59,9 +60,12 @@ export const complete = (
     const call = new UpstreamCall(target, body, {
       head: (status, headers) => {
         received.head(status, headers)
-        if (received.isError) endAt(Math.min(timeoutMs, errorBodyMs))
+        lifeMs = nowMs()
+        if (received.isError) dueMs = Math.min(dueMs, lifeMs + errorBodyMs)
+        arm()
       },
       data: (chunk) => {
+        lifeMs = nowMs()
         if (received.isError) {
           if (!received.add(chunk, maxErrorBytes)) settle(received.refusal())
         } else if (!received.add(chunk, maxAnswerBytes)) {
@@ -71,15 +75,24 @@ export const complete = (
       end: () => settle(received.isError ? received.refusal() : answerFrom(target, received, label, choices)),
       error: (error) => settle(received.isError ? received.refusal() : received.broken(error))
     })
+    const nowMs = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
+    let lifeMs = nowMs()
+    let dueMs = lifeMs + timeoutMs
     let timer: NodeJS.Timeout | undefined
-    const endAt = (millis: number) => {
+    const silence = () => silenceLimit(target, lifeMs, { hasHead: received.status !== null, stream: false })
+    const arm = () => {
       clearTimeout(timer)
-      timer = setTimeout(
-        () => settle(received.isError ? received.refusal() : received.late(timeoutMs, "whole answer")),
-        Math.min(millis, maxTimerMs)
-      )
+      const nearestMs = Math.min(dueMs, silence()?.dueMs ?? Infinity) - nowMs()
+      timer = setTimeout(due, Math.min(Math.max(0, Math.ceil(nearestMs)), maxTimerMs))
     }
-    endAt(timeoutMs)
+    const due = () => {
+      const silent = silence()
+      const isSilent = silent !== null && nowMs() >= silent.dueMs
+      if (!isSilent && nowMs() < dueMs) return arm()
+      if (received.isError) return settle(received.refusal())
+      settle(isSilent ? received.failure("timeout", silent.says) : received.late(timeoutMs, "whole answer"))
+    }
+    arm()
     call.start()
     return Effect.sync(() => {
       clearTimeout(timer)

@@ -65,6 +65,7 @@ export const allFailed = (
     ? new AllModelsFailed({
         ...told,
         timedOut: last?.reason === "timeout",
+        limit: last?.reason === "timeout" && last.said === null ? last.detail : null,
         retryAfterSeconds: fault.retryAfterSeconds
       })
     : new UpstreamRejected({ ...told, model: last.model, status: fault.status, detail: fault.message })

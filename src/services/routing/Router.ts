@@ -173,11 +173,14 @@ export class AllModelsFailed extends Schema.TaggedError<AllModelsFailed>()("AllM
   /** Seconds until one of them might answer, if all said so. */
   retryAfterSeconds: Schema.NullOr(Schema.Number),
   attempts: AttemptsTold,
+  /** Of a limit that ran out: which one. */
+  limit: unlessSaid(Schema.NullOr(Schema.String)),
   /** What a client sees; as `timedOut` and `retryAfterSeconds` say, unless it is more than that. */
   fault: unlessSaid(Schema.NullOr(Fault))
 }) {
   override get message() {
-    return `no model answered: ${this.attempts.map((a) => `${a.model} ${a.reason}${a.status === null ? "" : ` (HTTP ${a.status})`}`).join(", ")}`
+    const tried = this.attempts.map((a) => `${a.model} ${a.reason}${a.status === null ? "" : ` (HTTP ${a.status})`}`)
+    return `no model answered: ${tried.join(", ")}${this.limit === null ? "" : `: ${this.limit}`}`
   }
 }
 

@@ -63,6 +63,26 @@ policy: { algorithm: static, preference: cost }
 `
 
 describe("ModelCatalogFile", () => {
+  it.effect("reads how long a model may be silent: its own limits, else its provider's", () =>
+    Effect.gen(function* () {
+      const file = `
+providers:
+  local: { kind: openai-compatible, baseUrl: "http://127.0.0.1:9001/v1", firstByteTimeout: 2m, idleTimeout: "30 seconds" }
+models:
+  - { id: own, provider: local, idleTimeout: 5 }
+  - { id: given, provider: local }
+`
+      const { byId } = yield* catalogOf({ file })
+      assert.deepStrictEqual(byId.get(ModelId("own"))?.timeouts, { firstByteMs: 120_000, idleMs: 5000 })
+      assert.deepStrictEqual(byId.get(ModelId("given"))?.timeouts, { firstByteMs: 120_000, idleMs: 30_000 })
+      const problems = yield* problemsOf({
+        file: file.replace("2m", "soon").replace("idleTimeout: 5", "idleTimeout: 0")
+      })
+      assert.strictEqual(problems.length, 2)
+      assert.isTrue(problems.every((problem) => problem.includes("a duration above 0")))
+    })
+  )
+
   it.effect("reads providers, models and policy", () =>
     Effect.gen(function* () {
       const catalog = yield* catalogOf({ file: twoModels, variables: { LOCAL_KEY: "hunter2" } })
@@ -82,6 +102,7 @@ describe("ModelCatalogFile", () => {
         abilities: {},
         dialect: {},
         priorQuality: 0.6,
+        timeouts: { firstByteMs: null, idleMs: null },
         unavailable: null,
         simulated: false
       })
