@@ -1,5 +1,7 @@
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as Fs from "node:fs"
+import { text } from "node:stream/consumers"
 
 /** Whether a program is there: it says its version. */
 export const isInstalled = (program: string, versionArgs: ReadonlyArray<string>): boolean =>
@@ -56,4 +58,15 @@ export const run = (
 ): { readonly code: number | null; readonly stdout: string; readonly stderr: string } => {
   const { status, stderr, stdout } = spawnSync(program, args, { ...options, encoding: "utf8", timeout: 120_000 })
   return { code: status, stdout, stderr }
+}
+
+/** The same for what takes long: a blocked worker of the tests is taken for dead after a minute. */
+export const runBeside = async (
+  program: string,
+  args: ReadonlyArray<string>,
+  options: { readonly cwd?: string } = {}
+): Promise<ReturnType<typeof run>> => {
+  const child = spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] })
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")])
+  return { code, stdout, stderr }
 }
