@@ -97,6 +97,8 @@ export const serveApi = (
       providers: new Map(),
       policy: { algorithm: "auto", preference: "balanced" },
       costReferenceUsd: 0.001,
+      source: "test",
+      shippedPrice: () => null,
       notices: []
     })
     const served = HttpServe.layer.pipe(

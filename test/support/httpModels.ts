@@ -1,3 +1,4 @@
+import { noMoreRates } from "../../src/domain/routing/Cost.ts"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { ModelId } from "../../src/domain/basics/Ids.ts"
@@ -19,6 +20,7 @@ export const modelOf = (id: string, upstream: string): Model => ({
   outputUsdPerMTok: 1,
   priceSource: null,
   contextWindow: null,
+  moreRates: noMoreRates,
   maxOutputTokens: null,
   abilities: {},
   dialect: {},
@@ -49,6 +51,8 @@ export const catalogAt = (baseUrl: string, apiKey: string | null = null): Catalo
   ]),
   policy: { algorithm: "auto", preference: "balanced" },
   costReferenceUsd: 0.001,
+  source: "test",
+  shippedPrice: () => null,
   notices: []
 })
 
@@ -64,6 +68,8 @@ export const simulatedCatalog: Layer.Layer<ModelCatalog> = fixedCatalog({
   ]),
   policy: { algorithm: "auto", preference: "balanced" },
   costReferenceUsd: 0.001,
+  source: "test",
+  shippedPrice: () => null,
   notices: []
 })
 

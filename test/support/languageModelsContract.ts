@@ -1,14 +1,10 @@
+import { usageOf } from "../../src/domain/routing/Usage.ts"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import type { Model } from "../../src/domain/routing/Model.ts"
-import {
-  type ChatStream,
-  LanguageModels,
-  type ProviderError,
-  usageFrom
-} from "../../src/services/models/LanguageModels.ts"
+import { type ChatStream, LanguageModels, type ProviderError } from "../../src/services/models/LanguageModels.ts"
 
 const limits = { timeoutMs: 5000 }
 const short = { timeoutMs: 150 }
@@ -68,7 +64,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
         const models = yield* LanguageModels
         const answer = yield* models.complete(model, chatBody({ mock: { text: "one two three" } }), limits)
         assert.strictEqual(answer.status, 200)
-        assert.deepStrictEqual(usageFrom(answer.said.usage), { inputTokens: 3, outputTokens: 3 })
+        assert.deepInclude(usageOf(answer.said.usage), { inputTokens: 3, outputTokens: 3 })
         assert.deepInclude(answer.said, { finishReason: "stop", servedModel: model.upstream, isRefusal: false })
         assert.deepInclude(JSON.parse(answer.text), { object: "chat.completion", model: model.id })
         assert.include(answer.text, "one two three")

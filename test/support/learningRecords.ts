@@ -28,7 +28,8 @@ export const answered = (model: ModelId = small): Outcome => ({
   costUsd: 0.0000300000000123,
   latencyMs: 812.25,
   firstTokenMs: null,
-  error: null
+  error: null,
+  details: null
 })
 
 /** A decision between two models with an answer of the small one. */

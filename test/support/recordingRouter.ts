@@ -1,3 +1,5 @@
+import { plainUsage } from "../../src/domain/routing/Usage.ts"
+import { noMoreRates } from "../../src/domain/routing/Cost.ts"
 import * as Effect from "effect/Effect"
 import type { Decision, RoutingRequest } from "../../src/domain/routing/Decision.ts"
 import type { OutcomeReport } from "../../src/domain/routing/DecisionRecord.ts"
@@ -37,7 +39,7 @@ export const answer = (over: Partial<Answer> = {}): Answer => ({
     choices: [{ index: 0, message: { role: "assistant", content: "391" }, finish_reason: "stop" }],
     usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }
   }),
-  usage: { inputTokens: 12, outputTokens: 3 },
+  usage: plainUsage(12, 3),
   costUsd: 0.0000015,
   latencyMs: 812,
   ...over
@@ -145,6 +147,7 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
           outputUsdPerMTok: 0.1,
           priceSource: "conduit.yaml",
           contextWindow: 128000,
+          moreRates: noMoreRates,
           maxOutputTokens: 4096,
           abilities: {},
           dialect: {},

@@ -6,7 +6,7 @@ import { isAnswer, readAnswer } from "../../src/domain/models/WholeAnswer.ts"
 import type { Model } from "../../src/domain/routing/Model.ts"
 import { choicesAsked, labelOf } from "../../src/layers/models/Label.ts"
 import type { ErrorSaid } from "../../src/domain/models/ErrorSaid.ts"
-import { costReferenceUsd } from "../../src/domain/routing/Cost.ts"
+import { costReferenceUsd, noMoreRates } from "../../src/domain/routing/Cost.ts"
 import {
   type CallLimits,
   type ChatBody,
@@ -26,6 +26,7 @@ export const model = (id: string, more: Partial<Model> = {}): Model => ({
   outputUsdPerMTok: 2,
   priceSource: "test",
   contextWindow: null,
+  moreRates: noMoreRates,
   maxOutputTokens: null,
   abilities: {},
   dialect: {},
@@ -44,6 +45,8 @@ export const catalogFrom = (models: ReadonlyArray<Model>, policy: Partial<Catalo
   providers: new Map(),
   policy: { algorithm: "auto", preference: "balanced", ...policy },
   costReferenceUsd: costReferenceUsd(models),
+  source: "test",
+  shippedPrice: () => null,
   notices: []
 })
 

@@ -313,7 +313,8 @@ const reportedOutcome = ({ decision }: DecisionRecord, report: OutcomeReport): O
   costUsd: null,
   latencyMs: report.latencyMs,
   firstTokenMs: null,
-  error: report.error
+  error: report.error,
+  details: null
 })
 
 const sameOutcome = (a: Outcome, b: Outcome): boolean =>

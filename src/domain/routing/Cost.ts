@@ -1,17 +1,85 @@
 import type { Model } from "./Model.ts"
 import { referenceTokens } from "./Reference.ts"
+import { plainUsage, type TokenUsage } from "./Usage.ts"
 
-/** USD per million tokens; null where nobody stated it. */
-export type Price = Pick<Model, "inputUsdPerMTok" | "outputUsdPerMTok">
+/** USD per million tokens of each kind; null where nobody stated it: then it is priced as what it is a part of. */
+export interface Rates {
+  readonly inputUsdPerMTok: number | null
+  readonly outputUsdPerMTok: number | null
+  readonly cachedInputUsdPerMTok: number | null
+  /** Written to a cache for five minutes; that for an hour, where it has a price of its own. */
+  readonly cacheWriteUsdPerMTok: number | null
+  readonly cacheWrite1hUsdPerMTok: number | null
+  readonly reasoningUsdPerMTok: number | null
+  readonly audioInputUsdPerMTok: number | null
+  readonly audioOutputUsdPerMTok: number | null
+}
+
+/** Other rates for all tokens of a request whose input is longer than that. */
+export interface PriceTier extends Rates {
+  readonly aboveInputTokens: number
+}
+
+/** Of the rarer kinds, and of long requests. */
+export interface MoreRates extends Omit<Rates, "inputUsdPerMTok" | "outputUsdPerMTok"> {
+  /** Ascending by their threshold. */
+  readonly tiers: ReadonlyArray<PriceTier>
+}
+
+export const noMoreRates: MoreRates = {
+  cachedInputUsdPerMTok: null,
+  cacheWriteUsdPerMTok: null,
+  cacheWrite1hUsdPerMTok: null,
+  reasoningUsdPerMTok: null,
+  audioInputUsdPerMTok: null,
+  audioOutputUsdPerMTok: null,
+  tiers: []
+}
+
+/** What a model's tokens cost. */
+export interface Price extends Pick<Model, "inputUsdPerMTok" | "outputUsdPerMTok"> {
+  readonly moreRates?: MoreRates | undefined
+}
+
+const ratesFor = (
+  { inputUsdPerMTok, moreRates = noMoreRates, outputUsdPerMTok }: Price,
+  inputTokens: number
+): Rates => {
+  const tier = moreRates.tiers.findLast(({ aboveInputTokens }) => inputTokens > aboveInputTokens)
+  return tier ?? { ...moreRates, inputUsdPerMTok, outputUsdPerMTok }
+}
 
 /**
- * USD of a request with these tokens, expected or counted; null if a price that it needs is unknown. Rounded to 1e-12,
- * so that header, body, chunk and row write the same digits.
+ * USD of what a request used, expected or counted; null if a price that it needs is unknown. Rounded to 1e-12, so that
+ * header, body, chunk and row write the same digits.
  */
+export const costOf = (price: Price, usage: TokenUsage): number | null => {
+  const rates = ratesFor(price, usage.inputTokens)
+  const { inputUsdPerMTok: input, outputUsdPerMTok: output } = rates
+  if (input === null || output === null) return null
+  const { audioInputTokens, audioOutputTokens, cachedTokens, reasoningTokens, written1hTokens, writtenTokens } = usage
+  const fresh = Math.max(0, usage.inputTokens - cachedTokens - writtenTokens - written1hTokens - audioInputTokens)
+  const plain = Math.max(0, usage.outputTokens - reasoningTokens - audioOutputTokens)
+  const write = rates.cacheWriteUsdPerMTok ?? input
+  const microUsd =
+    fresh * input +
+    audioInputTokens * (rates.audioInputUsdPerMTok ?? input) +
+    cachedTokens * (rates.cachedInputUsdPerMTok ?? input) +
+    writtenTokens * write +
+    written1hTokens * (rates.cacheWrite1hUsdPerMTok ?? write) +
+    plain * output +
+    reasoningTokens * (rates.reasoningUsdPerMTok ?? output) +
+    audioOutputTokens * (rates.audioOutputUsdPerMTok ?? output)
+  return Math.round(microUsd * 1e6) / 1e12
+}
+
+/** Cached tokens were priced as fresh ones, because nobody stated their price. */
+export const isCachePriceAssumed = (price: Price, { cachedTokens, inputTokens }: TokenUsage): boolean =>
+  cachedTokens > 0 && ratesFor(price, inputTokens).cachedInputUsdPerMTok === null
+
+/** The same where nothing else is known than how many tokens go in and come out. */
 export const costUsd = (price: Price, inputTokens: number, outputTokens: number): number | null =>
-  price.inputUsdPerMTok === null || price.outputUsdPerMTok === null
-    ? null
-    : Math.round(inputTokens * price.inputUsdPerMTok * 1e6 + outputTokens * price.outputUsdPerMTok * 1e6) / 1e12
+  costOf(price, plainUsage(inputTokens, outputTokens))
 
 /** USD of the reference request. */
 export const expectedRequestCostUsd = (price: Price): number | null =>

@@ -1,5 +1,6 @@
 import type { ModelId } from "../basics/Ids.ts"
 import type { Abilities } from "./Capability.ts"
+import type { MoreRates } from "./Cost.ts"
 import type { Dialect } from "./Dialect.ts"
 
 /** How long an upstream may be silent, milliseconds; null where nobody said, then streams may be for a minute. */
@@ -20,7 +21,9 @@ export interface Model {
   /** USD per million tokens; null where nobody stated a price, which is not the same as free. */
   readonly inputUsdPerMTok: number | null
   readonly outputUsdPerMTok: number | null
-  /** Where the price came from, for people: a file's name or `built in`. */
+  /** Of the rarer kinds of tokens, and of long requests. */
+  readonly moreRates: MoreRates
+  /** Where the price came from, for people: a file's name, or the catalogue of prices and its entry. */
   readonly priceSource: string | null
   /** Tokens of prompt and answer together; null if unknown, then it excludes nothing. */
   readonly contextWindow: number | null

@@ -18,6 +18,24 @@ export type OutcomeKind = (typeof outcomeKinds)[number]
 export const outcomeKind = (outcome: Pick<Outcome, "ok" | "aborted"> | null): OutcomeKind =>
   outcome === null ? "pending" : outcome.ok ? "ok" : outcome.aborted ? "aborted" : "failed"
 
+/** More about an outcome; what is not there has its usual value. */
+export interface OutcomeDetails {
+  /** Tokens, and with them the cost, are a guess: nobody counted them. */
+  readonly usageEstimated?: true
+  readonly cachedTokens?: number
+  /** To a cache, for whatever time. */
+  readonly writtenTokens?: number
+  readonly reasoningTokens?: number
+  /** Where the price stood, if not in the configuration. */
+  readonly priceSource?: string
+  /** Cached tokens cost what fresh ones do, because nobody stated their price. */
+  readonly cachePriceAssumed?: true
+  /** The model that answered, as the upstream calls it, where that is another than the one asked. */
+  readonly servedModel?: string
+  /** By which the upstream knows the call. */
+  readonly upstreamRequestId?: string
+}
+
 /** What happened when the chosen model was called, or what the caller of `/v1/route` reported. */
 export interface Outcome {
   /** The model that answered, or the last one tried. */
@@ -29,8 +47,8 @@ export interface Outcome {
   readonly inputTokens: number | null
   readonly outputTokens: number | null
   /**
-   * Decimal USD, the sum over all attempts; null where the price or the usage is unknown. Of a stream without usage, and
-   * so without `inputTokens`, this and `outputTokens` are estimates.
+   * Decimal USD, the sum over all attempts; null where the price is unknown, or no model was called. Where `details` say
+   * that usage is estimated, this and `outputTokens` are, and `inputTokens` is null.
    */
   readonly costUsd: number | null
   /** Null where a report did not say. */
@@ -38,4 +56,5 @@ export interface Outcome {
   /** For streams: until the first token. */
   readonly firstTokenMs: number | null
   readonly error: string | null
+  readonly details: OutcomeDetails | null
 }

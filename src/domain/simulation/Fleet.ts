@@ -1,4 +1,5 @@
 import { ModelId } from "../basics/Ids.ts"
+import { noMoreRates } from "../routing/Cost.ts"
 import type { Model } from "../routing/Model.ts"
 import { evenQuality, meanQuality, type ModelScript } from "./Script.ts"
 
@@ -59,6 +60,7 @@ export const simulatedModels: ReadonlyArray<Model> = fleet.map((script) => ({
   outputUsdPerMTok: script.outputUsdPerMTok,
   priceSource: "simulated",
   contextWindow: script.contextWindow,
+  moreRates: noMoreRates,
   maxOutputTokens: null,
   abilities: {},
   dialect: {},

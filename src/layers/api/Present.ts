@@ -71,7 +71,15 @@ export const decisionEntry = (
             cost_usd: outcome.costUsd,
             latency_ms: outcome.latencyMs,
             first_token_ms: outcome.firstTokenMs,
-            error: outcome.error
+            error: outcome.error,
+            usage_estimated: outcome.details?.usageEstimated ?? false,
+            cached_tokens: outcome.details?.cachedTokens ?? null,
+            written_tokens: outcome.details?.writtenTokens ?? null,
+            reasoning_tokens: outcome.details?.reasoningTokens ?? null,
+            price_source: outcome.details?.priceSource ?? null,
+            cache_price_assumed: outcome.details?.cachePriceAssumed ?? false,
+            served_model: outcome.details?.servedModel ?? null,
+            upstream_request_id: outcome.details?.upstreamRequestId ?? null
           },
     feedback: feedback.map((f) => ({
       id: f.id,

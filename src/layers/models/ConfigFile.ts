@@ -40,6 +40,26 @@ const apiKey = 'a text, best "${NAME}" for a variable of the environment'
 const Flag = Schema.Boolean.annotations(must("true or false"))
 const Tokens = Schema.Number.annotations(must(tokens)).pipe(Schema.int(must(tokens)), Schema.positive(must(tokens)))
 
+/** Where it is not stated, the price of what it is a part of: cached and audio input are input, reasoning is output. */
+const rarerRates = {
+  cachedInputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  cacheWriteUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  cacheWrite1hUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  reasoningUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  audioInputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  audioOutputUsdPerMTok: Schema.optionalWith(Price, { exact: true })
+}
+const RarerRates = Schema.Struct(rarerRates)
+export type RarerRates = typeof RarerRates.Type
+
+/** Other prices for all tokens of a request whose input is longer. */
+const Tier = Schema.Struct({
+  aboveInputTokens: Tokens,
+  inputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  outputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  ...rarerRates
+})
+
 /** What the model can do, as `{ vision: false }`. */
 const Capabilities = Schema.Struct({
   vision: Schema.optionalWith(Flag, { exact: true }),
@@ -98,6 +118,8 @@ const ModelEntry = Schema.Struct({
   }),
   inputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
   outputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
+  ...rarerRates,
+  tiers: Schema.optionalWith(Schema.Array(Tier), { exact: true }),
   contextWindow: Schema.optionalWith(Tokens, { exact: true }),
   maxOutputTokens: Schema.optionalWith(Tokens, { exact: true }),
   capabilities: Schema.optionalWith(Capabilities, { exact: true }),

@@ -15,8 +15,10 @@ import { simulatedModels } from "../../domain/simulation/SimulatedModel.ts"
 import { Environment } from "../../services/running/Environment.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import { InvalidSettings, Settings, type SettingsShape } from "../../services/running/Settings.ts"
+import * as ShippedPrices from "./ShippedPrices.ts"
 import { changesBetween } from "./Changes.ts"
 import { type ConfigFile, parseConfigFile, timeoutMillis } from "./ConfigFile.ts"
+import { moreRatesOf, withShippedPrice } from "./ConfiguredPrices.ts"
 
 /** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
 export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Environment> = Layer.effect(
@@ -79,10 +81,16 @@ const readCatalog = (settings: SettingsShape, variables: ReadonlyMap<string, str
     const simulate = Option.getOrElse(settings.models.simulate, () => !settings.production && usable.length === 0)
     if (simulate) {
       const why = Option.isSome(settings.models.simulate) ? "CONDUIT_SIMULATE=true" : "no model is usable"
-      return catalogOf(simulatedModels, simulatedProviders, policy, [
-        ...configured.notices,
-        `${why}: simulated models answer, ${simulatedModels.map((model) => model.id).join(", ")}`
-      ])
+      return catalogOf(
+        simulatedModels,
+        simulatedProviders,
+        policy,
+        [
+          ...configured.notices,
+          `${why}: simulated models answer, ${simulatedModels.map((model) => model.id).join(", ")}`
+        ],
+        "simulated"
+      )
     }
     if (usable.length === 0) {
       return yield* new InvalidSettings({
@@ -91,7 +99,12 @@ const readCatalog = (settings: SettingsShape, variables: ReadonlyMap<string, str
         ]
       })
     }
-    return catalogOf(configured.models, configured.providers, policy, configured.notices)
+    const { models, notices, providers } = configured
+    const isPriced = (model: Model) => model.inputUsdPerMTok !== null || model.outputUsdPerMTok !== null
+    if (models.every(isPriced)) return catalogOf(models, providers, policy, notices, file.name)
+    const shippedPrice = yield* ShippedPrices.load
+    const priced = models.map((model) => (isPriced(model) ? model : withShippedPrice(model, providers, shippedPrice)))
+    return catalogOf(priced, providers, policy, notices, file.name, shippedPrice)
   })
 
 const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
@@ -105,13 +118,17 @@ const catalogOf = (
   models: ReadonlyArray<Model>,
   providers: ReadonlyMap<string, Provider>,
   policy: Catalog["policy"],
-  notices: ReadonlyArray<string>
+  notices: ReadonlyArray<string>,
+  source: string,
+  shippedPrice: ShippedPrices.ShippedPrices = () => null
 ): Catalog => ({
   models,
   byId: new Map(models.map((model) => [model.id, model])),
   providers,
   policy,
   costReferenceUsd: costReferenceUsd(models.filter((model) => model.unavailable === null)),
+  source,
+  shippedPrice,
   notices
 })
 
@@ -190,6 +207,7 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
       upstream: entry.upstream ?? entry.id,
       inputUsdPerMTok: entry.inputUsdPerMTok ?? null,
       outputUsdPerMTok: entry.outputUsdPerMTok ?? null,
+      moreRates: moreRatesOf(entry),
       priceSource: priced ? fileName : null,
       contextWindow: entry.contextWindow ?? family?.contextWindow ?? null,
       maxOutputTokens: entry.maxOutputTokens ?? family?.maxOutputTokens ?? null,

@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { withMembers } from "../../domain/basics/JsonText.ts"
-import { costUsd } from "../../domain/routing/Cost.ts"
 import type { FaultReason } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
-import { type ChatStream, type ProviderError, type Usage, usageFrom } from "../../services/models/LanguageModels.ts"
+import type { ChatStream, ProviderError } from "../../services/models/LanguageModels.ts"
 import type { StreamSink } from "../../services/routing/Router.ts"
+import type { Accounting } from "./Accounting.ts"
 import type { Attempts } from "./Attempts.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as Failures from "./Failures.ts"
@@ -13,6 +13,7 @@ import type { Learning } from "./Settlement.ts"
 import * as Trial from "./Trial.ts"
 
 interface Parts {
+  readonly accounting: Accounting
   readonly attempts: Pick<Attempts, "remainingMs">
   readonly deadlines: Deadlines
   readonly learning: Pick<Learning, "settle">
@@ -21,23 +22,11 @@ interface Parts {
 
 /** From the answering model to the client, until the deadline. The sink hears of every end, and every end is an outcome. */
 export const make =
-  ({ attempts, deadlines, learning, nowMs }: Parts) =>
+  ({ accounting, attempts, deadlines, learning, nowMs }: Parts) =>
   (trial: Trial.Trial, source: ChatStream, model: Model, sink: StreamSink): Effect.Effect<void> => {
     const firstTokenMs = trial.current === null ? null : nowMs() - trial.current.startedMs
-    const costOf = (usage: Usage | null, outputTokens: number) =>
-      costUsd(model, usage?.inputTokens ?? trial.decision.request.inputTokens, usage?.outputTokens ?? outputTokens)
-    trial.facts = () => {
-      const said = source.said()
-      const usage = usageFrom(said.usage)
-      const outputTokens = Math.ceil(said.characters / 4)
-      return {
-        usage,
-        outputTokens,
-        costUsd: costOf(usage, outputTokens),
-        said,
-        firstTokenMs
-      }
-    }
+    const account = () => accounting.of(model, trial.request, source.said(), source.requestId)
+    trial.facts = () => ({ ...account(), said: source.said(), firstTokenMs })
     let clientReads = true
     const send = Effect.fnUntraced(function* (payloads: ReadonlyArray<string>) {
       clientReads = false
@@ -53,7 +42,7 @@ export const make =
         if (source.isFinished()) sink.finishing()
       }
       const counts = source.usageChunk()
-      if (counts !== null) yield* send([withCost(counts, costOf(usageFrom(source.said().usage), 0))])
+      if (counts !== null) yield* send([withCost(counts, account().costUsd)])
     })
 
     const broken = (reason: FaultReason, error: ProviderError | null) =>

@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { costUsd } from "../../domain/routing/Cost.ts"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
 import { adjustedText } from "../../domain/routing/Dialect.ts"
@@ -14,7 +13,7 @@ import { BanditState, type DecideInput, NoEligibleModel } from "../../services/l
 import { Database } from "../../services/storage/Database.ts"
 import { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
 import { Ids } from "../../services/running/Ids.ts"
-import { type CallLimits, type ChatBody, LanguageModels, usageFrom } from "../../services/models/LanguageModels.ts"
+import { type CallLimits, type ChatBody, LanguageModels } from "../../services/models/LanguageModels.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import {
@@ -30,6 +29,7 @@ import { type Session, Sessions } from "../../services/routing/Sessions.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Tracing } from "../../services/observing/Tracing.ts"
+import * as Accounting from "./Accounting.ts"
 import * as Afterwards from "./Afterwards.ts"
 import * as Attempts from "./Attempts.ts"
 import * as Circuits from "./Circuits.ts"
@@ -86,6 +86,7 @@ export const layer: Layer.Layer<
     const isDebug = logSettings.level === "DEBUG"
     const circuits = yield* Circuits.make({ catalog, nowMillis, telemetry })
     yield* circuits.watch
+    const accounting = Accounting.make(catalog)
     const experience = Experience.make(clock, catalog)
     const attempts = Attempts.make({
       experience,
@@ -99,8 +100,18 @@ export const layer: Layer.Layer<
       nowMillis,
       nowMs
     })
-    const learning = Learning.make({ attempts, experience, log, sessions, state, telemetry, tracing })
-    const relay = Relay.make({ attempts, deadlines, learning, nowMs })
+    const learning = Learning.make({
+      accounting,
+      attempts,
+      catalog,
+      experience,
+      log,
+      sessions,
+      state,
+      telemetry,
+      tracing
+    })
+    const relay = Relay.make({ accounting, attempts, deadlines, learning, nowMs })
 
     // The request path, in the order in which it is walked.
 
@@ -109,15 +120,10 @@ export const layer: Layer.Layer<
       return yield* attempts
         .run(trial, (model, limits) => models.complete(model, body, named(trial, limits)))
         .pipe(
-          Effect.flatMap(({ answer: { said, status, text }, model }) => {
-            const usage = usageFrom(said.usage)
-            const cost = usage === null ? null : costUsd(model, usage.inputTokens, usage.outputTokens)
-            trial.facts = () => ({
-              ...Trial.nothingSaid,
-              usage,
-              costUsd: cost,
-              said
-            })
+          Effect.flatMap(({ answer: { requestId, said, status, text }, model }) => {
+            const account = accounting.of(model, trial.request, said, requestId)
+            const { usage } = account
+            trial.facts = () => ({ ...account, said, firstTokenMs: null })
             return Effect.map(learning.settle(trial, Trial.answered(status)), ({ costUsd, latencyMs }) => ({
               ...headOf(trial, model),
               status,

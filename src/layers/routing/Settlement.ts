@@ -10,6 +10,8 @@ import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
 import type { SessionsShape } from "../../services/routing/Sessions.ts"
 import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
+import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
+import type { Accounting } from "./Accounting.ts"
 import type { Attempts } from "./Attempts.ts"
 import type { Experience } from "./Experience.ts"
 import * as Trial from "./Trial.ts"
@@ -22,7 +24,9 @@ export interface Learning {
 }
 
 interface Parts {
+  readonly accounting: Accounting
   readonly attempts: Pick<Attempts, "end">
+  readonly catalog: Pick<ModelCatalogShape, "current">
   readonly experience: Pick<Experience, "counted">
   readonly log: Pick<LearningLogShape, "offer">
   readonly state: Pick<BanditStateShape, "epoch">
@@ -32,12 +36,23 @@ interface Parts {
 }
 
 /** What is learned of the end of a request, whichever it is. */
-export const make = ({ attempts, experience, log, sessions, state, telemetry, tracing }: Parts): Learning => {
+export const make = ({
+  accounting,
+  attempts,
+  catalog,
+  experience,
+  log,
+  sessions,
+  state,
+  telemetry,
+  tracing
+}: Parts): Learning => {
   // Uninterruptible: an ended call without its outcome would be lost.
   const settle: Learning["settle"] = (trial, ending) =>
     Effect.uninterruptible(
       Effect.flatMap(attempts.end(trial, ending), () => {
         trial.settled = true
+        if (ending._tag === "Aborted") accountUnanswered(trial)
         const record = Trial.recordOf(trial, ending)
         const { inputTokens, model } = record.outcome
         if (inputTokens !== null) experience.counted(model, trial.request.inputTokens, inputTokens)
@@ -51,6 +66,15 @@ export const make = ({ attempts, experience, log, sessions, state, telemetry, tr
         return ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
       })
     )
+
+  /** What was sent is paid for, also by a client that leaves before the first token. */
+  const accountUnanswered = (trial: Trial.Trial) => {
+    const last = trial.attempts.at(-1)
+    const model = last === undefined ? undefined : catalog.current().byId.get(last.model)
+    if (model === undefined || trial.facts().said !== null) return
+    const account = accounting.of(model, trial.request, null, null)
+    trial.facts = () => ({ ...account, said: null, firstTokenMs: null })
+  }
 
   /** A whole answer: the session goes on with the model that gave it. */
   const stay = ({ decision: { chosen, owner, request } }: Trial.Trial, outcome: Outcome) => {

@@ -2,10 +2,11 @@ import type * as Tracer from "effect/Tracer"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import type { FaultReason } from "../../domain/routing/Fault.ts"
-import type { Attempt, Outcome } from "../../domain/routing/Outcome.ts"
+import type { TokenUsage } from "../../domain/routing/Usage.ts"
+import type { Attempt, Outcome, OutcomeDetails } from "../../domain/routing/Outcome.ts"
 import type { Said } from "../../domain/models/Said.ts"
 import type { Model } from "../../domain/routing/Model.ts"
-import type { ChatBody, ProviderError, Usage } from "../../services/models/LanguageModels.ts"
+import type { ChatBody, ProviderError } from "../../services/models/LanguageModels.ts"
 import type { Step } from "../../services/observing/Tracing.ts"
 
 /** What has come of one decision so far. Times are monotonic milliseconds. */
@@ -32,10 +33,11 @@ export interface Trial {
 }
 
 export interface Facts {
-  readonly usage: Usage | null
+  readonly usage: TokenUsage | null
   /** Estimated, for an answer without usage. */
   readonly outputTokens: number | null
   readonly costUsd: number | null
+  readonly details: OutcomeDetails | null
   /** Null before there is an answer. */
   readonly said: Said | null
   /** Null for an answer that is not a stream. */
@@ -46,6 +48,7 @@ export const nothingSaid: Facts = {
   usage: null,
   outputTokens: null,
   costUsd: null,
+  details: null,
   said: null,
   firstTokenMs: null
 }
@@ -101,7 +104,7 @@ const resultOf = (ending: Ending): Pick<Attempt, "ok" | "error" | "status"> => {
 /** What is learned from. Its latency is that of the last call: what came before it was another model's. */
 export const recordOf = (trial: Trial, ending: Ending): DecisionRecord & { readonly outcome: Outcome } => {
   const last = trial.attempts.at(-1)
-  const { costUsd, firstTokenMs, outputTokens, said, usage } = trial.facts()
+  const { costUsd, details, firstTokenMs, outputTokens, said, usage } = trial.facts()
   const { error, ok } = resultOf(ending)
   return {
     decision: trial.decision,
@@ -117,7 +120,8 @@ export const recordOf = (trial: Trial, ending: Ending): DecisionRecord & { reado
       latencyMs: last?.latencyMs ?? 0,
       firstTokenMs,
       // What the last model said is closer to the cause than how the request ended.
-      error: ending._tag === "Failed" ? (last?.error ?? error) : error
+      error: ending._tag === "Failed" ? (last?.error ?? error) : error,
+      details
     },
     prompt: trial.prompt
   }

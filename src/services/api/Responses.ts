@@ -156,13 +156,27 @@ const OutcomeEntry = Schema.Struct({
   aborted: Schema.Boolean,
   finish_reason: nullableString,
   input_tokens: nullableNumber.annotations({
-    description: "Null if the model did not say; then `output_tokens` and `cost_usd` of a stream are estimates."
+    description: "Null if the model did not say; see `usage_estimated`."
   }),
   output_tokens: nullableNumber,
   cost_usd: nullableNumber,
   latency_ms: nullableNumber.annotations({ description: "Null if `/v1/outcomes` did not say." }),
   first_token_ms: nullableNumber,
-  error: nullableString
+  error: nullableString,
+  usage_estimated: Schema.Boolean.annotations({
+    description: "Nobody counted: `output_tokens` and `cost_usd` are estimates, and `input_tokens` is null."
+  }),
+  cached_tokens: nullableNumber.annotations({ description: "Of `input_tokens`, read from the provider's cache." }),
+  written_tokens: nullableNumber.annotations({ description: "Of `input_tokens`, written to it." }),
+  reasoning_tokens: nullableNumber.annotations({ description: "Of `output_tokens`." }),
+  price_source: nullableString.annotations({ description: "Where the price stood; null is the configuration." }),
+  cache_price_assumed: Schema.Boolean.annotations({
+    description: "Cached tokens cost what fresh ones do, because nobody stated their price."
+  }),
+  served_model: nullableString.annotations({
+    description: "The model that answered, as its provider calls it, where that is another than the one asked."
+  }),
+  upstream_request_id: nullableString.annotations({ description: "By which the provider knows the call." })
 })
 
 const FeedbackEntry = Schema.Struct({

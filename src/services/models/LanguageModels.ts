@@ -58,11 +58,6 @@ export interface ChatAnswer {
   readonly requestId: string | null
 }
 
-export interface Usage {
-  readonly inputTokens: number
-  readonly outputTokens: number
-}
-
 export interface ChatStream {
   readonly status: number
   readonly requestId: string | null
@@ -78,15 +73,6 @@ export interface ChatStream {
   readonly isFinished: () => boolean
   /** After the last event: the chunk with the counts; null for a caller who did not ask, and where nobody counted. */
   readonly usageChunk: () => string | null
-}
-
-/** Token counts of an OpenAI `usage` object, leniently; null if it has none. */
-export const usageFrom = (usage: unknown): Usage | null => {
-  if (typeof usage !== "object" || usage === null) return null
-  const { prompt_tokens: input, completion_tokens: output } = usage as Record<string, unknown>
-  return typeof input === "number" && typeof output === "number" && input >= 0 && output >= 0
-    ? { inputTokens: input, outputTokens: output }
-    : null
 }
 
 /** Why a model did not answer; what follows from each stands in `faults`. */

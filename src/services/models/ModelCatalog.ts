@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { ModelId } from "../../domain/basics/Ids.ts"
+import type { MoreRates, Price } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import type { InvalidSettings } from "../running/Settings.ts"
@@ -20,6 +21,14 @@ export interface Provider {
   readonly missing: ReadonlyArray<string>
 }
 
+/** A price of the catalogue that ships. */
+export interface ShippedPrice extends Price {
+  readonly moreRates: MoreRates
+  /** With the version and the entry, for people. */
+  readonly source: string
+  readonly contextWindow: number | null
+}
+
 /** The models of the configuration, in its order, and what the configuration says about choosing. */
 export interface Catalog {
   readonly models: ReadonlyArray<Model>
@@ -31,6 +40,10 @@ export interface Catalog {
   }
   /** Geometric mean of the models' expected cost of one request at set-up, USD: what a cost is compared with. */
   readonly costReferenceUsd: number
+  /** Name of the configuration's file, as prices name it. */
+  readonly source: string
+  /** The price that ships with the program; null where it states none, or was not needed and therefore not loaded. */
+  readonly shippedPrice: (provider: Pick<Provider, "baseUrl">, upstream: string) => ShippedPrice | null
   /** What was left out and why, for the start-up log. */
   readonly notices: ReadonlyArray<string>
 }

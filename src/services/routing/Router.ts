@@ -12,7 +12,8 @@ import type { Savings } from "../../domain/stats/Savings.ts"
 import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
 import type { LearnedModel, NoEligibleModel } from "../learning/BanditState.ts"
 import type { DatabaseError, DecisionQuery, StoredDecision, WindowTooLong } from "../storage/Database.ts"
-import type { ChatBody, Usage } from "../models/LanguageModels.ts"
+import type { TokenUsage } from "../../domain/routing/Usage.ts"
+import type { ChatBody } from "../models/LanguageModels.ts"
 
 /** Decides, calls, falls back, learns. */
 export interface RouterShape {
@@ -96,7 +97,7 @@ export interface Answer extends AnswerHead {
   readonly status: number
   /** OpenAI's object as the upstream sent it; `model` is the id of the model that answered. */
   readonly text: string
-  readonly usage: Usage | null
+  readonly usage: TokenUsage | null
   readonly costUsd: number | null
   readonly latencyMs: number
 }

@@ -438,7 +438,8 @@ describe("GET /v1/decisions/{id}", () => {
               costUsd: 0.3,
               latencyMs: 30,
               firstTokenMs: null,
-              error: null
+              error: null,
+              details: null
             },
             prompt: null
           },

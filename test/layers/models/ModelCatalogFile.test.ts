@@ -1,3 +1,4 @@
+import { noMoreRates } from "../../../src/domain/routing/Cost.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -98,6 +99,7 @@ models:
         outputUsdPerMTok: 0.3,
         priceSource: "conduit.yaml",
         contextWindow: 128000,
+        moreRates: noMoreRates,
         maxOutputTokens: null,
         abilities: {},
         dialect: {},

@@ -32,6 +32,8 @@ const slow = (requests: number) =>
           providers: new Map(),
           policy: { algorithm: "auto", preference: "balanced" },
           costReferenceUsd: 0.001,
+          source: "test",
+          shippedPrice: () => null,
           notices: []
         })
       },

@@ -9,11 +9,12 @@ import { DatabaseError, isAway } from "../../../services/storage/Database.ts"
 import { unmetRequirement } from "../../../services/storage/DatabaseRequirements.ts"
 import { init } from "./migrations/0001_init.ts"
 import { audit } from "./migrations/0002_audit.ts"
+import { outcomeDetails } from "./migrations/0003_outcome_details.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { readCommitted, transact } from "./store/Transaction.ts"
 import { type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
 
-const migrations = { "0001_init": init, "0002_audit": audit }
+const migrations = { "0001_init": init, "0002_audit": audit, "0003_outcome_details": outcomeDetails }
 export const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"
 

@@ -29,6 +29,19 @@ export const ConstraintsCell = Schema.parseJson(
   })
 )
 
+export const DetailsCell = Schema.parseJson(
+  Schema.Struct({
+    usageEstimated: Schema.optionalWith(Schema.Literal(true), exact),
+    cachedTokens: Schema.optionalWith(Schema.Number, exact),
+    writtenTokens: Schema.optionalWith(Schema.Number, exact),
+    reasoningTokens: Schema.optionalWith(Schema.Number, exact),
+    priceSource: Schema.optionalWith(Schema.String, exact),
+    cachePriceAssumed: Schema.optionalWith(Schema.Literal(true), exact),
+    servedModel: Schema.optionalWith(Schema.String, exact),
+    upstreamRequestId: Schema.optionalWith(Schema.String, exact)
+  })
+)
+
 /** By candidate: what excluded it; empty is excluded by nothing that has a name, null is eligible. */
 export const ExcludedByCell = Schema.Array(Schema.NullOr(Schema.Literal(...exclusions, "")))
 

@@ -8,6 +8,7 @@ import { exclusionsOf, predictionsOf } from "./Candidates.ts"
 import {
   AttemptsCell,
   ConstraintsCell,
+  DetailsCell,
   DecisionIdCell,
   ExcludedByCell,
   ModelIdCell,
@@ -94,7 +95,10 @@ export const outcomeColumns = {
   cost_usd: ended("float8", NullableNumber, (outcome) => outcome?.costUsd ?? null),
   latency_ms: ended("float8", NullableNumber, (outcome) => outcome?.latencyMs ?? null),
   first_token_ms: ended("float8", NullableNumber, (outcome) => outcome?.firstTokenMs ?? null),
-  error: ended("text", NullableText, (outcome) => outcome?.error ?? null)
+  error: ended("text", NullableText, (outcome) => outcome?.error ?? null),
+  details: ended("text", Schema.NullOr(DetailsCell), (outcome) =>
+    outcome === null || outcome.details === null ? null : JSON.stringify(outcome.details)
+  )
 }
 
 const judged = columnOf<NewlyLearned | null>()

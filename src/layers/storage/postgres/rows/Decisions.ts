@@ -47,7 +47,8 @@ const outcomeOf = (row: DecisionRow): Outcome | null =>
         costUsd: row.cost_usd,
         latencyMs: row.latency_ms,
         firstTokenMs: row.first_token_ms,
-        error: row.error
+        error: row.error,
+        details: row.details
       }
 
 export const recordOf = (routerId: RouterId, row: DecisionRow): DecisionRecord => {

@@ -1,0 +1,74 @@
+import { costOf, isCachePriceAssumed, type Price } from "../../domain/routing/Cost.ts"
+import type { Said } from "../../domain/models/Said.ts"
+import type { RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import type { OutcomeDetails } from "../../domain/routing/Outcome.ts"
+import { isOtherModel } from "../../domain/routing/ModelName.ts"
+import { plainUsage, type TokenUsage, usageOf } from "../../domain/routing/Usage.ts"
+import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
+
+/** What an answer used and cost. */
+export interface Account {
+  /** As the upstream counted; null if it did not. */
+  readonly usage: TokenUsage | null
+  /** Counted or estimated. */
+  readonly outputTokens: number
+  readonly costUsd: number | null
+  readonly details: OutcomeDetails | null
+}
+
+export interface Accounting {
+  /** Of an answer as far as it has come; `said` is null where nothing of it has. */
+  readonly of: (model: Model, request: RoutingRequest, said: Said | null, requestId: string | null) => Account
+}
+
+const charsPerToken = 4
+
+/** One function makes money out of what an upstream says. */
+export const make = (catalog: Pick<ModelCatalogShape, "current">): Accounting => {
+  /** Of the model that answered, where it is another one whose price is known; else of the one that was asked. */
+  const priceFor = (model: Model, served: string | null): { readonly price: Price; readonly source: string | null } => {
+    const asked = { price: model, source: model.priceSource }
+    if (served === null) return asked
+    const { models, providers, shippedPrice } = catalog.current()
+    const known = models.find((one) => one.provider === model.provider && one.upstream === served)
+    if (known !== undefined) return { price: known, source: known.priceSource }
+    const provider = providers.get(model.provider)
+    const shipped = provider === undefined ? null : shippedPrice(provider, served)
+    return shipped === null ? asked : { price: shipped, source: shipped.source }
+  }
+
+  return {
+    of: (model, request, said, requestId) => {
+      const usage = usageOf(said?.usage ?? null)
+      const outputTokens = usage?.outputTokens ?? Math.ceil((said?.characters ?? 0) / charsPerToken)
+      const used = usage ?? plainUsage(request.inputTokens, outputTokens)
+      const served = said?.servedModel ?? null
+      const other = served !== null && isOtherModel(model, served) ? served : null
+      const { price, source } = priceFor(model, other)
+      return {
+        usage,
+        outputTokens,
+        costUsd: costOf(price, used),
+        details: detailsOf({
+          ...(usage === null ? { usageEstimated: true } : {}),
+          ...countsOf(used),
+          // What is not in the configuration.
+          ...(source !== null && source !== catalog.current().source ? { priceSource: source } : {}),
+          ...(isCachePriceAssumed(price, used) ? { cachePriceAssumed: true } : {}),
+          ...(other === null ? {} : { servedModel: other.slice(0, 200) }),
+          ...(requestId === null ? {} : { upstreamRequestId: requestId })
+        })
+      }
+    }
+  }
+}
+
+const countsOf = ({ cachedTokens, reasoningTokens, written1hTokens, writtenTokens }: TokenUsage): OutcomeDetails => ({
+  ...(cachedTokens > 0 ? { cachedTokens } : {}),
+  ...(writtenTokens + written1hTokens > 0 ? { writtenTokens: writtenTokens + written1hTokens } : {}),
+  ...(reasoningTokens > 0 ? { reasoningTokens } : {})
+})
+
+const detailsOf = (details: OutcomeDetails): OutcomeDetails | null =>
+  Object.keys(details).length === 0 ? null : details
