@@ -100,13 +100,15 @@ const connectionsLine = (
       )
 }
 
-const poolerLine = ({ isLimited }: DatabaseServer, isPooled: boolean): Line => {
+const poolerLine = ({ isLimited }: DatabaseServer, isPooled: boolean, notifies: boolean): Line => {
   if (!isPooled) return pass("pooler", "none between")
+  const between = notifies ? "one is between, and notifications pass" : "one is between: notifications do not pass"
+  if (notifies) return pass("pooler", between)
   return isLimited
-    ? pass("pooler", "one is between: notifications do not pass, commits of other replicas are polled for")
+    ? pass("pooler", `${between}, commits of other replicas are polled for`)
     : warn(
         "pooler",
-        "one is between: notifications do not pass, and Conduit's limits for statements land on whichever connection serves them",
+        `${between}, and Conduit's limits for statements land on whichever connection serves them`,
         "give Conduit a role or database of its own in the pooler, and ALTER ROLE ... SET statement_timeout = '5s'"
       )
 }
@@ -137,13 +139,14 @@ export const databaseFindings = (
     if (unmet !== null) return found(fail("database", `${address}: ${unmet.problem}`, unmet.remedy))
     // A pooler invents the number that it tells its clients.
     const isPooled = link.backend !== server.backend
+    const notifies = isPooled && (yield* Effect.orElseSucceed(inspection.notifications, () => false))
     const where = `PostgreSQL ${server.version} at ${address}, ${inMillis(clock.tookMs)} a round trip`
     const lines = [
       transportLine(url, link, where),
       writableLine(server),
       ...(yield* schemaLines(inspection, server.role)),
       connectionsLine(server, isPooled, settings, replicas),
-      poolerLine(server, isPooled),
+      poolerLine(server, isPooled, notifies),
       ...(yield* learningLines(settings, replicas))
     ]
     return { lines, clocks: [{ whose: "the database", aheadMs: clock.aheadMs, errorMs: clock.tookMs / 2 }] }

@@ -18,6 +18,8 @@ export interface DatabaseInspectionShape {
   /** Null if what answers does not answer as PostgreSQL does. */
   readonly server: Effect.Effect<DatabaseServer | null, DatabaseError>
   readonly clock: Effect.Effect<DatabaseClock, DatabaseError>
+  /** Whether what one connection notifies reaches another one that listens, seen by trying. */
+  readonly notifications: Effect.Effect<boolean, DatabaseError>
   readonly schema: Effect.Effect<DatabaseSchema, DatabaseError>
   /** Whether the tables of routers, log and snapshots are there, and whether this role may read them. */
   readonly learningTables: Effect.Effect<{ readonly there: boolean; readonly readable: boolean }, DatabaseError>

@@ -21,6 +21,7 @@ import { DatabaseTools } from "../../../services/storage/DatabaseTools.ts"
 import { PostgresServer } from "../../../services/storage/PostgresServer.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { type BoundedPool, endPoolSoon, makePool } from "./Pool.ts"
+import { tryNotifications } from "./Listen.ts"
 import { serviceIndexes, serviceTables } from "./ServiceTables.ts"
 import { newestMigration } from "./Start.ts"
 import { makeServers } from "./Servers.ts"
@@ -52,6 +53,7 @@ export const layer: Layer.Layer<DatabaseInspection, never, PostgresServer> = Lay
       link: linkOf(bounded),
       server: serverOf(bounded),
       clock: clockOf(bounded),
+      notifications: tryNotifications(bounded.options),
       schema: schemaOf(bounded),
       learningTables: learningTablesOf(bounded),
       routersWithout: routersWithout(bounded),

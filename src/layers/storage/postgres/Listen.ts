@@ -1,3 +1,4 @@
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -20,7 +21,7 @@ const reconnect = Schedule.exponential(Duration.millis(100)).pipe(Schedule.union
 
 /**
  * The positions that commits of this router notify, over a connection of its own that is made again when it is lost. Ends
- * where a pooler stands between, which would pass nothing on.
+ * where a pooler stands between that passes nothing on. A hint: behind a pooler it may reach somebody else.
  */
 export const listen = (options: PoolOptions, routerId: RouterId): Stream.Stream<Position> =>
   Stream.asyncPush<Position, DatabaseError>((emit) => connected(options, routerId, emit), {
@@ -52,21 +53,68 @@ const connected = (
       const [id, position] = (payload ?? "").split(" ")
       if (id === routerId) emit.single(Number(position))
     })
-    const ask = (text: string) => Effect.tryPromise(() => client.query<{ pid: number }>(text))
-    const isDirect = yield* Effect.tryPromise(() => client.connect()).pipe(
+    yield* Effect.tryPromise(() => client.connect()).pipe(
       Effect.tapError(() => Effect.sync(() => options.servers.forget())),
-      Effect.zipRight(ask("SELECT pg_backend_pid() AS pid")),
-      // A pooler invents the process number that it tells its clients.
-      Effect.map(({ rows }) => "processID" in client && rows[0]?.pid === client.processID),
-      Effect.tap((direct) => (direct ? ask(`LISTEN ${channel}`) : Effect.void)),
       Effect.mapError(toDatabaseError("listen"))
     )
-    if (isDirect) return
+    if (yield* listens(client, options, route)) return
     yield* Effect.logInfo(
       "The database is behind a connection pooler, which passes no notification on: commits of other replicas are polled for"
     )
     emit.end()
   })
+
+const trialLimit = Duration.seconds(1)
+
+/**
+ * Makes the client listen, and answers whether notifications reach it. A pooler invents the process number that it tells
+ * its clients, so where there is none that is sure. Else it is tried: what somebody else notifies arrives, or does not.
+ */
+const listens = (client: Pg.Client, options: PoolOptions, route: Route): Effect.Effect<boolean, DatabaseError> =>
+  Effect.gen(function* () {
+    const { rows } = yield* Effect.tryPromise(() => client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid"))
+    yield* Effect.tryPromise(() => client.query(`LISTEN ${channel}`))
+    const isDirect = "processID" in client && rows[0]?.pid === client.processID
+    return isDirect || (yield* Effect.scoped(hearsTrial(client, options, route)))
+  }).pipe(Effect.mapError(toDatabaseError("listen")))
+
+const hearsTrial = (client: Pg.Client, options: PoolOptions, route: Route) =>
+  Effect.gen(function* () {
+    const heard = yield* Deferred.make<boolean>()
+    const trial = `trial ${options.applicationName}`
+    const listener = ({ payload }: Pg.Notification) =>
+      payload === trial ? Deferred.unsafeDone(heard, Effect.succeed(true)) : undefined
+    yield* Effect.acquireRelease(
+      Effect.sync(() => client.on("notification", listener)),
+      () => Effect.sync(() => client.off("notification", listener))
+    )
+    // Over the same connection it would arrive in any case.
+    const other = yield* Effect.acquireRelease(
+      Effect.sync(() => makeClient(options, route)),
+      close
+    )
+    other.on("error", () => undefined)
+    yield* Effect.tryPromise(async () => {
+      await other.connect()
+      await other.query("SELECT pg_notify($1, $2)", [channel, trial])
+    })
+    return yield* Deferred.await(heard).pipe(
+      Effect.timeoutTo({ duration: trialLimit, onSuccess: () => true, onTimeout: () => false })
+    )
+  })
+
+/** Whether notifications arrive, seen by trying. */
+export const tryNotifications = (options: PoolOptions): Effect.Effect<boolean, DatabaseError> =>
+  Effect.gen(function* () {
+    const route = yield* Effect.tryPromise(() => options.servers.choose())
+    const client = yield* Effect.acquireRelease(
+      Effect.sync(() => makeClient(options, route)),
+      close
+    )
+    client.on("error", () => undefined)
+    yield* Effect.tryPromise(() => client.connect())
+    return yield* listens(client, options, route)
+  }).pipe(Effect.scoped, Effect.mapError(toDatabaseError("listen")))
 
 const makeClient = (options: PoolOptions, route: Route): Pg.Client =>
   new Pg.Client({
