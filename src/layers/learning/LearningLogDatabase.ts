@@ -14,17 +14,20 @@ import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { LogFields } from "../../services/observing/LogFields.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
-import { runCommitter } from "./log/Committer.ts"
+import { noParts, type Parts } from "./log/CommitQueue.ts"
+import { runCommitter, steadyMillis } from "./log/Committer.ts"
+import { CommitterState } from "./log/CommitterState.ts"
 import { follow } from "./log/Follow.ts"
-import { runJoiner } from "./log/Joiner.ts"
 import { makeLateCommits } from "./log/LateCommits.ts"
 import { makeNewestPosition } from "./log/NewestPosition.ts"
 import { makeOutage } from "./log/Outage.ts"
 import { makeOwnCommits } from "./log/OwnCommits.ts"
-import { makePending, noParts, type Parts } from "./log/Pending.ts"
+import { joinParkedFeedback } from "./log/ParkedFeedback.ts"
 import { runPruner } from "./log/Pruner.ts"
 import { makeSignal } from "./log/Signal.ts"
 
+/** Of outcomes, and of submissions, in one commit. */
+const batchSize = 500
 /** Submissions that wait for the database; more are refused. */
 const maxWaiting = 10_000
 
@@ -58,25 +61,33 @@ const make = (pollInterval: Duration.Duration) =>
     const router = yield* database.router(Option.flatMap(learning.routerId, RouterId.option))
     ;(yield* LogFields).routerId = router.id
 
-    const pending = makePending(learning.maxPending)
+    const state = new CommitterState(
+      {
+        batchSize,
+        maxOutcomes: learning.maxPending,
+        flushMs: Duration.toMillis(learning.flushInterval)
+      },
+      () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
+    )
+    const oldestAgeMillis = () => {
+      const { oldestMillis } = state
+      return oldestMillis === null ? null : steadyMillis(clock) - oldestMillis
+    }
     const work = makeSignal()
-    const stored = makeSignal()
+    const settled = makeSignal()
     const newest = makeNewestPosition(router.position)
     const own = makeOwnCommits()
-    const outage = makeOutage(pending)
+    const outage = makeOutage(state)
     const late = makeLateCommits(Duration.toSeconds(submissionLimit))
     const parked = makeSignal()
     yield* telemetry.gauge(
       "conduit_learning_oldest_pending_seconds",
       "Age of the oldest outcome that is not stored yet",
-      () => {
-        const oldest = pending.oldestMillis()
-        return oldest === null ? 0 : (clock.unsafeCurrentTimeMillis() - oldest) / 1000
-      }
+      () => (oldestAgeMillis() ?? 0) / 1000
     )
 
     const judgedListeners: Array<(judged: Judged) => void> = []
-    const committed = ({ joined, judged }: Committed) => {
+    const onCommitted = ({ joined, judged }: Committed) => {
       if (joined > 0) telemetry.feedbackJoined(joined)
       for (const one of judged) for (const listener of judgedListeners) listener(one)
     }
@@ -88,11 +99,11 @@ const make = (pollInterval: Duration.Duration) =>
 
     const submit = (parts: Partial<Parts>): Effect.Effect<Committed, DatabaseError> =>
       Effect.gen(function* () {
-        if (pending.durableCount() >= maxWaiting) {
+        if (state.submissionCount >= maxWaiting) {
           return yield* refused(`${maxWaiting} submissions wait for the database already`)
         }
         const done = yield* Deferred.make<Committed, DatabaseError>()
-        const submission = pending.submit({ ...noParts, ...parts }, done)
+        const submission = state.submit({ ...noParts, ...parts }, done)
         work.notify()
         return yield* Effect.raceFirst(
           Effect.tap(Deferred.await(done), () => late.wasInTime),
@@ -106,32 +117,28 @@ const make = (pollInterval: Duration.Duration) =>
     // Nobody may wait for a committer that has stopped: this runs after it was interrupted.
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
-        const stopped = refused("the learning log has stopped")
-        for (const one of pending.batch()?.durable ?? []) yield* Deferred.fail(one.done, stopped)
-        for (let next = pending.takeDurable(); next !== undefined; next = pending.takeDurable()) {
-          yield* Deferred.fail(next.done, stopped)
+        for (const verdict of state.refuseSubmissions(refused("the learning log has stopped"))) {
+          if (verdict.type === "submission") yield* Deferred.complete(verdict.submission.done, verdict.result)
         }
       })
     )
     const committer = yield* runCommitter({
       routerId: router.id,
       database,
-      pending,
+      state,
       work,
-      stored,
+      settled,
       newest,
       own,
       outage,
       maxParked: learning.maxParked,
-      flushInterval: learning.flushInterval,
-      newCommitId: () => ids.uuidV7(clock.unsafeCurrentTimeMillis()),
-      committed,
-      lost: () => telemetry.dropped(1)
+      onCommitted,
+      onLost: () => telemetry.dropped(1)
     })
     yield* telemetry.gauge("conduit_database_up", "Whether the database answers, as far as known: 1 or 0", () =>
       outage.isOpen() ? 0 : 1
     )
-    yield* runJoiner({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
+    yield* joinParkedFeedback({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
 
     yield* runPruner({ routerId: router.id, database, settings })
     yield* database.changes(router.id).pipe(
@@ -143,9 +150,10 @@ const make = (pollInterval: Duration.Duration) =>
       router: { id: router.id, seed: router.seed },
 
       offer: (record, onSettled) => {
-        const dropped = pending.offer(record, clock.unsafeCurrentTimeMillis(), onSettled)
-        if (dropped > 0) telemetry.dropped(dropped)
-        work.notify()
+        const { dropped, isNews } = state.offer(record, steadyMillis(clock), onSettled)
+        for (const outcome of dropped) outcome.onSettled?.(false)
+        if (dropped.length > 0) telemetry.dropped(dropped.length)
+        if (isNews || dropped.length > 0) work.notify()
       },
       record: Effect.fn("LearningLog.record")((record) =>
         Effect.map(submit({ decisions: [record] }), ({ position }) => position)
@@ -180,16 +188,16 @@ const make = (pollInterval: Duration.Duration) =>
       onJudged: (listener) => {
         judgedListeners.push(listener)
       },
-      pendingDecision: pending.decision,
-      pendingOfSession: pending.ofSession,
+      pendingDecision: (id) => state.unstored.get(id),
+      pendingOfSession: (session) => state.unstored.ofSession(session),
       follow: (from) =>
         follow({
           routerId: router.id,
           database,
           newest,
           own,
-          isCommitting: () => pending.batch() !== null,
-          committed: stored,
+          isCommitting: () => state.isCommitting,
+          settled,
           outage,
           pollInterval,
           from: typeof from === "number" ? LogMark.make(from) : from
@@ -197,15 +205,12 @@ const make = (pollInterval: Duration.Duration) =>
       position: Effect.tap(database.position(router.id), (position) => Effect.sync(() => newest.heard(position))),
       newestKnown: newest.current,
       flush: committer.flush,
-      backlog: () => {
-        const oldest = pending.oldestMillis()
-        return {
-          pending: pending.implicitCount(),
-          dropped: pending.dropped(),
-          oldestPendingMillis: oldest === null ? null : clock.unsafeCurrentTimeMillis() - oldest,
-          lastError: outage.lastError()
-        }
-      },
+      backlog: () => ({
+        pending: state.outcomeCount,
+        dropped: state.droppedCount,
+        oldestPendingMillis: oldestAgeMillis(),
+        lastError: outage.lastError()
+      }),
       saveSnapshot: (fingerprint, snapshot, last) => database.saveSnapshot(router.id, fingerprint, snapshot, last),
       dropSnapshotsAfter: (position) => database.dropSnapshotsAfter(router.id, position)
     })

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Fold from "../../../domain/learning/Fold.ts"
 import type { LearningLogShape } from "../../../services/learning/LearningLog.ts"
-import type { DatabaseError } from "../../../services/storage/Database.ts"
+import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
+import { type DatabaseError, isAway } from "../../../services/storage/Database.ts"
 import type { LiveFold } from "./LiveFold.ts"
-import * as SnapshotTrouble from "./SnapshotTrouble.ts"
 
 const interval = Duration.minutes(1)
 /** After so many events a snapshot does not wait for its minute; several replicas may store the same one. */
@@ -34,7 +34,12 @@ export const make = Effect.fnUntraced(function* (options: {
   const clock = yield* Effect.clock
   // It holds one: what comes while it is full asks for the same.
   const due = yield* Queue.sliding<void>(1)
-  const trouble = SnapshotTrouble.make()
+  const trouble = EpisodeLog.make({
+    began: (error: DatabaseError) =>
+      Effect.logWarning(`the snapshot at position ${live.position()} is not stored: ${error.message}`),
+    ended: ({ failures, seconds }) =>
+      Effect.logInfo(`snapshots are stored again after ${seconds}s: ${failures} failed attempt(s)`)
+  })
   let savedPosition = live.position()
   let savedAtMillis = clock.unsafeCurrentTimeMillis()
   let eventsSince = 0
@@ -66,8 +71,12 @@ export const make = Effect.fnUntraced(function* (options: {
   })
 
   const trySave = Effect.matchEffect(save, {
-    onSuccess: (isStored) => (isStored ? trouble.stored : Effect.void),
-    onFailure: (error) => trouble.failed(error, live.position(), log.backlog().lastError)
+    onSuccess: (isStored) => (isStored ? trouble.worked : Effect.void),
+    onFailure: (error) => {
+      // That the database is away is logged already; the first failure may be the beginning of it.
+      const isAwayKnown = log.backlog().lastError !== null
+      return trouble.failed(error, !isAwayKnown && (trouble.isOpen() || !isAway(error)))
+    }
   })
 
   return {

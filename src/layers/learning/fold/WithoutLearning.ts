@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
-import * as Episode from "../../../domain/observing/Episode.ts"
+import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 
 /** It may fail for some requests and work for others: it works again when it has not failed for so long. */
 const quietMillis = 10_000
@@ -11,25 +11,17 @@ export interface WithoutLearning {
   readonly worked: () => void
 }
 
-export const make: Effect.Effect<WithoutLearning> = Effect.gen(function* () {
-  const clock = yield* Effect.clock
-  const runtime = yield* Effect.runtime<never>()
-  const log = (line: Effect.Effect<void>) => Runtime.runSync(runtime)(line)
-  const episode = Episode.make({ quietMillis })
+export const make: Effect.Effect<WithoutLearning> = Effect.map(Effect.runtime<never>(), (runtime) => {
+  const episode = EpisodeLog.make({
+    quietMillis,
+    began: (cause: unknown) => Effect.logError("the learning failed: the order of the configuration decides", cause),
+    ended: ({ failures, seconds }) =>
+      Effect.logInfo(`the learning decides again after ${seconds}s: ${failures} decision(s) were made without it`)
+  })
   return {
-    failed: (cause) => {
-      if (!episode.failed(clock.unsafeCurrentTimeMillis())) return
-      log(Effect.logError("the learning failed: the order of the configuration decides", cause))
-    },
+    failed: (cause) => Runtime.runSync(runtime)(episode.failed(cause)),
     worked: () => {
-      if (!episode.isOpen()) return
-      const past = episode.worked(clock.unsafeCurrentTimeMillis())
-      if (past === null) return
-      log(
-        Effect.logInfo(
-          `the learning decides again after ${past.seconds.toFixed(1)}s: ${past.failures} decision(s) were made without it`
-        )
-      )
+      if (episode.isOpen()) Runtime.runSync(runtime)(episode.worked)
     }
   }
 })

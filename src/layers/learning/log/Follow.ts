@@ -28,13 +28,13 @@ export const follow = (options: {
   readonly own: OwnCommits
   /** Whether a commit of this process is on its way, and the signal that it has ended. */
   readonly isCommitting: () => boolean
-  readonly committed: Signal
+  readonly settled: Signal
   readonly outage: Outage
   /** Commits that nobody told of are seen at the latest after this. */
   readonly pollInterval: Duration.Duration
   readonly from: LogMark.LogMark
 }): Stream.Stream<LoggedCommit, LogRewound> => {
-  const { committed, database, isCommitting, newest, outage, own, pollInterval, routerId } = options
+  const { database, isCommitting, newest, outage, own, pollInterval, routerId, settled } = options
 
   /** Null while the database is away. */
   const read = (mark: LogMark.LogMark, limit: number): Effect.Effect<NextCommits | null, LogRewound> =>
@@ -68,7 +68,7 @@ export const follow = (options: {
           yield* newest.after(seen)
           continue
         }
-        if (isCommitting()) yield* Effect.raceFirst(committed.after(committed.count()), Effect.sleep(ownAnswer))
+        if (isCommitting()) yield* Effect.raceFirst(settled.after(settled.count()), Effect.sleep(ownAnswer))
         if (own.at(mark.position + 1) !== undefined) continue
         const page = yield* read(mark, pageSize)
         if (page === null) yield* Effect.sleep(pollInterval)

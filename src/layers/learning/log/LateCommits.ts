@@ -1,34 +1,20 @@
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Episode from "../../../domain/observing/Episode.ts"
+import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 
-/** Submissions whose commit takes too long: one episode, which the log tells at its beginning and its end. */
+/** Submissions whose commit takes longer than anybody waits for it. */
 export interface LateCommits {
   readonly gaveUp: Effect.Effect<void>
   readonly wasInTime: Effect.Effect<void>
 }
 
 export const makeLateCommits = (limitSeconds: number): LateCommits => {
-  const late = Episode.make({ quietMillis: 0 })
-  return {
-    gaveUp: Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      late.failed(now)
-        ? Effect.logWarning(
-            `A commit takes more than ${limitSeconds}s: what waits for it is answered 503, and may be stored all the same`
-          )
-        : Effect.void
-    ),
-    wasInTime: Effect.suspend(() =>
-      late.isOpen()
-        ? Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            const past = late.worked(now)
-            return past === null
-              ? Effect.void
-              : Effect.logInfo(
-                  `Commits are in time again after ${past.seconds.toFixed(1)}s: ${past.failures} submission(s) were not waited for`
-                )
-          })
-        : Effect.void
-    )
-  }
+  const episode = EpisodeLog.make<void>({
+    began: () =>
+      Effect.logWarning(
+        `A commit takes more than ${limitSeconds}s: what waits for it is answered 503, and may be stored all the same`
+      ),
+    ended: ({ failures, seconds }) =>
+      Effect.logInfo(`Commits are in time again after ${seconds}s: ${failures} submission(s) were not waited for`)
+  })
+  return { gaveUp: episode.failed(), wasInTime: episode.worked }
 }

@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Episode from "../../../domain/observing/Episode.ts"
+import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 import type { RouterId } from "../../../domain/basics/Ids.ts"
 import {
   type DatabaseError,
@@ -28,6 +28,12 @@ export const runPruner = (options: {
 }): Effect.Effect<void, never, Scope.Scope> => {
   const { database, routerId, settings } = options
 
+  const refusals = EpisodeLog.make({
+    began: (error: DatabaseError) => Effect.logWarning(`What is past its retention is not deleted: ${error.message}`),
+    ended: ({ failures, seconds }) =>
+      Effect.logInfo(`What is past its retention is deleted again after ${seconds}s: ${failures} failed attempt(s)`)
+  })
+
   const round = Effect.gen(function* () {
     const limits = limitsAt(settings, yield* Clock.currentTimeMillis)
     let total: Pruned = { decisions: 0, feedback: 0, prompts: 0, parked: 0, commits: 0 }
@@ -49,25 +55,11 @@ export const runPruner = (options: {
           `${total.prompts} prompt(s), ${total.parked} parked feedback, ${total.commits} commit(s) of the learning log`
       )
     }
-    yield* sayDeletedAgain
-  }).pipe(Effect.catchAll((error) => sayNotDeleted(error)))
-
-  const refused = Episode.make({ quietMillis: 0 })
-  /** A database that is away is said already; what it refuses is said here. */
-  const sayNotDeleted = (error: DatabaseError) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      refused.failed(now, !isAway(error))
-        ? Effect.logWarning(`What is past its retention is not deleted: ${error.message}`)
-        : Effect.void
-    )
-  const sayDeletedAgain = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const past = refused.worked(now)
-    return past === null
-      ? Effect.void
-      : Effect.logInfo(
-          `What is past its retention is deleted again after ${past.seconds.toFixed(1)}s: ${past.failures} failed attempt(s)`
-        )
-  })
+    yield* refusals.worked
+  }).pipe(
+    // That a database is away is logged already.
+    Effect.catchAll((error) => refusals.failed(error, !isAway(error)))
+  )
 
   return Effect.forever(Effect.zipRight(Effect.sleep(interval), round)).pipe(Effect.forkScoped, Effect.asVoid)
 }

@@ -1,7 +1,6 @@
-import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import * as Episode from "../../../domain/observing/Episode.ts"
+import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 
 export type Signal = "traces" | "metrics"
 
@@ -22,29 +21,30 @@ export interface DropReport {
 }
 
 /** An episode ends when something is delivered and nothing was dropped for so long: a slow collector takes some. */
-export const make = (quietMillis: number, clock: Clock.Clock): DropReport => {
+export const make = (quietMillis: number): DropReport => {
   for (const counter of Object.values(counters)) counter.unsafeUpdate(0, [])
-  const episode = Episode.make({ quietMillis })
   const lost = { traces: 0, metrics: 0 }
+  const episode = EpisodeLog.make({
+    quietMillis,
+    began: (why: string) =>
+      Effect.logWarning(`Telemetry is not exported, what does not arrive is dropped and counted: ${why}`),
+    ended: ({ seconds }) => {
+      const { metrics, traces } = lost
+      lost.traces = 0
+      lost.metrics = 0
+      return Effect.logInfo(
+        `Telemetry is exported again after ${seconds}s: ` +
+          `${traces} span(s) and ${metrics} export(s) of metrics were dropped`
+      )
+    }
+  })
   return {
     dropped: (signal, items, why) =>
       Effect.suspend(() => {
         counters[signal].unsafeUpdate(items, [])
         lost[signal] += items
-        return episode.failed(clock.unsafeCurrentTimeMillis())
-          ? Effect.logWarning(`Telemetry is not exported, what does not arrive is dropped and counted: ${why}`)
-          : Effect.void
+        return episode.failed(why)
       }),
-    delivered: Effect.suspend(() => {
-      const past = episode.worked(clock.unsafeCurrentTimeMillis())
-      if (past === null) return Effect.void
-      const { metrics, traces } = lost
-      lost.traces = 0
-      lost.metrics = 0
-      return Effect.logInfo(
-        `Telemetry is exported again after ${past.seconds.toFixed(1)}s: ` +
-          `${traces} span(s) and ${metrics} export(s) of metrics were dropped`
-      )
-    })
+    delivered: episode.worked
   }
 }

@@ -42,10 +42,7 @@ export const make = (
     const clock = yield* Effect.clock
     const resource = resourceOf(settings)
     // A slow collector takes some: so long nothing may be dropped before that is over.
-    const report = DropReport.make(
-      Math.max(...[traces, metrics].map(({ timeout }) => Duration.toMillis(timeout))),
-      clock
-    )
+    const report = DropReport.make(Math.max(...[traces, metrics].map(({ timeout }) => Duration.toMillis(timeout))))
     const sending = ({ headers, timeout }: OtlpSignal) => ({
       headers: {
         ...Option.match(headers, { onNone: () => ({}), onSome: Redacted.value }),

@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,7 +6,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Redis as Client } from "ioredis"
-import * as Episode from "../../../domain/observing/Episode.ts"
+import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 import { Redis, type RedisShape } from "../../../services/storage/Redis.ts"
 import { Settings } from "../../../services/running/Settings.ts"
 import { Telemetry } from "../../../services/observing/Telemetry.ts"
@@ -43,27 +42,24 @@ const connected = (
     const telemetry = yield* Telemetry
     const tried = yield* Deferred.make<void>()
     let connection: Connection.Connection | null = null
-    const away = Episode.make({ quietMillis: 0 })
     let errors = 0
     let errorsBefore = 0
-
-    const cameBack = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const missed = errors - errorsBefore
-      errorsBefore = errors
-      const past = away.worked(now)
-      return past === null
-        ? Effect.void
-        : Effect.logInfo(
-            `Redis is back after ${past.seconds.toFixed(1)}s: ${missed} command(s) failed or were not sent meanwhile`
-          )
+    const away = EpisodeLog.make({
+      began: (reason: string) =>
+        Effect.logWarning(`Redis is away, each replica remembers sessions by itself: ${reason}`),
+      ended: ({ seconds }) =>
+        Effect.logInfo(
+          `Redis is back after ${seconds}s: ${errors - errorsBefore} command(s) failed or were not sent meanwhile`
+        )
     })
-
+    const cameBack = Effect.zipRight(
+      away.worked,
+      Effect.sync(() => void (errorsBefore = errors))
+    )
     const wentAway = (reason: string) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.suspend(() => {
         connection = null
-        return away.failed(now)
-          ? Effect.logWarning(`Redis is away, each replica remembers sessions by itself: ${reason}`)
-          : Effect.void
+        return away.failed(reason)
       })
 
     const untilLost = Connection.open(url, limitMs).pipe(

@@ -14,7 +14,7 @@ const eagerLooks = 60
 const batchSize = 500
 
 /** Joins parked feedback to its decision once that is stored, while the scope is open. */
-export const runJoiner = (options: {
+export const joinParkedFeedback = (options: {
   readonly routerId: RouterId
   readonly database: DatabaseShape
   readonly parked: Signal
