@@ -1,14 +1,11 @@
 import * as Command from "@effect/cli/Command"
 import * as Console from "effect/Console"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as DatabasePg from "../layers/storage/postgres/DatabasePg.ts"
-import * as Lifecycle from "../layers/running/Lifecycle.ts"
-import * as OutputStdio from "../layers/running/OutputStdio.ts"
 import * as PostgresExternal from "../layers/storage/postgres/PostgresExternal.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import * as ShutdownReportJson from "../layers/running/ShutdownReportJson.ts"
@@ -17,9 +14,8 @@ import { InvalidSettings, Settings } from "../services/running/Settings.ts"
 
 const Migrated = DatabasePg.layer.pipe(
   Layer.provide(PostgresExternal.layer),
-  Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
   Layer.provide(ShutdownReportJson.layer),
-  Layer.provide(Layer.merge(OutputStdio.layer, Telemetry.layer))
+  Layer.provide(Telemetry.layer)
 )
 
 /** `conduit migrate`: brings the schema up to date and ends; for deploys that do not let the service do it. */

@@ -23,7 +23,7 @@ import * as Postmaster from "../../src/layers/storage/postgres/embedded/Postmast
 import * as PostgresEmbedded from "../../src/layers/storage/postgres/PostgresEmbedded.ts"
 import { Database } from "../../src/services/storage/Database.ts"
 import { PostgresServer } from "../../src/services/storage/PostgresServer.ts"
-import { quietLifecycle, settingsWith } from "../support/closing.ts"
+import { settingsWith } from "../support/closing.ts"
 import { feedbackOn, commitOf, recordOf } from "../support/learningRecords.ts"
 import { query } from "../support/postgres.ts"
 
@@ -37,7 +37,7 @@ const id = RouterId("older")
 const databaseOn = <E>(server: Layer.Layer<PostgresServer, E>) =>
   DatabasePg.layer.pipe(
     Layer.provideMerge(server),
-    Layer.provide(Layer.mergeAll(ShutdownReportJson.layer, quietLifecycle, Telemetry.layer, settings))
+    Layer.provide(Layer.mergeAll(ShutdownReportJson.layer, Telemetry.layer, settings))
   )
 
 const refusal = Effect.map(Effect.flip(Effect.scoped(Layer.build(Layer.fresh(embedded)))), ({ message }) => message)

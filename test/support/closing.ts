@@ -6,18 +6,8 @@ import * as Redacted from "effect/Redacted"
 import * as DatabasePg from "../../src/layers/storage/postgres/DatabasePg.ts"
 import * as ShutdownReportJson from "../../src/layers/running/ShutdownReportJson.ts"
 import * as Telemetry from "../../src/layers/observing/Telemetry.ts"
-import { Lifecycle } from "../../src/services/running/Lifecycle.ts"
 import { PostgresServer } from "../../src/services/storage/PostgresServer.ts"
 import { defaults, Settings } from "../../src/services/running/Settings.ts"
-
-/** A lifecycle that nothing ends: the phases are entered by the scope that closes. */
-export const quietLifecycle = Layer.mock(Lifecycle, {
-  phase: () => "running",
-  stopping: () => false,
-  onStopping: () => undefined,
-  onReload: () => undefined,
-  enter: () => undefined
-})
 
 export const settingsWith = (options: {
   readonly url?: string
@@ -50,7 +40,7 @@ export const databaseAt = (url: string, options: Omit<Parameters<typeof settings
       })
     ),
     Layer.provideMerge(ShutdownReportJson.layer),
-    Layer.provide(Layer.mergeAll(quietLifecycle, Telemetry.layer, settingsWith({ ...options, url })))
+    Layer.provide(Layer.mergeAll(Telemetry.layer, settingsWith({ ...options, url })))
   )
 
 /** A fresh database that is dropped with the layer. */

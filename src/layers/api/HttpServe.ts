@@ -115,7 +115,6 @@ export const layer: Layer.Layer<
     const settle = Effect.suspend(() => {
       const limit = shutdown.settle
       if (!Duration.greaterThan(limit, Duration.zero)) return Effect.void
-      lifecycle.enter("settle")
       const onTimeout = () => new DrainTimeout({ limitMs: Duration.toMillis(limit), requests: [] })
       return report.phase(
         "settle",
@@ -143,7 +142,6 @@ export const layer: Layer.Layer<
     )
 
     const drained = Effect.suspend(() => {
-      lifecycle.enter("drain")
       const limitMs = Duration.toMillis(shutdown.drainTimeout)
       return report.phase(
         "drain",

@@ -61,7 +61,7 @@ export const layer: Layer.Layer<
     report.backlog(log.backlog)
     // The log and its database are below this layer, so they are released after it.
     yield* Effect.addFinalizer(() =>
-      Persisting.persist({ log, live, snapshots, catchUp, report, lifecycle, limit: shutdown.persistTimeout })
+      Persisting.persist({ log, live, snapshots, catchUp, report, limit: shutdown.persistTimeout })
     )
 
     const reloads = yield* Reloads.make({

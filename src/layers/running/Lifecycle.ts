@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { Lifecycle, type LifecyclePhase } from "../../services/running/Lifecycle.ts"
+import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { Output } from "../../services/running/Output.ts"
 import {
   HookTimeout,
@@ -57,7 +57,8 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
       const completeHooks: Array<(report: Report) => Effect.Effect<void>> = []
       const watchdog = options.installSignalHandlers ? Watchdog.start(output.descriptor()) : undefined
 
-      let phase: LifecyclePhase = "starting"
+      /** Without the phases of the shutdown, which the report knows. */
+      let phase: "starting" | "running" | "stopped" = "starting"
       let stoppingSince: number | undefined
       let signals = 0
       let firstSignal: string | null = null
@@ -212,7 +213,7 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         })
 
       return Lifecycle.of({
-        phase: () => phase,
+        phase: () => (phase === "stopped" ? phase : (report.current() ?? phase)),
         stopping: () => stoppingSince !== undefined,
         run,
         ready: Deferred.await(ready),
@@ -223,9 +224,6 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         onReload: (listener) => {
           reloadListeners.push(listener)
           if (isReloadAwaited) requestReload()
-        },
-        enter: (next) => {
-          phase = next
         },
         onShutdownStart: (hook) => Effect.sync(() => void startHooks.push(hook)),
         onShutdownComplete: (hook) => Effect.sync(() => void completeHooks.push(hook))

@@ -33,6 +33,7 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
     const forced = yield* Deferred.make<void>()
     const listeners: Array<(entries: Pick<Report, "phases" | "errors">) => void> = []
     let running: PhaseEntry | undefined
+    let current: PhaseName | null = null
     let backlog = () => ({ pending: 0, dropped: 0 })
 
     const changed = () => listeners.forEach((listener) => listener({ phases: entries, errors }))
@@ -63,6 +64,7 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
     return ShutdownReport.of({
       phase: (name, { grace, limit, onTimeout }, effect) =>
         Effect.gen(function* () {
+          current = name
           const startedAt = yield* Clock.currentTimeMillis
           const limitMs = Duration.toMillis(limit)
           running = { phase: name, outcome: "timeout", took_ms: 0, limit_ms: limitMs }
@@ -87,6 +89,7 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
           changed()
           return Exit.isSuccess(exit)
         }),
+      current: () => current,
       error,
       requests,
       learning,

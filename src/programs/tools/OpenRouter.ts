@@ -1,4 +1,3 @@
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -12,8 +11,6 @@ import * as LogReaderDatabase from "../../layers/learning/LogReaderDatabase.ts"
 import * as DatabasePg from "../../layers/storage/postgres/DatabasePg.ts"
 import * as FeatureExtractorLexical from "../../layers/routing/FeatureExtractorLexical.ts"
 import * as IdsCrypto from "../../layers/running/IdsCrypto.ts"
-import * as Lifecycle from "../../layers/running/Lifecycle.ts"
-import * as OutputStdio from "../../layers/running/OutputStdio.ts"
 import * as PostgresEmbedded from "../../layers/storage/postgres/PostgresEmbedded.ts"
 import * as PostgresExternal from "../../layers/storage/postgres/PostgresExternal.ts"
 import * as SettingsEnv from "../../layers/running/SettingsEnv.ts"
@@ -66,9 +63,8 @@ const storeOf = (creates: boolean) => {
   return LogReaderDatabase.layer.pipe(
     Layer.provideMerge(DatabasePg.layerWith({ creates })),
     Layer.provide(postgres),
-    Layer.provide(Lifecycle.layer({ shutdownTimeout: Duration.seconds(12), installSignalHandlers: false })),
     Layer.provide(ShutdownReportJson.layer),
-    Layer.provide(Layer.merge(OutputStdio.layer, Telemetry.layer)),
+    Layer.provide(Telemetry.layer),
     Layer.provideMerge(Layer.mergeAll(SettingsEnv.layer, FeatureExtractorLexical.layer, IdsCrypto.layer))
   )
 }

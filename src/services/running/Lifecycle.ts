@@ -21,8 +21,6 @@ export interface LifecycleShape {
   readonly onStopping: (listener: () => void) => void
   /** Called synchronously at a SIGHUP, where it asks for a reload; one that came before is not forgotten. */
   readonly onReload: (listener: () => void) => void
-  /** Tells the log and the probes where the shutdown is. */
-  readonly enter: (phase: PhaseName) => void
   /** Run at the start of a shutdown, before anything is released; bounded. */
   readonly onShutdownStart: (hook: Effect.Effect<void>) => Effect.Effect<void>
   /** Run with the finished report, before it is written; bounded. */

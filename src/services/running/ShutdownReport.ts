@@ -135,6 +135,9 @@ export interface ShutdownReportShape {
     effect: Effect.Effect<void, ShutdownError>
   ) => Effect.Effect<boolean>
 
+  /** The phase that was entered last; null before the first. Log and probes show it. */
+  readonly current: () => PhaseName | null
+
   /** An error outside the phases' own. */
   readonly error: (phase: PhaseName | null, error: ShutdownError) => void
 

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -8,10 +9,11 @@ import { Lifecycle } from "../../../src/services/running/Lifecycle.ts"
 import { LogFields } from "../../../src/services/observing/LogFields.ts"
 import { Output } from "../../../src/services/running/Output.ts"
 import { defaults, Settings, type SettingsShape } from "../../../src/services/running/Settings.ts"
+import { FlushTimeout, ShutdownReport } from "../../../src/services/running/ShutdownReport.ts"
 import { lifecycleWith } from "../../support/lifecycle.ts"
 
 const logged = (
-  program: Effect.Effect<unknown, never, Lifecycle>,
+  program: Effect.Effect<unknown, never, Lifecycle | ShutdownReport>,
   options: { readonly log?: Partial<SettingsShape["log"]>; readonly isTerminal?: boolean } = {}
 ) => {
   const lines: Array<string> = []
@@ -89,12 +91,14 @@ describe("LoggerStdout", () => {
       const lines = yield* logged(
         Effect.gen(function* () {
           const lifecycle = yield* Lifecycle
+          const report = yield* ShutdownReport
           const running = yield* Effect.fork(
             lifecycle.run(
               Layer.scopedDiscard(
                 Effect.addFinalizer(() =>
-                  Effect.zipRight(
-                    Effect.sync(() => lifecycle.enter("persist")),
+                  report.phase(
+                    "persist",
+                    { limit: Duration.seconds(1), onTimeout: () => new FlushTimeout({ limitMs: 1 }) },
                     Effect.logInfo("storing")
                   )
                 )

@@ -123,17 +123,18 @@ describe("Telemetry", () => {
     const look = Effect.sync(() => void seen.push(phaseNow()))
     const service = Layer.scopedDiscard(
       Effect.gen(function* () {
-        const lifecycle = yield* Lifecycle
         const report = yield* ShutdownReport
         yield* look
         yield* Effect.addFinalizer(() =>
           Effect.gen(function* () {
-            lifecycle.enter("persist")
             report.learning.unpersisted = 7
-            yield* look
             const onTimeout = () => new FlushTimeout({ limitMs: 1 })
             assert.strictEqual(exported("conduit_learning_unpersisted"), 0)
-            yield* report.phase("persist", { limit: Duration.seconds(1), onTimeout }, Effect.fail(onTimeout()))
+            yield* report.phase(
+              "persist",
+              { limit: Duration.seconds(1), onTimeout },
+              Effect.zipRight(look, Effect.fail(onTimeout()))
+            )
             assert.strictEqual(exported("conduit_learning_unpersisted"), 7)
           })
         )

@@ -3,7 +3,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { PersistFailed, PersistTimeout } from "../../../services/learning/BanditState.ts"
 import type { LearningLogShape } from "../../../services/learning/LearningLog.ts"
-import type { LifecycleShape } from "../../../services/running/Lifecycle.ts"
 import {
   OutcomesDropped,
   type ShutdownError,
@@ -21,13 +20,10 @@ export const persist = (options: {
   /** Folds the log to its end. */
   readonly catchUp: Effect.Effect<void, DatabaseError>
   readonly report: ShutdownReportShape
-  readonly lifecycle: LifecycleShape
   readonly limit: Duration.Duration
 }): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const { catchUp, lifecycle, limit, live, log, report, snapshots } = options
-    yield* Effect.sync(() => lifecycle.enter("persist"))
-    yield* Effect.logInfo("Phase 2/3: Persisting bandit state")
+    const { catchUp, limit, live, log, report, snapshots } = options
     const count = accounting(log, report)
     const { dropped } = report.learning
     if (dropped > 0) report.error(null, new OutcomesDropped({ dropped }))
@@ -36,7 +32,8 @@ export const persist = (options: {
       failure = error.message
       return error
     }
-    const steps = flushed(log, limit, count).pipe(
+    const steps = Effect.logInfo("Phase 2/3: Persisting bandit state").pipe(
+      Effect.zipRight(flushed(log, limit, count)),
       Effect.zipRight(
         Effect.zipRight(catchUp, snapshots.save).pipe(
           Effect.mapError((error) => persistFailed(error, count().unpersisted))

@@ -2,7 +2,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { PoolCloseTimeout } from "../../../services/storage/Database.ts"
-import type { LifecycleShape } from "../../../services/running/Lifecycle.ts"
 import { terminateLimit } from "../../../services/running/Settings.ts"
 import type { PostgresServerShape } from "../../../services/storage/PostgresServer.ts"
 import type { ShutdownReportShape } from "../../../services/running/ShutdownReport.ts"
@@ -32,8 +31,7 @@ export const closePool = (
   bounded: BoundedPool,
   { end }: Pick<PostgresServerShape, "end">,
   closeTimeout: Duration.Duration,
-  report: ShutdownReportShape,
-  lifecycle: LifecycleShape
+  report: ShutdownReportShape
 ): Effect.Effect<void> => {
   const serverLimit = Option.isSome(end) ? forServer(closeTimeout) : Duration.zero
   const poolLimit = Duration.subtract(closeTimeout, serverLimit)
@@ -58,13 +56,14 @@ export const closePool = (
   })
 
   return Effect.gen(function* () {
-    lifecycle.enter("close")
-    yield* Effect.logInfo("Phase 3/3: Closing database connections")
     const grace = Duration.sum(terminateLimit, margin)
     yield* report.phase(
       "close",
       { limit: closeTimeout, grace, onTimeout: () => timeout(closeTimeout, []) },
-      Option.isSome(end) ? Effect.ensuring(close, end.value(serverLimit)) : close
+      Effect.zipRight(
+        Effect.logInfo("Phase 3/3: Closing database connections"),
+        Option.isSome(end) ? Effect.ensuring(close, end.value(serverLimit)) : close
+      )
     )
     yield* bounded.destroy
   })

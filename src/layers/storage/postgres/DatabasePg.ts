@@ -10,7 +10,6 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { Database, DatabaseError, isAway } from "../../../services/storage/Database.ts"
 import { DatabaseTools } from "../../../services/storage/DatabaseTools.ts"
-import { Lifecycle } from "../../../services/running/Lifecycle.ts"
 import { PostgresServer } from "../../../services/storage/PostgresServer.ts"
 import { Settings } from "../../../services/running/Settings.ts"
 import { ShutdownReport } from "../../../services/running/ShutdownReport.ts"
@@ -37,13 +36,12 @@ export const layerWith = ({
 }: Options): Layer.Layer<
   Database | DatabaseTools,
   DatabaseError,
-  PostgresServer | ShutdownReport | Lifecycle | Settings | Telemetry
+  PostgresServer | ShutdownReport | Settings | Telemetry
 > =>
   Layer.scopedContext(
     Effect.gen(function* () {
       const server = yield* PostgresServer
       const report = yield* ShutdownReport
-      const lifecycle = yield* Lifecycle
       const { database, shutdown } = yield* Settings
       // Backends are found by this name, so it is of this pool alone.
       const startedAt = yield* Clock.currentTimeMillis
@@ -61,7 +59,7 @@ export const layerWith = ({
       yield* observePool(made, yield* Telemetry)
       // Released after everything that uses the database, which stands above it in the chain.
       const bounded = yield* Effect.acquireRelease(Effect.succeed(made), (pool) =>
-        closePool(pool, server, shutdown.closeTimeout, report, lifecycle)
+        closePool(pool, server, shutdown.closeTimeout, report)
       )
       const giveUpAt = startedAt + Duration.toMillis(database.connectDeadline)
       const untilGivenUp = Effect.map(Clock.currentTimeMillis, (now) => Duration.millis(Math.max(0, giveUpAt - now)))

@@ -18,7 +18,7 @@ import * as Telemetry from "../../../../src/layers/observing/Telemetry.ts"
 import { Database } from "../../../../src/services/storage/Database.ts"
 import { PostgresServer } from "../../../../src/services/storage/PostgresServer.ts"
 import { ShutdownReport } from "../../../../src/services/running/ShutdownReport.ts"
-import { quietLifecycle, settingsWith } from "../../../support/closing.ts"
+import { settingsWith } from "../../../support/closing.ts"
 import { databaseContract } from "../../../support/databaseContract.ts"
 import { serversIn } from "../../../support/embedded.ts"
 import { commitOf, recordOf } from "../../../support/learningRecords.ts"
@@ -39,9 +39,7 @@ const databaseIn = (dataDirectory: string, embedded?: (typeof kinds)[number]) =>
   DatabasePg.layer.pipe(
     Layer.provideMerge(serverIn(dataDirectory, embedded)),
     Layer.provideMerge(ShutdownReportJson.layer),
-    Layer.provide(
-      Layer.mergeAll(quietLifecycle, Telemetry.layer, settingsWith({ dataDirectory, closeTimeoutMs: 1_000 }))
-    )
+    Layer.provide(Layer.mergeAll(Telemetry.layer, settingsWith({ dataDirectory, closeTimeoutMs: 1_000 })))
   )
 
 const inFolder = (name: string) => path.join(folder, name)
