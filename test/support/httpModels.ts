@@ -9,6 +9,7 @@ import * as Telemetry from "../../src/layers/observing/Telemetry.ts"
 import * as UpstreamPools from "../../src/layers/models/UpstreamPools.ts"
 import type { LanguageModels } from "../../src/services/models/LanguageModels.ts"
 import type { Catalog, ModelCatalog } from "../../src/services/models/ModelCatalog.ts"
+import { defaults, Settings } from "../../src/services/running/Settings.ts"
 import { fixedCatalog } from "./catalog.ts"
 import { lifecycleWith } from "./lifecycle.ts"
 
@@ -78,5 +79,7 @@ export const httpModels = (baseUrl: string, apiKey: string | null = null): Layer
   LanguageModelsHttp.layer.pipe(
     Layer.provide(UpstreamPools.layer),
     Layer.provide(catalogOf(baseUrl, apiKey)),
-    Layer.provide(Layer.merge(lifecycleWith({ shutdownTimeout: "1 second" }), Telemetry.layer))
+    Layer.provide(
+      Layer.mergeAll(lifecycleWith({ shutdownTimeout: "1 second" }), Telemetry.layer, Layer.succeed(Settings, defaults))
+    )
   )

@@ -17,6 +17,7 @@ import { ModelCatalog, type Provider } from "../../services/models/ModelCatalog.
 import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
 import { EventStream } from "./EventStream.ts"
 import { choicesAsked, labelOf } from "./Label.ts"
+import { operationUrl } from "../../domain/models/Endpoint.ts"
 import { failure } from "./ProviderErrors.ts"
 import type { Target } from "./UpstreamCall.ts"
 import { complete } from "./WholeAnswer.ts"
@@ -34,7 +35,10 @@ type Endpoint = Omit<Target, "model" | "silence">
 
 const noLimits = { firstByteMs: null, idleMs: null }
 
-const pathOf = (provider: Provider) => `${new URL(provider.baseUrl).pathname.replace(/\/+$/, "")}/chat/completions`
+const pathOf = (provider: Provider) => {
+  const { pathname, search } = operationUrl(provider.baseUrl, "chat/completions")
+  return `${pathname}${search}`
+}
 
 const headersOf = (provider: Provider, accept: string): Readonly<Record<string, string>> => ({
   "content-type": "application/json",

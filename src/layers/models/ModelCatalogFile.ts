@@ -19,6 +19,7 @@ import * as ShippedPrices from "./ShippedPrices.ts"
 import { changesBetween } from "./Changes.ts"
 import { type ConfigFile, parseConfigFile, timeoutMillis } from "./ConfigFile.ts"
 import { moreRatesOf, withShippedPrice } from "./ConfiguredPrices.ts"
+import { apiKeyOf, baseUrlOf, fill } from "./ProviderValues.ts"
 
 /** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
 export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Environment> = Layer.effect(
@@ -168,23 +169,30 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
   const leftOut = new Map<string, string>()
 
   for (const [name, entry] of Object.entries(file.providers ?? {})) {
-    const baseUrl = interpolate(entry.baseUrl, variables)
-    const apiKey = interpolate(entry.apiKey ?? "", variables)
+    const baseUrl = fill(entry.baseUrl, variables)
+    const apiKey = fill(entry.apiKey ?? "", variables)
+    const address = baseUrlOf(baseUrl.text)
+    const key = apiKeyOf(apiKey.text)
     const missing = [...new Set([...baseUrl.missing, ...apiKey.missing])]
     if (missing.length > 0) {
       const reason = `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not set`
       leftOut.set(name, reason)
       notices.push(`provider ${name} is left out: ${reason}`)
-    } else if (!URL.canParse(baseUrl.text) || !/^https?:\/\//.test(baseUrl.text)) {
-      problems.push(
-        `providers.${name}.baseUrl: its value (not shown) is not right: an http:// or https:// address, for example "http://127.0.0.1:9001/v1"`
-      )
+    } else {
+      for (const [field, value] of Object.entries({ baseUrl: address, apiKey: key })) {
+        if (Either.isLeft(value)) {
+          problems.push(`providers.${name}.${field}: its value (not shown) is not right: ${value.left}`)
+        }
+      }
     }
     providers.set(name, {
       name,
       kind: entry.kind,
-      baseUrl: baseUrl.text.replace(/\/+$/, ""),
-      apiKey: apiKey.text === "" ? null : Redacted.make(apiKey.text),
+      baseUrl: Either.getOrElse(address, () => ""),
+      apiKey: Either.match(key, {
+        onLeft: () => null,
+        onRight: (text) => (text === null ? null : Redacted.make(text))
+      }),
       streamUsage: entry.streamUsage ?? true,
       missing
     })
@@ -247,14 +255,3 @@ const abilitiesOf = (said: { readonly [C in Capability]?: boolean }, source: Abi
       return can === undefined ? [] : [[name, { can, source }]]
     })
   )
-
-/** Replaces `${NAME}` by the variable's value. */
-const interpolate = (text: string, variables: ReadonlyMap<string, string>) => {
-  const missing: Array<string> = []
-  const filled = text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
-    const value = variables.get(name)
-    if (value === undefined) missing.push(name)
-    return value ?? ""
-  })
-  return { text: filled, missing }
-}

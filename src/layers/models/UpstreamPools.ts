@@ -1,6 +1,10 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Dispatcher, Pool } from "undici"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { type Dispatcher, EnvHttpProxyAgent, Pool } from "undici"
+import { isLoopback } from "../../domain/basics/Loopback.ts"
+import { Settings, type SettingsShape } from "../../services/running/Settings.ts"
 import { type Catalog, ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
@@ -14,30 +18,78 @@ const connectionsPerOrigin = 1024
 /** Some providers send 20 kB of them. */
 const maxHeaderBytes = 64 * 1024
 
-const poolOf = (origin: string) =>
-  new Pool(origin, {
-    connections: connectionsPerOrigin,
-    pipelining: 1,
-    connect: { timeout: 10_000 },
-    maxHeaderSize: maxHeaderBytes,
-    // Callers have their own limits, by request.
-    headersTimeout: 0,
-    bodyTimeout: 0
-  })
+const options = {
+  connections: connectionsPerOrigin,
+  pipelining: 1,
+  connect: { timeout: 10_000 },
+  maxHeaderSize: maxHeaderBytes,
+  // Callers have their own limits, by request.
+  headersTimeout: 0,
+  bodyTimeout: 0
+}
 
-export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | Telemetry> = Layer.scoped(
+/** The sockets to one origin, and what may be done with them. */
+interface Upstream {
+  readonly dispatcher: Dispatcher
+  readonly count: (state: "connected" | "running" | "queued") => number
+  readonly close: () => Promise<unknown>
+  readonly destroy: () => Promise<unknown>
+}
+
+const direct = (origin: string): Upstream => {
+  const pool = new Pool(origin, options)
+  return {
+    dispatcher: pool,
+    count: (state) => pool.stats[state],
+    close: () => pool.close(),
+    destroy: () => pool.destroy()
+  }
+}
+
+/** Through the proxy of the origin's scheme, unless it is one of those that are called without. */
+const proxied = (origin: string, { http, https, no }: SettingsShape["models"]["proxy"]): Upstream => {
+  const pools: Array<Pool> = []
+  const addressOf = Option.match({ onNone: () => "", onSome: (url: Redacted.Redacted) => Redacted.value(url) })
+  const agent = new EnvHttpProxyAgent({
+    ...options,
+    // Empty, so that the library looks for none in the environment itself.
+    httpProxy: addressOf(http),
+    httpsProxy: addressOf(https),
+    noProxy: no,
+    factory: (to, poolOptions) => {
+      const pool = new Pool(to, poolOptions)
+      pools.push(pool)
+      return pool
+    }
+  })
+  return {
+    dispatcher: agent.compose((dispatch) => (call, handler) => dispatch({ ...call, origin }, handler)),
+    count: (state) => pools.reduce((sum, { stats }) => sum + stats[state], 0),
+    close: () => agent.close(),
+    destroy: () => agent.destroy()
+  }
+}
+
+const upstreamOf = (origin: string, { proxy }: SettingsShape["models"]): Upstream => {
+  const { hostname, protocol } = new URL(origin)
+  const isProxied = Option.isSome(protocol === "https:" ? proxy.https : proxy.http)
+  return isProxied && !isLoopback(hostname.replace(/^\[(.*)\]$/, "$1")) ? proxied(origin, proxy) : direct(origin)
+}
+
+export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | Settings | Telemetry> = Layer.scoped(
   UpstreamPools,
   Effect.gen(function* () {
     const catalog = yield* ModelCatalog
     const telemetry = yield* Telemetry
-    const byOrigin = new Map<string, Pool>()
+    const { models } = yield* Settings
+    const byOrigin = new Map<string, Upstream>()
     /** Without an origin in the catalogue; until their last call has ended. */
-    const leaving = new Set<Pool>()
+    const leaving = new Set<Upstream>()
     for (const state of ["connected", "running", "queued"] as const) {
       yield* telemetry.gauge(
         "conduit_upstream_connections",
         "Sockets to providers that are connected, calls that run on them, and calls that wait for one",
-        () => [...byOrigin.values(), ...leaving].reduce((sum, { stats }) => sum + stats[state], 0),
+        () => [...byOrigin.values(), ...leaving].reduce((sum, { count }) => sum + count(state), 0),
         { state }
       )
     }
@@ -58,10 +110,11 @@ export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | Telemetry> 
       })
     )
 
-    const retire = (origin: string, pool: Pool) => {
+    const retire = (origin: string, upstream: Upstream) => {
       byOrigin.delete(origin)
-      leaving.add(pool)
-      pool.close(() => leaving.delete(pool))
+      leaving.add(upstream)
+      const left = () => void leaving.delete(upstream)
+      upstream.close().then(left, left)
     }
 
     const poolsFor = ({ providers }: Catalog): ReadonlyMap<string, Dispatcher> => {
@@ -70,12 +123,12 @@ export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | Telemetry> 
         // One that lacks a variable has no address yet, and no model that could be chosen.
         if (provider.kind === "simulated" || !URL.canParse(provider.baseUrl)) continue
         const { origin } = new URL(provider.baseUrl)
-        const pool = byOrigin.get(origin) ?? poolOf(origin)
-        byOrigin.set(origin, pool)
-        pools.set(provider.name, pool)
+        const upstream = byOrigin.get(origin) ?? upstreamOf(origin, models)
+        byOrigin.set(origin, upstream)
+        pools.set(provider.name, upstream.dispatcher)
       }
       const used = new Set<Dispatcher>(pools.values())
-      for (const [origin, pool] of byOrigin) if (!used.has(pool)) retire(origin, pool)
+      for (const [origin, upstream] of byOrigin) if (!used.has(upstream.dispatcher)) retire(origin, upstream)
       return pools
     }
 

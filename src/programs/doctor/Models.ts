@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { operationUrl } from "../../domain/models/Endpoint.ts"
 import { nearestName } from "../../domain/basics/NearestName.ts"
 import type { Catalog, Provider } from "../../services/models/ModelCatalog.ts"
 import type { Answer, HttpProbe, Unreachable } from "../../services/running/HttpProbe.ts"
@@ -112,7 +113,7 @@ const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findin
   }
   const wanted = models.filter((model) => model.provider === name && model.unavailable === null)
   return Effect.gen(function* () {
-    const url = `${baseUrl}/models`
+    const url = operationUrl(baseUrl, "models").href
     const asked = yield* Effect.either(ask(url, apiKey))
     const line = providerLine(provider, [...new Set(wanted.map((model) => model.upstream))], asked)
     const isUntried = apiKey !== null && line.status === "pass" && (yield* isPublic(url))

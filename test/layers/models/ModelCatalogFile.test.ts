@@ -138,6 +138,55 @@ models:
     })
   )
 
+  it.effect("fills in variables in every form that people bring along", () =>
+    Effect.gen(function* () {
+      const provider = (baseUrl: string, apiKey: string) =>
+        Effect.map(
+          catalogOf({
+            file: `providers: { p: { kind: openai-compatible, baseUrl: "${baseUrl}", apiKey: "${apiKey}" } }\nmodels: [{ id: m, provider: p }]`,
+            variables: { KEY: "secret", HOST: "http://h:1" }
+          }),
+          ({ providers }) => {
+            const found = providers.get("p")
+            return [found?.baseUrl, found?.apiKey === null ? null : Redacted.value(found!.apiKey)]
+          }
+        )
+      assert.deepStrictEqual(yield* provider("${HOST}/v1/", "${KEY}"), ["http://h:1/v1", "secret"])
+      assert.deepStrictEqual(yield* provider("${NO:-http://d}/v1", "$KEY"), ["http://d/v1", "secret"])
+      assert.deepStrictEqual(yield* provider("http://h/v1/chat/completions", "os.environ/KEY"), [
+        "http://h/v1",
+        "secret"
+      ])
+      assert.deepStrictEqual(yield* provider("https://h/x?api-version=1", "${NO:-}"), [
+        "https://h/x?api-version=1",
+        null
+      ])
+      assert.deepStrictEqual(yield* provider("http://h", "a$KEY"), ["http://h", "a$KEY"])
+    })
+  )
+
+  it.effect("refuses addresses and keys that would be sent as something else, without showing them", () =>
+    Effect.gen(function* () {
+      const [user, hash, key, ...more] = yield* problemsOf({
+        file: `
+providers:
+  a: { kind: openai-compatible, baseUrl: "http://u:hunter2@h/v1" }
+  b: { kind: openai-compatible, baseUrl: "http://h/v1#hunter2" }
+  c: { kind: openai-compatible, baseUrl: "http://h/v1", apiKey: "hunter2\u2019s" }
+models: [{ id: m, provider: a }]
+`
+      })
+      assert.deepStrictEqual(more, [])
+      assert.match(
+        user ?? "",
+        /^conduit.yaml: providers.a.baseUrl: .*without user and password: a key is given as apiKey/
+      )
+      assert.match(hash ?? "", /^conduit.yaml: providers.b.baseUrl: .*without #/)
+      assert.match(key ?? "", /^conduit.yaml: providers.c.apiKey: its value \(not shown\) is not right: visible ASCII/)
+      assert.notInclude([user, hash, key].join(), "hunter2")
+    })
+  )
+
   it.effect("reports all problems at once by their path, with what would be right, but never a key", () =>
     Effect.gen(function* () {
       const problems = yield* problemsOf({

@@ -11,13 +11,18 @@ import { LanguageModels } from "../../../src/services/models/LanguageModels.ts"
 import { ModelCatalog } from "../../../src/services/models/ModelCatalog.ts"
 import { ShutdownReport } from "../../../src/services/running/ShutdownReport.ts"
 import { UpstreamPools as Pools } from "../../../src/services/models/UpstreamPools.ts"
+import { defaults, Settings } from "../../../src/services/running/Settings.ts"
 import { changingCatalog } from "../../support/catalog.ts"
 import { catalogAt, catalogOf, modelOf, simulatedCatalog } from "../../support/httpModels.ts"
 import { chatBody } from "../../support/languageModelsContract.ts"
 import { lifecycleWith } from "../../support/lifecycle.ts"
 import { startMockLlm } from "../../support/mockLlm.ts"
 
-const lifecycle = Layer.merge(lifecycleWith({ shutdownTimeout: "1 second" }), Telemetry.layer)
+const lifecycle = Layer.mergeAll(
+  lifecycleWith({ shutdownTimeout: "1 second" }),
+  Telemetry.layer,
+  Layer.succeed(Settings, defaults)
+)
 
 describe("UpstreamPools", () => {
   it.live("closes its sockets in the flush phase", () =>

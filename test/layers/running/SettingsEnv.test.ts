@@ -68,6 +68,14 @@ const flips: ReadonlyArray<
   ["CONDUIT_PARKED_EXPIRY", "2 days", (s) => Duration.toDays(s.retention.parked), 2],
   ["CONDUIT_CONFIG", "a.yaml", (s) => Option.getOrNull(s.models.configFile), "a.yaml"],
   ["CONDUIT_SIMULATE", "TRUE", (s) => Option.getOrNull(s.models.simulate), true],
+  ["HTTP_PROXY", "http://p:1", (s) => Option.getOrNull(Option.map(s.models.proxy.http, Redacted.value)), "http://p:1/"],
+  [
+    "HTTPS_PROXY",
+    "http://p:2",
+    (s) => Option.getOrNull(Option.map(s.models.proxy.https, Redacted.value)),
+    "http://p:2/"
+  ],
+  ["NO_PROXY", "localhost", (s) => s.models.proxy.no, "localhost"],
   ["CONDUIT_RELOAD_ON_SIGHUP", "true", (s) => s.models.reloadOnSighup, true],
   ["CONDUIT_SHUTDOWN_TIMEOUT", "20", (s) => Duration.toMillis(s.shutdown.drainTimeout), 20_000],
   ["CONDUIT_SHUTDOWN_SETTLE", "5 seconds", (s) => Duration.toMillis(s.shutdown.settle), 5000],

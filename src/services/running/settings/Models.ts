@@ -2,6 +2,12 @@ import * as Option from "effect/Option"
 import * as Parse from "./Parsers.ts"
 import type { ReadSetting } from "./Setting.ts"
 
+const proxyOf = (setting: ReadSetting, name: string, alias: string, meaning: string) =>
+  setting(name, Parse.optional(Parse.proxyUrl), Option.none(), meaning, "http://proxy.internal:3128", {
+    alias,
+    secret: true
+  })
+
 export const models = (setting: ReadSetting) =>
   ({
     configFile: setting(
@@ -21,6 +27,19 @@ export const models = (setting: ReadSetting) =>
       "true",
       { shown: "on outside production when no model is usable" }
     ),
+    /** How models are reached where not directly; machines of the loopback always are. */
+    proxy: {
+      http: proxyOf(setting, "HTTP_PROXY", "http_proxy", "proxy of calls to models with an http:// address"),
+      https: proxyOf(setting, "HTTPS_PROXY", "https_proxy", "proxy of calls to models with an https:// address"),
+      no: setting(
+        "NO_PROXY",
+        Parse.text,
+        "",
+        "hosts that are called without a proxy: names with their subdomains, `host:port` or `*`, comma separated",
+        ".internal,10.0.0.5:9001",
+        { alias: "no_proxy", shown: "none" }
+      )
+    },
     reloadOnSighup: setting(
       "CONDUIT_RELOAD_ON_SIGHUP",
       Parse.flag,

@@ -77,6 +77,14 @@ export const redisUrl: Parse<Redacted.Redacted> = (value) => {
       )
 }
 
+/** `user:password@` goes to the proxy as basic authentication. */
+export const proxyUrl: Parse<Redacted.Redacted> = (value) => {
+  const url = URL.canParse(value) ? new URL(value) : null
+  return url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === ""
+    ? Either.right(Redacted.make(url.href))
+    : Either.left("an http:// or https:// address of a proxy, without a path")
+}
+
 /** Keys, plain or as `sha256:` and 64 hex digits; only the hashes are kept. */
 export const keyHashes =
   (sha256: (text: string) => string): Parse<ReadonlyArray<string>> =>

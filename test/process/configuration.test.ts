@@ -1,0 +1,118 @@
+import { afterEach, assert, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import * as Fs from "node:fs"
+import * as Http from "node:http"
+import * as Net from "node:net"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { chat, killAll, request, startConduit } from "../support/conduit.ts"
+import { createDatabase } from "../support/postgres.ts"
+import { answers } from "../support/scriptedUpstream.ts"
+
+const portOf = (server: Net.Server) => (server.address() as Net.AddressInfo).port
+
+const open: Array<Http.Server> = []
+const listening = async (server: Http.Server) => {
+  open.push(server)
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  return server
+}
+
+/** Answers every call, and keeps where it went and with which key. */
+const startUpstream = async () => {
+  const calls: Array<string> = []
+  const server = await listening(
+    Http.createServer((incoming, response) => {
+      calls.push(`${incoming.url} ${incoming.headers.authorization ?? "no key"}`)
+      const chunks: Array<Buffer> = []
+      incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
+      incoming.on("end", () => {
+        const body = JSON.parse(Buffer.concat(chunks).toString("utf8"))
+        answers()(response, { model: body.model, body, headers: incoming.headers })
+      })
+    })
+  )
+  return { calls, port: portOf(server) }
+}
+
+/** A proxy that leads every tunnel to that port, and keeps who asked for which. */
+const startProxy = async (port: number) => {
+  const tunnels: Array<string> = []
+  const proxy = await listening(Http.createServer())
+  proxy.on("connect", (incoming: Http.IncomingMessage, socket: Net.Socket) => {
+    tunnels.push(`${incoming.url} ${incoming.headers["proxy-authorization"] ?? "nobody"}`)
+    const there = Net.connect(port, "127.0.0.1", () => {
+      socket.write("HTTP/1.1 200 Connection Established\r\n\r\n")
+      socket.pipe(there).pipe(socket)
+    })
+    for (const end of [there, socket]) end.on("error", () => [there, socket].forEach((one) => one.destroy()))
+  })
+  return { tunnels, port: portOf(proxy) }
+}
+
+const databases: Array<{ readonly drop: () => Promise<void> }> = []
+
+/** A service whose file has that one provider. */
+const serve = async (provider: string, env: Record<string, string> = {}) => {
+  const database = await createDatabase()
+  databases.push(database)
+  const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-configuration-"))
+  Fs.writeFileSync(
+    Path.join(folder, "conduit.yaml"),
+    `providers:\n  local: { kind: openai-compatible, ${provider} }\nmodels:\n  - { id: small, provider: local }\n`
+  )
+  const conduit = await startConduit({ databaseUrl: database.url, folder, env: { CONDUIT_SIMULATE: "", ...env } })
+  Fs.rmSync(folder, { recursive: true })
+  return conduit
+}
+
+const ask = (url: string) => request(`${url}/v1/chat/completions`, { body: chat("hello") })
+
+afterEach(async () => {
+  await killAll()
+  for (const server of open.splice(0)) {
+    server.closeAllConnections()
+    server.close()
+  }
+  for (const { drop } of databases.splice(0)) await drop()
+})
+
+describe("the configuration", () => {
+  it("has the port of PORT where CONDUIT_PORT is not set", async () => {
+    const taken = await listening(Http.createServer())
+    const port = portOf(taken)
+    taken.close()
+    await once(taken, "close")
+    const conduit = await serve(`baseUrl: "http://127.0.0.1:1/v1"`, { CONDUIT_PORT: "", PORT: String(port) })
+    assert.strictEqual(new URL(conduit.url).port, String(port))
+  })
+
+  it("takes addresses and keys in the forms that other gateways have", async () => {
+    const upstream = await startUpstream()
+    const conduit = await serve(
+      `baseUrl: "\${NOWHERE:-http://127.0.0.1:${upstream.port}}/openai/chat/completions?api-version=7", apiKey: "$LOCAL_KEY"`,
+      { LOCAL_KEY: "key-1" }
+    )
+    assert.strictEqual((await ask(conduit.url)).status, 200)
+    assert.deepStrictEqual(upstream.calls, ["/openai/chat/completions?api-version=7 Bearer key-1"])
+  })
+
+  it("calls models through the proxy of the environment, and those of NO_PROXY without", async () => {
+    const upstream = await startUpstream()
+    const proxy = await startProxy(upstream.port)
+    const env = { HTTP_PROXY: `http://user:word@127.0.0.1:${proxy.port}` }
+    const named = `baseUrl: "http://models.invalid/v1"`
+    const through = await serve(named, env)
+    assert.strictEqual((await ask(through.url)).status, 200)
+    assert.deepStrictEqual(proxy.tunnels, [`models.invalid:80 Basic ${Buffer.from("user:word").toString("base64")}`])
+    assert.strictEqual((await request(`${through.url}/metrics`)).status, 200)
+
+    const without = await serve(named, { ...env, NO_PROXY: ".invalid" })
+    assert.strictEqual((await ask(without.url)).status, 502)
+    // A machine reaches itself directly, whatever its environment says.
+    const own = await serve(`baseUrl: "http://127.0.0.1:${upstream.port}/v1"`, env)
+    assert.strictEqual((await ask(own.url)).status, 200)
+    assert.lengthOf(proxy.tunnels, 1)
+  })
+})
