@@ -45,6 +45,11 @@ const change = (name: "disable" | "enable", description: string) =>
         if (learned.disabled.has(model) !== enabled) return yield* Console.log(`${model} is ${name}d already`)
         const position = yield* open.append([{ type: "availability", model: ModelId(model), enabled }])
         yield* Console.log(`${model} is ${name}d from position ${position} of the log on, in every replica`)
+        if (!enabled && learned.state.models.every(({ id }) => id === model || learned.disabled.has(id))) {
+          yield* Console.error(
+            "WARNING no model that the router knows is enabled now: requests are answered 503 until one is, by `conduit models enable`"
+          )
+        }
       })
     )
   ).pipe(Command.withDescription(description))

@@ -71,6 +71,49 @@ describe("models that come and go", () => {
     assert.match(unknown.stderr, /did you mean large\?/)
   }, 60_000)
 
+  it("answers 503 with a code of its own once the last model is disabled, and says so in every replica", async () => {
+    const env = { DATABASE_URL: fixture.database.url, CONDUIT_ROUTER_ID: "last" }
+    const replicas = await Promise.all([replica("last"), replica("last")])
+    const run = (...args: ReadonlyArray<string>) => runCommand(["models", ...args], { env })
+    const first = await run("disable", "small")
+    assert.deepStrictEqual([first.code, first.stderr], [0, ""])
+    const last = await run("disable", "large")
+    assert.strictEqual(last.code, 0)
+    assert.match(last.stderr, /^WARNING no model that the router knows is enabled now/)
+    for (const conduit of replicas) {
+      for (const id of ["small", "large"]) {
+        const line = await conduit.logged(`Model ${id} is disabled by an operator`)
+        assert.strictEqual(line["level"], "INFO")
+      }
+      assert.strictEqual((await conduit.logged("No model is enabled"))["level"], "WARNING")
+      for (const model of ["auto", "small"]) {
+        const refused = await request(`${conduit.url}/v1/chat/completions`, { body: chat("x", { model }) })
+        assert.deepStrictEqual([refused.status, refused.json.error.code], [503, "no_model_enabled"])
+        assert.isAbove(Number(refused.headers["retry-after"]), 0)
+      }
+    }
+    await run("enable", "large")
+    for (const conduit of replicas) {
+      await conduit.logged("Model large is enabled by an operator")
+      assert.strictEqual((await request(`${conduit.url}/v1/chat/completions`, { body: chat("x") })).status, 200)
+    }
+  })
+
+  it("does not ask the replicas to read a file that is wrong here", async () => {
+    const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-reload-"))
+    const file = Path.join(folder, "conduit.yaml")
+    Fs.writeFileSync(file, "models: [{ id: small, provider: nobody, inputUsdPerMTok: -1 }]\n")
+    const env = { DATABASE_URL: fixture.database.url, CONDUIT_ROUTER_ID: "wrong-file", CONDUIT_CONFIG: file }
+    const conduit = await replica("wrong-file")
+    const refused = await runCommand(["reload"], { env })
+    assert.strictEqual(refused.code, 1)
+    assert.include(refused.stderr, "conduit.yaml: models[0].inputUsdPerMTok: -1 is not right")
+    Fs.writeFileSync(file, yaml(fixture.mock.url, models))
+    assert.strictEqual((await runCommand(["reload"], { env })).code, 0)
+    await conduit.logged("the configuration was read again: nothing changed")
+    Fs.rmSync(folder, { recursive: true })
+  })
+
   it("reloads in every replica: what was added is there, what stayed has learned the same to the last digit", async () => {
     const [a, b] = await Promise.all([replica("reload"), replica("reload")])
     await judge(a, "small", "up")

@@ -29,8 +29,21 @@ const invalid = (status: number, code: string, error: { readonly message: string
   message: error.message
 })
 
+/** An operator does not act within seconds. */
+const disabledRetrySeconds = 30
+
 const noEligibleModel = (e: NoEligibleModel): PublicError => {
   const details = { excluded: e.excluded.map(({ model, excludedBy }) => ({ model, excluded_by: excludedBy })) }
+  if (!e.isAnyEnabled) {
+    return {
+      status: 503,
+      type: "server_error",
+      code: "no_model_enabled",
+      message: e.message,
+      details,
+      headers: retryAfter(disabledRetrySeconds)
+    }
+  }
   if (!e.passes) return { ...invalid(422, "no_eligible_model", e), details }
   const shared = { message: e.message, details, headers: retryAfter(e.retryAfterSeconds ?? 5) }
   return e.isLimited

@@ -21,6 +21,7 @@ import * as Deciding from "./fold/Deciding.ts"
 import * as Following from "./fold/Following.ts"
 import * as Persisting from "./fold/Persisting.ts"
 import * as WithoutLearning from "./fold/WithoutLearning.ts"
+import { logAvailability } from "./Availability.ts"
 import * as Reloads from "./Reloads.ts"
 
 /** Between two tries to tell the log of models that a reload brought. */
@@ -74,7 +75,14 @@ export const layer: Layer.Layer<
         return events.length === 0 ? Effect.void : Effect.ignore(Effect.retry(log.append(events), modelsRetry))
       }
     })
-    yield* forkUntilRelease(following.run(reloads.saw))
+    yield* forkUntilRelease(
+      following.run((commit) =>
+        Effect.suspend(() => {
+          reloads.saw(commit)
+          return logAvailability(commit, catalog.current(), live.learned().disabled)
+        })
+      )
+    )
     yield* forkUntilRelease(reloads.run)
     yield* forkUntilRelease(snapshots.run)
 

@@ -222,8 +222,12 @@ export const layer: Layer.Layer<
           : Effect.flatMap(decideInSession(input, sessionId), made)
       })
 
-    const withWait = ({ excluded, kept }: NoEligibleModel) =>
-      new NoEligibleModel({ excluded, retryAfterSeconds: circuits.soonestSeconds(kept.map(({ model }) => model)) })
+    const withWait = ({ excluded, isAnyEnabled, kept }: NoEligibleModel) =>
+      new NoEligibleModel({
+        excluded,
+        isAnyEnabled,
+        retryAfterSeconds: circuits.soonestSeconds(kept.map(({ model }) => model))
+      })
 
     /** As the session goes on: with what it has as long as that may answer, else with what is chosen now. */
     const decideInSession = (input: DecideInput, sessionId: string) =>

@@ -59,9 +59,14 @@ export interface LearnedModel extends LearnedFacts {
   readonly share: number
 }
 
-/** The constraints leave no model. Barriers alone pass with time. */
+/** The constraints leave no model, or the operators do. Barriers alone pass with time. */
 export class NoEligibleModel extends Schema.TaggedError<NoEligibleModel>()("NoEligibleModel", {
   excluded: Schema.Array(Schema.Struct({ model: Schema.String, excludedBy: Schema.String })),
+  /** Whether any model can be chosen at all, whatever a request asks for. */
+  isAnyEnabled: Schema.Boolean.pipe(
+    Schema.propertySignature,
+    Schema.withConstructorDefault((): boolean => true)
+  ),
   /** Seconds until the first barrier falls; null if nobody knows. */
   retryAfterSeconds: Schema.NullOr(Schema.Number).pipe(
     Schema.propertySignature,
@@ -69,6 +74,7 @@ export class NoEligibleModel extends Schema.TaggedError<NoEligibleModel>()("NoEl
   )
 }) {
   override get message() {
+    if (!this.isAnyEnabled) return "no model is enabled now: an operator has disabled every model"
     return `no model satisfies the request: ${this.excluded.map((e) => `${e.model} is excluded by ${e.excludedBy}`).join(", ")}`
   }
   /** Nothing but a barrier stands in the way of these models. */

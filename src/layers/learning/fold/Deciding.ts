@@ -106,7 +106,7 @@ const inOrder = (
 ) => {
   const chosen = prospects.find((p) => p.eligible)?.model
   return chosen === undefined
-    ? noEligible(prospects)
+    ? noEligible(prospects, prospects)
     : decisionOf(
         deciding,
         input,
@@ -171,12 +171,15 @@ const prospectsOf = (
 
 const isEligible = (prospects: Prospects, model: ModelId) => prospects.some((p) => p.model === model && p.eligible)
 
-const noEligible = (prospects: Prospects) =>
-  new NoEligibleModel({ excluded: prospects.map((p) => ({ model: p.model, excludedBy: p.excludedBy ?? "disabled" })) })
+const noEligible = (asked: Prospects, all: Prospects) =>
+  new NoEligibleModel({
+    excluded: asked.map((p) => ({ model: p.model, excludedBy: p.excludedBy ?? "disabled" })),
+    isAnyEnabled: all.some((p) => p.excludedBy !== "disabled")
+  })
 
 const nobodyLeft = (prospects: Prospects, pinned: ModelId | null): NoEligibleModel | null => {
   const asked = pinned === null ? prospects : prospects.filter((p) => p.model === pinned)
-  return asked.some((p) => p.eligible) ? null : noEligible(asked)
+  return asked.some((p) => p.eligible) ? null : noEligible(asked, prospects)
 }
 
 /** A choice that no draw made: its propensity is 1, and the others stand in the order of their expected score. */

@@ -29,7 +29,7 @@ export interface Following {
   /** Folds the log to its end, as it is now. */
   readonly catchUp: Effect.Effect<void, DatabaseError>
   /** Folds what comes, for ever. */
-  readonly run: (onCommit: (commit: LoggedCommit) => void) => Effect.Effect<never>
+  readonly run: (onCommit: (commit: LoggedCommit) => Effect.Effect<void>) => Effect.Effect<never>
 }
 
 /** Restores the newest state, folds the log to its end, and tells the log what it has not heard of yet. */
@@ -133,14 +133,9 @@ export const start = Effect.fnUntraced(function* (options: {
     catchUp,
     run: (onCommit) =>
       Effect.suspend(() =>
-        log.follow(live.mark()).pipe(
-          Stream.runForEach((commit) =>
-            Effect.zipRight(
-              live.apply(commit),
-              Effect.sync(() => onCommit(commit))
-            )
-          )
-        )
+        log
+          .follow(live.mark())
+          .pipe(Stream.runForEach((commit) => Effect.zipRight(live.apply(commit), onCommit(commit))))
       ).pipe(
         Effect.catchTag("LogRewound", (rewound) => Effect.ignore(Effect.retry(refold(rewound), refoldRetry))),
         Effect.forever
