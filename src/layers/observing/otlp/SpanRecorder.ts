@@ -32,13 +32,17 @@ export const make = ({
 }): TracingShape => {
   const decisionSpans = new DecisionSpans()
 
+  // Single arguments: copying an object here took a third of a span's time.
   const start = (
-    begun: Pick<RecordedSpan, "name" | "traceId" | "kind" | "context">,
-    parent: Tracer.AnySpan | null
+    name: string,
+    kind: Tracer.SpanKind,
+    traceId: string,
+    parent: Option.Option<Tracer.AnySpan>,
+    context: Context.Context<never>
   ): RecordedSpan => {
     const spanId = ids.randomHex(spanIdBytes)
     const startTime = clock.unsafeCurrentTimeNanos()
-    return new RecordedSpan({ ...begun, spanId, parent: Option.fromNullable(parent), startTime }, onEnd)
+    return new RecordedSpan({ name, kind, traceId, spanId, parent, context, startTime }, onEnd)
   }
 
   const stepOf = (span: RecordedSpan): Step => ({
@@ -52,14 +56,16 @@ export const make = ({
   })
 
   const step: TracingShape["step"] = (parent, name, kind = "internal") =>
-    isRecorded(parent) ? stepOf(start({ name, traceId: parent.traceId, kind, context: Context.empty() }, parent)) : null
+    isRecorded(parent) ? stepOf(start(name, kind, parent.traceId, Option.some(parent), Context.empty())) : null
 
   return {
     begin: (name, headers) => {
       const caller = extract(headers)
       const traceId = caller?.traceId ?? ids.randomHex(traceIdBytes)
       const context = caller?.context ?? carriedBy(headers, null)
-      if (isSampled(sampler, traceId, caller)) return stepOf(start({ name, traceId, kind: "server", context }, caller))
+      if (isSampled(sampler, traceId, caller)) {
+        return stepOf(start(name, "server", traceId, Option.fromNullable(caller), context))
+      }
       // The models learn that the trace is not recorded here. Where the caller says so itself, they get its own span.
       const span =
         caller?.sampled === false
