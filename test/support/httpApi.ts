@@ -84,6 +84,7 @@ export const serveApi = (
       fallbackToStatic: () => {},
       feedbackAnswered: () => {},
       feedbackStored: () => {},
+      feedbackExpired: () => {},
       feedbackJoined: () => {},
       judged: () => {},
       gauge: () => Effect.void,

@@ -140,7 +140,7 @@ const make = (pollInterval: Duration.Duration) =>
     )
     yield* joinParkedFeedback({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
 
-    yield* runPruner({ routerId: router.id, database, settings })
+    yield* runPruner({ routerId: router.id, database, settings, onExpired: telemetry.feedbackExpired })
     yield* database.changes(router.id).pipe(
       Stream.runForEach((position) => Effect.sync(() => newest.heard(position))),
       Effect.forkScoped

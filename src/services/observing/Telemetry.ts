@@ -36,6 +36,8 @@ export interface TelemetryShape {
   readonly feedbackAnswered: (answer: FeedbackAnswer) => void
   /** New feedback is stored, and has its decision unless it is parked. */
   readonly feedbackStored: (isParked: boolean) => void
+  /** So much parked feedback was deleted, whose decision has never appeared: it was never learned. */
+  readonly feedbackExpired: (count: number) => void
   /** So much parked feedback has found its decision. */
   readonly feedbackJoined: (count: number) => void
   /** An answer of the model was judged for the first time: the reward that was expected of it, and what it was worth. */

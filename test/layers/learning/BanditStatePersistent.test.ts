@@ -262,6 +262,59 @@ describe("BanditStatePersistent", () => {
     })
   })
 
+  it.effect(
+    "begins with a snapshot that ends exactly where what is left of the log begins, and with none before",
+    () => {
+      const log = memoryLog()
+      return Effect.gen(function* () {
+        const life = (n: number) =>
+          lifeOf(log, (state) =>
+            Effect.as(state.caughtUp(log.append([judged(n, a, 0.9)])), undefined).pipe(
+              Effect.map(() => state.learned(a).quality.observations)
+            )
+          )
+        yield* life(1)
+        yield* life(2)
+        const watermark = log.commits.length
+        assert.deepStrictEqual(
+          log.snapshots.map((snapshot) => snapshot.watermark),
+          [watermark - 1, watermark]
+        )
+        yield* life(3)
+        log.snapshots.splice(2)
+        // Everything up to the newer snapshot is pruned.
+        log.commits.splice(0, watermark)
+        const again = yield* lifeOf(log, (state) => Effect.sync(() => state.learned(a).quality.observations))
+        assert.strictEqual(again.result, 3)
+        assert.isEmpty(again.lines.filter((line) => /^(WARN|ERROR)/.test(line)))
+        // The older one leaves a hole of one commit.
+        log.snapshots.splice(1)
+        const hole = yield* lifeOf(log, () => Effect.void)
+        assert.isTrue(
+          hole.lines.some((line) => line.startsWith(`WARN the snapshot at position ${watermark - 1} does not meet`))
+        )
+      })
+    }
+  )
+
+  it.effect("waits for a position to be folded for a second, and no longer", () => {
+    const log = memoryLog()
+    return lifeOf(log, (state) =>
+      Effect.gen(function* () {
+        const waiting = yield* Effect.fork(state.caughtUp(state.position() + 1))
+        yield* TestClock.adjust("999 millis")
+        assert.isNull(Option.getOrNull(yield* Fiber.poll(waiting)))
+        yield* TestClock.adjust("1 millis")
+        assert.isNotNull(Option.getOrNull(yield* Fiber.poll(waiting)))
+        const folded = yield* Effect.fork(state.caughtUp(state.position() + 1))
+        yield* TestClock.adjust("500 millis")
+        log.append([judged(1, a, 1)])
+        yield* TestClock.adjust(0)
+        assert.isNotNull(Option.getOrNull(yield* Fiber.poll(folded)))
+      })
+    )
+  })
+
   /** The log, whose database is away for so many appends after it stored the first one; without limit for ever. */
   const forgetful = (log: ReturnType<typeof memoryLog>, failures: number) => {
     const away = new DatabaseError({ operation: "commit", reason: "connection", detail: "away" })

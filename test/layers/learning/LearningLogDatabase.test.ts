@@ -33,7 +33,9 @@ const faulty = () => {
     refusesToPrune: boolean
   } = { reason: null, gate: null, losesAnswer: false, leavesAfterRefusal: false, refusesToPrune: false }
   const commits: Array<Commit> = []
+  let reads = 0
   let dropped = 0
+  let expired = 0
   const away = (operation: string) =>
     Effect.suspend(() =>
       fault.reason === null
@@ -63,14 +65,22 @@ const faulty = () => {
           fault.refusesToPrune
             ? Effect.fail(new DatabaseError({ operation: "prune", reason: "permission", detail: "42501" }))
             : db.prune(...args),
-        readLog: (...args) => Effect.zipRight(away("readLog"), db.readLog(...args))
+        readLog: (routerId, range) =>
+          Effect.suspend(() => {
+            if (range.limit > 0) reads++
+            return Effect.zipRight(away("readLog"), db.readLog(routerId, range))
+          })
       })
     )
   ).pipe(Layer.provide(DatabaseMemory.layer))
   const countingTelemetry = Layer.effect(
     Telemetry,
     Effect.map(Telemetry, (telemetry) =>
-      Telemetry.of({ ...telemetry, dropped: (records) => void (dropped += records) })
+      Telemetry.of({
+        ...telemetry,
+        dropped: (records) => void (dropped += records),
+        feedbackExpired: (count) => void (expired += count)
+      })
     )
   ).pipe(Layer.provide(TelemetryMetrics.layer))
   const layer = (maxPending = 100, settings: Partial<SettingsShape> = {}) =>
@@ -82,7 +92,7 @@ const faulty = () => {
         Layer.succeed(Settings, { ...defaults, learning: { ...defaults.learning, maxPending }, ...settings })
       )
     )
-  return { fault, commits, layer, dropped: () => dropped }
+  return { fault, commits, layer, dropped: () => dropped, expired: () => expired, reads: () => reads }
 }
 
 const settle = TestClock.adjust(0)
@@ -371,6 +381,59 @@ describe("LearningLogDatabase", () => {
     }).pipe(Effect.provide(layer()))
   })
 
+  it.effect("stores in one commit what waits, outcomes and submissions each in the order in which they came", () => {
+    const { commits, fault, layer } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const gate = yield* Deferred.make<void>()
+      fault.gate = gate
+      const first = yield* Effect.fork(log.record(recordOf(log.router.id)))
+      yield* settle
+      const records = Array.from({ length: 20 }, () => recordOf(log.router.id))
+      for (const record of records) log.offer(record)
+      const said = records.map((record) => feedbackOn(record.decision.id))
+      const waiting = yield* Effect.forEach(said, (one) => Effect.tap(Effect.fork(log.feedback(one)), () => settle))
+      fault.gate = null
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(first)
+      const answers = yield* Effect.forEach(waiting, Fiber.join)
+      assert.lengthOf(commits, 2)
+      assert.deepStrictEqual(commits[1]?.decisions, records)
+      assert.deepStrictEqual(commits[1]?.feedback, said)
+      assert.deepStrictEqual(
+        answers.map(({ id, position, status }) => [id, position, status]),
+        said.map(({ id }) => [id, 2, "recorded"])
+      )
+    }).pipe(Effect.provide(layer()))
+  })
+
+  it.effect("does not read back what it has stored itself, and notices a log that went back by the next poll", () => {
+    const { layer, reads } = faulty()
+    return Effect.gen(function* () {
+      const log = yield* LearningLog
+      const positions: Array<number> = []
+      yield* Effect.fork(
+        Stream.runForEach(log.follow(0), ({ position }) => Effect.sync(() => positions.push(position)))
+      )
+      yield* settle
+      const before = reads()
+      for (let n = 0; n < 20; n++) yield* log.append([{ type: "reset", model: small }])
+      yield* settle
+      assert.deepStrictEqual(
+        positions,
+        Array.from({ length: 20 }, (_, i) => i + 1)
+      )
+      assert.strictEqual(reads(), before)
+      // Of another log, which is as long.
+      const recent = [{ position: 20, commitId: recordOf(log.router.id).decision.id }]
+      const other = yield* Effect.flip(Stream.runDrain(log.follow({ position: 20, recent })))
+      assert.deepInclude(other, { _tag: "LogRewound", folded: 20, end: 20, common: 19, lost: 1 })
+      // Of one that was longer.
+      const longer = yield* Effect.flip(Stream.runDrain(log.follow(30)))
+      assert.deepInclude(longer, { _tag: "LogRewound", folded: 30, end: 20, common: 20, lost: 10, isExact: false })
+    }).pipe(Effect.provide(layer()))
+  })
+
   it.effect("refuses a submission that a silent database does not answer within five seconds", () => {
     const { commits, fault, layer } = faulty()
     return Effect.gen(function* () {
@@ -439,7 +502,7 @@ describe("LearningLogDatabase", () => {
   )
 
   it.effect("deletes every few minutes what is past its retention, and keeps what can still be judged", () => {
-    const { layer } = faulty()
+    const { expired, layer } = faulty()
     const retention = { ...defaults.retention, decisions: Duration.minutes(1), parked: Duration.minutes(5) }
     const learning = { ...defaults.learning, feedbackExpiry: Duration.minutes(20) }
     const lines: Array<string> = []
@@ -459,6 +522,7 @@ describe("LearningLogDatabase", () => {
       yield* TestClock.adjust("19 minutes")
       // Retention is a minute, but feedback is accepted for twenty.
       assert.deepStrictEqual([yield* isStored, yield* isParked], [true, false])
+      assert.strictEqual(expired(), 1)
       yield* TestClock.adjust("6 minutes")
       assert.isFalse(yield* isStored)
       assert.deepStrictEqual(

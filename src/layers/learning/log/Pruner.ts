@@ -25,8 +25,10 @@ export const runPruner = (options: {
   readonly routerId: RouterId
   readonly database: DatabaseShape
   readonly settings: Pick<SettingsShape, "learning" | "retention">
+  /** So much feedback is deleted whose decision has never appeared. */
+  readonly onExpired: (parked: number) => void
 }): Effect.Effect<void, never, Scope.Scope> => {
-  const { database, routerId, settings } = options
+  const { database, onExpired, routerId, settings } = options
 
   const refusals = EpisodeLog.make({
     began: (error: DatabaseError) => Effect.logWarning(`What is past its retention is not deleted: ${error.message}`),
@@ -39,6 +41,7 @@ export const runPruner = (options: {
     let total: Pruned = { decisions: 0, feedback: 0, prompts: 0, parked: 0, commits: 0 }
     for (let batches = 0; batches < batchesPerRound; batches++) {
       const gone = yield* Effect.disconnect(database.prune(routerId, limits, batchSize))
+      if (gone.parked > 0) onExpired(gone.parked)
       total = {
         decisions: total.decisions + gone.decisions,
         feedback: total.feedback + gone.feedback,

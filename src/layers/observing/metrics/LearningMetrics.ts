@@ -27,6 +27,10 @@ export const make = () => {
     counter("conduit_feedback_total", "Feedback by what it was answered", { status })
   )
   feedbackAnswers.forEach(feedback)
+  const expired = counter(
+    "conduit_feedback_expired_total",
+    "Parked feedback that was deleted, as its decision has never appeared: it was never learned"
+  )
   const joined = counter("conduit_feedback_joined_total", "Parked feedback that has found its decision")
   const judgements = byLabel((model: ModelId) =>
     counter("conduit_reward_judgements_total", "Decisions that were judged, by the model that answered", { model })
@@ -66,6 +70,7 @@ export const make = () => {
       if (!isParked) found++
       shareFound()
     },
+    feedbackExpired: (count: number) => expired.update(count),
     feedbackJoined: (count: number) => {
       joined.update(count)
       found += count
