@@ -35,6 +35,7 @@ export const answer = (over: Partial<Answer> = {}): Answer => ({
   text: JSON.stringify({
     id: "chatcmpl-1",
     object: "chat.completion",
+    created: 1_760_000_000,
     model: "small",
     choices: [{ index: 0, message: { role: "assistant", content: "391" }, finish_reason: "stop" }],
     usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }

@@ -16,7 +16,7 @@ import {
 import type { ChatBody } from "../../services/models/LanguageModels.ts"
 import { UnknownModel } from "../../services/routing/Router.ts"
 import { decoder } from "./Body.ts"
-import { InvalidRequest } from "./HttpErrors.ts"
+import type { InvalidRequest } from "./HttpErrors.ts"
 import { isPlainChat } from "./PlainChat.ts"
 
 /** What the router needs, from what came: the decoded view decides, the original object is forwarded. */
@@ -56,12 +56,7 @@ export const fromRoute = (input: unknown, headers: IncomingHttpHeaders, policy: 
   Either.gen(function* () {
     const route = yield* decodeRoute(input)
     const options = merge(merge(yield* fromHeaders(headers), route.conduit), route)
-    const messages = route.messages ?? (route.prompt === undefined ? null : [{ role: "user", content: route.prompt }])
-    if (messages === null) {
-      return yield* Either.left(
-        new InvalidRequest({ param: "messages", detail: "is missing: messages or prompt is needed" })
-      )
-    }
+    const messages = route.messages ?? [{ role: "user", content: route.prompt ?? "" }]
     return yield* build({ ...route, messages }, options, policy, { ...asBody(input), messages }, headers)
   })
 

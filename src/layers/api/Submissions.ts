@@ -15,7 +15,7 @@ import type { Caller, RouterShape } from "../../services/routing/Router.ts"
 import type { IdsShape } from "../../services/running/Ids.ts"
 import { decoder } from "./Body.ts"
 import type { Handler, ReadBody } from "./Handler.ts"
-import { InvalidRequest } from "./HttpErrors.ts"
+import type { InvalidRequest } from "./HttpErrors.ts"
 import { decisionEntry, decisionIdOf, type RewardReference } from "./Present.ts"
 import { json } from "./Reply.ts"
 import { fromRoute } from "./RoutingInput.ts"
@@ -89,12 +89,13 @@ export const feedback = (dependencies: SubmissionDependencies): Handler => {
       const headers = yield* decodeFeedbackHeaders(request.headers)
       const given = yield* readBody(exchange, decodeFeedback)
       const now = yield* Clock.currentTimeMillis
-      const subject = yield* subjectOf(given)
+      // Its schema has exactly one of the two.
+      const { decision_id: subject = "", session_id: sessionId } = given
       const idempotencyKey = ownKey(caller, headers["idempotency-key"])
-      if (subject.sessionId !== null) {
+      if (sessionId !== undefined) {
         const result = yield* router.sessionFeedback({
           ...judgement(given),
-          sessionId: subject.sessionId,
+          sessionId,
           source: given.source ?? null,
           idempotencyKey,
           createdAtMillis: now,
@@ -102,13 +103,13 @@ export const feedback = (dependencies: SubmissionDependencies): Handler => {
         })
         const shown: SessionFeedbackAnswer = {
           id: result.id,
-          session_id: subject.sessionId,
+          session_id: sessionId,
           decision_ids: result.decisionIds,
           status: result.status
         }
         return json(shown)
       }
-      const decisionId = yield* decisionIdOf(subject.decisionId)
+      const decisionId = yield* decisionIdOf(subject)
       const id = ids.uuidV7(now)
       const submission: FeedbackSubmission = {
         ...judgement(given),
@@ -131,21 +132,6 @@ const judgement = ({ comment, confidence, kind, value }: FeedbackRequest) => ({
   confidence: confidence ?? 1,
   comment: comment ?? null
 })
-
-/** The one of the two that feedback is about. */
-const subjectOf = ({
-  decision_id: decisionId,
-  session_id: sessionId
-}: FeedbackRequest): Either.Either<
-  { readonly decisionId: string; readonly sessionId: null } | { readonly decisionId: null; readonly sessionId: string },
-  InvalidRequest
-> => {
-  if (decisionId !== undefined && sessionId === undefined) return Either.right({ decisionId, sessionId: null })
-  if (decisionId === undefined && sessionId !== undefined) return Either.right({ decisionId: null, sessionId })
-  const detail =
-    decisionId === undefined ? "is missing: decision_id or session_id is needed" : "excludes session_id: send one"
-  return Either.left(new InvalidRequest({ param: "decision_id", detail }))
-}
 
 /** Two callers may use the same key; no key of a client has a space in it. */
 const ownKey = ({ owner }: Caller, key: string | undefined): string | null =>

@@ -35,13 +35,15 @@ export interface RouteContract {
   readonly headers?: Schema.Schema.AnyNoContext
   readonly query?: Schema.Schema.AnyNoContext
   readonly body?: Schema.Schema.AnyNoContext
+  /** Bodies that are answered 200 by a service that has the decision, by what they show. */
+  readonly examples?: Readonly<Record<string, unknown>>
   /** What a 200 has. */
   readonly answer: Schema.Schema.AnyNoContext | { readonly contentType: string }
   /** It may answer as server-sent events too. */
   readonly streams?: boolean
   /** The headers of an answer: those of a choice, and of a model's answer. */
   readonly answerHeaders?: "choice" | "answer"
-  /** Further statuses than the 405, 500 and 503 that every route has. */
+  /** Further statuses than the 400, 405, 431, 500 and 503 that every route has. */
   readonly errors: ReadonlyArray<number>
 }
 
@@ -52,6 +54,7 @@ const Health = Schema.Struct(
 const Document = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 const html = { contentType: "text/html" }
 
+const exampleId = "01985b0e-7c3a-7d2e-9f4b-3c1d5e7a9b2f"
 const bodyErrors = [400, 401, 408, 413, 415]
 
 export const contract: { readonly [Name in RouteName]: RouteContract } = {
@@ -62,6 +65,15 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
       '`model: "auto"` routes, a model\'s id pins it. With `stream: true` the answer is server-sent events that end with `[DONE]`; a stream that breaks ends with an event `error`, whose data is the error envelope, without `[DONE]`, and its connection is broken. Where nothing comes for a while a comment shows that it lives. The usage chunk carries `conduit.cost_usd`.',
     headers: ConduitHeaders,
     body: ChatRequest,
+    examples: {
+      routed: { model: "auto", messages: [{ role: "user", content: "What is the capital of France?" }] },
+      streamed: { model: "auto", stream: true, messages: [{ role: "user", content: "Count to ten." }] },
+      constrained: {
+        model: "auto",
+        messages: [{ role: "user", content: "Summarise this ticket: the printer is on fire." }],
+        conduit: { task: "summary", preference: "cost", constraints: { max_cost_usd: 0.01, min_quality: 0.5 } }
+      }
+    },
     answer: ChatCompletion,
     streams: true,
     answerHeaders: "answer",
@@ -73,6 +85,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     description: "The simple form of a chat.",
     headers: ConduitHeaders,
     body: CompleteRequest,
+    examples: { simple: { prompt: "What is 17 * 23?", task: "arithmetic" } },
     answer: CompleteAnswer,
     answerHeaders: "answer",
     errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
@@ -83,6 +96,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     description: "The caller calls the chosen model itself and reports what came of it to `/v1/outcomes`.",
     headers: ConduitHeaders,
     body: RouteRequest,
+    examples: { prompt: { prompt: "Translate to German: good morning", task: "translation" } },
     answer: DecisionEntry,
     answerHeaders: "choice",
     errors: [...bodyErrors, 404, 422]
@@ -92,6 +106,10 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     summary: "Report an outcome",
     description: "What came of a decision that `/v1/route` made.",
     body: OutcomeRequest,
+    examples: {
+      answered: { decision_id: exampleId, ok: true, input_tokens: 12, output_tokens: 48, latency_ms: 812 },
+      failed: { decision_id: exampleId, ok: false, error: "timeout" }
+    },
     answer: OutcomeAnswer,
     errors: [...bodyErrors, 404, 409]
   },
@@ -102,6 +120,11 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
       "What Conduit learns quality from. Acknowledged after it is durable, never before. With `session_id` instead of `decision_id` all of it is stored or nothing, and a session that has no answered decision is 404. Repeating an `Idempotency-Key` credits nothing again.",
     headers: FeedbackHeaders,
     body: FeedbackRequest,
+    examples: {
+      score: { decision_id: exampleId, kind: "score", value: 0.9 },
+      thumbs: { decision_id: exampleId, kind: "thumbs", value: "up", comment: "exactly what I asked for" },
+      session: { session_id: "conversation-17", kind: "rating", value: 4, confidence: 0.5 }
+    },
     answer: Schema.Union(FeedbackAnswer, SessionFeedbackAnswer),
     errors: [...bodyErrors, 404, 409]
   },

@@ -35,7 +35,10 @@ export const DecisionsQuery = Schema.Struct({
   outcome: described(oneOf(outcomeKinds), "`pending`: nobody has reported on a decision of `/v1/route` yet."),
   limit: described(LimitText, "How many at most; 50 by default."),
   cursor: described(
-    Schema.String.pipe(Schema.fromBrand(DecisionId)).annotations(says("must be the next_cursor of a list")),
+    Schema.String.pipe(Schema.fromBrand(DecisionId)).annotations({
+      ...says("must be the next_cursor of a list"),
+      jsonSchema: { type: "string", pattern: "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$" }
+    }),
     "`next_cursor` of the page before."
   )
 })

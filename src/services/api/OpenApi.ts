@@ -1,12 +1,10 @@
-import * as JSONSchema from "effect/JSONSchema"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import { version } from "../../domain/basics/Version.ts"
 import { contract, type RouteContract, type Tag } from "./Contract.ts"
-import { ErrorEnvelope } from "./Responses.ts"
+import { type Json, JsonSchemas } from "./JsonSchemas.ts"
+import { ChatCompletionChunk, ErrorEnvelope } from "./Responses.ts"
 import { routeNames, type RouteRow, routes } from "./Routes.ts"
 import { reasons } from "../../domain/routing/Decision.ts"
-
-type Json = Readonly<Record<string, unknown>>
 
 const header = (description: string, schema: Json = { type: "string" }) => ({ description, schema })
 
@@ -38,11 +36,12 @@ const statuses: Readonly<Record<number, readonly [description: string, headers?:
     "This Idempotency-Key was used with other content, the decision has another outcome, or the provider of the model that was named says so."
   ],
   413: ["The body is too large, for us or for the model."],
-  415: ["Not JSON."],
+  415: ["Not JSON, or in a content coding that is not read.", { "accept-encoding": header("The codings that are.") }],
   422: [
     "Well-formed but impossible: `details.excluded` says which constraint excludes which model. Or the database cannot store what the request says: `not_storable`."
   ],
   429: ["Every model that could answer is rate limited.", retryAfter],
+  431: ["The header fields are too large."],
   500: ["A bug in this service, or a statement that the database refuses; its log has more under the request id."],
   502: ["Every model that was tried failed."],
   503: [
@@ -61,16 +60,18 @@ const failedStatuses = [400, 402, 403, 404, 409, 413, 422, 429, 502, 503, 504]
 
 const keys: { readonly [Access in RouteRow["access"]]: ReadonlyArray<Json> } = {
   open: [],
-  api: [{ bearer: [] }, { apiKey: [] }, {}],
-  metrics: [{ bearer: [] }, { apiKey: [] }, {}]
+  api: [{ bearer: [] }, { apiKey: [] }, { azureKey: [] }, { googleKey: [] }, {}],
+  metrics: [{ bearer: [] }, { apiKey: [] }, { azureKey: [] }, { googleKey: [] }, {}]
 }
 
 const tags: ReadonlyArray<Tag> = ["Routing", "Learning", "Audit", "Operations"]
 
 /** The OpenAPI 3.1 document, from the table of routes and their contract. */
 export const specification = (): { readonly info: { readonly version: string } & Json } & Json => {
-  const schemas = new SchemaCollector()
-  const error = { "application/json": { schema: schemas.schemaOf(ErrorEnvelope) } }
+  const schemas = new JsonSchemas()
+  const error = { "application/json": { schema: schemas.of(ErrorEnvelope, "open") } }
+  // What the events of a stream have; no operation refers to it.
+  schemas.of(Schema.Struct({ chunk: ChatCompletionChunk }), "open")
   const paths: Record<string, Record<string, Json>> = {}
   for (const name of routeNames) {
     const row = routes[name]
@@ -92,32 +93,41 @@ export const specification = (): { readonly info: { readonly version: string } &
       schemas: schemas.named,
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", description: "As OpenAI's clients send it." },
-        apiKey: { type: "apiKey", in: "header", name: "x-api-key" }
+        apiKey: { type: "apiKey", in: "header", name: "x-api-key", description: "As Anthropic's clients send it." },
+        azureKey: { type: "apiKey", in: "header", name: "api-key", description: "As Azure's clients send it." },
+        googleKey: { type: "apiKey", in: "header", name: "x-goog-api-key", description: "As Google's clients send it." }
       }
     }
   }
 }
 
-const operation = (
-  name: string,
-  row: RouteRow,
-  described: RouteContract,
-  schemas: SchemaCollector,
-  error: Json
-): Json => ({
+const operation = (name: string, row: RouteRow, described: RouteContract, schemas: JsonSchemas, error: Json): Json => ({
   tags: [described.tag],
   operationId: name,
   summary: described.summary,
-  description: described.description,
+  description:
+    row.aliases === undefined
+      ? described.description
+      : `${described.description} The same at ${row.aliases.map((alias) => `\`${alias}\``).join(", ")}.`,
   parameters: [
-    ...(row.path.endsWith("/{id}") ? [{ name: "id", in: "path", required: true, schema: { type: "string" } }] : []),
+    ...(row.path.endsWith("/{id}")
+      ? [{ name: "id", in: "path", required: true, schema: { type: "string", minLength: 1 } }]
+      : []),
     ...parameters(described.query, "query", schemas),
     ...parameters(described.headers, "header", schemas)
   ],
   ...(described.body === undefined
     ? {}
     : {
-        requestBody: { required: true, content: { "application/json": { schema: schemas.schemaOf(described.body) } } }
+        requestBody: {
+          required: true,
+          content: {
+            "application/json": {
+              schema: schemas.of(described.body, "closed"),
+              examples: mapValues(record(described.examples), (value) => ({ value }))
+            }
+          }
+        }
       }),
   responses: responses(row, described, schemas, error),
   security: keys[row.access]
@@ -126,48 +136,41 @@ const operation = (
 const parameters = (
   schema: Schema.Schema.AnyNoContext | undefined,
   location: "query" | "header",
-  schemas: SchemaCollector
+  schemas: JsonSchemas
 ): ReadonlyArray<Json> => {
   if (schema === undefined) return []
-  const { properties, required } = schemas.schemaOf(schema)
+  const { properties, required } = schemas.of(schema, "closed")
   const isRequired = (name: string) => Array.isArray(required) && required.includes(name)
   return Object.entries(record(properties)).map(([name, value]) => {
-    const { description } = record(value)
+    const { description, minLength, ...more } = record(value)
     return {
       name,
       in: location,
       required: isRequired(name),
-      schema: value,
+      // A header field without a value counts as absent.
+      schema: location === "header" || minLength === undefined ? more : { minLength, ...more },
       ...(description === undefined ? {} : { description })
     }
   })
 }
 
-const responses = (row: RouteRow, described: RouteContract, schemas: SchemaCollector, error: Json): Json => {
+/** Of requests that HTTP itself refuses, and of bugs: on every route. */
+const commonErrors = [400, 405, 431, 500, 503]
+
+const responses = (row: RouteRow, described: RouteContract, schemas: JsonSchemas, error: Json): Json => {
   const { answer, errors } = described
   const content =
     "contentType" in answer
       ? { [answer.contentType]: { schema: { type: "string" } } }
-      : { "application/json": { schema: schemas.schemaOf(answer) } }
-  if (row.servedBy === "socket") {
-    return {
-      200: { description: "Success", content },
-      ...(row.path === "/health/live" ? {} : { 503: { description: "Not now.", content } })
-    }
-  }
+      : { "application/json": { schema: schemas.of(answer, "open") } }
   const all: Record<string, Json> = {
     200: {
       description: "Success",
       headers: { ...requestId, ...headersOf(described) },
-      content: {
-        ...content,
-        ...(described.streams === true
-          ? { "text/event-stream": { schema: { type: "string", description: "OpenAI's chunks, then [DONE]." } } }
-          : {})
-      }
+      content: { ...content, ...(described.streams === true ? eventStream : {}) }
     }
   }
-  for (const status of [...errors, 405, 500, 503].sort((a, b) => a - b)) {
+  for (const status of new Set([...errors, ...commonErrors].sort((a, b) => a - b))) {
     const [description, headers] = statuses[status] ?? ["Error"]
     const isFailure = described.answerHeaders === "answer" && failedStatuses.includes(status)
     all[String(status)] = {
@@ -176,25 +179,33 @@ const responses = (row: RouteRow, described: RouteContract, schemas: SchemaColle
       content: error
     }
   }
+  // What a probe says when it says no has the form of what it says when it says yes.
+  if (row.servedBy === "socket")
+    all["503"] = { description: "Not now.", headers: { ...requestId, ...retryAfter }, content }
   return all
+}
+
+/** As OpenAPI 3.2 describes events: the schema is that of one of them. */
+const eventStream = {
+  "text/event-stream": {
+    schema: {
+      type: "object",
+      properties: {
+        data: { type: "string", description: "A ChatCompletionChunk in JSON, or `[DONE]` at the end." },
+        event: {
+          type: "string",
+          description: "`error` for the last event of a broken stream, whose `data` is an Error."
+        }
+      },
+      required: ["data"]
+    }
+  }
 }
 
 const headersOf = ({ answerHeaders: kind }: RouteContract): Json =>
   kind === undefined ? {} : kind === "choice" ? choiceHeaders : answerHeaders
 
-/** Turns schemas into JSON Schema; those that have a name are kept once, and referred to. */
-class SchemaCollector {
-  readonly named: Record<string, JSONSchema.JsonSchema7> = {}
-
-  schemaOf(schema: Schema.Schema.AnyNoContext): Json {
-    return {
-      ...JSONSchema.fromAST(schema.ast, {
-        definitions: this.named,
-        definitionPath: "#/components/schemas/",
-        target: "openApi3.1"
-      })
-    }
-  }
-}
-
 const record = (value: unknown): Json => (typeof value === "object" && value !== null ? { ...value } : {})
+
+const mapValues = (values: Json, f: (value: unknown) => unknown): Json =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [key, f(value)]))

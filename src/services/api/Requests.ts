@@ -28,7 +28,10 @@ export const Constraints = Schema.Struct({
     "Upper bound on the expected latency; of the first token where the answer is streamed."
   ),
   min_quality: described(between(0, 1), "Lower bound on the predicted quality."),
-  allowed_models: described(Schema.Array(Schema.String), "Only these models."),
+  allowed_models: described(
+    Schema.Array(Schema.String).pipe(Schema.minItems(1, { message: () => "must name at least one model" })),
+    "Only these models."
+  ),
   provider: described(Schema.String, "Only models of this provider.")
 }).annotations({
   ...anObject,
@@ -44,7 +47,19 @@ export const WeightsInput = Schema.Struct({
   .annotations(anObject)
   .pipe(
     Schema.filter(
-      (w) => (w.quality ?? 0) + (w.cost ?? 0) + (w.latency ?? 0) > 0 || "at least one weight must be above 0"
+      (w) => (w.quality ?? 0) + (w.cost ?? 0) + (w.latency ?? 0) > 0 || "at least one weight must be above 0",
+      {
+        jsonSchema: {
+          allOf: [
+            {
+              anyOf: ["quality", "cost", "latency"].map((name) => ({
+                required: [name],
+                properties: { [name]: { exclusiveMinimum: 0 } }
+              }))
+            }
+          ]
+        }
+      }
     )
   )
   .annotations({
@@ -68,16 +83,21 @@ export type ConduitOptions = typeof ConduitOptions.Type
 
 const numberText = Schema.NumberFromString.pipe(Schema.finite()).annotations(says("must be a number"))
 
+const numberHeader = (schema: Schema.Schema<number>, range: object) =>
+  optional(numberText.pipe(Schema.compose(schema)).annotations({ jsonSchema: { type: "number", ...range } }))
+
 /** The same for clients that cannot extend the body; where both say something, the body wins. */
 export const ConduitHeaders = Schema.Struct({
   "x-conduit-task": optionFields.task,
   "x-conduit-preference": optionFields.preference,
   "x-conduit-user-id": optionFields.user_id,
   "x-conduit-session-id": optionFields.session_id,
-  "x-conduit-fallback": optional(Schema.BooleanFromString.annotations(says("must be true or false"))),
-  "x-conduit-max-cost-usd": optional(numberText.pipe(Schema.compose(nonNegative))),
-  "x-conduit-max-latency-ms": optional(numberText.pipe(Schema.compose(positive))),
-  "x-conduit-min-quality": optional(numberText.pipe(Schema.compose(between(0, 1)))),
+  "x-conduit-fallback": optional(
+    Schema.BooleanFromString.annotations({ ...says("must be true or false"), jsonSchema: { type: "boolean" } })
+  ),
+  "x-conduit-max-cost-usd": numberHeader(nonNegative, { minimum: 0 }),
+  "x-conduit-max-latency-ms": numberHeader(positive, { exclusiveMinimum: 0 }),
+  "x-conduit-min-quality": numberHeader(between(0, 1), { minimum: 0, maximum: 1 }),
   "x-conduit-allowed-models": described(Schema.String, "Comma separated."),
   "x-conduit-provider": optional(Schema.String)
 })
@@ -155,11 +175,21 @@ export const RouteRequest = Schema.Struct(
     ...optionFields
   },
   open
-).annotations({
-  identifier: "RouteRequest",
-  description:
-    "`messages` or `prompt`. The options stand at the top, or in `conduit` so that a chat request can be sent as it is."
-})
+)
+  .pipe(
+    Schema.filter(
+      ({ messages, prompt }) =>
+        messages !== undefined || prompt !== undefined
+          ? undefined
+          : { path: ["messages"], message: "is missing: messages or prompt is needed" },
+      { jsonSchema: { allOf: [{ anyOf: [{ required: ["messages"] }, { required: ["prompt"] }] }] } }
+    )
+  )
+  .annotations({
+    identifier: "RouteRequest",
+    description:
+      "`messages` or `prompt`. The options stand at the top, or in `conduit` so that a chat request can be sent as it is."
+  })
 export type RouteRequest = typeof RouteRequest.Type
 
 const decisionId = Schema.String.annotations({
@@ -199,6 +229,20 @@ const feedbackFields = {
 }
 const feedbackOf = <K extends FeedbackKind, A extends number | boolean | string>(kind: K, value: Schema.Schema<A>) =>
   Schema.Struct({ ...feedbackFields, kind: Schema.Literal(kind), value }, open)
+    .pipe(
+      Schema.filter(({ decision_id, session_id }) => aboutOne(decision_id, session_id), {
+        jsonSchema: { allOf: [{ oneOf: [{ required: ["decision_id"] }, { required: ["session_id"] }] }] }
+      })
+    )
+    .annotations({ identifier: `Feedback${kind.replace(/(?:^|_)(.)/g, (_, first: string) => first.toUpperCase())}` })
+
+/** What is wrong with it unless it is about exactly one of the two. */
+const aboutOne = (decisionId: string | undefined, sessionId: string | undefined) => {
+  if ((decisionId === undefined) !== (sessionId === undefined)) return undefined
+  const message =
+    decisionId === undefined ? "is missing: decision_id or session_id is needed" : "excludes session_id: send one"
+  return { path: ["decision_id"], message }
+}
 
 /** Feedback by its kind, which says what `value` may be. */
 export const feedbackByKind = {

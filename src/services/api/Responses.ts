@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { optional } from "./Fields.ts"
 import { storedStatuses } from "../../domain/learning/Feedback.ts"
 
 /** The one shape of every error, OpenAI's. */
@@ -14,11 +15,85 @@ export const ErrorEnvelope = Schema.Struct({
 }).annotations({ identifier: "Error" })
 export type ErrorEnvelope = typeof ErrorEnvelope.Type
 
+/** What else a model says goes to the client untouched. */
+const open = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+const ToolCall = Schema.Struct(
+  {
+    id: Schema.String,
+    type: Schema.String,
+    function: Schema.Struct({ name: Schema.String, arguments: Schema.String }, open)
+  },
+  open
+).annotations({ identifier: "ToolCall" })
+const Tokens = Schema.Struct(
+  { prompt_tokens: Schema.Int, completion_tokens: Schema.Int, total_tokens: Schema.Int },
+  open
+).annotations({ identifier: "Usage" })
+const finishReason = Schema.NullOr(Schema.String).annotations({
+  description: "`stop`, `length`, `tool_calls`, `content_filter` or `function_call`."
+})
+
 /** OpenAI's `chat.completion` as the model sent it; `model` is the id of the model that answered. */
 export const ChatCompletion = Schema.Struct(
-  { model: Schema.String },
-  Schema.Record({ key: Schema.String, value: Schema.Unknown })
-).annotations({ identifier: "ChatCompletion" })
+  {
+    id: Schema.String,
+    object: Schema.Literal("chat.completion"),
+    created: Schema.Int.annotations({ description: "Unix time, seconds." }),
+    model: Schema.String.annotations({ description: "The id of the model that answered." }),
+    choices: Schema.Array(
+      Schema.Struct(
+        {
+          index: Schema.Int,
+          message: Schema.Struct(
+            {
+              role: Schema.String,
+              content: optional(Schema.NullOr(Schema.String)),
+              refusal: optional(Schema.NullOr(Schema.String)),
+              tool_calls: optional(Schema.NullOr(Schema.Array(ToolCall)))
+            },
+            open
+          ),
+          finish_reason: finishReason
+        },
+        open
+      )
+    ),
+    usage: optional(Schema.NullOr(Tokens))
+  },
+  open
+).annotations({ identifier: "ChatCompletion", description: "OpenAI's." })
+
+/** OpenAI's `chat.completion.chunk`, an event of a stream. */
+export const ChatCompletionChunk = Schema.Struct(
+  {
+    id: Schema.String,
+    object: Schema.Literal("chat.completion.chunk"),
+    created: Schema.Int,
+    model: Schema.String,
+    choices: Schema.Array(
+      Schema.Struct(
+        {
+          index: Schema.Int,
+          delta: Schema.Struct(
+            {
+              role: optional(Schema.String),
+              content: optional(Schema.NullOr(Schema.String)),
+              tool_calls: optional(Schema.NullOr(Schema.Array(Schema.Struct({ index: Schema.Int }, open))))
+            },
+            open
+          ),
+          finish_reason: optional(finishReason)
+        },
+        open
+      )
+    ),
+    usage: optional(Schema.NullOr(Tokens))
+  },
+  open
+).annotations({
+  identifier: "ChatCompletionChunk",
+  description: "OpenAI's; the last one may have usage and no choice."
+})
 
 export const CompleteAnswer = Schema.Struct({
   id: Schema.String,

@@ -259,7 +259,7 @@ describe("GET /v1/stats", () => {
         ["window", "from", "until", "model", "task"]
       )
       for (const one of parameters) assert.isString(one.schema.description ?? one.description, one.name)
-      assert.sameMembers(Object.keys(responses), ["200", "400", "401", "405", "500", "503"])
+      assert.sameMembers(Object.keys(responses), ["200", "400", "401", "405", "431", "500", "503"])
       assert.deepStrictEqual(responses[200].content["application/json"].schema, { $ref: "#/components/schemas/Stats" })
 
       const defined = new Set<string>()
