@@ -8,7 +8,7 @@ import * as Pg from "pg"
 import { npmBinaries } from "../../src/layers/storage/postgres/embedded/Binaries.ts"
 
 /** The programs of one PostgreSQL. */
-interface Binaries {
+export interface Binaries {
   readonly initdb: string
   readonly postgres: string
 }
@@ -117,14 +117,14 @@ const signalAll = (pids: ReadonlyArray<number>, signal: NodeJS.Signals) => {
 }
 
 /**
- * A private server, which a test may stop, pause and start again. `source` forces the npm package's; `settings` are
- * PostgreSQL's own, as `name=value`.
+ * A private server, which a test may stop, pause and start again. `source` forces the npm package's, or names programs;
+ * `settings` are PostgreSQL's own, as `name=value`.
  */
 export const startPostgres = async (
-  source: "any" | "npm" = "any",
+  source: "any" | "npm" | Binaries = "any",
   settings: ReadonlyArray<string> = []
 ): Promise<TestPostgres> => {
-  const binaries = (source === "any" ? installed() : null) ?? fromNpm()
+  const binaries = typeof source === "object" ? source : ((source === "any" ? installed() : null) ?? fromNpm())
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-pg-"))
   if (as.uid !== undefined) fs.chownSync(folder, as.uid, as.gid)
   const data = path.join(folder, "data")
