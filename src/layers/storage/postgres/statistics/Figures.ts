@@ -18,6 +18,7 @@ import {
   presets,
   quality,
   reading,
+  references,
   reward,
   sample,
   type StatsError,
@@ -54,8 +55,7 @@ const sums = {
  */
 const figuresStatement = (routerId: RouterId, query: StatsQuery): Statement => {
   const given = parameters()
-  const cost = given.add("float8", query.costReferenceUsd)
-  const latency = given.add("float8", query.latencyReferenceSeconds)
+  const { cost, latency } = references(given, query)
   const text = `
     WITH d AS (
       SELECT ${answerer} AS model, d.task, ${stepOf(given, query)}, d.ok, d.aborted,

@@ -31,6 +31,12 @@ export const summed = (
 export const bounded = (number: string): string =>
   `(CASE WHEN ${number} < 1e-50::float8 THEN 0 WHEN ${number} > 1e50::float8 THEN 1e50::float8 ELSE ${number} END)`
 
+/** What costs and latencies are measured with, within the same bounds. */
+export const references = ({ add }: Parameters, query: StatsQuery) => {
+  const within = (reference: number) => add("float8", Math.min(1e50, Math.max(1e-50, reference)))
+  return { cost: within(query.costReferenceUsd), latency: within(query.latencyReferenceSeconds) }
+}
+
 export const answerer = "coalesce(d.answered_by, d.chosen)"
 
 /** The primary key is the order of time, so a window is a range of it. */

@@ -15,6 +15,7 @@ import {
   presets,
   quality,
   reading,
+  references,
   reward,
   sample,
   type StatsError,
@@ -65,8 +66,7 @@ const unlearned = unlearnedReasons.map((reason) => `'${reason}'`).join(", ")
  */
 const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number): Statement => {
   const given = parameters()
-  const cost = given.add("float8", query.costReferenceUsd)
-  const latency = given.add("float8", query.latencyReferenceSeconds)
+  const { cost, latency } = references(given, query)
   const text = `
     WITH base AS MATERIALIZED (
       SELECT d.models, d.excluded_by, d.predictions, ${answerer} AS model, d.chosen, d.ok,
