@@ -2,18 +2,35 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as Lifecycle from "../layers/running/Lifecycle.ts"
 import * as LoggerStdout from "../layers/observing/LoggerStdout.ts"
 import * as OutputStdio from "../layers/running/OutputStdio.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import * as ShutdownReportJson from "../layers/running/ShutdownReportJson.ts"
 import { Lifecycle as LifecycleService } from "../services/running/Lifecycle.ts"
+import { Environment } from "../services/running/Environment.ts"
 import { Output } from "../services/running/Output.ts"
-import { defaults, type InvalidSettings, Settings, shutdownBudget } from "../services/running/Settings.ts"
+import { defaults, InvalidSettings, Settings, shutdownBudget } from "../services/running/Settings.ts"
 import { ServeLayer } from "./serve.ts"
 
 /** Slack for the steps between the phases; with the default limits the sum still fits the grace of 45 s. */
 const betweenPhases = Duration.millis(250)
+
+/** The problems of the environment, and those of `conduit.yaml` beside them: nobody wants to start twice to see all. */
+const withProblemsOfFile = (wrong: InvalidSettings) =>
+  Effect.gen(function* () {
+    const { variables } = yield* Environment
+    const configFile = Option.fromNullable(variables.get("CONDUIT_CONFIG"))
+    // With simulated models the file may lack usable ones: here it counts what it says, not whether it suffices.
+    const settings = { ...defaults, models: { ...defaults.models, configFile, simulate: Option.some(true) } }
+    const file = yield* Layer.build(Layer.provide(ModelCatalogFile.layer, Layer.succeed(Settings, settings))).pipe(
+      Effect.scoped,
+      Effect.either
+    )
+    return Either.isRight(file) ? wrong : new InvalidSettings({ problems: [...wrong.problems, ...file.left.problems] })
+  })
 
 /** Runs a service until a signal, writes the report as the last line, and answers the exit code. */
 export const startWith = <A, E>(
@@ -30,7 +47,7 @@ export const startWith = <A, E>(
     const SettingsLayer = Layer.succeed(Settings, settings)
     const service: Layer.Layer<A, E | InvalidSettings, Layer.Layer.Context<typeof ServeLayer>> = Either.isRight(read)
       ? application
-      : Layer.fail(read.left)
+      : Layer.fail(yield* withProblemsOfFile(read.left).pipe(Effect.provide(environment)))
 
     const serve = Effect.gen(function* () {
       for (const warning of yield* SettingsEnv.warnings) yield* Effect.logWarning(warning)

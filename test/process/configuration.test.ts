@@ -88,6 +88,21 @@ describe("the configuration", () => {
     assert.strictEqual(new URL(conduit.url).port, String(port))
   })
 
+  it("has all its problems told at one start, those of the environment and those of the file", async () => {
+    const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-configuration-"))
+    Fs.writeFileSync(Path.join(folder, "conduit.yaml"), "providers: { p: { kind: grpc, baseUrl: 7 } }\nmodel: []\n")
+    const env = { CONDUIT_BODY_TIMEOUT: "soon", CONDUIT_MAX_IN_FLIGHT: "0" }
+    const conduit = await startConduit({ folder, env, isUnready: true })
+    const { code, report } = await conduit.ended()
+    Fs.rmSync(folder, { recursive: true })
+    assert.strictEqual(code, 1)
+    const [error] = report.errors
+    for (const name of ["CONDUIT_BODY_TIMEOUT", "CONDUIT_MAX_IN_FLIGHT", "providers.p.kind", "providers.p.baseUrl"]) {
+      assert.include(error?.message, `${name}: `)
+    }
+    assert.include(error?.message, "conduit.yaml: model: is not a key here: did you mean models?")
+  })
+
   it("takes addresses and keys in the forms that other gateways have", async () => {
     const upstream = await startUpstream()
     const conduit = await serve(
