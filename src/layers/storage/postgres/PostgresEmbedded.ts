@@ -12,6 +12,7 @@ import {
   type PostgresServerShape
 } from "../../../services/storage/PostgresServer.ts"
 import { Settings, type SettingsShape } from "../../../services/running/Settings.ts"
+import { hasName } from "./embedded/Account.ts"
 import { type Binaries, npmBinaries } from "./embedded/Binaries.ts"
 import { failed, majorOf, onDisk, urlOf } from "./embedded/Cluster.ts"
 import { lockDirectory, lockHolder } from "./embedded/DirectoryLock.ts"
@@ -117,10 +118,15 @@ const choose = (places: Places, wanted: Databases["embedded"]): Effect.Effect<Bi
         "PGlite cannot open what a server made: unset CONDUIT_EMBEDDED_DATABASE, or set CONDUIT_DATA_DIRECTORY to another folder"
       )
     }
-    const found = yield* onDisk(places.folder, () => npmBinaries(accountOf(places, newest), places.folder))
+    const account = accountOf(places, newest)
+    const found = yield* onDisk(places.folder, () =>
+      newest === undefined && !hasName(account)
+        ? Either.left("this user has no name, without which PostgreSQL makes no database")
+        : npmBinaries(account, places.folder)
+    )
     if (Either.isRight(found)) return found.right
     if (newest !== undefined || Option.isSome(wanted)) {
-      return yield* failed(newest === undefined ? places.folder : places.server(newest), `${found.left}: run npm ci`)
+      return yield* failed(newest === undefined ? places.folder : places.server(newest), found.left)
     }
     yield* Effect.logInfo(`No PostgreSQL server runs here (${found.left}): using PGlite, which is slower`)
     return null

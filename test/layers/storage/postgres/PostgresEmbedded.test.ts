@@ -1,4 +1,4 @@
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -26,6 +26,9 @@ import { query } from "../../../support/postgres.ts"
 import { statsContract } from "../../../support/statsContract.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-embedded-"))
+/** PGlite takes long to make its files: they are made once, and copied. */
+const seed = path.join(folder, "seed")
+beforeAll(() => Effect.runPromise(Effect.scoped(Layer.build(serverIn(seed, "pglite")))), 180_000)
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
 
 const kinds = ["postgresql", "pglite"] as const
@@ -67,7 +70,7 @@ const refusalOf = (dataDirectory: string, embedded?: (typeof kinds)[number]) =>
   Effect.flip(Effect.scoped(Layer.build(Layer.fresh(serverIn(dataDirectory, embedded)))))
 
 for (const kind of kinds) {
-  const own = inFolder(kind)
+  const own = kind === "pglite" ? seed : inFolder(kind)
   const database = databaseIn(own, kind)
   const name = `embedded, ${kind}`
   databaseContract(name, database)
@@ -115,7 +118,7 @@ for (const kind of kinds) {
           assert.deepStrictEqual(rows, [{ one: 1 }])
           assert.isEmpty(fs.readdirSync(cut).filter((file) => file.includes("creating")))
         }),
-      60_000
+      120_000
     )
   })
 }
@@ -124,7 +127,9 @@ for (const kind of kinds) {
 const closedUnderTransaction = (kind: (typeof kinds)[number]) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
-    const context = yield* Layer.build(Layer.fresh(databaseIn(inFolder(kind), kind))).pipe(Scope.extend(scope))
+    const context = yield* Layer.build(Layer.fresh(databaseIn(kind === "pglite" ? seed : inFolder(kind), kind))).pipe(
+      Scope.extend(scope)
+    )
     const { url } = yield* PostgresServer.pipe(Effect.provide(context))
     const hung = query(Redacted.value(url), "BEGIN; SELECT pg_sleep(4)").catch(() => [])
     yield* Effect.sleep("200 millis")
@@ -173,6 +178,7 @@ describe("PostgresEmbedded, on files that something else made", () => {
     () =>
       Effect.gen(function* () {
         const own = inFolder("carry")
+        fs.cpSync(seed, own, { recursive: true })
         const id = RouterId("carry")
         const text = "SELECT r.*, l.* FROM routers r JOIN learning_log l ON l.router_key = r.key"
         const before = yield* Effect.gen(function* () {

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 
 /** As whom a program runs; empty = as this process. */
@@ -22,4 +23,10 @@ export const accountFor = (files: ReadonlyArray<string>): Account => {
 /** Gives a file to the account. */
 export const giveTo = ({ gid, uid }: Account, file: string): void => {
   if (uid !== undefined && gid !== undefined) fs.chownSync(file, uid, gid)
+}
+
+/** Whether the system knows it by a name, without which PostgreSQL makes no database. */
+export const hasName = (account: Account): boolean => {
+  const { error, status } = spawnSync("id", ["-un"], { ...account, cwd: "/", stdio: "ignore" })
+  return error !== undefined || status === 0
 }

@@ -32,7 +32,7 @@ export const npmBinaries = (account: Account, folder: string): Either.Either<Bin
   try {
     return usable(path.dirname(path.dirname(resolve(packageName))), account, folder)
   } catch {
-    return Either.left(`the package ${packageName} is not installed`)
+    return Either.left(`the package ${packageName} is not installed: run npm ci`)
   }
 }
 
