@@ -2,7 +2,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
+import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { answers, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
 import { eventually } from "../support/traffic.ts"
@@ -39,6 +39,8 @@ beforeAll(async () => {
         : answers())(response, asked),
     toolless: answers(),
     cool: answers(),
+    declines: answers({}, { content: null, refusal: "I will not." }),
+    silent: answers({}, { content: "" }),
     renamed: (response, asked) =>
       ("max_tokens" in asked.body
         ? refuses(
@@ -288,6 +290,48 @@ describe("what a model cannot do", () => {
     )
     assert.strictEqual((await ask({ tools: [], model: "toolless" })).status, 200)
     assert.strictEqual(upstream.callsOf("toolless"), 1)
+  })
+})
+
+describe("an answer that is none", () => {
+  const outcomeOf = (answer: Answered) =>
+    eventually("the outcome", 10_000, async () => {
+      const id = String(answer.headers["x-conduit-decision-id"])
+      const { json, status } = await request(`${conduit.url}/v1/decisions/${id}`)
+      return status === 200 && json.outcome !== null ? json.outcome : undefined
+    })
+  const listed = async (outcome: string) =>
+    (await request(`${conduit.url}/v1/decisions?outcome=${outcome}`)).json.data.map(
+      ({ chosen }: { chosen: string }) => chosen
+    )
+
+  it.each([false, true])(
+    "is refused where the model declines: neither success nor failure (stream: %s)",
+    async (stream) => {
+      const answer = await ask({ model: "declines", stream })
+      assert.strictEqual(answer.status, 200)
+      assert.deepInclude(await outcomeOf(answer), { kind: "refused", ok: true, error: "refused" })
+      assert.include(await listed("refused"), "declines")
+      const metrics = (await request(`${conduit.url}/metrics`)).text
+      assert.include(metrics, 'conduit_provider_attempts_total{model="declines",outcome="refused"}')
+    }
+  )
+
+  it("is empty where the last model says nothing", async () => {
+    const answer = await ask({ model: "silent" })
+    assert.strictEqual(answer.status, 502)
+    assert.deepInclude(await outcomeOf(answer), { kind: "empty", ok: false, error: "empty" })
+    assert.include(await listed("empty"), "silent")
+    assert.notInclude(await listed("failed"), "silent")
+  })
+
+  it("is added up by its kind", async () => {
+    const { by_model, totals } = (await request(`${conduit.url}/v1/stats`)).json
+    const kinds = totals.answered + totals.failed + totals.aborted + totals.refused + totals.empty + totals.pending
+    assert.strictEqual(kinds, totals.requests)
+    const of = (model: string) => by_model.find((one: { model: string }) => one.model === model)
+    assert.deepInclude(of("declines"), { answered: 0, failed: 0, refused: 2, empty: 0 })
+    assert.deepInclude(of("silent"), { answered: 0, failed: 0, refused: 0, empty: 1 })
   })
 })
 

@@ -170,21 +170,27 @@ describe("GET /v1/stats", () => {
     const { totals } = shown
     const ok = noted.filter((one) => one.ok)
     const judged = ok.filter((one) => one.judged !== null)
+    // What was sent for the client that left is paid for, as far as it can be estimated.
+    const left = (await decisionsOf("sk-ann")).find(({ outcome }) => outcome?.kind === "aborted").outcome
+    assert.isTrue(left.usage_estimated)
+    assert.isAbove(left.cost_usd, 0)
     assert.deepInclude(totals, {
       requests: noted.length + 4,
       answered: ok.length + 1,
       failed: noted.length - ok.length + 1,
       aborted: 1,
+      refused: 0,
+      empty: 0,
       pending: 1,
       fallbacks: noted.filter((one) => one.fellBack).length,
       input_tokens: sum(noted.map((one) => one.inputTokens)) + 14,
       output_tokens: sum(noted.map((one) => one.outputTokens)) + 22,
-      cost_known: ok.length,
+      cost_known: ok.length + 1,
       judged: judged.length
     })
     assert.isAtLeast(totals.failed, 5)
     assert.isAtLeast(totals.fallbacks, 3)
-    assert.closeTo(totals.cost_usd, sum(noted.map((one) => one.costUsd)), 1e-12)
+    assert.closeTo(totals.cost_usd, sum(noted.map((one) => one.costUsd)) + left.cost_usd, 1e-12)
     assert.closeTo(totals.feedback_coverage.value, judged.length / (ok.length + 1), 1e-12)
     assert.closeTo(totals.quality.mean, mean(judged.map((one) => one.judged ?? 0)), 1e-12)
     assert.isTrue(totals.quality.low < totals.quality.mean && totals.quality.mean < totals.quality.high)
@@ -193,7 +199,8 @@ describe("GET /v1/stats", () => {
       const mine = noted.filter(({ model }) => model === one.model)
       // The decisions of /v1/route and the aborted one were all for this one.
       assert.strictEqual(one.requests, mine.length + (one.model === "small" ? 4 : 0), one.model)
-      assert.closeTo(one.cost_usd, sum(mine.map(({ costUsd }) => costUsd)), 1e-12, one.model)
+      const usd = sum(mine.map(({ costUsd }) => costUsd)) + (one.model === "small" ? left.cost_usd : 0)
+      assert.closeTo(one.cost_usd, usd, 1e-12, one.model)
     }
     assert.strictEqual(sum(shown.by_model.map((one: any) => one.requests)), totals.requests)
     for (const one of shown.by_task) {

@@ -1,3 +1,4 @@
+import { emptyError, refusedError } from "../../src/domain/routing/Outcome.ts"
 import { assert, layer as withLayer } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -346,6 +347,10 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
           failed: recordOf(id, { outcome: { ...answered(), ok: false, error: "timeout" } }),
           aborted: recordOf(id, { outcome: { ...answered(), ok: false, aborted: true, error: "aborted" } }),
           pending: recordOf(id, { outcome: null }),
+          refused: recordOf(id, {
+            outcome: { ...answered(), error: refusedError, details: { cachedTokens: 3, servedModel: "other" } }
+          }),
+          empty: recordOf(id, { outcome: { ...answered(), ok: false, error: emptyError } }),
           alices: recordOf(id, { owner: "alice" })
         }
         const said = feedbackOn(made.other.decision.id)
@@ -354,13 +359,13 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
           Effect.map(db.decisions(id, { ...anyDecision, ...query }), (found) =>
             found.map(({ record }) => Object.entries(made).find(([, r]) => r.decision.id === record.decision.id)?.[0])
           )
-        const all = ["pending", "aborted", "failed", "fellBack", "other", "plain"]
+        const all = ["empty", "refused", "pending", "aborted", "failed", "fellBack", "other", "plain"]
         assert.deepStrictEqual(yield* named({}), all)
         assert.deepStrictEqual(yield* named({ owner: "alice" }), ["alices"])
-        assert.deepStrictEqual(yield* named({ limit: 2 }), ["pending", "aborted"])
+        assert.deepStrictEqual(yield* named({ limit: 2 }), ["empty", "refused"])
         assert.deepStrictEqual(yield* named({ before: made.failed.decision.id }), ["fellBack", "other", "plain"])
         const at = made.failed.decision.createdAtMillis
-        assert.deepStrictEqual(yield* named({ fromMillis: at }), ["pending", "aborted", "failed"])
+        assert.deepStrictEqual(yield* named({ fromMillis: at }), ["empty", "refused", "pending", "aborted", "failed"])
         assert.deepStrictEqual(yield* named({ fromMillis: at, untilMillis: at + 1 }), ["failed"])
         assert.deepStrictEqual(yield* named({ model: "large" }), ["fellBack"])
         assert.deepStrictEqual(yield* named({ model: "small", outcome: "ok" }), ["other", "plain"])
@@ -371,7 +376,9 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         assert.deepStrictEqual(yield* named({ algorithm: "static" }), [])
         assert.deepStrictEqual(yield* named({ reason: "fallback" }), ["fellBack"])
         assert.deepStrictEqual(yield* named({ reason: "best", outcome: "pending" }), ["pending"])
-        assert.deepStrictEqual(yield* named({ outcome: "aborted" }), ["aborted"])
+        for (const kind of ["failed", "aborted", "refused", "empty", "pending"] as const) {
+          assert.deepStrictEqual(yield* named({ outcome: kind }), [kind])
+        }
         assert.deepStrictEqual(yield* named({ userId: "nul\u0000" }), [])
         const [found] = yield* db.decisions(id, { ...anyDecision, userId: "other" })
         assert.deepStrictEqual(found, {

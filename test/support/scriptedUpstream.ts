@@ -21,22 +21,28 @@ export const refuses =
 export const error = (message: string, more: object = {}) => ({ error: { message, ...more } })
 
 const usage = { prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 }
+const nothing = { prompt_tokens: 10, completion_tokens: 0, total_tokens: 10 }
 
-/** `hello` and usage, whole or streamed, as the request asks. */
+/** `hello` (or what the message says instead) and usage, whole or streamed, as the request asks. */
 export const answers =
-  (more: object = {}): Answering =>
+  (
+    more: object = {},
+    message: { readonly content: string | null; readonly refusal?: string } = { content: "hello" }
+  ): Answering =>
   (response, { body, model }) => {
     const head = { id: "chatcmpl-1", created: 1_760_000_000, model, ...more }
     if (body.stream !== true) {
       response.writeHead(200, { "content-type": "application/json" })
-      const choices = [{ index: 0, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }]
-      response.end(JSON.stringify({ ...head, object: "chat.completion", choices, usage }))
+      const choices = [{ index: 0, message: { role: "assistant", ...message }, finish_reason: "stop" }]
+      response.end(
+        JSON.stringify({ ...head, object: "chat.completion", choices, usage: message.content === "" ? nothing : usage })
+      )
       return
     }
     response.writeHead(200, { "content-type": "text/event-stream" })
     const chunk = (choices: ReadonlyArray<object>, last: object = {}) =>
       response.write(`data: ${JSON.stringify({ ...head, object: "chat.completion.chunk", choices, ...last })}\n\n`)
-    chunk([{ index: 0, delta: { role: "assistant", content: "hello" }, finish_reason: null }])
+    chunk([{ index: 0, delta: { role: "assistant", ...message }, finish_reason: null }])
     chunk([{ index: 0, delta: {}, finish_reason: "stop" }])
     if (body.stream_options?.include_usage === true) chunk([], { usage })
     response.end("data: [DONE]\n\n")

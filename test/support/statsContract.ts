@@ -1,3 +1,4 @@
+import { emptyError, outcomeKind, type OutcomeKind, refusedError } from "../../src/domain/routing/Outcome.ts"
 import { assert, layer as withLayer } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -55,8 +56,15 @@ const anyRecord = (routerId: RouterId, seed: string, i: number): DecisionRecord 
       : kind < 0.1
         ? { ...answer, ok: false, aborted: true, error: "aborted", costUsd: null }
         : kind < 0.25
-          ? { ...answer, ok: false, costUsd: null, error: kind < 0.14 ? "rejected" : kind < 0.2 ? "timeout" : "server" }
-          : answer
+          ? {
+              ...answer,
+              ok: false,
+              costUsd: null,
+              error: kind < 0.14 ? "rejected" : kind < 0.17 ? emptyError : kind < 0.2 ? "timeout" : "server"
+            }
+          : kind < 0.3
+            ? { ...answer, error: refusedError }
+            : answer
   const task = draw("task")
   const base = recordOf(routerId, { seed, outcome, request: { weights: normalise(preferences.balanced) } })
   const preference = draw("preference") < 0.5 ? "balanced" : "cost"
@@ -155,10 +163,21 @@ export const statsContract = <E>(name: string, database: Layer.Layer<Database, E
         const sum = (values: ReadonlyArray<number | null>) => values.reduce<number>((a, b) => a + (b ?? 0), 0)
         const ok = outcomes.filter((one) => one.ok)
         assert.strictEqual(totals.requests, count)
-        assert.strictEqual(totals.answered, ok.length)
-        assert.strictEqual(totals.aborted, outcomes.filter((one) => one.aborted).length)
-        assert.strictEqual(totals.failed, outcomes.filter((one) => !one.ok && !one.aborted).length)
-        assert.isAbove(count - totals.answered - totals.aborted - totals.failed, 0)
+        const { aborted, answered, empty, failed, refused } = totals
+        const ended = outcomes.map(outcomeKind)
+        const counted = (kind: OutcomeKind) => ended.filter((one) => one === kind).length
+        assert.deepStrictEqual(
+          { aborted, answered, empty, failed, refused },
+          {
+            aborted: counted("aborted"),
+            answered: counted("ok"),
+            empty: counted("empty"),
+            failed: counted("failed"),
+            refused: counted("refused")
+          }
+        )
+        assert.isAbove(Math.min(aborted, empty, failed, refused), 0)
+        assert.isAbove(count - answered - aborted - failed - refused - empty, 0)
         assert.strictEqual(
           totals.fallbacks,
           all.filter(({ record }) => record.outcome !== null && record.outcome.model !== record.decision.chosen).length
@@ -189,7 +208,7 @@ export const statsContract = <E>(name: string, database: Layer.Layer<Database, E
           sum(rewards.map((one) => (one - mean) ** 2)) / (rewards.length - 1),
           "variance of the reward"
         )
-        assert.strictEqual(totals.quality?.count, rewards.length - totals.failed)
+        assert.strictEqual(totals.quality?.count, rewards.length - totals.failed - totals.empty)
 
         const kinds = [found.byModel, found.byTask, found.overTime]
         for (const groups of kinds) {
@@ -224,7 +243,7 @@ export const statsContract = <E>(name: string, database: Layer.Layer<Database, E
             Math.min(widthMillis / 60_000, count - (step * widthMillis) / 60_000)
           ])
         )
-        near(sum(found.errors.map((one) => one.count)), totals.failed, "errors")
+        near(sum(found.errors.map((one) => one.count)), totals.failed + totals.empty, "errors")
         assert.includeMembers(
           found.errors.map((one) => `${one.model} ${one.reason}`),
           ["small rejected", "small timeout", "large server"]
@@ -303,7 +322,8 @@ export const statsContract = <E>(name: string, database: Layer.Layer<Database, E
         const { db, feedback, id, records } = yield* filled
         const found = yield* db.savings(id, statsQuery(), 1)
         const ended = records.filter(
-          ({ outcome }) => outcome !== null && !outcome.aborted && outcome.error !== "rejected"
+          ({ outcome }) =>
+            outcome !== null && !outcome.aborted && outcome.error !== "rejected" && outcome.error !== refusedError
         )
         const routed = ended.filter(({ decision }) => decision.reason !== "pinned")
         assert.strictEqual(found.requests, routed.length)

@@ -3,6 +3,7 @@ import { combine, type Feedback, type FeedbackSubmission, type StoredStatus } fr
 import type { DecisionId, Position } from "../basics/Ids.ts"
 import type { LearningEvent, QualityEvent, RunEvent } from "./LearningEvent.ts"
 import { isLearned } from "../routing/Fault.ts"
+import { outcomeKind } from "../routing/Outcome.ts"
 import type { Attempt, Outcome } from "../routing/Outcome.ts"
 import { referenceLatencySeconds } from "../routing/Reference.ts"
 import { latencyScore, logOutputTokens } from "../routing/Score.ts"
@@ -336,6 +337,8 @@ const runEvents = (record: DecisionRecord, constants: PlanConstants): ReadonlyAr
     .filter((attempt) => !attempt.ok && isLearned(attempt.error))
     .map((attempt) => runEvent(record, attempt.model, null, null, constants))
   if (outcome.aborted || (!outcome.ok && !isLearned(outcome.error))) return failures
+  // Declined: the model did answer, and did not.
+  if (outcomeKind(outcome) === "refused") return failures
   if (outcome.ok) {
     return [...failures, runEvent(record, outcome.model, outcome, outcome.firstTokenMs ?? outcome.latencyMs, constants)]
   }

@@ -1,3 +1,4 @@
+import type { FaultReason } from "./Fault.ts"
 import type { ModelId } from "../basics/Ids.ts"
 
 /** One call to a model. */
@@ -11,12 +12,24 @@ export interface Attempt {
   readonly error: string | null
 }
 
-/** How a decision ended, in one word. `pending`: nobody reported on a decision of `/v1/route` yet. */
-export const outcomeKinds = ["ok", "failed", "aborted", "pending"] as const
+/**
+ * How a decision ended, in one word. `refused`: the model, or a filter, declined to answer, which is neither success nor
+ * failure. `empty`: the last model said nothing. `pending`: nobody reported on a decision of `/v1/route` yet.
+ */
+export const outcomeKinds = ["ok", "failed", "aborted", "refused", "empty", "pending"] as const
 export type OutcomeKind = (typeof outcomeKinds)[number]
 
-export const outcomeKind = (outcome: Pick<Outcome, "ok" | "aborted"> | null): OutcomeKind =>
-  outcome === null ? "pending" : outcome.ok ? "ok" : outcome.aborted ? "aborted" : "failed"
+/** `error` of an answer that declines; of others it is null. */
+export const refusedError = "refused"
+/** `error` of an answer without text, call or refusal. */
+export const emptyError = "empty" satisfies FaultReason
+
+export const outcomeKind = (outcome: Pick<Outcome, "ok" | "aborted" | "error"> | null): OutcomeKind => {
+  if (outcome === null) return "pending"
+  if (outcome.ok) return outcome.error === refusedError ? "refused" : "ok"
+  if (outcome.aborted) return "aborted"
+  return outcome.error === emptyError ? "empty" : "failed"
+}
 
 /** More about an outcome; what is not there has its usual value. */
 export interface OutcomeDetails {

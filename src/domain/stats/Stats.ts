@@ -35,6 +35,10 @@ export interface Figures {
   readonly answered: number
   readonly failed: number
   readonly aborted: number
+  /** Declined by the model or a filter. */
+  readonly refused: number
+  /** The last model said nothing. */
+  readonly empty: number
   /** Answered or not: the last model called was another one than the chosen one. */
   readonly fallbacks: number
   readonly explored: number
@@ -43,7 +47,7 @@ export interface Figures {
   readonly costUsd: number
   /** How many have a cost. */
   readonly priced: number
-  /** Of the answered ones, milliseconds; null if there is none. */
+  /** Of the answered and refused ones, milliseconds; null if there is none. */
   readonly latencyMs: Percentiles | null
   readonly firstTokenMs: Percentiles | null
   /** Of judged answers. */
@@ -63,7 +67,7 @@ export interface StatsRows {
   readonly tasks: number
   /** Only steps with requests, in order; `step` is an index into `stepsMillis`. */
   readonly overTime: ReadonlyArray<Figures & { readonly step: number }>
-  /** Failures, most frequent first, at most `mostGroups`. */
+  /** Failures, empty answers too, most frequent first, at most `mostGroups`. */
   readonly errors: ReadonlyArray<{ readonly model: string; readonly reason: string | null; readonly count: number }>
 }
 
@@ -75,6 +79,8 @@ export const noFigures: Figures = {
   answered: 0,
   failed: 0,
   aborted: 0,
+  refused: 0,
+  empty: 0,
   fallbacks: 0,
   explored: 0,
   inputTokens: 0,

@@ -1,6 +1,7 @@
 import * as Either from "effect/Either"
 import { DecisionId } from "../../domain/basics/Ids.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
+import { outcomeKind } from "../../domain/routing/Outcome.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import { combine, type Feedback } from "../../domain/learning/Feedback.ts"
 import { reward } from "../../domain/learning/Reward.ts"
@@ -63,6 +64,7 @@ export const decisionEntry = (
       outcome === null
         ? null
         : {
+            kind: outcomeKind(outcome),
             ok: outcome.ok,
             aborted: outcome.aborted,
             finish_reason: outcome.finishReason,

@@ -54,13 +54,16 @@ const meanOf = (sample: Sample | null) => {
 
 const figures = (of: Figures) => {
   const judged = of.quality?.count ?? 0
-  const coverage = wilson(judged, of.answered)
+  const answers = of.answered + of.refused
+  const coverage = wilson(judged, answers)
   return {
     requests: of.requests,
     answered: of.answered,
     failed: of.failed,
     aborted: of.aborted,
-    pending: of.requests - of.answered - of.failed - of.aborted,
+    refused: of.refused,
+    empty: of.empty,
+    pending: of.requests - of.answered - of.failed - of.aborted - of.refused - of.empty,
     fallbacks: of.fallbacks,
     exploration_share: of.requests === 0 ? null : of.explored / of.requests,
     input_tokens: of.inputTokens,
@@ -70,7 +73,7 @@ const figures = (of: Figures) => {
     latency_ms: of.latencyMs,
     first_token_ms: of.firstTokenMs,
     judged,
-    feedback_coverage: coverage === null ? null : { value: judged / of.answered, ...coverage },
+    feedback_coverage: coverage === null ? null : { value: judged / answers, ...coverage },
     quality: meanOf(of.quality),
     reward: meanOf(of.reward)
   }

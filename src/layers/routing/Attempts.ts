@@ -5,6 +5,7 @@ import * as GenAi from "../../domain/observing/GenAi.ts"
 import { type Decision, ranking } from "../../domain/routing/Decision.ts"
 import { faults } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
+import { refusedError } from "../../domain/routing/Outcome.ts"
 import type { Attempt } from "../../domain/routing/Outcome.ts"
 import { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import { type CallLimits, ProviderError } from "../../services/models/LanguageModels.ts"
@@ -133,7 +134,7 @@ export const make = ({
       const ended = Trial.endCurrent(trial, nowMs(), ending)
       if (ended === null) return Effect.void
       if (step !== null) Steps.endAttempt(step, catalog.current(), trial, ended, ending)
-      telemetry.called(ended.model, resultOf(ending), ended.latencyMs / 1000)
+      telemetry.called(ended.model, resultOf(trial, ending), ended.latencyMs / 1000)
       if (ending._tag === "Failed") trial.waitedMs += ended.latencyMs
       const news = tellCircuit(trial, ended, ending)
       return isDebug ? Effect.zipRight(Lines.called(trial, ended), news) : news
@@ -167,8 +168,14 @@ export const make = ({
   return { run, end, decided, remainingMs }
 }
 
-const resultOf = (ending: Trial.Ending): CallResult =>
-  ending._tag === "Answered" ? "ok" : ending._tag === "Aborted" ? "aborted" : ending.reason
+const resultOf = (trial: Trial.Trial, ending: Trial.Ending): CallResult =>
+  ending._tag === "Answered"
+    ? trial.facts().said?.isRefusal === true
+      ? refusedError
+      : "ok"
+    : ending._tag === "Aborted"
+      ? "aborted"
+      : ending.reason
 
 const late = (model: Model) =>
   new ProviderError({

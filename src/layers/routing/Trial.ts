@@ -3,6 +3,7 @@ import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import type { FaultReason } from "../../domain/routing/Fault.ts"
 import type { TokenUsage } from "../../domain/routing/Usage.ts"
+import { refusedError } from "../../domain/routing/Outcome.ts"
 import type { Attempt, Outcome, OutcomeDetails } from "../../domain/routing/Outcome.ts"
 import type { Said } from "../../domain/models/Said.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -106,6 +107,7 @@ export const recordOf = (trial: Trial, ending: Ending): DecisionRecord & { reado
   const last = trial.attempts.at(-1)
   const { costUsd, details, firstTokenMs, outputTokens, said, usage } = trial.facts()
   const { error, ok } = resultOf(ending)
+  const refused = ending._tag === "Answered" && said?.isRefusal === true ? refusedError : null
   return {
     decision: trial.decision,
     attempts: trial.attempts,
@@ -120,7 +122,7 @@ export const recordOf = (trial: Trial, ending: Ending): DecisionRecord & { reado
       latencyMs: last?.latencyMs ?? 0,
       firstTokenMs,
       // What the last model said is closer to the cause than how the request ended.
-      error: ending._tag === "Failed" ? (last?.error ?? error) : error,
+      error: ending._tag === "Failed" ? (last?.error ?? error) : (refused ?? error),
       details
     },
     prompt: trial.prompt

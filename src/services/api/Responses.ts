@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import { optional } from "./Fields.ts"
+import { outcomeKinds } from "../../domain/routing/Outcome.ts"
 import { storedStatuses } from "../../domain/learning/Feedback.ts"
 
 /** The one shape of every error, OpenAI's. */
@@ -227,6 +228,10 @@ const CandidateEntry = Schema.Struct({
 })
 
 const OutcomeEntry = Schema.Struct({
+  kind: Schema.Literal(...outcomeKinds).annotations({
+    description:
+      "`refused`: the model, or a filter, declined to answer, which is neither success nor failure. `empty`: the last model said nothing."
+  }),
   ok: Schema.Boolean,
   aborted: Schema.Boolean,
   finish_reason: nullableString,

@@ -37,6 +37,8 @@ const Figures = {
   answered: number("Those that a model answered to the end, or that were reported as such by `/v1/outcomes`."),
   failed: number("Those that no model answered, after all fallbacks."),
   aborted: number("Those that were cut off: the client left, or the service was shutting down."),
+  refused: number("Those that the model, or a filter, declined to answer: neither answered nor failed."),
+  empty: number("Those whose last model said nothing: no text, no call, no refusal."),
   pending: number("Decisions of `/v1/route` whose outcome nobody reported yet."),
   fallbacks: number("Those whose last called model was not the chosen one."),
   exploration_share: nullable(
@@ -54,7 +56,7 @@ const Figures = {
   judged: number("Answered requests with feedback that says something about quality."),
   feedback_coverage: nullable(
     Schema.Struct({
-      value: number("`judged` divided by `answered`."),
+      value: number("`judged` divided by `answered` and `refused` together."),
       low: number("Lower end of its 95 % interval, by Wilson."),
       high: number("Its upper end.")
     }),

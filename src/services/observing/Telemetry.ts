@@ -63,8 +63,11 @@ export interface TelemetryShape {
 
 export class Telemetry extends Context.Tag("conduit/services/Telemetry")<Telemetry, TelemetryShape>() {}
 
-/** How a call to a model ended: answered, cut by the client or the shutdown, or why it failed; `unexpected` is a bug. */
-export type CallResult = "ok" | "aborted" | "unexpected" | ProviderError["reason"]
+/**
+ * How a call to a model ended: answered, declined by the model or a filter, cut by the client or the shutdown, or why it
+ * failed; `unexpected` is a bug.
+ */
+export type CallResult = "ok" | "refused" | "aborted" | ProviderError["reason"]
 
 /** `refused`: the database is away, or too much is parked. */
 export type FeedbackAnswer = StoredStatus | "conflict" | "not_found" | "refused"

@@ -1,3 +1,4 @@
+import { refusedError } from "../../../src/domain/routing/Outcome.ts"
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import * as Either from "effect/Either"
@@ -93,6 +94,20 @@ describe("planCommit", () => {
     )
     const alone = recordOf(router, { attempts: [failedAttempt(large)], outcome: aborted })
     assert.deepStrictEqual(plan({ decisions: [alone] }).events, [])
+  })
+
+  it("learns nothing from an answer that declines, nor from a refusal of one request, but the failures before", () => {
+    const refused = { ...answered(large), error: refusedError }
+    const record = recordOf(router, { attempts: [failedAttempt(small)], outcome: refused })
+    assert.deepStrictEqual(
+      plan({ decisions: [record] }).events.map((e) => e.type === "run" && e.model),
+      [small]
+    )
+    for (const error of ["rejected", "unsupported", "context_length", "filtered", "forbidden", "conflict"]) {
+      const unable = { ...failedAttempt(small), error }
+      const made = recordOf(router, { attempts: [unable], outcome: { ...answered(small), ok: false, error } })
+      assert.deepStrictEqual(plan({ decisions: [made] }).events, [], error)
+    }
   })
 
   it("stores feedback on an answer that never came, and learns nothing from it", () => {

@@ -23,6 +23,8 @@ const figures: Figures = {
   costUsd: 0.0125,
   priced: 11,
   latencyMs: { p50: 1, p90: 2, p95: 3, p99: 4 },
+  refused: 0,
+  empty: 0,
   firstTokenMs: null,
   quality: { count: 6, mean: 0.75, variance: 0.04 },
   reward: { count: 2, mean: 0.5, variance: 0.02 }
@@ -120,6 +122,8 @@ describe("GET /v1/stats", () => {
         answered: 12,
         failed: 3,
         aborted: 1,
+        refused: 0,
+        empty: 0,
         pending: 4,
         fallbacks: 2,
         exploration_share: 0.25,

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto"
 import { isLearned } from "../../../domain/routing/Fault.ts"
 import { type Decision, drawnReasons, type Reason } from "../../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
+import { outcomeKind, type OutcomeKind, refusedError } from "../../../domain/routing/Outcome.ts"
 import type { Outcome } from "../../../domain/routing/Outcome.ts"
 import { expectedReward, reward } from "../../../domain/learning/Reward.ts"
 import { folds, type SavingsRow, type SavingsRows } from "../../../domain/stats/Savings.ts"
@@ -62,11 +63,15 @@ const rewardOf = (kept: Kept, query: StatsQuery): number | null => {
 const figuresOf = (all: ReadonlyArray<Kept>, query: StatsQuery): Figures => {
   const outcomes = known(all.map(({ record }) => record.outcome))
   const answered = outcomes.filter(({ ok }) => ok)
+  const kinds = outcomes.map(outcomeKind)
+  const count = (kind: OutcomeKind) => kinds.filter((one) => one === kind).length
   return {
     requests: all.length,
-    answered: answered.length,
-    failed: outcomes.filter(({ aborted, ok }) => !ok && !aborted).length,
-    aborted: outcomes.filter(({ aborted }) => aborted).length,
+    answered: count("ok"),
+    failed: count("failed"),
+    aborted: count("aborted"),
+    refused: count("refused"),
+    empty: count("empty"),
     fallbacks: all.filter(({ record }) => answererOf(record) !== record.decision.chosen).length,
     explored: all.filter(({ record }) => record.decision.exploration).length,
     inputTokens: sum(outcomes.map(({ inputTokens }) => inputTokens)),
@@ -154,7 +159,7 @@ const drawn: ReadonlySet<Reason> = new Set(drawnReasons)
 export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows => {
   const routed = selected(kept, query).flatMap((one): ReadonlyArray<Ended> => {
     const { decision, outcome } = one.record
-    const isLeftOut = outcome === null || outcome.aborted || (!outcome.ok && !isLearned(outcome.error))
+    const isLeftOut = outcome === null || outcome.aborted || outcome.error === refusedError || !isLearned(outcome.error)
     return isLeftOut || decision.reason === "pinned" ? [] : [{ ...one, outcome }]
   })
   const perJudged = new Map(

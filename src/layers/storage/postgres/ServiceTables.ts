@@ -4,7 +4,7 @@ export const serviceTables = ["routers", "learning_log", "decisions", "feedback"
 /** Without one of these, statements are slow, or fail. */
 export const serviceIndexes = (
   "routers_pkey routers_id_key routers_remembered learning_log_pkey learning_log_router_key_position_key " +
-  "decisions_pkey decisions_session decisions_not_ok decisions_unusual decisions_facets " +
+  "decisions_pkey decisions_session decisions_not_ok decisions_refused decisions_unusual decisions_facets " +
   "feedback_pkey feedback_router_key_idempotency_key_key feedback_decision feedback_parked " +
   "bandit_snapshots_pkey prompts_pkey"
 ).split(" ")

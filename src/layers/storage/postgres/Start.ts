@@ -10,11 +10,17 @@ import { unmetRequirement } from "../../../services/storage/DatabaseRequirements
 import { init } from "./migrations/0001_init.ts"
 import { audit } from "./migrations/0002_audit.ts"
 import { outcomeDetails } from "./migrations/0003_outcome_details.ts"
+import { refused } from "./migrations/0004_refused.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { readCommitted, transact } from "./store/Transaction.ts"
 import { type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
 
-const migrations = { "0001_init": init, "0002_audit": audit, "0003_outcome_details": outcomeDetails }
+const migrations = {
+  "0001_init": init,
+  "0002_audit": audit,
+  "0003_outcome_details": outcomeDetails,
+  "0004_refused": refused
+}
 export const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"
 

@@ -1,3 +1,4 @@
+import { emptyError, refusedError } from "../../../../domain/routing/Outcome.ts"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -32,8 +33,10 @@ const stepOf = ({ add }: Parameters, query: StatsQuery): string =>
 /** Over the rows of `figuresStatement`'s `d`. */
 const sums = {
   requests: sum("count(*)"),
-  answered: sum("count(*) FILTER (WHERE ok)"),
-  failed: sum("count(*) FILTER (WHERE NOT ok AND NOT aborted)"),
+  answered: sum("count(*) FILTER (WHERE ok AND NOT refused)"),
+  failed: sum("count(*) FILTER (WHERE NOT ok AND NOT aborted AND NOT is_empty)"),
+  refused: sum("count(*) FILTER (WHERE ok AND refused)"),
+  empty: sum("count(*) FILTER (WHERE NOT ok AND NOT aborted AND is_empty)"),
   aborted: sum("count(*) FILTER (WHERE aborted)"),
   fallbacks: sum("count(*) FILTER (WHERE fell_back)"),
   explored: sum("count(*) FILTER (WHERE exploration)"),
@@ -59,6 +62,7 @@ const figuresStatement = (routerId: RouterId, query: StatsQuery): Statement => {
   const text = `
     WITH d AS (
       SELECT ${answerer} AS model, d.task, ${stepOf(given, query)}, d.ok, d.aborted,
+        d.error IS NOT DISTINCT FROM '${refusedError}' AS refused, d.error IS NOT DISTINCT FROM '${emptyError}' AS is_empty,
         d.answered_by <> d.chosen AS fell_back, d.exploration, ${bounded("d.input_tokens")} AS input_tokens,
         ${bounded("d.output_tokens")} AS output_tokens, ${bounded("d.cost_usd")} AS cost_usd,
         CASE WHEN d.ok AND d.learned_weight > 0 THEN ${quality} END AS quality, ${reward(cost, latency)} AS reward
@@ -146,6 +150,8 @@ const figuresOf = (row: FiguresRow, times: PercentilesRow | undefined): Figures 
   answered: row.answered,
   failed: row.failed,
   aborted: row.aborted,
+  refused: row.refused,
+  empty: row.empty,
   fallbacks: row.fallbacks,
   explored: row.explored,
   inputTokens: row.inputTokens,

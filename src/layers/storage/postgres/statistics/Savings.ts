@@ -1,3 +1,4 @@
+import { refusedError } from "../../../../domain/routing/Outcome.ts"
 import { unlearnedReasons } from "../../../../domain/routing/Fault.ts"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
@@ -57,7 +58,7 @@ const sums: Record<keyof SavingsSums, ReturnType<typeof sum>> = {
 }
 
 /** Refusals of one request say nothing about the model. */
-const unlearned = unlearnedReasons.map((reason) => `'${reason}'`).join(", ")
+const unlearned = [...unlearnedReasons, refusedError].map((reason) => `'${reason}'`).join(", ")
 
 /**
  * The sums of `Savings.ts`: each request of the sample beside each of its candidates. A fallback is a failure of the
@@ -77,7 +78,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number
         get_byte(sha256(convert_to(coalesce(d.session_id, d.id::text), 'UTF8')), 0) % ${folds} AS fold,
         CASE WHEN NOT d.ok THEN 0 WHEN d.learned_weight > 0 THEN ${quality} END AS quality, ${reward(cost, latency)} AS reward
       FROM decisions d JOIN ${presets}
-      WHERE ${conditions(given, routerId, query)} AND d.ok IS NOT NULL AND NOT d.aborted AND (d.ok OR d.error IS NULL OR d.error NOT IN (${unlearned}))
+      WHERE ${conditions(given, routerId, query)} AND d.ok IS NOT NULL AND NOT d.aborted AND (d.error IS NULL OR d.error NOT IN (${unlearned}))
         AND d.reason <> 'pinned' ${sample(given, sampled)}),
     shares AS (
       SELECT model, CASE WHEN bool_or(ok) THEN (count(*) FILTER (WHERE ok))::float8 / nullif(count(quality) FILTER (WHERE ok), 0) ELSE 1 END AS per_judged

@@ -1,4 +1,5 @@
 import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
+import { emptyError, refusedError } from "../../../../domain/routing/Outcome.ts"
 import type { DecisionQuery } from "../../../../services/storage/Database.ts"
 import { decisionSelection } from "../rows/DecisionColumns.ts"
 import { parameters, type Statement } from "../Statement.ts"
@@ -8,8 +9,10 @@ const shownReason = "(CASE WHEN d.answered_by <> d.chosen THEN 'fallback' ELSE d
 const facets = "(ARRAY[coalesce(d.answered_by, d.chosen), d.algorithm, d.task, d.user_id])"
 
 const outcomes: Record<NonNullable<DecisionQuery["outcome"]>, string> = {
-  ok: "d.ok",
-  failed: "d.ok IS NOT TRUE AND NOT d.ok AND NOT d.aborted",
+  ok: `d.ok AND d.error IS DISTINCT FROM '${refusedError}'`,
+  refused: `d.ok AND d.error = '${refusedError}'`,
+  empty: `d.ok IS NOT TRUE AND NOT d.ok AND NOT d.aborted AND d.error = '${emptyError}'`,
+  failed: `d.ok IS NOT TRUE AND NOT d.ok AND NOT d.aborted AND d.error IS DISTINCT FROM '${emptyError}'`,
   aborted: "d.ok IS NOT TRUE AND d.aborted",
   pending: "d.ok IS NOT TRUE AND d.ok IS NULL"
 }
