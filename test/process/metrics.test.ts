@@ -38,6 +38,7 @@ const catalogue: Readonly<Record<string, readonly [type: string, ...labels: Read
   conduit_learning_records_dropped_total: ["counter"],
   conduit_learning_position: ["gauge"],
   conduit_learning_lag_commits: ["gauge"],
+  conduit_learning_lost_commits_total: ["counter"],
   conduit_learning_unpersisted: ["gauge"],
   conduit_static_fallback_total: ["counter"],
   conduit_snapshot_age_seconds: ["gauge"],
