@@ -1,8 +1,8 @@
-import { isObject, type JsonObject } from "../models/Json.ts"
 import type { Said } from "../models/Said.ts"
 import type { Decision } from "../routing/Decision.ts"
 import type { Model } from "../routing/Model.ts"
-import type { Outcome } from "../routing/Outcome.ts"
+import type { Outcome, OutcomeDetails } from "../routing/Outcome.ts"
+import type { TokenUsage } from "../routing/Usage.ts"
 
 // OpenTelemetry's semantic conventions for generative AI, v0.1.0, span `gen_ai.client.inference`,
 // https://github.com/open-telemetry/semantic-conventions-genai/blob/v0.1.0/docs/gen-ai/client-inference.md, and the
@@ -95,12 +95,13 @@ const name = (text: string | null | undefined) => text?.slice(0, maxNameChars)
 
 /** What a model says of its answer; null of one that said nothing. */
 export const responseFacts = (answer: {
-  readonly said: Pick<Said, "id" | "usage" | "finishReason" | "servedModel"> | null
-  readonly usage: { readonly inputTokens: number; readonly outputTokens: number } | null
+  readonly said: Pick<Said, "id" | "finishReason" | "servedModel"> | null
+  readonly usage: Pick<TokenUsage, "inputTokens" | "outputTokens"> | null
+  readonly details: OutcomeDetails | null
   readonly costUsd: number | null
   readonly firstTokenMs: number | null
 }) => {
-  const { costUsd, firstTokenMs, said, usage } = answer
+  const { costUsd, details, firstTokenMs, said, usage } = answer
   const finishReason = name(said?.finishReason)
   return {
     "gen_ai.response.id": name(said?.id),
@@ -109,22 +110,11 @@ export const responseFacts = (answer: {
     "gen_ai.response.time_to_first_chunk": firstTokenMs === null ? null : firstTokenMs / 1000,
     "gen_ai.usage.input_tokens": usage?.inputTokens,
     "gen_ai.usage.output_tokens": usage?.outputTokens,
-    ...detailFacts(said?.usage ?? {}),
+    "gen_ai.usage.cache_read.input_tokens": details?.cachedTokens,
+    "gen_ai.usage.cache_write.input_tokens": details?.writtenTokens,
+    "gen_ai.usage.reasoning.output_tokens": details?.reasoningTokens,
     "conduit.cost_usd": costUsd,
     "conduit.first_token_ms": firstTokenMs
-  }
-}
-
-/** The parts of a usage object, where OpenAI and those who follow it have them. */
-const detailFacts = (usage: JsonObject) => {
-  const part = (group: string, key: string) => {
-    const details = usage[group]
-    return isObject(details) ? number(details[key]) : null
-  }
-  return {
-    "gen_ai.usage.cache_read.input_tokens":
-      part("prompt_tokens_details", "cached_tokens") ?? number(usage["prompt_cache_hit_tokens"]),
-    "gen_ai.usage.reasoning.output_tokens": part("completion_tokens_details", "reasoning_tokens")
   }
 }
 

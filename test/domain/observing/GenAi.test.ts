@@ -70,33 +70,24 @@ describe("GenAi", () => {
     ])
   })
 
-  it("takes the parts of the usage where providers have them", () => {
-    const parts = (usage: Record<string, unknown>) => {
-      const said = { id: "chatcmpl-1", usage, finishReason: "stop", servedModel: "m" }
-      return given(GenAi.responseFacts({ said, usage: null, costUsd: null, firstTokenMs: 1500 }))
-    }
-    const always: Array<[string, unknown]> = [
+  it("says what is known of the answer and of its tokens, and nothing else", () => {
+    const said = { id: "chatcmpl-1", finishReason: "stop", servedModel: "m" }
+    const usage = { inputTokens: 20, outputTokens: 9 }
+    const details = { cachedTokens: 8, writtenTokens: 4, reasoningTokens: 3 }
+    assert.deepStrictEqual(given(GenAi.responseFacts({ said, usage, details, costUsd: 0.5, firstTokenMs: 1500 })), [
       ["gen_ai.response.id", "chatcmpl-1"],
       ["gen_ai.response.model", "m"],
       ["gen_ai.response.finish_reasons", ["stop"]],
-      ["gen_ai.response.time_to_first_chunk", 1.5]
-    ]
-    const last: Array<[string, unknown]> = [["conduit.first_token_ms", 1500]]
-    assert.deepStrictEqual(
-      parts({
-        prompt_tokens_details: { cached_tokens: 8, audio_tokens: 1 },
-        completion_tokens_details: { reasoning_tokens: 3 }
-      }),
-      [...always, ["gen_ai.usage.cache_read.input_tokens", 8], ["gen_ai.usage.reasoning.output_tokens", 3], ...last]
-    )
-    assert.deepStrictEqual(parts({ prompt_cache_hit_tokens: 4, completion_tokens_details: "none" }), [
-      ...always,
-      ["gen_ai.usage.cache_read.input_tokens", 4],
-      ...last
+      ["gen_ai.response.time_to_first_chunk", 1.5],
+      ["gen_ai.usage.input_tokens", 20],
+      ["gen_ai.usage.output_tokens", 9],
+      ["gen_ai.usage.cache_read.input_tokens", 8],
+      ["gen_ai.usage.cache_write.input_tokens", 4],
+      ["gen_ai.usage.reasoning.output_tokens", 3],
+      ["conduit.cost_usd", 0.5],
+      ["conduit.first_token_ms", 1500]
     ])
-    assert.deepStrictEqual(
-      given(GenAi.responseFacts({ said: null, usage: null, costUsd: null, firstTokenMs: null })),
-      []
-    )
+    const nothing = { said: null, usage: null, details: null, costUsd: null, firstTokenMs: null }
+    assert.deepStrictEqual(given(GenAi.responseFacts(nothing)), [])
   })
 })

@@ -190,6 +190,20 @@ describe("Telemetry", () => {
     }).pipe(Effect.provide(TelemetryMetrics.layer))
   )
 
+  it.scoped("counts answers of another model than the one that was asked, by the asked one", () =>
+    Effect.gen(function* () {
+      const telemetry = yield* Telemetry
+      const { decision, outcome } = recordOf(RouterId("served"))
+      assert.isNotNull(outcome)
+      const counted = () =>
+        exposition(telemetry.render()).value("conduit_served_by_other_total", { model: outcome.model })
+      const before = counted()
+      telemetry.settled(decision, { ...outcome, details: null })
+      telemetry.settled(decision, { ...outcome, details: { servedModel: "another" } })
+      assert.strictEqual(counted() - before, 1)
+    }).pipe(Effect.provide(TelemetryMetrics.layer))
+  )
+
   it.scoped("counts each request once, and makes no series of what clients make up", () =>
     Effect.gen(function* () {
       const telemetry = yield* Telemetry

@@ -46,6 +46,11 @@ export const make = () => {
       model
     })
   )
+  const servedByOthers = byLabel((model: ModelId) =>
+    counter("conduit_served_by_other_total", "Answers of another model than the one that was asked, by the asked one", {
+      model
+    })
+  )
   const tokens = (direction: "input" | "output") =>
     byLabel((model: ModelId) =>
       counter("conduit_tokens_total", "Tokens of the calls that Conduit made", { model, direction })
@@ -69,7 +74,8 @@ export const make = () => {
       if (result === "ok") callDuration(model).update(seconds)
     },
     settled: ({ chosen }: Decision, outcome: Outcome) => {
-      const { costUsd, firstTokenMs, model } = outcome
+      const { costUsd, details, firstTokenMs, model } = outcome
+      if (details?.servedModel !== undefined) servedByOthers(model).update(1)
       if (outcome.ok && model !== chosen) fallbacks(chosen).update(1)
       if (firstTokenMs !== null) firstToken(model).update(firstTokenMs / 1000)
       if (outcome.inputTokens !== null) inputTokens(model).update(outcome.inputTokens)
