@@ -8,6 +8,7 @@ import * as Net from "node:net"
 import { AllModelsFailed, Interrupted, type RouterShape } from "../../../src/services/routing/Router.ts"
 import { serveApi, type ServedApi } from "../../support/httpApi.ts"
 import { answer, answerHead, recordingRouter } from "../../support/recordingRouter.ts"
+import { startedAnswers } from "../../support/startedAnswers.ts"
 
 const chat = { messages: [{ role: "user", content: "hi" }], stream: true }
 const streaming = (stream: RouterShape["stream"]) => recordingRouter({ stream })
@@ -203,6 +204,7 @@ describe("streams", () => {
       let written = 0
       const total = 200
       const finished = yield* Deferred.make<void>()
+      const answers = yield* startedAnswers
       const payload = JSON.stringify({ text: "x".repeat(100_000) })
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
@@ -224,12 +226,8 @@ describe("streams", () => {
         )
         request.end(JSON.stringify(chat))
       })
-      // Nobody reads: what was written by now is what the buffers of both sockets hold.
-      let before = -1
-      while (before !== written) {
-        before = written
-        yield* Effect.sleep("100 millis")
-      }
+      // Nobody reads: once the answer is told to wait, nothing more of it is made.
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => answers.some((one) => one.writableNeedDrain) })
       assert.isBelow(written, total)
       let bytes = 0
       response.on("data", (chunk: Buffer) => (bytes += chunk.length))
