@@ -54,6 +54,12 @@ describe("bodies", () => {
       "malformed_body"
     ],
     ["129 levels", "[".repeat(129) + "]".repeat(129), 400, "malformed_body"],
+    [
+      "129 levels after a string that ends with a backslash",
+      `["\\\\", ${"[".repeat(128)}"x"${"]".repeat(129)}`,
+      400,
+      "malformed_body"
+    ],
     ["an array instead of an object", "[]", 400, "invalid_request"],
     ["null", "null", 400, "invalid_request"]
   ]
@@ -76,7 +82,8 @@ describe("bodies", () => {
     Effect.gen(function* () {
       const router = recordingRouter()
       const api = yield* serveApi(router)
-      const content = `${"[{".repeat(500)}\\"\\\\" "`
+      // What follows the escaped quote is still text; what follows the backslash at an end is not.
+      const content = `"${"[{".repeat(500)}\\"\\\\" "`
       const answered = yield* api.post("/v1/chat/completions", chat({ messages: [{ role: "user", content }] }))
       assert.strictEqual(answered.status, 200)
       assert.strictEqual(router.asked[0]?.request.text, content)
