@@ -1,5 +1,4 @@
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,9 +12,11 @@ import {
   HookTimeout,
   PhaseDefect,
   type Report,
-  ServiceFailure,
-  ShutdownReport
+  ShutdownReport,
+  type ShutdownReportShape
 } from "../../services/running/ShutdownReport.ts"
+import { RunState } from "./RunState.ts"
+import { listen } from "./Signals.ts"
 import * as Watchdog from "./Watchdog.ts"
 
 export interface LifecycleOptions {
@@ -32,13 +33,24 @@ export interface LifecycleOptions {
 
 const publishInterval = Duration.millis(100)
 const hookLimit = Duration.seconds(1)
-/** What persist, close and flush may take together after a second signal. */
-const forcedBudgetMillis = 6_000
-/**
- * One Ctrl-C can arrive twice: the terminal signals the whole group, and npm passes it on besides. Within this time it
- * counts once. Other signals always count: a second SIGTERM, however soon, cuts the drain.
- */
-const echoMillis = 200
+
+/** What is run at the borders of a shutdown. */
+interface Hooks {
+  readonly start: Array<Effect.Effect<void>>
+  readonly complete: Array<(report: Report) => Effect.Effect<void>>
+}
+
+/** One run of the service, and what its parts share. */
+interface Run {
+  readonly state: RunState
+  readonly report: ShutdownReportShape
+  readonly hooks: Hooks
+  readonly timeoutMillis: number
+  /** Another thread tells of the shutdown, should this one hang. */
+  readonly isWatched: boolean
+  /** Completes when the service is built. */
+  readonly ready: Deferred.Deferred<void>
+}
 
 export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, Output | ShutdownReport> =>
   Layer.scoped(
@@ -47,214 +59,125 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
       const output = yield* Output
       const report = yield* ShutdownReport
       const clock = yield* Effect.clock
-      const timeoutMillis = Duration.toMillis(options.shutdownTimeout)
-      const requested = yield* Deferred.make<void>()
-      const finished = yield* Deferred.make<Report>()
       const ready = yield* Deferred.make<void>()
-      const listeners: Array<() => void> = []
-      const reloadListeners: Array<() => void> = []
-      const startHooks: Array<Effect.Effect<void>> = []
-      const completeHooks: Array<(report: Report) => Effect.Effect<void>> = []
-      const watchdog = options.installSignalHandlers ? Watchdog.start(output.descriptor()) : undefined
-
-      /** Without the phases of the shutdown, which the report knows. */
-      let phase: "starting" | "running" | "stopped" = "starting"
-      let stoppingSince: number | undefined
-      let signals = 0
-      let firstSignal: string | null = null
-      let isFailed = false
-      /** Failures of which the log does not know yet. */
-      const unsaid: Array<string> = []
-      let isReloadAwaited = false
-
-      const render = () =>
-        report.render({
-          signal: firstSignal,
-          signals,
-          failed: isFailed,
-          durationSeconds: (clock.unsafeCurrentTimeMillis() - (stoppingSince ?? clock.unsafeCurrentTimeMillis())) / 1000
-        })
-      report.onChange(() => watchdog?.publish(render()))
-
-      const requestShutdown = () => {
-        if (stoppingSince !== undefined) return
-        stoppingSince = clock.unsafeCurrentTimeMillis()
-        for (const listener of listeners) listener()
-        watchdog?.publish(render())
-        watchdog?.armNoLater(Date.now() + timeoutMillis)
-        Deferred.unsafeDone(requested, Effect.void)
-      }
-
-      const fail = (detail: string) => {
-        isFailed = true
-        unsaid.push(detail)
-        report.error(null, new ServiceFailure({ detail }))
-      }
-
-      const sayFailures = Effect.suspend(() =>
-        Effect.forEach(unsaid.splice(0), (one) => Effect.logError(one), { discard: true })
-      )
-
-      const requestReload = () => {
-        if (stoppingSince !== undefined) return
-        isReloadAwaited = reloadListeners.length === 0
-        for (const listener of reloadListeners) listener()
-      }
-
-      const onSignal = (signal: string) => {
-        if (signal === "SIGHUP" && options.reloadOnSighup === true) return requestReload()
-        signals++
-        firstSignal ??= signal
-        if (signals === 1) return requestShutdown()
-        watchdog?.publish(render())
-        if (signals === 2) {
-          watchdog?.armNoLater(Date.now() + forcedBudgetMillis)
-          return report.force()
-        }
-        const last = render()
-        output.line(JSON.stringify(last))
-        process.exit(last.exit_code)
-      }
-      if (options.installSignalHandlers) yield* listen(onSignal, fail, requestShutdown)
-
-      const bounded = (hook: Effect.Effect<void>) =>
-        hook.pipe(
-          Effect.disconnect,
-          Effect.interruptible,
-          Effect.timeoutFail({
-            duration: hookLimit,
-            onTimeout: () => new HookTimeout({ limitMs: Duration.toMillis(hookLimit) })
-          }),
-          Effect.catchAllCause((cause) => {
-            const failure = Cause.failureOption(cause)
-            return Effect.sync(() =>
-              report.error(
-                null,
-                failure._tag === "Some" ? failure.value : new PhaseDefect({ detail: Cause.pretty(cause) })
-              )
-            )
-          })
-        )
-
-      const seconds = Effect.map(
-        Clock.currentTimeMillis,
-        (now) => `${((now - (stoppingSince ?? now)) / 1000).toFixed(1)}s`
-      )
-
-      const isRunning = Effect.sync(() => {
-        if (stoppingSince === undefined) phase = "running"
-        Deferred.unsafeDone(ready, Effect.void)
-      })
-
-      /** What precedes the release, whether a signal or a failure asked for it. */
-      const beforeRelease = (exit: Exit.Exit<unknown, unknown>) =>
-        Effect.gen(function* () {
-          if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
-            const error = Cause.squash(exit.cause)
-            fail(error instanceof Error ? error.message : String(error))
-            yield* Effect.logDebug(Cause.pretty(exit.cause))
+      const finished = yield* Deferred.make<Report>()
+      const hooks: Hooks = { start: [], complete: [] }
+      const timeoutMillis = Duration.toMillis(options.shutdownTimeout)
+      const isWatched = options.installSignalHandlers
+      const watchdog = isWatched ? Watchdog.start(output.descriptor()) : undefined
+      const state = new RunState({ clock, report, timeoutMillis, watchdog })
+      const run: Run = { state, report, hooks, timeoutMillis, isWatched, ready }
+      if (options.installSignalHandlers) {
+        yield* listen({
+          signal: (signal) => {
+            if (signal === "SIGHUP" && options.reloadOnSighup === true) return state.requestReload()
+            if (state.signalled(signal) !== "exit") return
+            const last = state.render()
+            output.line(JSON.stringify(last))
+            process.exit(last.exit_code)
+          },
+          failure: (detail) => {
+            state.fail(detail)
+            state.requestShutdown()
           }
-          yield* sayFailures
-          requestShutdown()
-          yield* Effect.logInfo("Starting graceful shutdown sequence")
-          yield* Effect.forEach(startHooks, bounded, { discard: true })
         })
-
-      /** Holds the layer until it is interrupted, or cannot be built: then releases it, built or half built. */
-      const held = <A, E, R>(service: Layer.Layer<A, E, R>) =>
-        Effect.acquireUseRelease(
-          Scope.make(),
-          (scope) => Effect.zipRight(Effect.zipRight(Layer.buildWithScope(service, scope), isRunning), Effect.never),
-          (scope, exit) => Effect.zipRight(beforeRelease(exit), released(scope, exit))
-        )
-
-      /** Our own steps never fail; a finalizer of somebody else's may, and the report says so. */
-      const released = (scope: Scope.CloseableScope, exit: Exit.Exit<unknown, unknown>) =>
-        Effect.catchAllCause(Scope.close(scope, exit), (cause) =>
-          Effect.sync(() => report.error(null, new PhaseDefect({ detail: Cause.pretty(cause) })))
-        )
-
-      /** What the other thread would write stays true while this one only waits. */
-      const publishing =
-        watchdog === undefined
-          ? Effect.void
-          : Effect.sync(() => watchdog.publish(render())).pipe(
-              Effect.zipRight(Effect.sleep(publishInterval)),
-              Effect.forever
-            )
-
-      const run = <A, E, R>(service: Layer.Layer<A, E, R>): Effect.Effect<Report, never, R> =>
-        Effect.gen(function* () {
-          const serving = yield* Effect.forkDaemon(held(service))
-          yield* Deferred.await(requested)
-          yield* Effect.fork(publishing)
-          yield* Fiber.interrupt(serving).pipe(
-            Effect.disconnect,
-            Effect.timeoutFail({
-              // The watchdog, where there is one, comes first.
-              duration: Duration.millis(timeoutMillis + 1_000),
-              onTimeout: () => new PhaseDefect({ detail: `a finalizer did not end within ${timeoutMillis} ms` })
-            }),
-            Effect.catchAll((error) => Effect.sync(() => report.error(null, error)))
-          )
-          yield* sayFailures
-          const { errors } = yield* report.entries
-          const took = yield* seconds
-          yield* errors.length === 0 && render().outcome === "clean"
-            ? Effect.logInfo(`Graceful shutdown completed in ${took}`)
-            : Effect.logWarning(`Shutdown completed with ${errors.length} errors in ${took}`)
-          const last = render()
-          yield* Effect.forEach(completeHooks, (hook) => bounded(hook(last)), { discard: true })
-          phase = "stopped"
-          watchdog?.disarm()
-          const final = { ...render(), duration_seconds: last.duration_seconds }
-          yield* Deferred.succeed(finished, final)
-          return final
-        })
-
+      }
       return Lifecycle.of({
-        phase: () => (phase === "stopped" ? phase : (report.current() ?? phase)),
-        stopping: () => stoppingSince !== undefined,
-        run,
+        phase: () => state.phase(),
+        stopping: () => state.isStopping(),
+        run: (service) => Effect.tap(started(run, service), (last) => Deferred.succeed(finished, last)),
         ready: Deferred.await(ready),
-        shutdown: Effect.zipRight(Effect.sync(requestShutdown), Deferred.await(finished)),
-        onStopping: (listener) => {
-          listeners.push(listener)
-        },
-        onReload: (listener) => {
-          reloadListeners.push(listener)
-          if (isReloadAwaited) requestReload()
-        },
-        onShutdownStart: (hook) => Effect.sync(() => void startHooks.push(hook)),
-        onShutdownComplete: (hook) => Effect.sync(() => void completeHooks.push(hook))
+        shutdown: Effect.zipRight(
+          Effect.sync(() => state.requestShutdown()),
+          Deferred.await(finished)
+        ),
+        onStopping: (listener) => state.onStopping(listener),
+        onReload: (listener) => state.onReload(listener),
+        onShutdownStart: (hook) => Effect.sync(() => void hooks.start.push(hook)),
+        onShutdownComplete: (hook) => Effect.sync(() => void hooks.complete.push(hook))
       })
     })
   )
 
-/** The signals and the failures that end a program; the listeners leave with the scope. */
-const listen = (onSignal: (signal: string) => void, fail: (detail: string) => void, requestShutdown: () => void) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      let last = { signal: "", millis: 0 }
-      const signals = (["SIGTERM", "SIGINT", "SIGHUP"] as const).map((signal) => {
-        const listener = () => {
-          const millis = Date.now()
-          const isEcho = signal === "SIGINT" && last.signal === signal && millis - last.millis < echoMillis
-          last = { signal, millis }
-          if (!isEcho) onSignal(signal)
-        }
-        process.on(signal, listener)
-        return () => process.off(signal, listener)
-      })
-      const failures = (["unhandledRejection", "uncaughtException"] as const).map((event) => {
-        const listener = (cause: unknown) => {
-          fail(`${event}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`)
-          requestShutdown()
-        }
-        process.on(event, listener)
-        return () => process.off(event, listener)
-      })
-      return [...signals, ...failures]
-    }),
-    (remove) => Effect.sync(() => remove.forEach((off) => off()))
+/** Runs the service until a shutdown is requested, then stops it; the report is final. */
+const started = <A, E, R>(run: Run, service: Layer.Layer<A, E, R>): Effect.Effect<Report, never, R> =>
+  Effect.gen(function* () {
+    const { hooks, report, state, timeoutMillis } = run
+    const serving = yield* Effect.forkDaemon(held(run, service))
+    yield* Deferred.await(state.requested)
+    if (run.isWatched) yield* Effect.fork(publishing(state))
+    yield* Fiber.interrupt(serving).pipe(
+      Effect.disconnect,
+      Effect.timeoutFail({
+        // The watchdog, where there is one, comes first.
+        duration: Duration.millis(timeoutMillis + 1_000),
+        onTimeout: () => new PhaseDefect({ detail: `a finalizer did not end within ${timeoutMillis} ms` })
+      }),
+      Effect.catchAll((error) => Effect.sync(() => report.error(null, error)))
+    )
+    yield* sayFailures(state)
+    const { errors } = yield* report.entries
+    const took = `${state.stoppingSeconds().toFixed(1)}s`
+    yield* errors.length === 0 && state.render().outcome === "clean"
+      ? Effect.logInfo(`Graceful shutdown completed in ${took}`)
+      : Effect.logWarning(`Shutdown completed with ${errors.length} errors in ${took}`)
+    const last = state.render()
+    yield* Effect.forEach(hooks.complete, (hook) => bounded(report, hook(last)), { discard: true })
+    state.ended()
+    return { ...state.render(), duration_seconds: last.duration_seconds }
+  })
+
+/** Holds the service until it is interrupted, or cannot be built: then releases it, built or half built. */
+const held = <A, E, R>({ hooks, ready, report, state }: Run, service: Layer.Layer<A, E, R>) => {
+  const isRunning = Effect.sync(() => {
+    state.built()
+    Deferred.unsafeDone(ready, Effect.void)
+  })
+  /** What precedes the release, whether a signal or a failure asked for it. */
+  const beforeRelease = (exit: Exit.Exit<unknown, unknown>) =>
+    Effect.gen(function* () {
+      if (Exit.isFailure(exit) && !Cause.isInterruptedOnly(exit.cause)) {
+        const error = Cause.squash(exit.cause)
+        state.fail(error instanceof Error ? error.message : String(error))
+        yield* Effect.logDebug(Cause.pretty(exit.cause))
+      }
+      yield* sayFailures(state)
+      state.requestShutdown()
+      yield* Effect.logInfo("Starting graceful shutdown sequence")
+      yield* Effect.forEach(hooks.start, (hook) => bounded(report, hook), { discard: true })
+    })
+  /** Our own steps never fail; a finalizer of somebody else's may, and the report says so. */
+  const released = (scope: Scope.CloseableScope, exit: Exit.Exit<unknown, unknown>) =>
+    Effect.catchAllCause(Scope.close(scope, exit), (cause) =>
+      Effect.sync(() => report.error(null, new PhaseDefect({ detail: Cause.pretty(cause) })))
+    )
+  return Effect.acquireUseRelease(
+    Scope.make(),
+    (scope) => Effect.zipRight(Effect.zipRight(Layer.buildWithScope(service, scope), isRunning), Effect.never),
+    (scope, exit) => Effect.zipRight(beforeRelease(exit), released(scope, exit))
   )
+}
+
+/** A hook of somebody else's, which may fail or hang: the report says so. */
+const bounded = (report: ShutdownReportShape, hook: Effect.Effect<void>) =>
+  hook.pipe(
+    Effect.disconnect,
+    Effect.interruptible,
+    Effect.timeoutFail({
+      duration: hookLimit,
+      onTimeout: () => new HookTimeout({ limitMs: Duration.toMillis(hookLimit) })
+    }),
+    Effect.catchAllCause((cause) => {
+      const failure = Cause.failureOption(cause)
+      return Effect.sync(() =>
+        report.error(null, failure._tag === "Some" ? failure.value : new PhaseDefect({ detail: Cause.pretty(cause) }))
+      )
+    })
+  )
+
+const sayFailures = (state: RunState) =>
+  Effect.suspend(() => Effect.forEach(state.takeUnsaid(), (one) => Effect.logError(one), { discard: true }))
+
+/** What the other thread would write stays true while this one only waits. */
+const publishing = (state: RunState) =>
+  Effect.sync(() => state.publish()).pipe(Effect.zipRight(Effect.sleep(publishInterval)), Effect.forever)

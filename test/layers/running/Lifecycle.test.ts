@@ -190,4 +190,49 @@ describe("Lifecycle", () => {
       )
     }).pipe(Effect.provide(lifecycleWith({ shutdownTimeout: "45 seconds" })))
   })
+
+  it.effect("calls every listener of the shutdown and ends it although one throws, and says that it failed", () => {
+    const events: Array<string> = []
+    return Effect.gen(function* () {
+      const lifecycle = yield* Lifecycle
+      lifecycle.onStopping(() => void events.push("first"))
+      lifecycle.onStopping(() => {
+        throw new Error("no such thing")
+      })
+      lifecycle.onStopping(() => void events.push("third"))
+      const running = yield* Effect.fork(lifecycle.run(chain({})))
+      yield* lifecycle.ready
+      const report = yield* lifecycle.shutdown
+      yield* Fiber.join(running)
+      assert.deepStrictEqual(events, ["first", "third"])
+      assert.deepInclude(report, { outcome: "failed", exit_code: 1 })
+      assert.deepStrictEqual(
+        report.phases.map((entry) => entry.outcome),
+        ["skipped", "ok", "ok", "ok", "ok"]
+      )
+      assert.include(report.errors[0]?.message, "no such thing")
+    }).pipe(Effect.provide(lifecycleWith({ shutdownTimeout: "45 seconds" })))
+  })
+
+  it.effect("calls every listener of a reload although one throws, then ends as after any failure", () => {
+    const events: Array<string> = []
+    return Effect.gen(function* () {
+      const lifecycle = yield* Lifecycle
+      const running = yield* Effect.fork(lifecycle.run(chain({})))
+      yield* lifecycle.ready
+      process.emit("SIGHUP")
+      // What came before anybody listened is not forgotten.
+      lifecycle.onReload(() => void events.push("first"))
+      assert.deepStrictEqual(events, ["first"])
+      lifecycle.onReload(() => {
+        throw new Error("no such thing")
+      })
+      lifecycle.onReload(() => void events.push("third"))
+      process.emit("SIGHUP")
+      assert.deepStrictEqual(events, ["first", "first", "third"])
+      const report = yield* Fiber.join(running)
+      assert.deepInclude(report, { outcome: "failed", exit_code: 1, signals: 0 })
+      assert.include(report.errors[0]?.message, "no such thing")
+    }).pipe(Effect.provide(lifecycleWith({ shutdownTimeout: "45 seconds", hearsSignals: true })))
+  })
 })
