@@ -120,104 +120,110 @@ export const planConstants: PlanConstants = { latencyReferenceSeconds: reference
  * that before new feedback; all feedback of one decision makes one quality event, a revision of what was folded before.
  */
 export const planCommit = (existing: Existing, commit: Planned, constants: PlanConstants): CommitPlan => {
-  const entries = new Map<DecisionId, Entry>()
-  for (const [id, stored] of existing.decisions) {
-    entries.set(id, {
-      record: stored.record,
-      learned: stored.learned,
-      isNew: false,
-      reported: false,
-      newlyLearned: null
-    })
-  }
-  for (const record of commit.decisions) {
-    entries.set(record.decision.id, { record, learned: null, isNew: true, reported: false, newlyLearned: null })
+  const planning = new Planning(existing, commit.decisions, constants)
+  const reports = commit.reports.map((report) => planning.report(report))
+  for (const { id } of commit.joined) planning.join(id)
+  const feedback = commit.feedback.map((submission) => planning.feedback(submission))
+  return { ...planning.result(commit.events), reports, feedback }
+}
+
+/** A plan while it is made, part by part. */
+class Planning {
+  private readonly entries = new Map<DecisionId, Entry>()
+  private readonly runs: Array<RunEvent>
+  private readonly book: FeedbackBook
+  private readonly constants: PlanConstants
+  /** Decisions whose feedback changes. */
+  private readonly touched = new Set<DecisionId>()
+  private readonly added = new Set<string>()
+  private parkingRoom: number
+  private joined = 0
+
+  constructor(existing: Existing, decisions: ReadonlyArray<DecisionRecord>, constants: PlanConstants) {
+    const unchanged = { reported: false, newlyLearned: null }
+    for (const [id, stored] of existing.decisions) this.entries.set(id, { ...stored, ...unchanged, isNew: false })
+    for (const record of decisions) {
+      this.entries.set(record.decision.id, { record, learned: null, ...unchanged, isNew: true })
+    }
+    this.runs = decisions.flatMap((record) => runEvents(record, constants))
+    this.book = new FeedbackBook(existing.feedback)
+    this.constants = constants
+    this.parkingRoom = existing.parkingRoom
   }
 
-  const runs: Array<RunEvent> = commit.decisions.flatMap((record) => runEvents(record, constants))
-  const reports = commit.reports.map((report) => {
-    const entry = entries.get(report.decisionId)
-    if (entry === undefined || entry.record.decision.owner !== report.owner) return { status: "unknown" } as const
+  report(report: OutcomeReport): CommitPlan["reports"][number] {
+    const entry = this.entries.get(report.decisionId)
+    if (entry === undefined || entry.record.decision.owner !== report.owner) return { status: "unknown" }
     const outcome = reportedOutcome(entry.record, report)
     if (entry.record.outcome !== null) {
-      return { status: sameOutcome(entry.record.outcome, outcome) ? "recorded" : "conflict" } as const
+      return { status: sameOutcome(entry.record.outcome, outcome) ? "recorded" : "conflict" }
     }
     entry.record = { ...entry.record, outcome }
     entry.reported = true
-    runs.push(runEvent(entry.record, outcome.model, outcome, report.latencyMs, constants))
-    return { status: "recorded" } as const
-  })
-
-  const book = new FeedbackBook(existing.feedback)
-  const touched = new Set<DecisionId>()
-  let joined = 0
-  for (const { id } of commit.joined) {
-    const parked = book.byId(id)
-    const entry = parked?.parked === true ? entries.get(parked.decisionId) : undefined
-    if (parked === undefined || entry === undefined) continue
-    if (entry.record.decision.owner !== parked.owner) {
-      book.remove(id)
-      continue
-    }
-    book.join(parked)
-    joined++
-    touched.add(parked.decisionId)
+    this.runs.push(runEvent(entry.record, outcome.model, outcome, report.latencyMs, this.constants))
+    return { status: "recorded" }
   }
-  const added = new Set<string>()
-  let parkingRoom = existing.parkingRoom
-  const answers = commit.feedback.map((submission) => {
-    const entry = entries.get(submission.decisionId)
-    if (entry !== undefined && entry.record.decision.owner !== submission.owner) {
-      return { id: submission.id, status: "not_yours" } as const
-    }
-    const first = book.byKey(submission.idempotencyKey)
+
+  /** Parked feedback, if it has found its decision. */
+  join(id: string): void {
+    const parked = this.book.byId(id)
+    const entry = parked?.parked === true ? this.entries.get(parked.decisionId) : undefined
+    if (parked === undefined || entry === undefined) return
+    if (entry.record.decision.owner !== parked.owner) return this.book.remove(id)
+    this.book.join(parked)
+    this.joined++
+    this.touched.add(parked.decisionId)
+  }
+
+  feedback(submission: FeedbackSubmission): CommitPlan["feedback"][number] {
+    const { decisionId, id } = submission
+    const entry = this.entries.get(decisionId)
+    if (entry !== undefined && entry.record.decision.owner !== submission.owner) return { id, status: "not_yours" }
+    const first = this.book.byKey(submission.idempotencyKey)
     if (first !== undefined) {
-      return sameContent(first, submission)
-        ? ({ id: first.id, status: first.answered } as const)
-        : ({ id: submission.id, status: "conflict" } as const)
+      return sameContent(first, submission) ? { id: first.id, status: first.answered } : { id, status: "conflict" }
     }
-    if (submission.follows !== undefined && !added.has(submission.follows)) {
-      return { id: submission.id, status: "conflict" } as const
-    }
-    if (entry === undefined && parkingRoom <= 0) return { id: submission.id, status: "parking_full" } as const
-    added.add(submission.id)
-    if (entry === undefined) {
-      parkingRoom--
-      return { id: submission.id, status: book.add(submission, true) }
-    }
-    touched.add(submission.decisionId)
-    return { id: submission.id, status: book.add(submission, false) }
-  })
-
-  const qualities: Array<QualityEvent> = []
-  const judged: Array<Judged> = []
-  for (const id of touched) {
-    const entry = entries.get(id)
-    const event = entry === undefined ? null : qualityEvent(entry, book.activeOn(id))
-    if (entry === undefined || event === null) continue
-    qualities.push(event)
-    if (event.previous === null && entry.record.outcome !== null) {
-      judged.push({ record: entry.record, quality: event.quality })
-    }
-    entry.newlyLearned = { quality: event.quality, weight: event.weight }
+    if (submission.follows !== undefined && !this.added.has(submission.follows)) return { id, status: "conflict" }
+    if (entry === undefined && this.parkingRoom <= 0) return { id, status: "parking_full" }
+    this.added.add(id)
+    if (entry === undefined) this.parkingRoom--
+    else this.touched.add(decisionId)
+    return { id, status: this.book.add(submission, entry === undefined) }
   }
 
-  const all = Array.from(entries.values())
-  return {
-    decisions: all.filter((e) => e.isNew).map((e) => ({ record: e.record, learned: e.newlyLearned })),
-    decisionUpdates: all
-      .filter((e) => !e.isNew && (e.reported || e.newlyLearned !== null))
-      .map((e) => ({
-        id: e.record.decision.id,
-        outcome: e.reported ? e.record.outcome : null,
-        learned: e.newlyLearned
-      })),
-    ...book.changes(),
-    events: [...commit.events, ...runs, ...qualities],
-    feedback: answers,
-    reports,
-    joined,
-    judged
+  result(events: ReadonlyArray<LearningEvent>): Omit<CommitPlan, "reports" | "feedback"> {
+    const { judged, qualities } = this.judge()
+    const all = Array.from(this.entries.values())
+    return {
+      decisions: all.filter((e) => e.isNew).map((e) => ({ record: e.record, learned: e.newlyLearned })),
+      decisionUpdates: all
+        .filter((e) => !e.isNew && (e.reported || e.newlyLearned !== null))
+        .map((e) => ({
+          id: e.record.decision.id,
+          outcome: e.reported ? e.record.outcome : null,
+          learned: e.newlyLearned
+        })),
+      ...this.book.changes(),
+      events: [...events, ...this.runs, ...qualities],
+      joined: this.joined,
+      judged
+    }
+  }
+
+  private judge() {
+    const qualities: Array<QualityEvent> = []
+    const judged: Array<Judged> = []
+    for (const id of this.touched) {
+      const entry = this.entries.get(id)
+      const event = entry === undefined ? null : qualityEvent(entry, this.book.activeOn(id))
+      if (entry === undefined || event === null) continue
+      qualities.push(event)
+      if (event.previous === null && entry.record.outcome !== null) {
+        judged.push({ record: entry.record, quality: event.quality })
+      }
+      entry.newlyLearned = { quality: event.quality, weight: event.weight }
+    }
+    return { qualities, judged }
   }
 }
 

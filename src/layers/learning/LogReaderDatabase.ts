@@ -4,10 +4,16 @@ import * as Layer from "effect/Layer"
 import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
 import * as Fold from "../../domain/learning/Fold.ts"
 import * as LearnedState from "../../domain/learning/LearnedState.ts"
-import type { Position, RouterId } from "../../domain/basics/Ids.ts"
+import type { Position } from "../../domain/basics/Ids.ts"
 import { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
 import type { LoggedCommit } from "../../domain/learning/Fold.ts"
-import { FoldStopped, LogReader, type LogReaderShape, type Restored } from "../../services/learning/LogReader.ts"
+import {
+  FoldStopped,
+  LogReader,
+  type LogReaderShape,
+  type ReadSnapshot,
+  type Restored
+} from "../../services/learning/LogReader.ts"
 import { Database } from "../../services/storage/Database.ts"
 import { logMissing, readLog } from "./log/ReadLog.ts"
 
@@ -37,39 +43,10 @@ export const layer: Layer.Layer<LogReader, never, Database | FeatureExtractor> =
         }))
       )
 
-    const restore = Effect.fnUntraced(function* (routerId: RouterId, upTo: Position = Infinity) {
+    const restore: LogReaderShape["restore"] = Effect.fnUntraced(function* (routerId, upTo = Infinity) {
       // In this order: a snapshot that another replica stores meanwhile is not ahead of the log.
       const stored = yield* snapshots(routerId)
-      const { end, oldest } = yield* extent(routerId)
-      const meetsLog = (watermark: Position) => watermark === end || (oldest > 0 && watermark >= oldest - 1)
-      const isAhead = stored.some(({ watermark }) => watermark > Math.min(end, upTo))
-      for (const { state, watermark } of stored) {
-        if (watermark > end) {
-          yield* Effect.logWarning(
-            `the snapshot at position ${watermark} is ahead of the log, which ends at ${end}: the one before it is tried`
-          )
-        } else if (watermark > upTo) {
-          yield* Effect.logWarning(
-            `the snapshot at position ${watermark} may hold what the log has lost beyond ${upTo}: the one before it is tried`
-          )
-        } else if (!meetsLog(watermark)) {
-          yield* Effect.logWarning(
-            `the snapshot at position ${watermark} does not meet the log, ${oldest === 0 ? `of which nothing is left before ${end}` : `which begins at ${oldest}`}: the one before it is tried`
-          )
-        } else if (Either.isLeft(state)) {
-          yield* Effect.logWarning(
-            `the snapshot at position ${watermark} is damaged, the one before it is tried: ${state.left.message}`
-          )
-        } else {
-          return { fold: Fold.make(state.right, watermark), isIncomplete: false, end, isAhead } satisfies Restored
-        }
-      }
-      const isCut = end > 0 && oldest !== 1
-      const isIncomplete = isCut && stored.length > 0
-      if (isCut) yield* logCut(end, oldest, isIncomplete)
-      // Of an empty log nothing comes before its end, where whoever waits for what is before would wait for ever.
-      const fold = oldest === 0 ? Fold.make(beginning().learned, end) : beginning()
-      return { fold, isIncomplete, end, isAhead } satisfies Restored
+      return yield* restoreFrom({ stored, ...(yield* extent(routerId)), upTo, empty: beginning().learned })
     })
 
     const foldUntil: LogReaderShape["foldUntil"] = (routerId, fold, until, onFolded = () => Effect.void) =>
@@ -111,6 +88,45 @@ export const layer: Layer.Layer<LogReader, never, Database | FeatureExtractor> =
     })
   })
 )
+
+/** The newest of the snapshots that can be used; or the state before the first commit that is left. */
+const restoreFrom = Effect.fnUntraced(function* (from: {
+  readonly stored: ReadonlyArray<ReadSnapshot>
+  readonly end: Position
+  readonly oldest: Position
+  readonly upTo: Position
+  readonly empty: LearnedState.Learning
+}) {
+  const { empty, end, oldest, stored, upTo } = from
+  const meetsLog = (watermark: Position) => watermark === end || (oldest > 0 && watermark >= oldest - 1)
+  const isAhead = stored.some(({ watermark }) => watermark > Math.min(end, upTo))
+  for (const { state, watermark } of stored) {
+    if (watermark > end) {
+      yield* Effect.logWarning(
+        `the snapshot at position ${watermark} is ahead of the log, which ends at ${end}: the one before it is tried`
+      )
+    } else if (watermark > upTo) {
+      yield* Effect.logWarning(
+        `the snapshot at position ${watermark} may hold what the log has lost beyond ${upTo}: the one before it is tried`
+      )
+    } else if (!meetsLog(watermark)) {
+      yield* Effect.logWarning(
+        `the snapshot at position ${watermark} does not meet the log, ${oldest === 0 ? `of which nothing is left before ${end}` : `which begins at ${oldest}`}: the one before it is tried`
+      )
+    } else if (Either.isLeft(state)) {
+      yield* Effect.logWarning(
+        `the snapshot at position ${watermark} is damaged, the one before it is tried: ${state.left.message}`
+      )
+    } else {
+      return { fold: Fold.make(state.right, watermark), isIncomplete: false, end, isAhead } satisfies Restored
+    }
+  }
+  const isCut = end > 0 && oldest !== 1
+  const isIncomplete = isCut && stored.length > 0
+  if (isCut) yield* logCut(end, oldest, isIncomplete)
+  // Of an empty log nothing comes before its end, where whoever waits for what is before would wait for ever.
+  return { fold: Fold.make(empty, oldest === 0 ? end : 0), isIncomplete, end, isAhead } satisfies Restored
+})
 
 /** Each has so many events, or is the last one. */
 const inParts = (commits: ReadonlyArray<LoggedCommit>): ReadonlyArray<ReadonlyArray<LoggedCommit>> => {

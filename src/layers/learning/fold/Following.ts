@@ -7,11 +7,12 @@ import type { Learning } from "../../../domain/learning/LearnedState.ts"
 import type { LoggedCommit } from "../../../domain/learning/Fold.ts"
 import type { LearningEvent } from "../../../domain/learning/LearningEvent.ts"
 import type { LearningLogShape } from "../../../services/learning/LearningLog.ts"
-import type { FoldedCommits, LogReaderShape, LogRewound, Restored } from "../../../services/learning/LogReader.ts"
+import type { FoldedCommits, LogReaderShape } from "../../../services/learning/LogReader.ts"
 import type { TelemetryShape } from "../../../services/observing/Telemetry.ts"
 import type { ShutdownReportShape } from "../../../services/running/ShutdownReport.ts"
 import { type DatabaseError, isAway } from "../../../services/storage/Database.ts"
 import * as LiveFold from "./LiveFold.ts"
+import * as Refolding from "./Refolding.ts"
 import * as Snapshots from "./Snapshots.ts"
 
 const eventsPerProgressLine = 100_000
@@ -19,8 +20,6 @@ const eventsPerProgressLine = 100_000
 const refoldRetry = Schedule.exponential(Duration.millis(100)).pipe(
   Schedule.union(Schedule.spaced(Duration.seconds(2)))
 )
-/** A log that goes back again and again shall not fill the shutdown report. */
-const maxRewindsReported = 10
 
 /** The state in memory, which follows the log. */
 export interface Following {
@@ -44,7 +43,7 @@ export const start = Effect.fnUntraced(function* (options: {
   /** What of the configuration the log does not know. */
   readonly unknown: (learned: Learning) => ReadonlyArray<LearningEvent>
 }) {
-  const { deadline, isDebug, log, reader, report, telemetry, unknown } = options
+  const { deadline, isDebug, log, reader, telemetry } = options
   const routerId = log.router.id
   const patiently = retryWhileAway(deadline)
 
@@ -52,66 +51,8 @@ export const start = Effect.fnUntraced(function* (options: {
   const live = LiveFold.make({ restored, telemetry, isDebug })
   const snapshots = yield* Snapshots.make({ log, fingerprint: reader.policy.fingerprint, live })
 
-  let rewinds = 0
-  let rewoundTo = ""
-  const logRewound = (rewound: LogRewound) =>
-    Effect.suspend(() => {
-      // A try that failed sees the same again.
-      if (rewoundTo === `${rewound.folded} ${rewound.common}`) return Effect.void
-      rewoundTo = `${rewound.folded} ${rewound.common}`
-      telemetry.logRewound(rewound.lost)
-      if (rewinds++ < maxRewindsReported) report.error(null, rewound)
-      return Effect.logError(
-        `The learning log went back, and the state is folded again from what it has: ${rewound.message}`
-      )
-    })
-
-  /** A start would use it once the log has passed it, though what it holds is not in the log. */
-  const dropAhead = (restored: Restored, position: Position) =>
-    restored.isAhead && !restored.isIncomplete
-      ? Effect.flatMap(log.dropSnapshotsAfter(position), (dropped) =>
-          Effect.logWarning(`Deleted ${dropped} snapshot(s) that are ahead of position ${position} of the log`)
-        )
-      : Effect.void
-
-  /** Answers whether there was anything. */
-  const tellUnknown = Effect.suspend(() => {
-    const events = live.isUsable() ? unknown(live.learned()) : []
-    return events.length === 0 ? Effect.succeed(false) : Effect.as(log.append(events), true)
-  })
-
-  /** Takes another state, folded from what the log has now, in the place of the one that has more. */
-  const refold = (rewound: LogRewound): Effect.Effect<void, DatabaseError> =>
-    Effect.gen(function* () {
-      yield* logRewound(rewound)
-      const next = yield* reader.restore(routerId, rewound.common)
-      yield* reader
-        .foldUntil(routerId, next.fold, yield* log.position)
-        .pipe(Effect.catchTag("FoldStopped", LiveFold.logStopped))
-      live.replace(next)
-      snapshots.replaced()
-      yield* dropAhead(next, rewound.common)
-      yield* tellUnknown
-      yield* snapshots.trySave
-      yield* Effect.logInfo(`The learning log is folded again, up to position ${live.position()}`)
-    }).pipe(Effect.catchTag("LogRewound", refold))
-
-  let events = 0
-  let announced = 0
-  const onFolded = (end: Position) => (folded: FoldedCommits) =>
-    Effect.suspend(() => {
-      events += folded.commits.reduce((sum, commit) => sum + commit.events.length, 0)
-      const isAnnounced = events - announced >= eventsPerProgressLine
-      if (isAnnounced) announced = events
-      return Effect.zipRight(live.folded(folded), isAnnounced ? logProgress(end) : Effect.void)
-    })
-  const logProgress = (end: Position) =>
-    Effect.zipRight(
-      Effect.logInfo(`folding the learning log: ${events} events so far, at position ${live.position()} of ${end}`),
-      // Who stops a start that takes too long stops the next one later.
-      snapshots.trySave
-    )
-
+  const { dropAhead, refold, tellUnknown } = Refolding.make({ ...options, live, snapshots })
+  const onFolded = makeProgress(live, snapshots)
   const catchUp: Effect.Effect<void, DatabaseError> = Effect.suspend(() =>
     live.isUsable()
       ? Effect.flatMap(log.position, (end) => reader.foldUntil(routerId, live.fold(), end, onFolded(end)))
@@ -142,6 +83,24 @@ export const start = Effect.fnUntraced(function* (options: {
       )
   } satisfies Following
 })
+
+/** Takes what was folded while a start catches up, and logs now and then how far it is. */
+const makeProgress = (live: LiveFold.LiveFold, snapshots: Snapshots.Snapshots) => {
+  let events = 0
+  let announced = 0
+  return (end: Position) => (folded: FoldedCommits) =>
+    Effect.gen(function* () {
+      events += folded.commits.reduce((sum, commit) => sum + commit.events.length, 0)
+      yield* live.folded(folded)
+      if (events - announced < eventsPerProgressLine) return
+      announced = events
+      yield* Effect.logInfo(
+        `folding the learning log: ${events} events so far, at position ${live.position()} of ${end}`
+      )
+      // Who stops a start that takes too long stops the next one later.
+      yield* snapshots.trySave
+    })
+}
 
 /** Each try is bounded by the log and its database. */
 const retryWhileAway =

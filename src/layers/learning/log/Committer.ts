@@ -9,7 +9,7 @@ import type { Position, RouterId } from "../../../domain/basics/Ids.ts"
 import { type Committed, DatabaseError, type DatabaseShape } from "../../../services/storage/Database.ts"
 import type { Parts } from "./CommitQueue.ts"
 import type { Batch, CommitterState, Verdict } from "./CommitterState.ts"
-import { makeLosses, makeOverflow } from "./Losses.ts"
+import { type Losses, makeLosses, makeOverflow } from "./Losses.ts"
 import type { NewestPosition } from "./NewestPosition.ts"
 import type { Outage } from "./Outage.ts"
 import type { OwnCommits } from "./OwnCommits.ts"
@@ -23,70 +23,38 @@ export interface Committer {
 /** Milliseconds of a clock that never goes back. */
 export const steadyMillis = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000n) / 1_000
 
-/** One fiber that stores what is pending, as the state says. */
-export const runCommitter = (options: {
+/** Where commits go, and who is told of them. */
+interface Storing {
   readonly routerId: RouterId
   readonly database: DatabaseShape
+  readonly newest: NewestPosition
+  readonly own: OwnCommits
+  readonly maxParked: number
+  /** Told of each commit that is stored. */
+  readonly onCommitted: (committed: Committed) => void
+}
+
+interface Options extends Storing {
   readonly state: CommitterState
   /** Notified of work. */
   readonly work: Signal
   /** Notified after each commit, and when nothing is left to do. */
   readonly settled: Signal
-  readonly newest: NewestPosition
-  readonly own: OwnCommits
   readonly outage: Outage
-  readonly maxParked: number
-  /** Told of each commit that is stored. */
-  readonly onCommitted: (committed: Committed) => void
   /** Told of each outcome that can never be stored. */
   readonly onLost: () => void
-}): Effect.Effect<Committer, never, Scope.Scope> =>
+}
+
+/** One fiber that stores what is pending, as the state says. */
+export const runCommitter = (options: Options): Effect.Effect<Committer, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { database, maxParked, newest, onCommitted, onLost, outage, own, routerId, settled, state, work } = options
+    const { onLost, outage, settled, state, work } = options
     const clock = yield* Effect.clock
     const losses = makeLosses()
     const overflow = makeOverflow(state)
 
-    const store = (batch: Batch): Effect.Effect<Committed, DatabaseError> => {
-      const parts = partsOf(batch)
-      const { commitId } = batch
-      return database.commit({ ...parts, commitId, routerId, maxParked }).pipe(
-        Effect.timed,
-        Effect.tap(([took, { payload, position }]) => {
-          if (payload !== null) own.add({ position, commitId, payload })
-          newest.heard(position)
-          return logStored(position, parts, took)
-        }),
-        Effect.map(([, committed]) => committed),
-        // What cannot even be encoded will not be stored by trying again.
-        Effect.catchAllDefect((defect) =>
-          Effect.fail(
-            new DatabaseError({ operation: "commit", reason: "constraint", detail: Cause.pretty(Cause.die(defect)) })
-          )
-        ),
-        // It is stored, whatever becomes of those who are told.
-        Effect.tap((committed) => Effect.ignoreLogged(Effect.try(() => onCommitted(committed)))),
-        Effect.disconnect
-      )
-    }
-
-    /** Answers how many submissions were refused by it. */
-    const tell = (verdicts: ReadonlyArray<Verdict>) =>
-      Effect.gen(function* () {
-        let refused = 0
-        for (const verdict of verdicts) {
-          if (verdict.type === "submission") {
-            const isTold = yield* Deferred.complete(verdict.submission.done, verdict.result)
-            if (isTold && Either.isLeft(verdict.result)) refused++
-            continue
-          }
-          verdict.outcome.onSettled?.(verdict.error === null)
-          if (verdict.error === null) continue
-          onLost()
-          yield* losses.lost(verdict.outcome.record.decision.id, verdict.error)
-        }
-        return refused
-      })
+    const store = makeStore(options)
+    const tell = makeTell(losses, onLost)
 
     const attempt = (batch: Batch) =>
       Effect.gen(function* () {
@@ -127,6 +95,49 @@ export const runCommitter = (options: {
         () => Effect.sync(() => state.relax())
       )
     }
+  })
+
+const makeStore =
+  ({ database, maxParked, newest, onCommitted, own, routerId }: Storing) =>
+  (batch: Batch): Effect.Effect<Committed, DatabaseError> => {
+    const parts = partsOf(batch)
+    const { commitId } = batch
+    return database.commit({ ...parts, commitId, routerId, maxParked }).pipe(
+      Effect.timed,
+      Effect.tap(([took, { payload, position }]) => {
+        if (payload !== null) own.add({ position, commitId, payload })
+        newest.heard(position)
+        return logStored(position, parts, took)
+      }),
+      Effect.map(([, committed]) => committed),
+      // What cannot even be encoded will not be stored by trying again.
+      Effect.catchAllDefect((defect) =>
+        Effect.fail(
+          new DatabaseError({ operation: "commit", reason: "constraint", detail: Cause.pretty(Cause.die(defect)) })
+        )
+      ),
+      // It is stored, whatever becomes of those who are told.
+      Effect.tap((committed) => Effect.ignoreLogged(Effect.try(() => onCommitted(committed)))),
+      Effect.disconnect
+    )
+  }
+
+/** Tells everybody; answers how many submissions were refused by it. */
+const makeTell = (losses: Losses, onLost: () => void) => (verdicts: ReadonlyArray<Verdict>) =>
+  Effect.gen(function* () {
+    let refused = 0
+    for (const verdict of verdicts) {
+      if (verdict.type === "submission") {
+        const isTold = yield* Deferred.complete(verdict.submission.done, verdict.result)
+        if (isTold && Either.isLeft(verdict.result)) refused++
+        continue
+      }
+      verdict.outcome.onSettled?.(verdict.error === null)
+      if (verdict.error === null) continue
+      onLost()
+      yield* losses.lost(verdict.outcome.record.decision.id, verdict.error)
+    }
+    return refused
   })
 
 const partsOf = ({ outcomes, submissions }: Batch): Parts => {

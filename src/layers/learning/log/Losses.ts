@@ -4,8 +4,14 @@ import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 import type { DatabaseError } from "../../../services/storage/Database.ts"
 import type { CommitterState } from "./CommitterState.ts"
 
-/** Outcomes that the database refuses for ever. They may come and go: a minute without one ends it. */
-export const makeLosses = () => {
+/** Outcomes that the database refuses for ever. */
+export interface Losses {
+  readonly lost: (id: DecisionId, error: DatabaseError) => Effect.Effect<void>
+  readonly worked: Effect.Effect<void>
+}
+
+/** They may come and go: a minute without one ends it. */
+export const makeLosses = (): Losses => {
   const episode = EpisodeLog.make({
     quietMillis: 60_000,
     began: ({ error, id }: { readonly id: DecisionId; readonly error: DatabaseError }) =>
@@ -13,7 +19,7 @@ export const makeLosses = () => {
     ended: ({ failures, seconds }) => Effect.logInfo(`Outcomes are stored again: ${failures} were lost in ${seconds}s`)
   })
   return {
-    lost: (id: DecisionId, error: DatabaseError) => episode.failed({ id, error }),
+    lost: (id, error) => episode.failed({ id, error }),
     worked: episode.worked
   }
 }
