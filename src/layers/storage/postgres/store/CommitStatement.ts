@@ -12,27 +12,27 @@ const newDecision = { ...decidedColumns, ...outcomeColumns, ...learnedColumns }
 const decisionChange = { ...outcomeColumns, ...learnedColumns }
 
 /** The commit's own position, for the decisions that it is the first to judge. */
-const judgedAt = "CASE WHEN x.learned_weight IS NOT NULL THEN (SELECT position FROM moved) END"
+const judgedAt = "CASE WHEN x.learned_weight IS NOT NULL THEN (SELECT position FROM advanced) END"
 
 const insertDecisions = (json: string) =>
-  `made AS (INSERT INTO decisions (router_key, learned_position, ${names(newDecision)})
+  `new_decisions AS (INSERT INTO decisions (router_key, learned_position, ${names(newDecision)})
      SELECT r.key, ${judgedAt}, ${inserted(newDecision)} FROM r, json_to_recordset(${json}) AS x(${recordset(newDecision)}))`
 
 const insertPrompts = (json: string) =>
-  `prompted AS (INSERT INTO prompts (decision_id, router_key, prompt)
+  `new_prompts AS (INSERT INTO prompts (decision_id, router_key, prompt)
      SELECT x.decision_id, r.key, x.prompt FROM r, json_to_recordset(${json}) AS x(decision_id uuid, prompt text))`
 
 const updateDecisions = (json: string) =>
-  `changed AS (UPDATE decisions d SET ${changed(decisionChange, "d")},
+  `changed_decisions AS (UPDATE decisions d SET ${changed(decisionChange, "d")},
      learned_position = coalesce(d.learned_position, ${judgedAt})
      FROM json_to_recordset(${json}) AS x(id uuid, ${recordset(decisionChange)}) WHERE d.id = x.id)`
 
 const insertFeedback = (json: string) =>
-  `said AS (INSERT INTO feedback (router_key, ${names(feedbackColumns)})
+  `new_feedback AS (INSERT INTO feedback (router_key, ${names(feedbackColumns)})
      SELECT r.key, ${inserted(feedbackColumns)} FROM r, json_to_recordset(${json}) AS x(${recordset(feedbackColumns)}))`
 
 const updateFeedback = (json: string) =>
-  `revised AS (UPDATE feedback f SET superseded_by = x.superseded_by, parked = x.parked
+  `changed_feedback AS (UPDATE feedback f SET superseded_by = x.superseded_by, parked = x.parked
      FROM json_to_recordset(${json}) AS x(id uuid, superseded_by uuid, parked boolean) WHERE f.id = x.id)`
 
 /**
@@ -49,9 +49,9 @@ export const commitStatement = (
   const payload = add("bytea", encodedEvents)
   const parts = [
     `r AS (SELECT key, position FROM routers WHERE id = ${id})`,
-    `moved AS (UPDATE routers SET position = position + 1 WHERE id = ${id} AND ${payload} IS NOT NULL RETURNING position)`,
-    `logged AS (INSERT INTO learning_log (router_key, position, commit_id, payload)
-       SELECT r.key, (SELECT position FROM moved), ${add("uuid", commitId)}, ${payload} FROM r)`
+    `advanced AS (UPDATE routers SET position = position + 1 WHERE id = ${id} AND ${payload} IS NOT NULL RETURNING position)`,
+    `logged_commit AS (INSERT INTO learning_log (router_key, position, commit_id, payload)
+       SELECT r.key, (SELECT position FROM advanced), ${add("uuid", commitId)}, ${payload} FROM r)`
   ]
   const write = (part: (json: string) => string, rows: ReadonlyArray<unknown>) => {
     if (rows.length > 0) parts.push(part(add("json", toJson(rows))))
@@ -65,9 +65,9 @@ export const commitStatement = (
     plan.feedbackUpdates.map(({ id, parked, supersededBy }) => ({ id, superseded_by: supersededBy, parked }))
   )
   if (plan.feedbackRemoved.length > 0) {
-    parts.push(`removed AS (DELETE FROM feedback WHERE id = ANY(${add("uuid[]", plan.feedbackRemoved)}))`)
+    parts.push(`removed_feedback AS (DELETE FROM feedback WHERE id = ANY(${add("uuid[]", plan.feedbackRemoved)}))`)
   }
-  const text = `WITH ${parts.join(",\n")} SELECT coalesce((SELECT position FROM moved), r.position)::float8 AS position,
-    (SELECT pg_notify('${channel}', ${id} || ' ' || position) FROM moved) FROM r`
+  const text = `WITH ${parts.join(",\n")} SELECT coalesce((SELECT position FROM advanced), r.position)::float8 AS position,
+    (SELECT pg_notify('${channel}', ${id} || ' ' || position) FROM advanced) FROM r`
   return { text, values }
 }
