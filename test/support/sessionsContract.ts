@@ -1,5 +1,6 @@
 import { assert, layer as withLayer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Layer from "effect/Layer"
 import { ModelId } from "../../src/domain/basics/Ids.ts"
 import { type Session, type SessionKey, Sessions } from "../../src/services/routing/Sessions.ts"
@@ -31,6 +32,24 @@ export const keepOr = (sessions: typeof Sessions.Service, key: SessionKey, sessi
 /** What every `Sessions` does. */
 export const sessionsContract = <E>(name: string, sessions: Layer.Layer<Sessions, E>) =>
   withLayer(sessions, { excludeTestServices: true })(`${name} keeps the contract of Sessions`, (it) => {
+    it.effect("recalls what a conversation was answered by last, with its cached tokens, for each owner apart", () =>
+      Effect.gen(function* () {
+        const sessions = yield* Sessions
+        const key = freshSession("alice")
+        assert.isNull(yield* sessions.recall(key))
+        yield* sessions.remember(key, a)
+        yield* sessions.remember(key, { ...b, cachedTokens: 80 })
+        const recalled = sessions.recall(key).pipe(
+          Effect.filterOrFail((session) => session?.cachedTokens === 80),
+          Effect.retry({ times: 200, schedule: Schedule.spaced("20 millis") })
+        )
+        assert.deepStrictEqual(yield* recalled, { ...b, cachedTokens: 80 })
+        assert.isNull(yield* sessions.recall({ ...key, owner: "bob" }))
+        // A session of that name is another thing.
+        assert.isNull(yield* sessions.recall(freshSession("alice")))
+      })
+    )
+
     it.effect("knows nothing of a new session, and remembers what was chosen", () =>
       Effect.gen(function* () {
         const sessions = yield* Sessions

@@ -11,6 +11,9 @@ export const graceMs = 1000
 /** Chunks without any text, call or refusal that are kept back at most: an answer that stays empty is another model's chance. */
 const mostHeld = 256
 
+/** More calls than that are not told apart. */
+const mostCalls = 64
+
 /** Why a stream is no answer. */
 export interface StreamFailure {
   /**
@@ -48,6 +51,7 @@ export class ChatStream {
   private id: string | null = null
   private isRefusal = false
   private characters = 0
+  private readonly toolCallIds = new Set<string>()
 
   constructor(label: Label, asked: number) {
     this.label = label
@@ -130,7 +134,7 @@ export class ChatStream {
 
   get said(): Said {
     const { characters, finishReason, id, isRefusal, servedModel, usage } = this
-    return { id, usage, finishReason, servedModel, isRefusal, characters }
+    return { id, usage, finishReason, servedModel, isRefusal, characters, toolCallIds: [...this.toolCallIds] }
   }
 
   /** Most chunks differ from the one before in their text only. */
@@ -168,6 +172,7 @@ export class ChatStream {
 
   private choice(said: ChoiceSaid, nowMs: number): void {
     this.characters += said.characters
+    for (const id of said.toolCallIds) if (this.toolCallIds.size < mostCalls) this.toolCallIds.add(id)
     if (said.hasSubstance) this.hasSubstance = true
     if (said.isRefusal) this.isRefusal = true
     if (said.finishReason === null) {

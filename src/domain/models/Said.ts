@@ -15,6 +15,8 @@ export interface Said {
   readonly isRefusal: boolean
   /** Of text, reasoning and tool arguments that came. */
   readonly characters: number
+  /** Ids of the tool calls that it makes. */
+  readonly toolCallIds: ReadonlyArray<string>
 }
 
 /** Usage stands at the top, or inside `x_groq`. */
@@ -36,12 +38,16 @@ const argumentsLength = (calls: unknown): number =>
     return sum + (isObject(called) ? lengthOf(called["arguments"]) : 0)
   }, 0)
 
+const idsOf = (calls: unknown): ReadonlyArray<string> =>
+  arrayOf(calls).flatMap((call) => (isObject(call) ? (textOf(call["id"]) ?? []) : []))
+
 /** Of a choice, whole or in a chunk. */
 export interface ChoiceSaid {
   readonly index: number
   /** The upstream's own word; null while it says none. */
   readonly finishReason: string | null
   readonly hasToolCalls: boolean
+  readonly toolCallIds: ReadonlyArray<string>
   readonly hasSubstance: boolean
   readonly isRefusal: boolean
   readonly characters: number
@@ -55,6 +61,7 @@ export const choiceSaid = (choice: unknown, position: number): ChoiceSaid => {
     index: typeof index === "number" && Number.isInteger(index) ? index : position,
     finishReason: textOf(word),
     hasToolCalls: arrayOf(calls).length > 0,
+    toolCallIds: idsOf(calls),
     hasSubstance: Object.entries(content).some(([name, value]) => name !== "role" && isSubstance(value)),
     isRefusal:
       textOf(content["refusal"]) !== null ||

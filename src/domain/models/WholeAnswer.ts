@@ -32,7 +32,8 @@ export const readAnswer = (json: string, label: Label): WholeAnswer | StreamFail
       finishReason: reasons.at(-1) ?? null,
       servedModel: typeof body["model"] === "string" ? body["model"] : null,
       isRefusal: choices.some(({ isRefusal }) => isRefusal),
-      characters: choices.reduce((sum, { characters }) => sum + characters, 0)
+      characters: choices.reduce((sum, { characters }) => sum + characters, 0),
+      toolCallIds: choices.flatMap(({ toolCallIds }) => toolCallIds)
     }
   }
 }

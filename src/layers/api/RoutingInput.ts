@@ -5,6 +5,7 @@ import type { Constraints } from "../../domain/routing/Constraint.ts"
 import type { RoutingRequest } from "../../domain/routing/Decision.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { needsOf } from "../../domain/routing/Needs.ts"
+import { sessionMark } from "../../domain/routing/SessionMark.ts"
 import { normalise, preferences, type Preference } from "../../domain/routing/Weights.ts"
 import {
   ChatRequest,
@@ -99,7 +100,7 @@ const build = (
       ),
       constraints: options.constraints ?? {},
       userId: options.user_id ?? null,
-      sessionId: options.session_id ?? null,
+      sessionId: options.session_id ?? sessionMark(headers, body),
       pinned: pinned === null ? null : ModelId(pinned),
       fallback: options.fallback ?? false,
       isRetry: /^[1-9]\d*$/.test(String(headers["x-stainless-retry-count"]))

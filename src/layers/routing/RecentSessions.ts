@@ -1,7 +1,9 @@
 import type { Session, SessionKey } from "../../services/routing/Sessions.ts"
 
 /** So many sessions are remembered; of more, the one that was silent longest is forgotten. */
-const capacity = 50_000
+const sessionCapacity = 50_000
+/** Most requests begin a conversation that never goes on: they must not push sessions out. */
+export const conversationCapacity = 20_000
 
 /** The sessions that this process has seen last. */
 export interface Recent {
@@ -12,7 +14,7 @@ export interface Recent {
 /** Different for different sessions: an owner is a hash, without a line break. */
 export const nameOf = ({ owner, sessionId }: SessionKey): string => `${owner ?? ""}\n${sessionId}`
 
-export const make = (): Recent => {
+export const make = (capacity = sessionCapacity): Recent => {
   // A Map keeps the order of insertion: the first entry is the one that was used longest ago.
   const entries = new Map<string, Session>()
   const put = (name: string, session: Session) => {

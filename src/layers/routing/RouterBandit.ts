@@ -33,6 +33,7 @@ import * as Accounting from "./Accounting.ts"
 import * as Afterwards from "./Afterwards.ts"
 import * as Attempts from "./Attempts.ts"
 import * as Circuits from "./Circuits.ts"
+import * as Conversation from "./Conversation.ts"
 import * as Experience from "./Experience.ts"
 import * as Deadlines from "./Deadlines.ts"
 import * as Learning from "./Settlement.ts"
@@ -167,8 +168,19 @@ export const layer: Layer.Layer<
       Effect.withFiberRuntime<Trial.Trial, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
         const startedMs = nowMs()
         const request = meant(asked)
-        return Effect.map(decide(request, caller), (decision) =>
-          Trial.make({ decision, request, startedMs, prompt: promptOf(request), span, body, onCall: caller.onCall })
+        const conversation =
+          request.sessionId === null && request.pinned === null ? Conversation.of(body) : Conversation.none
+        return Effect.map(decide(request, caller, conversation), (decision) =>
+          Trial.make({
+            decision,
+            request,
+            conversation,
+            startedMs,
+            prompt: promptOf(request),
+            span,
+            body,
+            onCall: caller.onCall
+          })
         )
       })
 
@@ -185,7 +197,11 @@ export const layer: Layer.Layer<
     }
 
     /** Features, then the choice; the draw is the bandit's, the masks the request's. */
-    const decide = (request: RoutingRequest, caller: Caller): Effect.Effect<Decision, NoEligibleModel | UnknownModel> =>
+    const decide = (
+      request: RoutingRequest,
+      caller: Caller,
+      conversation: Conversation.Conversation
+    ): Effect.Effect<Decision, NoEligibleModel | UnknownModel> =>
       Effect.withFiberRuntime<Decision, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
         if (request.pinned !== null && !catalog.current().byId.has(request.pinned)) {
           return Effect.fail(new UnknownModel({ model: request.pinned }))
@@ -217,9 +233,11 @@ export const layer: Layer.Layer<
           return isDebug ? Effect.zipRight(Lines.decided(decision, tookMs), answer) : answer
         }
         const { pinned, sessionId } = request
-        return sessionId === null || pinned !== null
+        if (pinned !== null) return made(state.decide(input))
+        if (sessionId !== null) return Effect.flatMap(decideInSession(input, sessionId), made)
+        return conversation.earlier.length === 0
           ? made(state.decide(input))
-          : Effect.flatMap(decideInSession(input, sessionId), made)
+          : Effect.flatMap(recalled(caller.owner, conversation), (session) => made(state.decide({ ...input, session })))
       })
 
     const withWait = ({ excluded, isAnyEnabled, kept }: NoEligibleModel) =>
@@ -238,6 +256,15 @@ export const layer: Layer.Layer<
         }),
         ({ decision }) => decision
       )
+
+    /** What an earlier turn of the conversation was answered by. */
+    const recalled = Effect.fnUntraced(function* (owner: string | null, { earlier }: Conversation.Conversation) {
+      for (const sessionId of earlier) {
+        const session = yield* sessions.recall({ owner, sessionId })
+        if (session !== null) return session
+      }
+      return null
+    })
 
     const sessionAfter = (decision: Decision | NoEligibleModel, before: Session | null): Session | null => {
       if (decision instanceof NoEligibleModel || decision.reason === "static") return null
@@ -261,7 +288,7 @@ export const layer: Layer.Layer<
 
     /** For callers that act upon the decision themselves. */
     const route: RouterShape["route"] = Effect.fnUntraced(function* (request, caller) {
-      const decision = yield* decide(meant(request), caller)
+      const decision = yield* decide(meant(request), caller, Conversation.none)
       yield* log.record({ decision, attempts: [], outcome: null, prompt: promptOf(request) })
       return decision
     })

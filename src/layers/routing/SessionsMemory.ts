@@ -6,6 +6,7 @@ import * as Recent from "./RecentSessions.ts"
 /** Known to this process alone. */
 export const layer: Layer.Layer<Sessions> = Layer.sync(Sessions, () => {
   const recent = Recent.make()
+  const conversations = Recent.make(Recent.conversationCapacity)
   return Sessions.of({
     choose: (key, choose) =>
       Effect.sync(() => {
@@ -13,6 +14,8 @@ export const layer: Layer.Layer<Sessions> = Layer.sync(Sessions, () => {
         if (choice.session !== null) recent.set(key, choice.session)
         return choice
       }),
-    move: (key, session) => Effect.sync(() => recent.set(key, session))
+    move: (key, session) => Effect.sync(() => recent.set(key, session)),
+    recall: (key) => Effect.sync(() => conversations.get(key)),
+    remember: (key, session) => Effect.sync(() => conversations.set(key, session))
   })
 })

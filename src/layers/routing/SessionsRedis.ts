@@ -19,6 +19,7 @@ export const layer: Layer.Layer<Sessions, never, Redis | LearningLog> = Layer.ef
     const redis = yield* Redis
     const { router } = yield* LearningLog
     const recent = Recent.make()
+    const conversations = Recent.make(Recent.conversationCapacity)
 
     /** Neither a client's text nor a key can be read from it. */
     const nameOf = (key: SessionKey) =>
@@ -55,19 +56,38 @@ export const layer: Layer.Layer<Sessions, never, Redis | LearningLog> = Layer.ef
         Effect.suspend(() => {
           recent.set(key, session)
           return Effect.ignore(redis.set(nameOf(key), encode(session), ttl))
+        }),
+
+      recall: (key) =>
+        Effect.suspend(() =>
+          redis.get(nameOf(key), ttl).pipe(
+            Effect.map((stored) => (stored === null ? null : decode(stored)) ?? conversations.get(key)),
+            Effect.catchAll(() => Effect.succeed(conversations.get(key)))
+          )
+        ),
+
+      remember: (key, session) =>
+        Effect.suspend(() => {
+          conversations.set(key, session)
+          return Effect.asVoid(Effect.forkDaemon(Effect.ignore(redis.set(nameOf(key), encode(session), ttl))))
         })
     })
   })
 )
 
-const encode = ({ epoch, model }: Session) => `${epoch} ${model}`
+const encode = ({ cachedTokens = 0, epoch, model }: Session) =>
+  cachedTokens === 0 ? `${epoch} ${model}` : `${epoch} ${model} ${cachedTokens}`
 
 /** Null for what no version of Conduit wrote. */
 const decode = (text: string): Session | null => {
-  const [, epoch, model] = /^(\d{1,15}) (.+)$/.exec(text) ?? []
+  const [, epoch, model, cached] = /^(\d{1,15}) (\S+)(?: (\d{1,15}))?$/.exec(text) ?? []
   return Option.match(ModelId.option(model ?? ""), {
     onNone: () => null,
-    onSome: (model) => ({ model, epoch: Number(epoch) })
+    onSome: (model) => ({
+      model,
+      epoch: Number(epoch),
+      ...(cached === undefined ? {} : { cachedTokens: Number(cached) })
+    })
   })
 }
 

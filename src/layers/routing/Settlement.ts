@@ -13,6 +13,7 @@ import type { TracingShape } from "../../services/observing/Tracing.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { Accounting } from "./Accounting.ts"
 import type { Attempts } from "./Attempts.ts"
+import * as Conversation from "./Conversation.ts"
 import type { Experience } from "./Experience.ts"
 import * as Trial from "./Trial.ts"
 
@@ -30,7 +31,7 @@ interface Parts {
   readonly experience: Pick<Experience, "counted">
   readonly log: Pick<LearningLogShape, "offer">
   readonly state: Pick<BanditStateShape, "epoch">
-  readonly sessions: Pick<SessionsShape, "move">
+  readonly sessions: Pick<SessionsShape, "move" | "remember">
   readonly telemetry: Pick<TelemetryShape, "settled">
   readonly tracing: Pick<TracingShape, "annotate" | "step">
 }
@@ -76,13 +77,25 @@ export const make = ({
     trial.facts = () => ({ ...account, said: null, firstTokenMs: null })
   }
 
-  /** A whole answer: the session goes on with the model that gave it. */
-  const stay = ({ decision: { chosen, owner, request } }: Trial.Trial, outcome: Outcome) => {
+  /** A whole answer: the session, or the conversation, goes on with the model that gave it. */
+  const stay = ({ conversation, decision, facts, request }: Trial.Trial, outcome: Outcome) => {
+    const { chosen, owner } = decision
+    const { details, model } = outcome
     const { sessionId } = request
-    const { model } = outcome
-    return sessionId === null || model === chosen
-      ? Effect.succeed(outcome)
-      : Effect.as(sessions.move({ owner, sessionId }, { model, epoch: state.epoch(model) }), outcome)
+    const cachedTokens = details?.cachedTokens ?? 0
+    const session = () => ({ model, epoch: state.epoch(model), ...(cachedTokens > 0 ? { cachedTokens } : {}) })
+    if (sessionId !== null) {
+      return model === chosen && cachedTokens === 0
+        ? Effect.succeed(outcome)
+        : Effect.as(sessions.move({ owner, sessionId }, session()), outcome)
+    }
+    if (request.pinned !== null || decision.reason === "static") return Effect.succeed(outcome)
+    const calls = (facts().said?.toolCallIds ?? []).flatMap((id) => Conversation.callName(id) ?? [])
+    const names = conversation.name === null ? calls : [conversation.name, ...calls]
+    const remembered = Effect.forEach(names, (name) => sessions.remember({ owner, sessionId: name }, session()), {
+      discard: true
+    })
+    return Effect.as(remembered, outcome)
   }
 
   const settleBroken: Learning["settleBroken"] = (trial, exit) =>

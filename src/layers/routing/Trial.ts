@@ -8,12 +8,15 @@ import type { Attempt, Outcome, OutcomeDetails } from "../../domain/routing/Outc
 import type { Said } from "../../domain/models/Said.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { ChatBody, ProviderError } from "../../services/models/LanguageModels.ts"
+import type { Conversation } from "./Conversation.ts"
 import type { Step } from "../../services/observing/Tracing.ts"
 
 /** What has come of one decision so far. Times are monotonic milliseconds. */
 export interface Trial {
   readonly decision: Decision
   readonly request: RoutingRequest
+  /** That it is a turn of, where no session is named. */
+  readonly conversation: Conversation
   readonly startedMs: number
   /** What is stored of the prompt. */
   readonly prompt: string | null
@@ -55,7 +58,7 @@ export const nothingSaid: Facts = {
 }
 
 export const make = (
-  begun: Pick<Trial, "decision" | "request" | "startedMs" | "prompt" | "span" | "body" | "onCall">
+  begun: Pick<Trial, "decision" | "request" | "conversation" | "startedMs" | "prompt" | "span" | "body" | "onCall">
 ): Trial => ({
   ...begun,
   attempts: [],

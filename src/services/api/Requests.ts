@@ -73,7 +73,10 @@ const optionFields = {
   weights: optional(WeightsInput),
   constraints: optional(Constraints),
   user_id: described(storedText(256), "Who asks, for the audit."),
-  session_id: described(storedText(256), "Requests of one session keep their model while it works."),
+  session_id: described(
+    storedText(256),
+    "Requests of one session keep their model while it works. Without it, the marks that clients send (`x-session-id`, `prompt_cache_key`, ...), the tool call whose result is brought, and the first messages say which conversation goes on."
+  ),
   fallback: described(flag, "Whether a model named in `model` may fall back to another one; false by default.")
 }
 

@@ -6,6 +6,8 @@ import type { ModelId } from "../../domain/basics/Ids.ts"
 export interface Session {
   readonly model: ModelId
   readonly epoch: number
+  /** Of its newest request, read from the provider's cache: what leaving the model would cost again. */
+  readonly cachedTokens?: number
 }
 
 /** A client's name for a session, and whose it is: the same name of another key is another session. */
@@ -27,6 +29,12 @@ export interface SessionsShape {
 
   /** Whatever the session had, it has this from then on. */
   readonly move: (key: SessionKey, session: Session) => Effect.Effect<void>
+
+  /** What a conversation that no client named goes on with; null if nothing is known of it. */
+  readonly recall: (key: SessionKey) => Effect.Effect<Session | null>
+
+  /** Completes at once: what is shared of it is shared later. */
+  readonly remember: (key: SessionKey, session: Session) => Effect.Effect<void>
 }
 
 export class Sessions extends Context.Tag("conduit/services/Sessions")<Sessions, SessionsShape>() {}

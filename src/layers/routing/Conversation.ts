@@ -1,0 +1,56 @@
+import { createHash } from "node:crypto"
+import { isObject } from "../../domain/models/Json.ts"
+import type { ChatBody } from "../../services/models/LanguageModels.ts"
+
+/** A conversation that no client named, by what is the same in all of its turns. */
+export interface Conversation {
+  /** What it is remembered by; null if there is nothing. */
+  readonly name: string | null
+  /** What an earlier turn may be found by, the surest first; empty in the first turn. */
+  readonly earlier: ReadonlyArray<string>
+}
+
+export const none: Conversation = { name: null, earlier: [] }
+
+/** Shorter ids, as `call_1`, are many conversations'. */
+const shortestCallId = 12
+
+/** More of a message than its length, its beginning and its end says nothing that these do not. */
+const hashedChars = 2048
+
+export const callName = (id: string): string | null => (id.length < shortestCallId ? null : `call:${id.slice(0, 256)}`)
+
+const textOf = (content: unknown): string => (typeof content === "string" ? content : (JSON.stringify(content) ?? ""))
+
+const isOpening = (message: unknown) =>
+  isObject(message) && (message["role"] === "system" || message["role"] === "developer")
+
+/** The instructions and the first question: equal byte for byte in all turns. */
+const nameOf = (messages: ReadonlyArray<unknown>): string | null => {
+  const question = messages.findIndex((message) => !isOpening(message))
+  const first = messages[question]
+  if (!isObject(first) || first["role"] !== "user") return null
+  const hash = createHash("sha256")
+  for (const message of messages.slice(0, question + 1)) {
+    const text = textOf(isObject(message) ? message["content"] : null)
+    hash.update(`${text.length}\n${text.slice(0, hashedChars)}\n${text.slice(-hashedChars)}\n`)
+  }
+  return `first:${hash.digest("base64url")}`
+}
+
+const callOf = (message: unknown): string | null =>
+  isObject(message) && message["role"] === "tool" && typeof message["tool_call_id"] === "string"
+    ? callName(message["tool_call_id"])
+    : null
+
+/** Of a request without a session. A tool's result belongs to the model that made the call. */
+export const of = ({ messages }: ChatBody): Conversation => {
+  if (!Array.isArray(messages)) return none
+  const name = nameOf(messages)
+  const call = callOf(messages.at(-1))
+  const isContinued = messages.some((message: unknown) => isObject(message) && message["role"] === "assistant")
+  return {
+    name,
+    earlier: [call, isContinued ? name : null].flatMap((earlier) => earlier ?? [])
+  }
+}
