@@ -28,7 +28,7 @@ export const skipSpace = (text: string, at: number): number => {
 }
 
 /** Behind the quote that closes the text opened at `at`. */
-const endOfText = (text: string, at: number): number => {
+export const endOfText = (text: string, at: number): number => {
   let end = text.indexOf('"', at + 1)
   while (end !== -1) {
     let i = end - 1

@@ -106,6 +106,22 @@ describe("ChatStream", () => {
     assert.strictEqual(chat.said.characters, 3 + 12 + 12)
   })
 
+  it("passes chunks byte by byte that differ in their text and OpenAI's noise only", () => {
+    const chunk = (text: string, noise: string) =>
+      `{"id":"x","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"content":"${text}"},"finish_reason":null}],"n":1.0,"obfuscation":"${noise}"}`
+    const first = chunk("", "a").replace('{"content":""}', '{"role":"assistant","content":""}')
+    const all = [first, chunk("one", "b"), chunk("two", "cd"), chunk("\\n\\u00e9", ""), chunk("three", "e")]
+    const chat = feed(...all)
+    assert.deepStrictEqual(
+      chat.take(),
+      all.map((text) => text.replace('"up"', '"small"'))
+    )
+    assert.strictEqual(chat.said.characters, 3 + 3 + 2 + 5)
+    // Not JSON, though it begins and ends alike.
+    const broken = feed(...all, chunk("a\n", "f"), chunk("\\x", "g"))
+    assert.strictEqual(broken.take().length, all.length)
+  })
+
   it("is over a second after the last finish reason, when nothing but comments comes", () => {
     const chat = new ChatStream(label, 2)
     const finish = (index: number) =>
