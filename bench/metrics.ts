@@ -15,7 +15,6 @@ await Effect.runPromise(
     const telemetry = yield* Telemetry
     const { decision, outcome } = recordOf(RouterId("cost"))
     const request = () => {
-      telemetry.requestStarted()
       telemetry.decided(decision, 0.0001)
       telemetry.called(small, "ok", 0.3)
       if (outcome !== null) telemetry.settled(decision, outcome)

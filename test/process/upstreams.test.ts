@@ -168,6 +168,23 @@ describe("an answer", () => {
     if (wholeToo(scenario)) assertGood(await ask(scenario, { stream: false }), false)
   })
 
+  it("says once that another model answers, and keeps its name in the decision", async () => {
+    const answers = [await ask("served_other"), await ask("served_other", { stream: false })]
+    for (const answer of answers) assert.strictEqual((await outcomeOf(answer)).served_model, "retired-model-2024")
+    await conduit.logged("model odd is asked, and retired-model-2024 answers")
+    const lines = conduit.lines.filter(({ message }) => String(message).includes("retired-model-2024"))
+    assert.strictEqual(lines.length, 1)
+    const metrics = await request(`${conduit.url}/metrics`)
+    assert.match(metrics.text, /^conduit_served_by_other_total\{model="odd"\} 2$/m)
+  })
+
+  it("names the call as its upstream knows it", async () => {
+    for (const stream of [true, false]) {
+      const { headers } = await ask("request_id", { stream })
+      assert.strictEqual(headers["x-conduit-upstream-request-id"], "req-upstream-1")
+    }
+  })
+
   it("keeps numbers, white space and escapes as they came", async () => {
     const odd = '"seed" : 9007199254740993, "x":[1.0, 1e400],"object"'
     for (const stream of [true, false]) assert.include((await ask("big_numbers", { stream })).text, odd)

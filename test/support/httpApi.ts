@@ -72,7 +72,6 @@ export const serveApi = (
       if (logLevel === LogLevel.Error) logged.push(Cause.pretty(cause))
     })
     const telemetry = Layer.succeed(Telemetry, {
-      requestStarted: () => {},
       requestRefused: () => {},
       decided: () => {},
       called: () => {},

@@ -26,7 +26,8 @@ export const answerHead = (): AnswerHead => ({
   propensity: 0.66,
   adjusted: null,
   simulated: false,
-  overheadMs: 0.42
+  overheadMs: 0.42,
+  upstreamRequestId: null
 })
 
 export const answer = (over: Partial<Answer> = {}): Answer => ({

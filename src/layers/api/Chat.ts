@@ -136,6 +136,7 @@ const headHeaders = (head: StreamHead): Record<string, string> => {
   }
   if (head.model !== null) headers["x-conduit-model"] = head.model
   if (head.adjusted !== null) headers["x-conduit-adjusted"] = head.adjusted
+  if (head.upstreamRequestId !== null) headers["x-conduit-upstream-request-id"] = head.upstreamRequestId
   if (head.simulated) headers["x-conduit-simulated"] = "true"
   return headers
 }

@@ -48,6 +48,8 @@ export const layer: Layer.Layer<
       (nowMillis, turnMillis) => admission.turned(nowMillis, turnMillis),
       () => inFlight.count() > 0
     )
+    // What the limit counts.
+    yield* telemetry.gauge("conduit_requests_active", "Requests in flight", () => inFlight.count())
     const open = new Set<Exchange>()
     let isDraining = false
     /** Requests that come while the last connections are accepted: to serve them at once would hold those up. */

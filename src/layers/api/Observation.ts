@@ -32,7 +32,6 @@ export const make = (
     }
 
     return (exchange) => {
-      telemetry.requestStarted()
       exchange.span = tracing.begin(spanName(exchange), exchange.request.headers)
       exchange.observer = ended
     }

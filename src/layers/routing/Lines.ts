@@ -56,6 +56,13 @@ const about = ({ decision }: Trial, attempt: Attempt) => ({
   latency_ms: round(attempt.latencyMs)
 })
 
+/** Its price and its quality may be another's. */
+export const servedByOther = ({ decision }: Trial, model: string, served: string): Effect.Effect<void> =>
+  Effect.logWarning(`model ${model} is asked, and ${served} answers: what is known of ${model} may not hold for it`, {
+    decision_id: decision.id,
+    model_id: model
+  })
+
 export const outageBegan = (trial: Trial, attempt: Attempt, forMillis: number): Effect.Effect<void> =>
   Effect.logWarning(
     `model ${attempt.model} failed again and again (${attempt.error}): it is left out for ${forMillis / 1000} s, then tried by one request at a time`,

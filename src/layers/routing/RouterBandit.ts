@@ -126,7 +126,7 @@ export const layer: Layer.Layer<
             const { usage } = account
             trial.facts = () => ({ ...account, said, firstTokenMs: null })
             return Effect.map(learning.settle(trial, Trial.answered(status)), ({ costUsd, latencyMs }) => ({
-              ...headOf(trial, model),
+              ...headOf(trial, model, requestId),
               status,
               text,
               usage,
@@ -140,7 +140,7 @@ export const layer: Layer.Layer<
 
     const stream: RouterShape["stream"] = Effect.fnUntraced(function* (request, body, caller, open) {
       const trial = yield* begin(request, body, caller)
-      const opening = new Opening<Model>(deadlines, earlyMs, (model) => open(streamHead(trial, model)))
+      const opening = new Opening<AnswerHead>(deadlines, earlyMs, (head) => open(head ?? streamHead(trial, null, null)))
       yield* Effect.acquireUseRelease(
         Scope.make(),
         (scope) =>
@@ -148,7 +148,8 @@ export const layer: Layer.Layer<
             attempts.run(trial, (model, limits) =>
               Scope.extend(models.stream(model, body, named(trial, limits)), scope)
             ),
-            ({ answer, model }) => relay(trial, answer, model, opening.answering(model))
+            ({ answer, model }) =>
+              relay(trial, answer, model, opening.answering(headOf(trial, model, answer.requestId)))
           ),
         (scope, exit) => Scope.close(scope, exit)
       ).pipe(
@@ -274,17 +275,21 @@ export const layer: Layer.Layer<
     const promptOf = (request: RoutingRequest) => (learningSettings.storePrompts ? storablePrompt(request.text) : null)
 
     /** Without a model: before one answers. */
-    const streamHead = (trial: Trial.Trial, model: Model | null): StreamHead => ({
+    const streamHead = (trial: Trial.Trial, model: Model | null, requestId: string | null): StreamHead => ({
       decisionId: trial.decision.id,
       model: model?.id ?? null,
       reason: model === null || model.id === trial.decision.chosen ? trial.decision.reason : "fallback",
       propensity: trial.decision.propensity,
       simulated: model?.simulated ?? false,
+      upstreamRequestId: requestId,
       adjusted:
         model === null ? null : adjustedText(trial.body, experience.limits(model, trial.body).adjustments ?? []),
       overheadMs: Math.max(0, nowMs() - trial.startedMs - trial.waitedMs)
     })
-    const headOf = (trial: Trial.Trial, model: Model): AnswerHead => ({ ...streamHead(trial, model), model: model.id })
+    const headOf = (trial: Trial.Trial, model: Model, requestId: string | null): AnswerHead => ({
+      ...streamHead(trial, model, requestId),
+      model: model.id
+    })
 
     /** For callers that act upon the decision themselves. */
     const route: RouterShape["route"] = Effect.fnUntraced(function* (request, caller) {

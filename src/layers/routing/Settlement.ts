@@ -15,6 +15,7 @@ import type { Accounting } from "./Accounting.ts"
 import type { Attempts } from "./Attempts.ts"
 import * as Conversation from "./Conversation.ts"
 import type { Experience } from "./Experience.ts"
+import * as Lines from "./Lines.ts"
 import * as Trial from "./Trial.ts"
 
 export interface Learning {
@@ -35,6 +36,9 @@ interface Parts {
   readonly telemetry: Pick<TelemetryShape, "settled">
   readonly tracing: Pick<TracingShape, "annotate" | "step">
 }
+
+/** An upstream may name a model anew each time. */
+const mostPairs = 1000
 
 /** What is learned of the end of a request, whichever it is. */
 export const make = ({
@@ -64,9 +68,21 @@ export const make = ({
         )
         tracing.annotate(trial.span, GenAi.outcomeFacts(trial.decision, record.outcome))
         telemetry.settled(trial.decision, record.outcome)
-        return ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
+        const news = servedBy(trial, record.outcome)
+        const settled = ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
+        return news === null ? settled : Effect.zipRight(news, settled)
       })
     )
+
+  /** Said once of each two models. */
+  const said = new Set<string>()
+  const servedBy = (trial: Trial.Trial, { details, model }: Outcome): Effect.Effect<void> | null => {
+    const served = details?.servedModel
+    const pair = `${model} ${served}`
+    if (served === undefined || said.has(pair) || said.size >= mostPairs) return null
+    said.add(pair)
+    return Lines.servedByOther(trial, model, served)
+  }
 
   /** What was sent is paid for, also by a client that leaves before the first token. */
   const accountUnanswered = (trial: Trial.Trial) => {

@@ -21,6 +21,7 @@ const answerHeaders = {
   "x-conduit-overhead-ms": header("Time not spent waiting for the model.", { type: "number" }),
   "x-conduit-cost-usd": header("Sum over all attempts; not on streams, whose usage chunk has it.", { type: "number" }),
   "x-conduit-adjusted": header("What was spelt differently for this model: `max_tokens->max_completion_tokens`."),
+  "x-conduit-upstream-request-id": header("By which the upstream knows the call that answered, where it said so."),
   "x-conduit-simulated": header("`true` if the model is simulated.")
 }
 

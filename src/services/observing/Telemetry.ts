@@ -13,7 +13,6 @@ import type { StoredStatus } from "../../domain/learning/Feedback.ts"
  * are synchronous and cost well under a microsecond; label values are bounded by their types and by the catalogue.
  */
 export interface TelemetryShape {
-  readonly requestStarted: () => void
   /** `route` is a pattern. */
   readonly requestEnded: (route: string, method: string, status: number, seconds: number) => void
   /** Answered without being served: too many at once, or the service is draining. */

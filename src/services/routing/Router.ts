@@ -84,6 +84,8 @@ export interface AnswerHead {
   readonly simulated: boolean
   /** What was spelt differently for the model, as `max_tokens->max_completion_tokens`; null if nothing was. */
   readonly adjusted: string | null
+  /** By which the upstream knows the call that answered; null if it said none. */
+  readonly upstreamRequestId: string | null
   /** Time not spent waiting for models so far. */
   readonly overheadMs: number
 }

@@ -1,4 +1,4 @@
-import { byLabel, counter, edges, gauge, histogram } from "./Series.ts"
+import { byLabel, counter, edges, histogram } from "./Series.ts"
 
 /** Methods that become label values; anything else is `other`, so that no client can make new series. */
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -10,7 +10,6 @@ const requestEdges = edges([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 const refusedRoute = "refused"
 
 export const make = () => {
-  const active = gauge("conduit_requests_active", "Requests being served")
   const total = byLabel((route: string) =>
     byLabel((method: string) =>
       byLabel((status: string) =>
@@ -36,9 +35,7 @@ export const make = () => {
     total(route)(methods.has(method) ? method : "other")(String(status)).update(1)
 
   return {
-    requestStarted: () => active.modify(1),
     requestEnded: (route: string, method: string, status: number, seconds: number) => {
-      active.modify(-1)
       count(route, method, status)
       duration(route).update(seconds)
     },
