@@ -3,6 +3,7 @@ import { once } from "node:events"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { hostname } from "node:os"
+import { conversationOf } from "../../src/domain/observing/GenAi.ts"
 import { type Collector, type SeenSpan, spansOf, startCollector, within } from "../support/collector.ts"
 import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
@@ -266,7 +267,7 @@ describe("traces by OTLP", () => {
       "gen_ai.response.model": "small-8b",
       "gen_ai.response.finish_reasons": ["stop"],
       "gen_ai.request.stream": true,
-      "gen_ai.conversation.id": "my-session"
+      "gen_ai.conversation.id": conversationOf("my-session")
     })
     const chunk = JSON.parse(answer.text.slice("data: ".length, answer.text.indexOf("\n")))
     assert.strictEqual(attempt.attributes["gen_ai.response.id"], chunk.id)

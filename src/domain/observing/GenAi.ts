@@ -1,3 +1,4 @@
+import { hash64 } from "../basics/Rng.ts"
 import type { Said } from "../models/Said.ts"
 import type { Decision } from "../routing/Decision.ts"
 import type { Model } from "../routing/Model.ts"
@@ -73,12 +74,18 @@ export const modelFacts = ({ id, upstream }: Model) => ({
 
 const number = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : null)
 
+/** Groups the calls of a session without its name, which is the client's own and stays in the decision. */
+export const conversationOf = (sessionId: string): string =>
+  hash64(sessionId)
+    .map((half) => half.toString(16).padStart(8, "0"))
+    .join("")
+
 /** What the caller asked for, as far as it is a number; null where the conventions want no attribute. */
 export const requestFacts = (
   body: Readonly<Record<string, unknown>>,
   { sessionId, stream }: { readonly sessionId: string | null; readonly stream: boolean }
 ) => ({
-  "gen_ai.conversation.id": sessionId,
+  "gen_ai.conversation.id": sessionId === null ? null : conversationOf(sessionId),
   "gen_ai.request.stream": stream ? true : null,
   "gen_ai.request.max_tokens": number(body["max_completion_tokens"]) ?? number(body["max_tokens"]),
   "gen_ai.request.choice.count": body["n"] === 1 ? null : number(body["n"]),
@@ -93,6 +100,11 @@ export const requestFacts = (
 const maxNameChars = 200
 const name = (text: string | null | undefined) => text?.slice(0, maxNameChars)
 
+/** Ids of answers as providers make them: an upstream can put any text there, and texts do not leave by traces. */
+const idForm =
+  /^(?:(?:chatcmpl|cmpl|resp|msg|gen|run|req)[-_][\w-]{1,128}|[\da-f]{8}(?:-?[\da-f]{4}){3}-?[\da-f]{12}|[\da-f]{32})$/i
+const responseId = (id: string | null | undefined) => (id !== null && id !== undefined && idForm.test(id) ? id : null)
+
 /** What a model says of its answer; null of one that said nothing. */
 export const responseFacts = (answer: {
   readonly said: Pick<Said, "id" | "finishReason" | "servedModel"> | null
@@ -104,7 +116,7 @@ export const responseFacts = (answer: {
   const { costUsd, details, firstTokenMs, said, usage } = answer
   const finishReason = name(said?.finishReason)
   return {
-    "gen_ai.response.id": name(said?.id),
+    "gen_ai.response.id": responseId(said?.id),
     "gen_ai.response.model": name(said?.servedModel),
     "gen_ai.response.finish_reasons": finishReason === undefined ? null : [finishReason],
     "gen_ai.response.time_to_first_chunk": firstTokenMs === null ? null : firstTokenMs / 1000,

@@ -64,7 +64,7 @@ describe("GenAi", () => {
   it("says that a stream was asked for, in which conversation, and more than one choice", () => {
     assert.deepStrictEqual(given(GenAi.requestFacts({ n: 1 }, { sessionId: null, stream: false })), [])
     assert.deepStrictEqual(given(GenAi.requestFacts({ n: 2 }, { sessionId: "s", stream: true })), [
-      ["gen_ai.conversation.id", "s"],
+      ["gen_ai.conversation.id", GenAi.conversationOf("s")],
       ["gen_ai.request.stream", true],
       ["gen_ai.request.choice.count", 2]
     ])
