@@ -163,6 +163,7 @@ describe("the operators' guide", () => {
     // Names of PostgreSQL, OpenTelemetry and orchestrators.
     const foreign = new Set([
       "max_connections",
+      "max_prepared_statements",
       "pg_stat_activity",
       "statement_timeout",
       "xact_start",

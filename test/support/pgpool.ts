@@ -23,7 +23,9 @@ export const startPgpool = async (server: string): Promise<TestPooler> => {
     `port = ${port}`,
     "pcp_listen_addresses = '127.0.0.1'",
     `pcp_port = ${pcpPort}`,
+    // Its name from 4.4 on, and before.
     `unix_socket_directories = '${folder}'`,
+    `socket_dir = '${folder}'`,
     `pcp_socket_dir = '${folder}'`,
     `wd_ipc_socket_dir = '${folder}'`,
     `pid_file_name = '${folder}/pid'`,
