@@ -122,6 +122,25 @@ describe("ChatStream", () => {
     assert.strictEqual(broken.take().length, all.length)
   })
 
+  it("counts the characters of text, of reasoning and of the arguments of every call", () => {
+    const chunk = (delta: object) =>
+      JSON.stringify({
+        id: "x",
+        object: "chat.completion.chunk",
+        created: 1,
+        model: "up",
+        choices: [{ index: 0, delta }]
+      })
+    const call = (index: number, called: object) => ({ index, function: called })
+    const chat = feed(
+      chunk({ role: "assistant", reasoning_content: "so" }),
+      chunk({ content: "Yes" }),
+      chunk({ tool_calls: [call(0, { name: "f", arguments: "" }), call(1, { name: "g", arguments: '{"a":' })] }),
+      chunk({ tool_calls: [call(0, { arguments: "{}" }), call(1, { arguments: "1}" })] })
+    )
+    assert.strictEqual(chat.said.characters, 2 + 3 + 5 + 2 + 2)
+  })
+
   it("is over a second after the last finish reason, when nothing but comments comes", () => {
     const chat = new ChatStream(label, 2)
     const finish = (index: number) =>
