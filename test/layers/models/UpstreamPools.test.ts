@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Flush from "../../../src/layers/running/Flush.ts"
 import * as LanguageModelsHttp from "../../../src/layers/models/LanguageModelsHttp.ts"
 import * as Telemetry from "../../../src/layers/observing/Telemetry.ts"
+import { Telemetry as TelemetryTag } from "../../../src/services/observing/Telemetry.ts"
 import * as UpstreamPools from "../../../src/layers/models/UpstreamPools.ts"
 import { LanguageModels } from "../../../src/services/models/LanguageModels.ts"
 import { ModelCatalog } from "../../../src/services/models/ModelCatalog.ts"
@@ -102,6 +103,42 @@ describe("UpstreamPools", () => {
       yield* Fiber.join(held)
       const refused = yield* Effect.tryPromise(() => old!.request({ path: "/", method: "GET" })).pipe(Effect.flip)
       assert.match(String(refused.error), /clos|destroy/i)
+    }).pipe(Effect.scoped, Effect.provide(lifecycle))
+  )
+
+  it.live("counts a retired pool until its last call has ended, and closes it once only", () =>
+    Effect.gen(function* () {
+      const first = yield* startMockLlm()
+      const second = yield* startMockLlm()
+      const catalog = changingCatalog(catalogAt(first.baseUrl))
+      const { render } = yield* TelemetryTag
+      const connections = (state: string) =>
+        Number(new RegExp(`^conduit_upstream_connections{state="${state}"} (\\d+)$`, "m").exec(render())?.[1])
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const context = yield* Layer.build(Flush.layer(UpstreamPools.layer).pipe(Layer.provideMerge(catalog.layer)))
+          const { pools } = Context.get(context, Pools)
+          const body = JSON.stringify(chatBody({ mock: { gate: "held" } }))
+          const old = pools().get("local")!
+          const held = yield* Effect.fork(
+            Effect.tryPromise(async () => {
+              const answer = await old.request({ path: "/v1/chat/completions", method: "POST", body })
+              return [answer.statusCode, (await answer.body.text()).length > 0]
+            })
+          )
+          yield* first.waiting(1, "held")
+          catalog.file.next = catalogAt(second.baseUrl)
+          yield* Context.get(context, ModelCatalog).reload
+          assert.notStrictEqual(pools().get("local"), old)
+          assert.deepStrictEqual([connections("connected"), connections("running")], [1, 1])
+          first.openGate("held")
+          assert.deepStrictEqual(yield* Fiber.join(held), [200, true])
+          while (connections("connected") + connections("running") > 0) yield* Effect.sleep("10 millis")
+        })
+      )
+      const { errors, phases } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
+      assert.deepStrictEqual(errors, [])
+      assert.strictEqual(phases.find(({ phase }) => phase === "flush")?.outcome, "ok")
     }).pipe(Effect.scoped, Effect.provide(lifecycle))
   )
 
