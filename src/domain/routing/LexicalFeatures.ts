@@ -103,7 +103,10 @@ const sideLength = 4096
 
 const saturate = (value: number): number => Math.min(1, value)
 
-/** The features of a prompt, of which at most 8,192 characters are read; the newest text is expected at the end. */
+/**
+ * The features of a prompt, of which at most 8,192 characters are read; the newest text is expected at the end. One pass
+ * with a counter for each thing seen: it is on the path of every request, and in parts each would read the text again.
+ */
 export const extract = (text: string): Float32Array => {
   const isWhole = text.length <= 2 * sideLength
   const read = isWhole ? text : text.slice(0, sideLength) + text.slice(-sideLength)
