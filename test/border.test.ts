@@ -102,7 +102,7 @@ const forbidden: Files = {
   ...probesOf("programs", [
     ...[
       "../layers/storage/postgres/Pool.ts",
-      "../layers/routing/Trial.ts",
+      "../layers/routing/RoutedRequest.ts",
       "../layers/learning/fold/Deciding.ts",
       "../programs/../layers/api/App.ts",
       "../../src/layers/models/ConfigFile.ts"
@@ -174,7 +174,7 @@ describe("the border between rooms", () => {
         ])
       )
     assert.deepStrictEqual([...(await refused(asStatic(dynamic)))], [])
-    const wrong = [["src/layers/api/Docs.ts", "../routing/Trial.ts"] as const]
+    const wrong = [["src/layers/api/Docs.ts", "../routing/RoutedRequest.ts"] as const]
     assert.lengthOf([...(await refused(asStatic(wrong)))], 1)
     for (const [path, text] of sources) assert.notMatch(text, /\brequire(?:\.resolve)?\(\s*["'`]\.+\//, path)
   })

@@ -1,5 +1,9 @@
+import type { Clock } from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import { isBarrier } from "../../domain/routing/Constraint.ts"
+import type { Decision } from "../../domain/routing/Decision.ts"
+import { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
@@ -10,8 +14,8 @@ export interface Circuits {
   readonly barrier: (model: ModelId) => ReturnType<Circuit.Circuit["barrier"]>
   /** Seconds until the first of these models may be called again. */
   readonly soonestSeconds: (models: ReadonlyArray<string>) => number | null
-  /** A decision had to leave the model out. */
-  readonly keptAway: (model: string) => void
+  /** Told of each decision that had the choice: an outage counts those that its model was left out of. */
+  readonly decided: (decision: Decision | NoEligibleModel) => void
   readonly state: (model: ModelId) => CircuitState
   /** Shows the states of all models of the catalogue, those too that a reload has brought since the last time. */
   readonly watch: Effect.Effect<void>
@@ -24,11 +28,11 @@ const states: ReadonlyArray<CircuitState> = ["closed", "open", "half_open"]
 /** One circuit a model, made when it is first called, and their metrics. */
 export const make = ({
   catalog,
-  nowMillis,
+  clock,
   telemetry
 }: {
   readonly catalog: ModelCatalogShape
-  readonly nowMillis: () => number
+  readonly clock: Clock
   readonly telemetry: Pick<TelemetryShape, "gauge">
 }): Effect.Effect<Circuits, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -44,7 +48,7 @@ export const make = ({
       circuits.set(model, made)
       return made
     }
-    const state = (model: ModelId) => circuits.get(model)?.state(nowMillis()) ?? "closed"
+    const state = (model: ModelId) => circuits.get(model)?.state(clock.unsafeCurrentTimeMillis()) ?? "closed"
 
     /** A model that has left the catalogue has no series. */
     const show = (model: ModelId) =>
@@ -63,10 +67,13 @@ export const make = ({
     return {
       of,
       state,
-      keptAway: (model) => circuits.get(model)?.keptAway(),
-      barrier: (model) => circuits.get(model)?.barrier(nowMillis()) ?? null,
+      decided: (decision) => {
+        const models = decision instanceof NoEligibleModel ? decision.excluded : decision.candidates
+        for (const { excludedBy, model } of models) if (isBarrier(excludedBy)) circuits.get(model)?.keptAway()
+      },
+      barrier: (model) => circuits.get(model)?.barrier(clock.unsafeCurrentTimeMillis()) ?? null,
       soonestSeconds: (models) => {
-        const now = nowMillis()
+        const now = clock.unsafeCurrentTimeMillis()
         const waits = models.flatMap((model) => circuits.get(model)?.opensAtMillis(now) ?? [])
         return waits.length === 0 ? null : (Math.min(...waits) - now) / 1000
       },

@@ -7,7 +7,7 @@ import type { ProviderError } from "../../services/models/LanguageModels.ts"
 import { AllModelsFailed, UpstreamRejected } from "../../services/routing/Router.ts"
 import type { Failure } from "./Circuit.ts"
 import type { Circuits } from "./Circuits.ts"
-import * as Trial from "./Trial.ts"
+import { type RoutedRequest } from "./RoutedRequest.ts"
 
 // What circuits and clients are told of calls that failed.
 
@@ -15,18 +15,18 @@ const hashOf = (parts: ReadonlyArray<string | null>) =>
   createHash("sha256").update(JSON.stringify(parts)).digest("base64url")
 
 /** The text, whose owner and whose model: what a client sends again when it retries. */
-const requestOf = ({ decision: { owner }, request }: Trial.Trial) => hashOf([owner, request.pinned, request.text])
+const requestOf = ({ decision: { owner }, request }: RoutedRequest) => hashOf([owner, request.pinned, request.text])
 
 /** Who may be at fault itself. Without keys and users, each conversation that did not name the model is a caller. */
-const callerOf = ({ decision: { owner }, request }: Trial.Trial) =>
+const callerOf = ({ decision: { owner }, request }: RoutedRequest) =>
   hashOf([owner, request.userId, request.pinned === null ? (request.sessionId ?? request.text) : null])
 
 /** What the model's circuit hears of it. */
-export const heardBy = (trial: Trial.Trial, isDoubt: boolean, error: ProviderError | null): Failure => ({
+export const heardBy = (routed: RoutedRequest, isDoubt: boolean, error: ProviderError | null): Failure => ({
   retryAfterSeconds: error?.retryAfterSeconds ?? null,
-  request: requestOf(trial),
-  isRetry: trial.request.isRetry,
-  onlyOf: isDoubt ? callerOf(trial) : null
+  request: requestOf(routed),
+  isRetry: routed.request.isRetry,
+  onlyOf: isDoubt ? callerOf(routed) : null
 })
 
 const callOf = (error: ProviderError): FailedCall => ({
@@ -37,7 +37,7 @@ const callOf = (error: ProviderError): FailedCall => ({
 })
 
 /** Models that could answer and were not asked, because a barrier was in the way. */
-const notAsked = ({ attempts, decision }: Trial.Trial, circuits: Pick<Circuits, "barrier">): ReadonlyArray<string> =>
+const notAsked = ({ attempts, decision }: RoutedRequest, circuits: Pick<Circuits, "barrier">): ReadonlyArray<string> =>
   decision.candidates
     .filter(({ excludedBy, eligible, model }) =>
       eligible
@@ -48,17 +48,17 @@ const notAsked = ({ attempts, decision }: Trial.Trial, circuits: Pick<Circuits, 
 
 /** What the client is told when the models that were asked did not answer. */
 export const allFailed = (
-  trial: Trial.Trial,
+  routed: RoutedRequest,
   circuits: Pick<Circuits, "barrier" | "soonestSeconds">
 ): AllModelsFailed | UpstreamRejected => {
-  const { decision, errors, request } = trial
+  const { decision, errors, request } = routed
   const last = errors.at(-1)
   const isPinned = errors.every(({ model }) => model === request.pinned)
-  const others = isPinned ? [] : notAsked(trial, circuits)
+  const others = isPinned ? [] : notAsked(routed, circuits)
   const fault = clientFault(errors.map(callOf), isPinned, others.length > 0)
   const told = {
     decisionId: decision.id,
-    attempts: Trial.attemptsOf(trial),
+    attempts: routed.attemptsTold,
     fault: withWait(fault, circuits.soonestSeconds(others))
   }
   return fault.message === null || last === undefined
@@ -72,7 +72,7 @@ export const allFailed = (
 }
 
 /** What the client is told of an answer that had begun: the upstream's own words, or else what happened to it. */
-export const brokenOff = (trial: Trial.Trial, error: ProviderError | null, timedOut: boolean): AllModelsFailed => {
+export const brokenOff = (routed: RoutedRequest, error: ProviderError | null, timedOut: boolean): AllModelsFailed => {
   const said = error?.said ?? null
   const fault = {
     status: timedOut ? 504 : 502,
@@ -83,8 +83,8 @@ export const brokenOff = (trial: Trial.Trial, error: ProviderError | null, timed
     shouldRetry: null,
     retryAfterSeconds: null
   }
-  const attempts = Trial.attemptsOf(trial)
-  return new AllModelsFailed({ decisionId: trial.decision.id, timedOut, retryAfterSeconds: null, attempts, fault })
+  const attempts = routed.attemptsTold
+  return new AllModelsFailed({ decisionId: routed.decision.id, timedOut, retryAfterSeconds: null, attempts, fault })
 }
 
 const withWait = (fault: ClientFault, seconds: number | null): ClientFault =>

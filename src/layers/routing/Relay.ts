@@ -1,3 +1,4 @@
+import type { Clock } from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { withMembers } from "../../domain/basics/JsonText.ts"
@@ -7,26 +8,27 @@ import type { ChatStream, ProviderError } from "../../services/models/LanguageMo
 import type { StreamSink } from "../../services/routing/Router.ts"
 import type { Accounting } from "./Accounting.ts"
 import type { Attempts } from "./Attempts.ts"
+import { monotonicMs } from "./MonotonicTime.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import * as Failures from "./Failures.ts"
-import type { Learning } from "./Settlement.ts"
-import * as Trial from "./Trial.ts"
+import type { Settlement } from "./Settlement.ts"
+import { aborted, answered, failed, type RoutedRequest } from "./RoutedRequest.ts"
 
 interface Parts {
   readonly accounting: Accounting
   readonly attempts: Pick<Attempts, "remainingMs">
   readonly deadlines: Deadlines
-  readonly learning: Pick<Learning, "settle">
-  readonly nowMs: () => number
+  readonly settlement: Pick<Settlement, "settle">
+  readonly clock: Clock
 }
 
 /** From the answering model to the client, until the deadline. The sink hears of every end, and every end is an outcome. */
 export const make =
-  ({ accounting, attempts, deadlines, learning, nowMs }: Parts) =>
-  (trial: Trial.Trial, source: ChatStream, model: Model, sink: StreamSink): Effect.Effect<void> => {
-    const firstTokenMs = trial.current === null ? null : nowMs() - trial.current.startedMs
-    const account = () => accounting.of(model, trial.request, source.said(), source.requestId)
-    trial.facts = () => ({ ...account(), said: source.said(), firstTokenMs })
+  ({ accounting, attempts, clock, deadlines, settlement }: Parts) =>
+  (routed: RoutedRequest, source: ChatStream, model: Model, sink: StreamSink): Effect.Effect<void> => {
+    const firstTokenMs = routed.callMs(monotonicMs(clock))
+    const account = () => accounting.of(model, routed.request, source.said(), source.requestId)
+    routed.told(() => ({ ...account(), said: source.said(), firstTokenMs }))
     let clientReads = true
     const send = Effect.fnUntraced(function* (payloads: ReadonlyArray<string>) {
       clientReads = false
@@ -47,21 +49,21 @@ export const make =
 
     const broken = (reason: FaultReason, error: ProviderError | null) =>
       Effect.flatMap(
-        learning.settle(
-          trial,
-          reason === "timeout" && !clientReads ? Trial.aborted("client_slow") : Trial.failed(reason, error)
+        settlement.settle(
+          routed,
+          reason === "timeout" && !clientReads ? aborted("client_slow") : failed(reason, error)
         ),
-        () => sink.fail(Failures.brokenOff(trial, error, reason === "timeout"))
+        () => sink.fail(Failures.brokenOff(routed, error, reason === "timeout"))
       )
 
     return deadlines
-      .within(attempts.remainingMs(trial), () => "timeout" as const, Effect.either(pump))
+      .within(attempts.remainingMs(routed), () => "timeout" as const, Effect.either(pump))
       .pipe(
         Effect.matchEffect({
           onFailure: (reason) => broken(reason, null),
           onSuccess: Either.match({
             onLeft: (error) => broken(error.reason, error),
-            onRight: () => Effect.zipRight(learning.settle(trial, Trial.answered(source.status)), sink.end)
+            onRight: () => Effect.zipRight(settlement.settle(routed, answered(source.status)), sink.end)
           })
         })
       )

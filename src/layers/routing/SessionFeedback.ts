@@ -1,3 +1,4 @@
+import type { Clock } from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { sameContent } from "../../domain/learning/CommitPlan.ts"
@@ -28,7 +29,7 @@ interface Parts {
   readonly state: BanditStateShape
   readonly telemetry: Pick<TelemetryShape, "feedbackAnswered">
   readonly ids: IdsShape
-  readonly nowMillis: () => number
+  readonly clock: Clock
   readonly expiryMs: number
 }
 
@@ -38,7 +39,7 @@ export const make = ({
   expiryMs,
   ids,
   log,
-  nowMillis,
+  clock,
   state,
   telemetry
 }: Parts): RouterShape["sessionFeedback"] => {
@@ -73,7 +74,7 @@ export const make = ({
       const pending = log.pendingOfSession(session)
       return Effect.map(database.sessionDecisions(routerId, session, mostSessionDecisions), (stored) =>
         Array.from(new Set<DecisionId>([...pending, ...stored]))
-          .filter((id) => nowMillis() - uuidV7Millis(id) <= expiryMs)
+          .filter((id) => clock.unsafeCurrentTimeMillis() - uuidV7Millis(id) <= expiryMs)
           .sort((a, b) => (a < b ? 1 : -1))
       )
     })
@@ -84,7 +85,7 @@ export const make = ({
     if (Option.isSome(before)) return before.value
 
     const decisions = yield* newestOf(given)
-    const submissions = creditSession(given, decisions, () => ids.uuidV7(nowMillis()))
+    const submissions = creditSession(given, decisions, () => ids.uuidV7(clock.unsafeCurrentTimeMillis()))
     if (submissions.length === 0) return yield* new SessionNotFound({ sessionId: given.sessionId })
     const { position, results } = yield* log.feedbackAll(submissions)
     const [newest] = results

@@ -15,14 +15,14 @@ import type { Accounting } from "./Accounting.ts"
 import type { Attempts } from "./Attempts.ts"
 import * as Conversation from "./Conversation.ts"
 import type { Experience } from "./Experience.ts"
-import * as Lines from "./Lines.ts"
-import * as Trial from "./Trial.ts"
+import { aborted, type Ending, failed, type RoutedRequest } from "./RoutedRequest.ts"
+import * as RoutingLog from "./RoutingLog.ts"
 
-export interface Learning {
-  /** The end of a trial, told once. Offered to a bounded queue: never waits for the database. */
-  readonly settle: (trial: Trial.Trial, ending: Trial.Ending) => Effect.Effect<Outcome>
-  /** Whatever ends a request is an outcome: for `onExit`, of a trial that nobody settled. */
-  readonly settleBroken: (trial: Trial.Trial, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+export interface Settlement {
+  /** The end of a request, told once. Offered to a bounded queue: never waits for the database. */
+  readonly settle: (routed: RoutedRequest, ending: Ending) => Effect.Effect<Outcome>
+  /** Whatever ends a request is an outcome: for `onExit`, of one that nobody settled. */
+  readonly settleBroken: (routed: RoutedRequest, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
 interface Parts {
@@ -51,50 +51,50 @@ export const make = ({
   state,
   telemetry,
   tracing
-}: Parts): Learning => {
+}: Parts): Settlement => {
   // Uninterruptible: an ended call without its outcome would be lost.
-  const settle: Learning["settle"] = (trial, ending) =>
+  const settle: Settlement["settle"] = (routed, ending) =>
     Effect.uninterruptible(
-      Effect.flatMap(attempts.end(trial, ending), () => {
-        trial.settled = true
-        if (ending._tag === "Aborted") accountUnanswered(trial)
-        const record = Trial.recordOf(trial, ending)
+      Effect.flatMap(attempts.end(routed, ending), () => {
+        routed.settled()
+        if (ending._tag === "Aborted") accountUnanswered(routed)
+        const record = routed.record(ending)
         const { inputTokens, model } = record.outcome
-        if (inputTokens !== null) experience.counted(model, trial.request.inputTokens, inputTokens)
-        const persisting = tracing.step(trial.span, "persist")
+        if (inputTokens !== null) experience.counted(model, routed.request.inputTokens, inputTokens)
+        const persisting = tracing.step(routed.begun.span, "persist")
         log.offer(
           record,
           persisting === null ? undefined : (isStored) => persisting.end({}, isStored ? null : "dropped")
         )
-        tracing.annotate(trial.span, GenAi.outcomeFacts(trial.decision, record.outcome))
-        telemetry.settled(trial.decision, record.outcome)
-        const news = servedBy(trial, record.outcome)
-        const settled = ending._tag === "Answered" ? stay(trial, record.outcome) : Effect.succeed(record.outcome)
+        tracing.annotate(routed.begun.span, GenAi.outcomeFacts(routed.decision, record.outcome))
+        telemetry.settled(routed.decision, record.outcome)
+        const news = servedBy(routed, record.outcome)
+        const settled = ending._tag === "Answered" ? stay(routed, record.outcome) : Effect.succeed(record.outcome)
         return news === null ? settled : Effect.zipRight(news, settled)
       })
     )
 
   /** Said once of each two models. */
   const said = new Set<string>()
-  const servedBy = (trial: Trial.Trial, { details, model }: Outcome): Effect.Effect<void> | null => {
+  const servedBy = (routed: RoutedRequest, { details, model }: Outcome): Effect.Effect<void> | null => {
     const served = details?.servedModel
     const pair = `${model} ${served}`
     if (served === undefined || said.has(pair) || said.size >= mostPairs) return null
     said.add(pair)
-    return Lines.servedByOther(trial, model, served)
+    return RoutingLog.servedByOther(routed, model, served)
   }
 
   /** What was sent is paid for, also by a client that leaves before the first token. */
-  const accountUnanswered = (trial: Trial.Trial) => {
-    const last = trial.attempts.at(-1)
+  const accountUnanswered = (routed: RoutedRequest) => {
+    const last = routed.attempts.at(-1)
     const model = last === undefined ? undefined : catalog.current().byId.get(last.model)
-    if (model === undefined || trial.facts().said !== null) return
-    const account = accounting.of(model, trial.request, null, null)
-    trial.facts = () => ({ ...account, said: null, firstTokenMs: null })
+    if (model === undefined || routed.said.said !== null) return
+    const account = accounting.of(model, routed.request, null, null)
+    routed.told(() => ({ ...account, said: null, firstTokenMs: null }))
   }
 
   /** A whole answer: the session, or the conversation, goes on with the model that gave it. */
-  const stay = ({ conversation, decision, facts, request }: Trial.Trial, outcome: Outcome) => {
+  const stay = ({ begun: { conversation }, decision, request, said: { said } }: RoutedRequest, outcome: Outcome) => {
     const { chosen, owner } = decision
     const { details, model } = outcome
     const { sessionId } = request
@@ -106,7 +106,7 @@ export const make = ({
         : Effect.as(sessions.move({ owner, sessionId }, session()), outcome)
     }
     if (request.pinned !== null || decision.reason === "static") return Effect.succeed(outcome)
-    const calls = (facts().said?.toolCallIds ?? []).flatMap((id) => Conversation.callName(id) ?? [])
+    const calls = (said?.toolCallIds ?? []).flatMap((id) => Conversation.callName(id) ?? [])
     const names = conversation.name === null ? calls : [conversation.name, ...calls]
     const remembered = Effect.forEach(names, (name) => sessions.remember({ owner, sessionId: name }, session()), {
       discard: true
@@ -114,19 +114,19 @@ export const make = ({
     return Effect.as(remembered, outcome)
   }
 
-  const settleBroken: Learning["settleBroken"] = (trial, exit) =>
+  const settleBroken: Settlement["settleBroken"] = (routed, exit) =>
     Exit.isSuccess(exit)
       ? Effect.void
       : Effect.zipRight(
-          trial.settled ? Effect.void : settle(trial, endingOf(trial, exit)),
-          Cause.isDie(exit.cause) ? loggedAbout(trial) : Effect.void
+          routed.isSettled ? Effect.void : settle(routed, endingOf(routed, exit)),
+          Cause.isDie(exit.cause) ? loggedAbout(routed) : Effect.void
         )
 
   return { settle, settleBroken }
 }
 
 /** What is logged of a bug says which decision it broke: the fiber is the request's own. */
-const loggedAbout = ({ attempts, decision }: Trial.Trial) =>
+const loggedAbout = ({ attempts, decision }: RoutedRequest) =>
   FiberRef.update(FiberRef.currentLogAnnotations, (annotations) =>
     annotations.pipe(
       HashMap.set<string, unknown>("decision_id", decision.id),
@@ -134,9 +134,9 @@ const loggedAbout = ({ attempts, decision }: Trial.Trial) =>
     )
   )
 
-const endingOf = (trial: Trial.Trial, exit: Exit.Exit<unknown, unknown>): Trial.Ending => {
-  if (Exit.isInterrupted(exit)) return Trial.aborted("aborted")
+const endingOf = (routed: RoutedRequest, exit: Exit.Exit<unknown, unknown>): Ending => {
+  if (Exit.isInterrupted(exit)) return aborted("aborted")
   // No model was called, so none has failed: those of the decision had gone, or their circuits opened meanwhile.
-  if (trial.attempts.length === 0 && trial.current === null) return Trial.aborted("not_called")
-  return Trial.failed("unexpected", null)
+  if (routed.attempts.length === 0 && !routed.isCalling) return aborted("not_called")
+  return failed("unexpected", null)
 }

@@ -11,10 +11,11 @@ describe("the metrics of circuits", () => {
   it.scoped("follow the catalogue as it is read again, and the time", () =>
     Effect.gen(function* () {
       const telemetry = yield* Telemetry
+      const clock = { ...(yield* Effect.clock), unsafeCurrentTimeMillis: () => now }
       let current = catalogFrom([model("a"), model("b")])
       let now = 0
       const catalog = { current: () => current, reload: Effect.sync(() => current) }
-      const circuits = yield* Circuits.make({ catalog, nowMillis: () => now, telemetry })
+      const circuits = yield* Circuits.make({ catalog, clock, telemetry })
       yield* circuits.watch
       const shown = (id: string) =>
         exposition(telemetry.render())

@@ -3,7 +3,7 @@ import type { Decision } from "../../domain/routing/Decision.ts"
 import type { Attempt } from "../../domain/routing/Outcome.ts"
 import { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import type { Outage } from "./Circuit.ts"
-import type { Trial } from "./Trial.ts"
+import type { RoutedRequest } from "./RoutedRequest.ts"
 
 // What the router says of its work. A text of the client is in none of it: no prompt, task, user or session.
 
@@ -41,38 +41,43 @@ export const decided = (decision: Decision | NoEligibleModel, tookMs: number): E
         }))
       })
 
-export const called = (trial: Trial, attempt: Attempt): Effect.Effect<void> =>
+export const called = (routed: RoutedRequest, attempt: Attempt): Effect.Effect<void> =>
   Effect.logDebug("called", {
-    ...about(trial, attempt),
+    ...about(routed, attempt),
     ok: attempt.ok,
     status: attempt.status,
     error: attempt.error
   })
 
 /** What one call was about. */
-const about = ({ decision }: Trial, attempt: Attempt) => ({
+const about = ({ decision }: RoutedRequest, attempt: Attempt) => ({
   decision_id: decision.id,
   model_id: attempt.model,
   latency_ms: round(attempt.latencyMs)
 })
 
 /** Its price and its quality may be another's. */
-export const servedByOther = ({ decision }: Trial, model: string, served: string): Effect.Effect<void> =>
+export const servedByOther = ({ decision }: RoutedRequest, model: string, served: string): Effect.Effect<void> =>
   Effect.logWarning(`model ${model} is asked, and ${served} answers: what is known of ${model} may not hold for it`, {
     decision_id: decision.id,
     model_id: model
   })
 
-export const outageBegan = (trial: Trial, attempt: Attempt, forMillis: number): Effect.Effect<void> =>
+export const outageBegan = (routed: RoutedRequest, attempt: Attempt, forMillis: number): Effect.Effect<void> =>
   Effect.logWarning(
     `model ${attempt.model} failed again and again (${attempt.error}): it is left out for ${forMillis / 1000} s, then tried by one request at a time`,
-    about(trial, attempt)
+    about(routed, attempt)
   )
 
-export const outageEnded = (trial: Trial, attempt: Attempt, outage: Outage, nowMillis: number): Effect.Effect<void> => {
+export const outageEnded = (
+  routed: RoutedRequest,
+  attempt: Attempt,
+  outage: Outage,
+  nowMillis: number
+): Effect.Effect<void> => {
   const seconds = ((nowMillis - outage.sinceMillis) / 1000).toFixed(1)
   return Effect.logInfo(
     `model ${attempt.model} answers again after ${seconds}s: ${outage.failures} failed call(s), ${outage.keptAway} decision(s) were made without it`,
-    about(trial, attempt)
+    about(routed, attempt)
   )
 }

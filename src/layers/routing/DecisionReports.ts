@@ -1,3 +1,4 @@
+import type { Clock } from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type DecisionId, uuidV7Millis } from "../../domain/basics/Ids.ts"
@@ -22,7 +23,7 @@ interface Parts {
   readonly database: DatabaseShape
   readonly state: BanditStateShape
   readonly telemetry: Pick<TelemetryShape, "feedbackAnswered">
-  readonly nowMillis: () => number
+  readonly clock: Clock
   readonly expiryMs: number
 }
 
@@ -31,7 +32,7 @@ export const make = ({
   database,
   expiryMs,
   log,
-  nowMillis,
+  clock,
   state,
   telemetry
 }: Parts): Pick<RouterShape, "report" | "feedback" | "decisions" | "decision"> => {
@@ -52,7 +53,7 @@ export const make = ({
    */
   const plausible = (id: DecisionId, owner: string | null) =>
     Effect.gen(function* () {
-      const ageMillis = nowMillis() - uuidV7Millis(id)
+      const ageMillis = clock.unsafeCurrentTimeMillis() - uuidV7Millis(id)
       const isFuture = ageMillis < -clockSkewMillis
       if (ageMillis > expiryMs || (isFuture && !(yield* isKnown(id, owner)))) {
         return yield* new DecisionNotFound({ decisionId: id })

@@ -7,7 +7,7 @@ import { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
 import type { Catalog, Provider } from "../../services/models/ModelCatalog.ts"
 import type { Step, TracingShape } from "../../services/observing/Tracing.ts"
-import type * as Trial from "./Trial.ts"
+import type { Ending, RoutedRequest } from "./RoutedRequest.ts"
 
 // What the steps of a request's trace say.
 
@@ -64,9 +64,9 @@ const providerFacts = (provider: Provider) => {
 export const endAttempt = (
   step: Step,
   { byId, providers }: Catalog,
-  { body, facts, request }: Trial.Trial,
+  { begun: { body }, request, said }: RoutedRequest,
   { error, model: id, status }: Attempt,
-  ending: Trial.Ending
+  ending: Ending
 ): void => {
   const model = byId.get(id)
   const provider = providers.get(model?.provider ?? "")
@@ -75,7 +75,7 @@ export const endAttempt = (
       ...(model === undefined ? {} : GenAi.modelFacts(model)),
       ...(provider === undefined ? {} : providerFacts(provider)),
       ...GenAi.requestFacts(body, request),
-      ...GenAi.responseFacts(facts()),
+      ...GenAi.responseFacts(said),
       "http.response.status_code": status,
       "error.type": error
     },

@@ -1,0 +1,151 @@
+import type { Clock } from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
+import { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
+import { meantBy } from "../../domain/routing/ModelName.ts"
+import { type BanditStateShape, type DecideInput, NoEligibleModel } from "../../services/learning/BanditState.ts"
+import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
+import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
+import type { TracingShape } from "../../services/observing/Tracing.ts"
+import type { FeatureExtractorShape } from "../../services/routing/FeatureExtractor.ts"
+import { UnknownModel } from "../../services/routing/Router.ts"
+import type { Session, SessionsShape } from "../../services/routing/Sessions.ts"
+import type { IdsShape } from "../../services/running/Ids.ts"
+import type { Circuits } from "./Circuits.ts"
+import type { Conversation } from "./Conversation.ts"
+import type { Experience } from "./Experience.ts"
+import { monotonicMs } from "./MonotonicTime.ts"
+import * as RequestTrace from "./RequestTrace.ts"
+import * as RoutingLog from "./RoutingLog.ts"
+
+export interface Choosing {
+  /** The request with the model that the client means by the name it gave. */
+  readonly meant: (request: RoutingRequest) => RoutingRequest
+  /** Features, then the choice; the draw is the bandit's, the masks the request's. */
+  readonly decide: (
+    request: RoutingRequest,
+    owner: string | null,
+    conversation: Conversation
+  ) => Effect.Effect<Decision, NoEligibleModel | UnknownModel>
+}
+
+interface Parts {
+  readonly catalog: Pick<ModelCatalogShape, "current">
+  readonly circuits: Circuits
+  readonly clock: Clock
+  readonly experience: Experience
+  readonly extractor: FeatureExtractorShape
+  readonly ids: IdsShape
+  /** Says each choice. */
+  readonly isDebug: boolean
+  readonly sessions: SessionsShape
+  readonly state: BanditStateShape
+  readonly telemetry: Pick<TelemetryShape, "decided">
+  readonly tracing: TracingShape
+}
+
+/** Chooses the model of a request: by the session, or the conversation, as it goes on, else by the bandit. */
+export const make = (parts: Parts): Choosing => {
+  const { catalog, clock, extractor, sessions, state, tracing } = parts
+
+  const decide: Choosing["decide"] = (request, owner, conversation) =>
+    Effect.withFiberRuntime<Decision, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
+      const { pinned, sessionId } = request
+      if (pinned !== null && !catalog.current().byId.has(pinned)) {
+        return Effect.fail(new UnknownModel({ model: pinned }))
+      }
+      const startedMs = monotonicMs(clock)
+      const extracting = tracing.step(span, "features")
+      const features = extractor.extract(request.text)
+      extracting?.end({}, null)
+      const deciding = tracing.step(span, "decide")
+      const input = inputOf(parts, request, owner, features)
+      const finish = (found: Decision | NoEligibleModel) => {
+        const decision = found instanceof NoEligibleModel ? withWait(parts, found) : found
+        if (deciding !== null) RequestTrace.endDecide(deciding, decision, span, tracing)
+        return decided(parts, request, decision, monotonicMs(clock) - startedMs)
+      }
+      if (pinned !== null) return finish(state.decide(input))
+      if (sessionId !== null) return Effect.flatMap(inSession(input, sessionId), finish)
+      return conversation.earlier.length === 0
+        ? finish(state.decide(input))
+        : Effect.flatMap(recalled(owner, conversation), (session) => finish(state.decide({ ...input, session })))
+    })
+
+  /** As the session goes on: with what it has as long as that may answer, else with what is chosen now. */
+  const inSession = (input: DecideInput, sessionId: string) =>
+    Effect.map(
+      sessions.choose({ owner: input.owner, sessionId }, (session) => {
+        const decision = state.decide({ ...input, session })
+        return { decision, session: sessionAfter(decision, session) }
+      }),
+      ({ decision }) => decision
+    )
+
+  const sessionAfter = (decision: Decision | NoEligibleModel, before: Session | null): Session | null => {
+    if (decision instanceof NoEligibleModel || decision.reason === "static") return null
+    return decision.reason === "session" ? before : { model: decision.chosen, epoch: state.epoch(decision.chosen) }
+  }
+
+  /** What an earlier turn of the conversation was answered by. */
+  const recalled = Effect.fnUntraced(function* (owner: string | null, { earlier }: Conversation) {
+    for (const sessionId of earlier) {
+      const session = yield* sessions.recall({ owner, sessionId })
+      if (session !== null) return session
+    }
+    return null
+  })
+
+  return { meant: (request) => meant(catalog, request), decide }
+}
+
+const inputOf = (
+  { circuits, clock, experience, ids }: Parts,
+  request: RoutingRequest,
+  owner: string | null,
+  features: Float32Array
+): DecideInput => {
+  const createdAtMillis = clock.unsafeCurrentTimeMillis()
+  return {
+    id: DecisionId(ids.uuidV7(createdAtMillis)),
+    createdAtMillis,
+    owner,
+    request,
+    features,
+    session: null,
+    lacks: (model) => experience.lacks(model, request),
+    inputTokens: (model) => experience.inputTokens(model, request.inputTokens),
+    barrier: circuits.barrier
+  }
+}
+
+/** Tells metrics, outages and the log of the decision, and answers it. */
+const decided = (
+  { circuits, isDebug, telemetry }: Parts,
+  request: RoutingRequest,
+  decision: Decision | NoEligibleModel,
+  tookMs: number
+): Effect.Effect<Decision, NoEligibleModel> => {
+  if (request.pinned === null) circuits.decided(decision)
+  if (!(decision instanceof NoEligibleModel)) telemetry.decided(decision, tookMs / 1000)
+  const answer = decision instanceof NoEligibleModel ? Effect.fail(decision) : Effect.succeed(decision)
+  return isDebug ? Effect.zipRight(RoutingLog.decided(decision, tookMs), answer) : answer
+}
+
+const withWait = ({ circuits }: Parts, { excluded, isAnyEnabled, kept }: NoEligibleModel) =>
+  new NoEligibleModel({
+    excluded,
+    isAnyEnabled,
+    retryAfterSeconds: circuits.soonestSeconds(kept.map(({ model }) => model))
+  })
+
+const meant = (catalog: Parts["catalog"], request: RoutingRequest): RoutingRequest => {
+  if (request.pinned === null) return request
+  const { byId, providers } = catalog.current()
+  const name = meantBy(
+    request.pinned,
+    (id) => ModelId.is(id) && byId.has(ModelId(id)),
+    (provider) => providers.has(provider)
+  )
+  return name === request.pinned ? request : { ...request, pinned: name === null ? null : ModelId(name) }
+}

@@ -1,0 +1,196 @@
+import type * as Tracer from "effect/Tracer"
+import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
+import type { FaultReason } from "../../domain/routing/Fault.ts"
+import type { TokenUsage } from "../../domain/routing/Usage.ts"
+import { refusedError } from "../../domain/routing/Outcome.ts"
+import type { Attempt, Outcome, OutcomeDetails } from "../../domain/routing/Outcome.ts"
+import type { Said } from "../../domain/models/Said.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import type { ChatBody, ProviderError } from "../../services/models/LanguageModels.ts"
+import type { Conversation } from "./Conversation.ts"
+import type { Step } from "../../services/observing/Tracing.ts"
+
+export interface Facts {
+  readonly usage: TokenUsage | null
+  /** Estimated, for an answer without usage. */
+  readonly outputTokens: number | null
+  readonly costUsd: number | null
+  readonly details: OutcomeDetails | null
+  /** Null before there is an answer. */
+  readonly said: Said | null
+  /** Null for an answer that is not a stream. */
+  readonly firstTokenMs: number | null
+}
+
+const nothingSaid: Facts = {
+  usage: null,
+  outputTokens: null,
+  costUsd: null,
+  details: null,
+  said: null,
+  firstTokenMs: null
+}
+
+/** How a call ended, and with the last call the request. */
+export type Ending =
+  | { readonly _tag: "Answered"; readonly status: number }
+  | { readonly _tag: "Failed"; readonly reason: FaultReason; readonly failure: ProviderError | null }
+  /** The client left or does not read, or the shutdown cut it: says nothing about the model. */
+  | { readonly _tag: "Aborted"; readonly reason: string }
+
+export const answered = (status: number): Ending => ({ _tag: "Answered", status })
+export const failed = (reason: FaultReason, failure: ProviderError | null): Ending => ({
+  _tag: "Failed",
+  reason,
+  failure
+})
+export const aborted = (reason: string): Ending => ({ _tag: "Aborted", reason })
+
+const resultOf = (ending: Ending): Pick<Attempt, "ok" | "error" | "status"> => {
+  switch (ending._tag) {
+    case "Answered":
+      return { ok: true, error: null, status: ending.status }
+    case "Failed":
+      return { ok: false, error: ending.reason, status: ending.failure?.status ?? null }
+    case "Aborted":
+      return { ok: false, error: ending.reason, status: null }
+  }
+}
+
+/** A call that is under way. */
+interface Call {
+  readonly model: Model["id"]
+  readonly startedMs: number
+  readonly step: Step | null
+}
+
+/** What a request is when its model is chosen. Times are monotonic milliseconds. */
+interface Begun {
+  readonly decision: Decision
+  readonly request: RoutingRequest
+  /** That it is a turn of, where no session is named. */
+  readonly conversation: Conversation
+  readonly startedMs: number
+  /** What is stored of the prompt. */
+  readonly prompt: string | null
+  /** The request's own span, if it belongs to a trace. */
+  readonly span: Tracer.AnySpan | undefined
+  readonly body: ChatBody
+  readonly onCall: ((model: Model["id"]) => void) | undefined
+}
+
+/**
+ * A request from its decision to its outcome. `called` and `ended` alternate, a call at a time; `answering` says that the
+ * call under way is the answer; `told` what it has said so far, which `record` keeps; `settled` is the last.
+ */
+export class RoutedRequest {
+  readonly begun: Begun
+  readonly attempts: Array<Attempt> = []
+  readonly errors: Array<ProviderError> = []
+  private call: Call | null = null
+  private waitedMs = 0
+  private facts: () => Facts = () => nothingSaid
+  private hasOutcome = false
+
+  constructor(begun: Begun) {
+    this.begun = begun
+  }
+
+  get decision(): Decision {
+    return this.begun.decision
+  }
+
+  get request(): RoutingRequest {
+    return this.begun.request
+  }
+
+  get isCalling(): boolean {
+    return this.call !== null
+  }
+
+  get isSettled(): boolean {
+    return this.hasOutcome
+  }
+
+  /** What the answer has said of itself so far. */
+  get said(): Facts {
+    return this.facts()
+  }
+
+  /** Milliseconds that were not spent waiting for models. */
+  overheadMs(nowMs: number): number {
+    return Math.max(0, nowMs - this.begun.startedMs - this.waitedMs)
+  }
+
+  called(model: Model["id"], startedMs: number, step: Step | null): void {
+    this.call = { model, startedMs, step }
+    this.begun.onCall?.(model)
+  }
+
+  /** Since the call under way began; null if there is none. */
+  callMs(nowMs: number): number | null {
+    return this.call === null ? null : nowMs - this.call.startedMs
+  }
+
+  /** The model has begun to answer, and no other is asked. */
+  answering(nowMs: number): void {
+    this.waitedMs += this.callMs(nowMs) ?? 0
+  }
+
+  /** From here on this says what the answer has said. */
+  told(facts: () => Facts): void {
+    this.facts = facts
+  }
+
+  /** Makes an attempt of the call that is under way; null if there is none. */
+  ended(nowMs: number, ending: Ending): { readonly attempt: Attempt; readonly step: Step | null } | null {
+    const { call } = this
+    if (call === null) return null
+    this.call = null
+    const attempt = { model: call.model, latencyMs: nowMs - call.startedMs, ...resultOf(ending) }
+    this.attempts.push(attempt)
+    if (ending._tag === "Failed") {
+      this.waitedMs += attempt.latencyMs
+      if (ending.failure !== null) this.errors.push(ending.failure)
+    }
+    return { attempt, step: call.step }
+  }
+
+  settled(): void {
+    this.hasOutcome = true
+  }
+
+  /** What is learned from. Its latency is that of the last call: what came before it was another model's. */
+  record(ending: Ending): DecisionRecord & { readonly outcome: Outcome } {
+    const { attempts, decision } = this
+    const last = attempts.at(-1)
+    const { costUsd, details, firstTokenMs, outputTokens, said, usage } = this.said
+    const { error, ok } = resultOf(ending)
+    const refused = ending._tag === "Answered" && said?.isRefusal === true ? refusedError : null
+    return {
+      decision,
+      attempts,
+      outcome: {
+        model: last?.model ?? decision.chosen,
+        ok,
+        aborted: ending._tag === "Aborted",
+        finishReason: said?.finishReason ?? null,
+        inputTokens: usage?.inputTokens ?? null,
+        outputTokens: usage?.outputTokens ?? outputTokens,
+        costUsd,
+        latencyMs: last?.latencyMs ?? 0,
+        firstTokenMs,
+        // What the last model said is closer to the cause than how the request ended.
+        error: ending._tag === "Failed" ? (last?.error ?? error) : (refused ?? error),
+        details
+      },
+      prompt: this.begun.prompt
+    }
+  }
+
+  /** For the client: what was tried. */
+  get attemptsTold() {
+    return this.attempts.map(({ error, model, status }) => ({ model, reason: error ?? "aborted", status }))
+  }
+}
