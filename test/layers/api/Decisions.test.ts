@@ -168,7 +168,7 @@ describe("GET /v1/decisions", () => {
       )
       assert.deepInclude(schemas.get("limit"), { type: "integer", minimum: 1, maximum: 200, default: 50 })
       assert.deepInclude(schemas.get("from"), { type: "string", format: "date-time" })
-      assert.deepInclude(schemas.get("outcome"), { enum: ["ok", "failed", "aborted", "pending"] })
+      assert.deepInclude(schemas.get("outcome"), { enum: ["ok", "failed", "aborted", "refused", "empty", "pending"] })
       assert.sameMembers(Object.keys(responses), ["200", "400", "401", "405", "431", "500", "503"])
       assert.deepStrictEqual(responses[200].content["application/json"].schema, {
         $ref: "#/components/schemas/DecisionList"
