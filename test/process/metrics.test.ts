@@ -44,6 +44,7 @@ const catalogue: Readonly<Record<string, readonly [type: string, ...labels: Read
   conduit_snapshot_age_seconds: ["gauge"],
   conduit_feedback_total: ["counter", "status"],
   conduit_feedback_joined_total: ["counter"],
+  conduit_feedback_expired_total: ["counter"],
   conduit_feedback_join_ratio: ["gauge"],
   conduit_reward_judgements_total: ["counter", "model"],
   conduit_reward_predicted_sum_total: ["counter", "model"],
