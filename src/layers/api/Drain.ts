@@ -18,21 +18,34 @@ export interface DrainDependencies {
   readonly shutdown: SettingsShape["shutdown"]
 }
 
+/** What is in flight, as the report names it. */
+export const drainTimeout = ({ inFlight, shutdown }: DrainDependencies, nowMillis: number): DrainTimeout =>
+  new DrainTimeout({
+    limitMs: Duration.toMillis(shutdown.drainTimeout),
+    requests: inFlight.list().map(({ id, model, route, startedAtMillis }) => ({
+      id,
+      route,
+      model,
+      ageMs: nowMillis - startedAtMillis
+    }))
+  })
+
 /**
  * Waits for what is in flight after the listener is closed, interrupts what is left when the time is up, and closes every
- * connection. The settling before it has used part of the same limit.
+ * connection. The settling before it and the closing of the listener (`used`) have used part of the same limit.
  */
-export const drain = ({ inFlight, listener, report, shutdown }: DrainDependencies): Effect.Effect<void, DrainTimeout> =>
+export const drain = (dependencies: DrainDependencies, used: Duration.Duration): Effect.Effect<void, DrainTimeout> =>
   Effect.gen(function* () {
+    const { inFlight, listener, report, shutdown } = dependencies
     const limitMs = Duration.toMillis(shutdown.drainTimeout)
     const startedAt = yield* Clock.currentTimeMillis
     const count = inFlight.count()
     yield* Effect.logInfo(`Phase 1/3: Draining ${count} requests`)
-    const settleMs = Duration.toMillis(shutdown.settle)
+    const usedMs = Duration.toMillis(shutdown.settle) + Duration.toMillis(used)
     const forAnswersMs = Math.min(interruptAtMostMillis, interruptShare * limitMs)
     const drained = yield* inFlight.awaitEmpty.pipe(
       Effect.raceFirst(report.forced),
-      Effect.timeoutOption(Duration.millis(Math.max(0, limitMs - settleMs - forAnswersMs)))
+      Effect.timeoutOption(Duration.millis(Math.max(0, limitMs - usedMs - forAnswersMs)))
     )
     const left = inFlight.list()
     if (Option.isSome(drained) && left.length === 0) {
@@ -40,16 +53,7 @@ export const drain = ({ inFlight, listener, report, shutdown }: DrainDependencie
       yield* Effect.logInfo(`All ${count} requests drained in ${seconds.toFixed(1)}s`)
       return yield* listener.closeConnections
     }
-    const now = yield* Clock.currentTimeMillis
-    const timeout = new DrainTimeout({
-      limitMs,
-      requests: left.map(({ id, model, route, startedAtMillis }) => ({
-        id,
-        route,
-        model,
-        ageMs: now - startedAtMillis
-      }))
-    })
+    const timeout = drainTimeout(dependencies, yield* Clock.currentTimeMillis)
     yield* Effect.logWarning(
       Option.isNone(drained)
         ? `Timeout waiting for requests, ${left.length} still in flight`

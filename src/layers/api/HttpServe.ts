@@ -13,7 +13,7 @@ import { Settings } from "../../services/running/Settings.ts"
 import { DrainTimeout, ShutdownReport } from "../../services/running/ShutdownReport.ts"
 import { Admission } from "./Admission.ts"
 import * as Dispatch from "./Dispatch.ts"
-import { drain, type DrainDependencies } from "./Drain.ts"
+import { drain, type DrainDependencies, drainTimeout } from "./Drain.ts"
 import { HttpListener, type HttpListenerShape } from "./HttpListener.ts"
 import { Intake } from "./Intake.ts"
 import * as Observation from "./Observation.ts"
@@ -87,18 +87,21 @@ const settled = ({ report, shutdown: { settle: limit } }: DrainDependencies) => 
   )
 }
 
-const drained = (dependencies: DrainDependencies, intake: Intake) => {
-  const { listener, report, shutdown } = dependencies
-  const limitMs = Duration.toMillis(shutdown.drainTimeout)
-  return report.phase(
-    "drain",
-    {
-      limit: Duration.millis(Math.max(0, limitMs - Duration.toMillis(shutdown.settle))),
-      onTimeout: () => new DrainTimeout({ limitMs, requests: [] })
-    },
-    Effect.zipRight(listenerClosed(listener, intake, report.forced), drain(dependencies))
-  )
-}
+const drained = (dependencies: DrainDependencies, intake: Intake) =>
+  Effect.flatMap(Effect.clock, (clock) => {
+    const { listener, report, shutdown } = dependencies
+    const limitMs = Duration.toMillis(shutdown.drainTimeout) - Duration.toMillis(shutdown.settle)
+    return report.phase(
+      "drain",
+      {
+        limit: Duration.millis(Math.max(0, limitMs)),
+        onTimeout: () => drainTimeout(dependencies, clock.unsafeCurrentTimeMillis())
+      },
+      Effect.flatMap(Effect.timed(listenerClosed(listener, intake, report.forced)), ([used]) =>
+        drain(dependencies, used)
+      )
+    )
+  })
 
 /** Takes the last connections before it refuses any. */
 const listenerClosed = (listener: HttpListenerShape, intake: Intake, forced: Effect.Effect<void>) =>
