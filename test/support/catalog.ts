@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { CatalogListeners } from "../../src/layers/models/CatalogListeners.ts"
 import { type Catalog, ModelCatalog } from "../../src/services/models/ModelCatalog.ts"
 
 /** A catalogue that never changes. */
@@ -9,14 +10,16 @@ export const fixedCatalog = (catalog: Catalog): Layer.Layer<ModelCatalog> => cha
 export const changingCatalog = (first: Catalog) => {
   const file = { next: first, reloads: 0 }
   let current = first
+  const listeners = new CatalogListeners()
   const layer = Layer.succeed(
     ModelCatalog,
     ModelCatalog.of({
       current: () => current,
-      reload: Effect.sync(() => {
+      onChange: (made) => listeners.add(made, () => current),
+      reload: Effect.suspend(() => {
         file.reloads++
         current = file.next
-        return current
+        return Effect.as(listeners.tell(current), current)
       })
     })
   )

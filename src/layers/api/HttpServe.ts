@@ -36,8 +36,6 @@ export const layer: Layer.Layer<
     const report = yield* ShutdownReport
     const telemetry = yield* Telemetry
     const clock = yield* Effect.clock
-    // What the limit counts: a request is active until its answer is read and its work has ended.
-    yield* telemetry.gauge("conduit_requests_active", "Requests being served", () => inFlight.count())
     const serving = yield* Serving.make
     const observe = yield* Observation.make(serving)
     const dispatch = yield* Dispatch.make(serving)

@@ -13,7 +13,7 @@ import {
   LanguageModels,
   type ProviderError
 } from "../../services/models/LanguageModels.ts"
-import { ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
+import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
 import { EventStream } from "./EventStream.ts"
 import { choicesAsked, labelOf } from "./Label.ts"
@@ -72,32 +72,36 @@ const encode = (
   })
 
 /** Calls OpenAI-compatible providers and passes what they say through. */
-export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPools> = Layer.effect(
+export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPools> = Layer.scoped(
   LanguageModels,
   Effect.gen(function* () {
     const catalog = yield* ModelCatalog
     const upstreams = yield* UpstreamPools
 
-    const endpoints = (accept: string): ReadonlyMap<string, Endpoint> =>
+    const endpoints = ({ providers }: Catalog, accept: string): ReadonlyMap<string, Endpoint> =>
       new Map(
         [...upstreams.pools()].flatMap(([name, dispatcher]) => {
-          const provider = catalog.current().providers.get(name)
+          const provider = providers.get(name)
           return provider === undefined ? [] : [[name, endpointOf(provider, dispatcher, accept)]]
         })
       )
-    const all = () => ({
-      pools: upstreams.pools(),
-      whole: endpoints("application/json"),
-      streamed: endpoints("text/event-stream")
+    const of = (catalog: Catalog) => ({
+      whole: endpoints(catalog, "application/json"),
+      streamed: endpoints(catalog, "text/event-stream")
     })
-    let known = all()
+    let known = of(catalog.current())
+    // After the pools, which are made first.
+    yield* catalog.onChange((now) =>
+      Effect.sync(() => {
+        known = of(now)
+      })
+    )
 
     const targetOf = (
       kind: "whole" | "streamed",
       model: Model,
       more: CallLimits["headers"]
     ): Either.Either<Target, ProviderError> => {
-      if (known.pools !== upstreams.pools()) known = all()
       const endpoint = known[kind].get(model.provider)
       if (endpoint === undefined) {
         return Either.left(

@@ -16,6 +16,7 @@ import { Environment } from "../../services/running/Environment.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import { InvalidSettings, Settings, type SettingsShape } from "../../services/running/Settings.ts"
 import * as ShippedPrices from "./ShippedPrices.ts"
+import { CatalogListeners } from "./CatalogListeners.ts"
 import { changesBetween } from "./Changes.ts"
 import { type ConfigFile, parseConfigFile, timeoutMillis } from "./ConfigFile.ts"
 import { moreRatesOf, withShippedPrice } from "./ConfiguredPrices.ts"
@@ -29,6 +30,7 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
     const { variables } = yield* Environment
     const read = readCatalog(settings, variables)
     const oneAtATime = yield* Effect.makeSemaphore(1)
+    const listeners = new CatalogListeners()
     let current = yield* read
 
     const reload = Effect.gen(function* () {
@@ -36,6 +38,7 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
       if (isSimulated(next) !== isSimulated(current)) return yield* switched(next)
       const changes = changesBetween(current, next)
       current = next
+      yield* listeners.tell(next)
       for (const notice of next.notices) yield* Effect.logWarning(notice)
       yield* Effect.logInfo(
         changes.length === 0
@@ -48,7 +51,11 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
         Effect.logError(`the configuration was read again and is not used, the one before it stays: ${error.message}`)
       )
     )
-    return ModelCatalog.of({ current: () => current, reload: oneAtATime.withPermits(1)(reload) })
+    return ModelCatalog.of({
+      current: () => current,
+      onChange: (made) => listeners.add(made, () => current),
+      reload: oneAtATime.withPermits(1)(reload)
+    })
   })
 )
 

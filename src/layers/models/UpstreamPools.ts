@@ -132,17 +132,12 @@ export const layer: Layer.Layer<UpstreamPools, never, ModelCatalog | Settings | 
       return pools
     }
 
-    let seen = catalog.current()
-    let pools = poolsFor(seen)
-    return UpstreamPools.of({
-      pools: () => {
-        const now = catalog.current()
-        if (now !== seen) {
-          seen = now
-          pools = poolsFor(now)
-        }
-        return pools
-      }
-    })
+    let pools: ReadonlyMap<string, Dispatcher> = new Map()
+    yield* catalog.onChange((now) =>
+      Effect.sync(() => {
+        pools = poolsFor(now)
+      })
+    )
+    return UpstreamPools.of({ pools: () => pools })
   })
 )

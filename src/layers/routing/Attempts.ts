@@ -74,7 +74,6 @@ export const make = ({
   const run: Attempts["run"] = Effect.fnUntraced(function* (routed, call) {
     const candidates = [...candidatesOf(routed)]
     const isBarred = ({ id }: Model) => id !== routed.request.pinned && circuits.barrier(id) !== null
-    yield* circuits.watch
     let counted = 0
     for (const [index, model] of candidates.entries()) {
       const leftMs = remainingMs(routed)

@@ -17,8 +17,6 @@ export interface Circuits {
   /** Told of each decision that had the choice: an outage counts those that its model was left out of. */
   readonly decided: (decision: Decision | NoEligibleModel) => void
   readonly state: (model: ModelId) => CircuitState
-  /** Shows the states of all models of the catalogue, those too that a reload has brought since the last time. */
-  readonly watch: Effect.Effect<void>
 }
 
 type CircuitState = ReturnType<Circuit.Circuit["state"]>
@@ -39,7 +37,6 @@ export const make = ({
     const scope = yield* Effect.scope
     const circuits = new Map<string, Circuit.Circuit>()
     const watched = new Set<ModelId>()
-    let seen: unknown
 
     const of = (model: ModelId) => {
       const known = circuits.get(model)
@@ -64,6 +61,15 @@ export const make = ({
         { discard: true }
       )
 
+    yield* catalog.onChange(({ models }) => {
+      const fresh = models.filter(({ id }) => !watched.has(id))
+      for (const { id } of fresh) watched.add(id)
+      return Scope.extend(
+        Effect.forEach(fresh, ({ id }) => show(id), { discard: true }),
+        scope
+      )
+    })
+
     return {
       of,
       state,
@@ -76,17 +82,6 @@ export const make = ({
         const now = clock.unsafeCurrentTimeMillis()
         const waits = models.flatMap((model) => circuits.get(model)?.opensAtMillis(now) ?? [])
         return waits.length === 0 ? null : (Math.min(...waits) - now) / 1000
-      },
-      watch: Effect.suspend(() => {
-        const now = catalog.current()
-        if (now === seen) return Effect.void
-        seen = now
-        const fresh = now.models.filter(({ id }) => !watched.has(id))
-        for (const { id } of fresh) watched.add(id)
-        return Scope.extend(
-          Effect.forEach(fresh, ({ id }) => show(id), { discard: true }),
-          scope
-        )
-      })
+      }
     }
   })

@@ -61,7 +61,6 @@ export const layer: Layer.Layer<
 
     const deadlines = yield* Deadlines.make(clock)
     const circuits = yield* Circuits.make({ catalog, clock, telemetry })
-    yield* circuits.watch
     const shared = {
       accounting: Accounting.make(catalog),
       catalog,

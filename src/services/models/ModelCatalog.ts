@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import type { MoreRates, Price } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -48,9 +49,11 @@ export interface Catalog {
   readonly notices: ReadonlyArray<string>
 }
 
-/** The catalogue can change while the service runs: whoever uses it asks for the current one at each request. */
+/** The catalogue can change while the service runs. */
 export interface ModelCatalogShape {
   readonly current: () => Catalog
+  /** What depends on the catalogue is made of the current one, and again of each new one before it is answered. */
+  readonly onChange: (made: (catalog: Catalog) => Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
   /**
    * Reads the configuration again and logs what changed. A configuration with problems changes nothing, and all of them
    * are logged. Between configured and simulated models it does not switch: that takes a restart.

@@ -3,7 +3,9 @@ import * as Effect from "effect/Effect"
 import { ModelId } from "../../../src/domain/basics/Ids.ts"
 import * as TelemetryMetrics from "../../../src/layers/observing/Telemetry.ts"
 import * as Circuits from "../../../src/layers/routing/Circuits.ts"
+import { ModelCatalog } from "../../../src/services/models/ModelCatalog.ts"
 import { Telemetry } from "../../../src/services/observing/Telemetry.ts"
+import { changingCatalog } from "../../support/catalog.ts"
 import { exposition } from "../../support/exposition.ts"
 import { catalogFrom, model } from "../../support/scriptedModels.ts"
 
@@ -12,11 +14,10 @@ describe("the metrics of circuits", () => {
     Effect.gen(function* () {
       const telemetry = yield* Telemetry
       const clock = { ...(yield* Effect.clock), unsafeCurrentTimeMillis: () => now }
-      let current = catalogFrom([model("a"), model("b")])
+      const changing = changingCatalog(catalogFrom([model("a"), model("b")]))
+      const catalog = yield* Effect.provide(ModelCatalog, changing.layer)
       let now = 0
-      const catalog = { current: () => current, reload: Effect.sync(() => current) }
       const circuits = yield* Circuits.make({ catalog, clock, telemetry })
-      yield* circuits.watch
       const shown = (id: string) =>
         exposition(telemetry.render())
           .samples("conduit_circuit_state")
@@ -33,8 +34,8 @@ describe("the metrics of circuits", () => {
       now = 10_000
       assert.deepStrictEqual(shown("a"), ["half_open"])
 
-      current = catalogFrom([model("b"), model("c")])
-      yield* circuits.watch
+      changing.file.next = catalogFrom([model("b"), model("c")])
+      yield* catalog.reload
       assert.deepStrictEqual([shown("a"), shown("b"), shown("c")], [[], ["closed"], ["closed"]])
       // A series of zeros would say for ever that the circuit is not closed, which there is an alert for.
       const series = exposition(telemetry.render()).samples("conduit_circuit_state")

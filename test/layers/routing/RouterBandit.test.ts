@@ -705,7 +705,13 @@ describe("RouterBandit", () => {
       Layer.provide(removing),
       Layer.provide(BanditStatePersistent.layer),
       Layer.provide([log.layer, scriptedModels({}).layer, DatabaseMemory.layer]),
-      Layer.provide(Layer.succeed(ModelCatalog, { current: () => catalog, reload: Effect.sync(() => catalog) })),
+      Layer.provide(
+        Layer.succeed(ModelCatalog, {
+          current: () => catalog,
+          onChange: (made) => made(catalog),
+          reload: Effect.sync(() => catalog)
+        })
+      ),
       Layer.provide(surroundings())
     )
     return Effect.gen(function* () {
