@@ -51,6 +51,7 @@ beforeAll(async () => {
             })
           )
         : answers())(response, asked),
+    "told-streams": answers(),
     "plain-streams": (response, asked) =>
       ("stream_options" in asked.body
         ? refuses(422, {
@@ -68,13 +69,16 @@ beforeAll(async () => {
     JSON.stringify({
       providers: {
         local: { kind: "openai-compatible", baseUrl: upstream.url, apiKey: key },
-        plain: { kind: "openai-compatible", baseUrl: upstream.url }
+        plain: { kind: "openai-compatible", baseUrl: upstream.url },
+        told: { kind: "openai-compatible", baseUrl: upstream.url, streamUsage: false }
       },
       models: ids.map((id) => ({
         id,
-        provider: id === "plain-streams" ? "plain" : "local",
+        provider: id === "plain-streams" ? "plain" : id === "told-streams" ? "told" : "local",
         inputUsdPerMTok: 1,
         outputUsdPerMTok: 1,
+        ...(id === "first" ? { contextWindow: 8192, maxOutputTokens: 1000 } : {}),
+        ...(id === "second" ? { contextWindow: 200_000, maxOutputTokens: 4000 } : {}),
         ...(id === "toolless" ? { capabilities: { tools: false } } : {}),
         ...(id === "cool" ? { dialect: { temperature: null } } : {})
       })),
@@ -311,7 +315,7 @@ describe("an answer that is none", () => {
       const answer = await ask({ model: "declines", stream })
       assert.strictEqual(answer.status, 200)
       assert.deepInclude(await outcomeOf(answer), { kind: "refused", ok: true, error: "refused" })
-      assert.include(await listed("refused"), "declines")
+      await eventually("it is listed", 10_000, async () => (await listed("refused")).includes("declines") || undefined)
       const metrics = (await request(`${conduit.url}/metrics`)).text
       assert.include(metrics, 'conduit_provider_attempts_total{model="declines",outcome="refused"}')
     }
@@ -321,12 +325,15 @@ describe("an answer that is none", () => {
     const answer = await ask({ model: "silent" })
     assert.strictEqual(answer.status, 502)
     assert.deepInclude(await outcomeOf(answer), { kind: "empty", ok: false, error: "empty" })
-    assert.include(await listed("empty"), "silent")
+    await eventually("it is listed", 10_000, async () => (await listed("empty")).includes("silent") || undefined)
     assert.notInclude(await listed("failed"), "silent")
   })
 
   it("is added up by its kind", async () => {
-    const { by_model, totals } = (await request(`${conduit.url}/v1/stats`)).json
+    const { by_model, totals } = await eventually("both are stored", 10_000, async () => {
+      const { json } = await request(`${conduit.url}/v1/stats`)
+      return json.totals.refused === 2 && json.totals.empty === 1 ? json : undefined
+    })
     const kinds = totals.answered + totals.failed + totals.aborted + totals.refused + totals.empty + totals.pending
     assert.strictEqual(kinds, totals.requests)
     const of = (model: string) => by_model.find((one: { model: string }) => one.model === model)
@@ -366,6 +373,28 @@ describe("how a model is asked", () => {
       assert.include(answer.text, "[DONE]")
       assert.strictEqual(upstream.callsOf("plain-streams"), calls)
     }
+  })
+
+  it("is without stream_options where the configuration says so, and what nobody counted is estimated", async () => {
+    const answer = await ask({ model: "told-streams", stream: true })
+    assert.strictEqual(answer.status, 200, answer.text)
+    assert.notProperty(upstream.asked.at(-1)?.body, "stream_options")
+    const outcome = await eventually("the outcome", 10_000, async () => {
+      const id = String(answer.headers["x-conduit-decision-id"])
+      const { json, status } = await request(`${conduit.url}/v1/decisions/${id}`)
+      return status === 200 && json.outcome !== null ? json.outcome : undefined
+    })
+    assert.deepInclude(outcome, { usage_estimated: true, input_tokens: null, kind: "ok" })
+    assert.isAbove(outcome.output_tokens, 0)
+    assert.isAbove(outcome.cost_usd, 0)
+  })
+
+  it("shows clients how long a request may be, of auto the longest and the shortest", async () => {
+    const entry = async (id: string) => (await request(`${conduit.url}/v1/models/${id}`)).json
+    assert.deepInclude(await entry("second"), { context_length: 200_000, max_output_tokens: 4000 })
+    const auto = await entry("auto")
+    assert.deepInclude(auto, { context_length: 200_000, max_output_tokens: 4000 })
+    assert.deepInclude(auto.conduit, { context_window: 200_000, smallest_context_window: 8192 })
   })
 
   it("knows no limit of -1, no name of null, and says what an empty list of messages is", async () => {
