@@ -25,10 +25,9 @@ const seen = { vision: true, tools: true, json_schema: true, files: true } as co
 
 /**
  * Well-known families, by the end of the name that the provider knows a model by (`openai/gpt-5-mini`,
- * `gpt-5-mini-2025-08-07`); the first match counts. Only what the vendors state for every member, and what they state
- * that a member lacks. Sources, read on 2026-11-30: platform.openai.com/docs/models,
- * docs.anthropic.com/en/docs/about-claude/models, ai.google.dev/gemini-api/docs/models, api-docs.deepseek.com.
- * `conduit.yaml` beats it.
+ * `gpt-5-mini-2025-08-07`); the first match counts. Common knowledge of these families as of 2026-11-30, not yet checked
+ * entry by entry against the vendors' pages (platform.openai.com/docs/models, docs.anthropic.com/en/docs/about-claude/models,
+ * ai.google.dev/gemini-api/docs/models, api-docs.deepseek.com). `conduit.yaml` beats it, and so does what a model refuses.
  */
 const families: ReadonlyArray<readonly [RegExp, Family]> = [
   family(

@@ -1,6 +1,6 @@
 /**
  * Tokens a character, by script and kind, fitted to o200k_base (gpt-tokenizer, 2026-11-30): within a fifth on prose of
- * nine languages, code, JSON and base64. It is a guess to choose by; what a model counts corrects it.
+ * eight languages, digits, emoji and base64. It is a guess to choose by; what a model counts corrects it.
  */
 const rates = {
   /** Letters and single spaces of Latin prose. */
