@@ -40,8 +40,14 @@ describe("conduit doctor and a provider", () => {
 
   it("is down", async () => {
     const file = Path.join(site.folder, "down.yaml")
-    Fs.writeFileSync(file, yaml(`http://user:${password}@127.0.0.1:1/v1`, models))
+    Fs.writeFileSync(file, yaml("http://127.0.0.1:1/v1", models))
     await site.failing("provider local", /^127\.0\.0\.1:1: connect ECONNREFUSED/, { CONDUIT_CONFIG: file })
+  })
+
+  it("has a password in its address, which is refused without being shown", async () => {
+    const file = Path.join(site.folder, "password.yaml")
+    Fs.writeFileSync(file, yaml(`http://user:${password}@127.0.0.1:1/v1`, models))
+    await site.failing("models", /without user and password/, { CONDUIT_CONFIG: file })
   })
 
   it("has trouble", () => with_({ status: 503 }, () => site.failing("provider local", /503/, {})))

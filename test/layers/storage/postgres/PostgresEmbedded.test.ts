@@ -180,7 +180,8 @@ describe("PostgresEmbedded, on files that something else made", () => {
         const own = inFolder("carry")
         fs.cpSync(seed, own, { recursive: true })
         const id = RouterId("carry")
-        const text = "SELECT r.*, l.* FROM routers r JOIN learning_log l ON l.router_key = r.key"
+        const text =
+          "SELECT r.*, l.* FROM routers r JOIN learning_log l ON l.router_key = r.key ORDER BY r.key, l.commit_id"
         const before = yield* Effect.gen(function* () {
           const record = yield* store(id)
           return { record, rows: yield* ask(text) }
