@@ -241,7 +241,7 @@ export const situations: ReadonlyArray<Situation> = [
     exports: true,
     process: { env: exportsLast },
     act: (cell) => termTwice(cell, () => exportOrEnd(cell)),
-    // It is over before the signal where that comes late: a collector that hangs is waited for 0.35 s.
+    // It is over before the signal where that comes late: a collector that hangs is waited for 0.25 s.
     expected: ending(
       { up: ["2 forced", "0 clean"], down: ["3 forced", "3 dirty"], silent: ["3 forced", "3 dirty"] },
       { waitsMs: flushMs }
