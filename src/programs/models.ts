@@ -3,10 +3,15 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+
+import { userInfo } from "node:os"
 import { ModelId } from "../domain/basics/Ids.ts"
+import { canJudge, type QualityChange } from "../domain/learning/bandit/Hierarchical.ts"
+import type { Verdict } from "../domain/learning/LearningEvent.ts"
 import { columns } from "./tools/Columns.ts"
 import { knownModel, modelFacts, quality } from "./tools/ModelFacts.ts"
-import { newest, withRouter } from "./tools/OpenRouter.ts"
+import { newest, Refused, withRouter } from "./tools/OpenRouter.ts"
 
 const list = Command.make(
   "list",
@@ -54,12 +59,65 @@ const change = (name: "disable" | "enable", description: string) =>
     )
   ).pipe(Command.withDescription(description))
 
+const by = Options.text("by").pipe(
+  Options.withDescription("who says so, for the audit; the user of the system if not given"),
+  Options.optional
+)
+
+const longestName = 128
+
+/** Who runs this; a container may have a user without a name. */
+const systemUser = () => {
+  try {
+    return userInfo().username
+  } catch {
+    return "an operator"
+  }
+}
+
+const whyNot = (verdict: Verdict, model: string, change: QualityChange | undefined): string => {
+  if (change === undefined) return `no change of ${model} was noticed: there is nothing to ${verdict}`
+  const { verdict: given } = change
+  return given === null
+    ? `the newest change of ${model} is a return to an earlier level, which cannot be dismissed: \`conduit state reset ${model}\` makes its level void`
+    : `${given.by} has said ${given.verdict} about the newest change of ${model} already, at position ${given.position}`
+}
+
+const meanings = {
+  confirm: "is confirmed: it lasts, and nobody probes the model for a return",
+  dismiss: "is dismissed: it is expected to be what it was before, and what was judged since the change is void"
+} satisfies Record<Verdict, string>
+
+const say = (verdict: Verdict, description: string) =>
+  Command.make(verdict, { id, by }, ({ by, id }) =>
+    withRouter((open) =>
+      Effect.gen(function* () {
+        const { learned } = yield* newest(open)
+        const model = yield* knownModel(learned, id)
+        const known = learned.state.models.find((one) => one.id === model)
+        const change = known?.changes.at(-1)
+        if (change === undefined || !canJudge(change, verdict)) {
+          return yield* new Refused({ detail: whyNot(verdict, model, change) })
+        }
+        const who = Option.getOrElse(by, systemUser).slice(0, longestName)
+        const position = yield* open.append([{ type: "verdict", model: ModelId(model), verdict, by: who }])
+        yield* Console.log(
+          `the change of ${model} at position ${change.position} ${meanings[verdict]}, in every replica from position ${position} of the log on`
+        )
+      })
+    )
+  ).pipe(Command.withDescription(description))
+
 /** `conduit models`: what an operator may do with a model without a restart. */
 export const models = Command.make("models").pipe(
-  Command.withDescription("List models, or take one out of the choice and back, in all replicas and without a restart"),
+  Command.withDescription(
+    "List models, take one out of the choice and back, or judge its newest change, in all replicas and without a restart"
+  ),
   Command.withSubcommands([
     list,
     change("disable", "Take a model out of the choice; what was learned of it stays"),
-    change("enable", "Let a disabled model be chosen again")
+    change("enable", "Let a disabled model be chosen again"),
+    say("confirm", "Say that the newest change of a model is real and lasts: it is not probed for a return"),
+    say("dismiss", "Say that the newest change of a model is none: it is expected to be what it was before")
   ])
 )

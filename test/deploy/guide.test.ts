@@ -197,7 +197,9 @@ describe("the operators' guide", () => {
       []
     )
 
-    const commands = new Set([...code.matchAll(/(?:Command\.make|change)\(\s*"([a-z-]+)"/g)].map(([, name]) => name))
+    const commands = new Set(
+      [...code.matchAll(/(?:Command\.make|change|say)\(\s*"([a-z-]+)"/g)].map(([, name]) => name)
+    )
     const shell = fences("sh").flatMap((text) =>
       text.split("\n").filter((line) => !/^(?:docker|kubectl|helm) |^  /.test(line))
     )

@@ -2,7 +2,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Binary from "../basics/Binary.ts"
 import { DecisionId, ModelId, type Position } from "../basics/Ids.ts"
-import type { LearningEvent } from "./LearningEvent.ts"
+import { type LearningEvent, verdicts } from "./LearningEvent.ts"
 
 /** A payload of the learning log that cannot be read. */
 export class EventDamaged extends Schema.TaggedError<EventDamaged>()("EventDamaged", {
@@ -14,7 +14,14 @@ export class EventDamaged extends Schema.TaggedError<EventDamaged>()("EventDamag
 }
 
 const payloadVersion = 1
-const kinds = ["model", "run", "quality", "reset", "availability", "reload"] as const
+/**
+ * Kinds of events as they are written, in the order in which they came to be: one that an older version does not know makes
+ * that payload damaged to it. So a prior is written in its old form wherever that says everything.
+ */
+const kinds = ["model", "run", "quality", "reset", "availability", "reload", "modelWithSd", "verdict"] as const
+
+const kindOf = (event: LearningEvent): (typeof kinds)[number] =>
+  event.type === "model" && event.priorSd !== undefined ? "modelWithSd" : event.type
 
 /**
  * The events of one commit: version, the model ids and tasks that occur (events refer to them by number, 0 being no
@@ -31,17 +38,22 @@ export const encodeEvents = (events: ReadonlyArray<LearningEvent>): Uint8Array =
   const body = Binary.writer(64 + 160 * events.length)
   Binary.writeVarint(body, events.length)
   for (const event of events) {
-    Binary.writeByte(body, kinds.indexOf(event.type))
+    Binary.writeByte(body, kinds.indexOf(kindOf(event)))
     Binary.writeVarint(body, event.type === "reload" ? 0 : nameOf(event.model))
     switch (event.type) {
       case "model":
         Binary.writeFloat64(body, event.priorQuality ?? Number.NaN)
+        if (event.priorSd !== undefined) Binary.writeFloat64(body, event.priorSd)
         break
       case "reset":
       case "reload":
         break
       case "availability":
         Binary.writeByte(body, event.enabled ? 1 : 0)
+        break
+      case "verdict":
+        Binary.writeByte(body, verdicts.indexOf(event.verdict))
+        Binary.writeString(body, event.by)
         break
       case "run":
         Binary.writeUuid(body, event.decisionId)
@@ -107,8 +119,15 @@ const readEvent = (
   const model = models[name - 1]
   if (type === undefined || model === undefined || model === null) return null
   if (type === "model") return { type, model, priorQuality: readNullable(r) }
+  if (type === "modelWithSd") {
+    return { type: "model", model, priorQuality: readNullable(r), priorSd: Binary.readFloat64(r) }
+  }
   if (type === "reset") return { type, model }
   if (type === "availability") return { type, model, enabled: Binary.readByte(r) === 1 }
+  if (type === "verdict") {
+    const verdict = verdicts[Binary.readByte(r)]
+    return verdict === undefined ? null : { type, model, verdict, by: Binary.readString(r) }
+  }
   const decisionId = Binary.readUuid(r)
   const task = readTask(r, names)
   const features = Binary.readFloat32s(r)

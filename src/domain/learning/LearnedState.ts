@@ -53,8 +53,13 @@ export const shareOf = ({ answers }: Learning, model: ModelId): number => {
 }
 
 /** Whether the model is in the log with this prior. */
-export const knows = ({ state }: Learning, model: ModelId, priorQuality: number | null): boolean =>
-  Hierarchical.priorOf(state, model) === priorQuality
+export const knows = (
+  { state }: Learning,
+  { id, priorQuality, priorSd }: { readonly id: ModelId } & Hierarchical.Prior
+): boolean => {
+  const known = Hierarchical.priorOf(state, id)
+  return known !== undefined && known.priorQuality === priorQuality && known.priorSd === priorSd
+}
 
 export const encode = ({ answers, disabled, state }: Learning): Uint8Array => {
   const w = Binary.writer(1 << 16)

@@ -4,7 +4,14 @@ import type { DecisionId, ModelId, Position } from "../basics/Ids.ts"
  * What the fold consumes. Everything that needs a logarithm, a clock or a configuration was computed before the event
  * was written, so folding uses + - * / and sqrt only and is the same to the bit on every machine.
  */
-export type LearningEvent = ModelEvent | RunEvent | QualityEvent | ResetEvent | AvailabilityEvent | ReloadEvent
+export type LearningEvent =
+  | ModelEvent
+  | RunEvent
+  | QualityEvent
+  | ResetEvent
+  | AvailabilityEvent
+  | ReloadEvent
+  | VerdictEvent
 
 /** A model exists with this prior; the newest one wins. Priors are in the log so that the fold depends on nothing else. */
 export interface ModelEvent {
@@ -12,6 +19,8 @@ export interface ModelEvent {
   readonly model: ModelId
   /** Published or configured quality in [0, 1]; null if nothing is known. */
   readonly priorQuality: number | null
+  /** Standard deviation of the model's level about it, (0, 1]; without one that of a guess. */
+  readonly priorSd?: number
 }
 
 /** A call to a model ended. */
@@ -57,6 +66,22 @@ export interface AvailabilityEvent {
   readonly model: ModelId
   readonly enabled: boolean
 }
+
+/**
+ * An operator knows better about the newest change of a model. `confirm`: it is real and lasts, so the model is not probed
+ * for a return; a change that is only suspected becomes one. `dismiss`: the model is as it was, so the change, or the
+ * suspicion, is taken back.
+ */
+export interface VerdictEvent {
+  readonly type: "verdict"
+  readonly model: ModelId
+  readonly verdict: Verdict
+  /** Who said so, for the audit. */
+  readonly by: string
+}
+
+export const verdicts = ["confirm", "dismiss"] as const
+export type Verdict = (typeof verdicts)[number]
 
 /** An operator asks every replica to read its configuration file again. Changes nothing that is folded. */
 export interface ReloadEvent {

@@ -35,6 +35,8 @@ export interface Model {
   readonly timeouts?: SilenceLimits
   /** Published or configured quality in [0, 1]; null if nothing is known. */
   readonly priorQuality: number | null
+  /** How far the quality may well lie from it, as a standard deviation, (0, 1]; without one that of a guess. */
+  readonly priorSd?: number
   /** Why it cannot be chosen (no key, disabled), or null if it can. */
   readonly unavailable: string | null
   readonly simulated: boolean

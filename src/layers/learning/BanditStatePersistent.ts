@@ -21,7 +21,7 @@ import * as Deciding from "./fold/Deciding.ts"
 import * as Following from "./fold/Following.ts"
 import * as Persisting from "./fold/Persisting.ts"
 import * as WithoutLearning from "./fold/WithoutLearning.ts"
-import { logAvailability } from "./Availability.ts"
+import { logOperators } from "./Operators.ts"
 import * as Reloads from "./Reloads.ts"
 
 /** Between two tries to tell the log of models that a reload brought. */
@@ -79,7 +79,7 @@ export const layer: Layer.Layer<
       following.run((commit) =>
         Effect.suspend(() => {
           reloads.saw(commit)
-          return logAvailability(commit, catalog.current(), live.learned().disabled)
+          return logOperators(commit, catalog.current(), live.learned().disabled)
         })
       )
     )
@@ -132,8 +132,13 @@ const forkUntilRelease = (effect: Effect.Effect<void>) =>
 
 const unknownModels = ({ models }: Catalog, learned: LearnedState.Learning): ReadonlyArray<LearningEvent> =>
   models
-    .filter((model) => !LearnedState.knows(learned, model.id, model.priorQuality))
-    .map((model) => ({ type: "model", model: model.id, priorQuality: model.priorQuality }))
+    .filter((model) => !LearnedState.knows(learned, model))
+    .map(({ id, priorQuality, priorSd }) => ({
+      type: "model",
+      model: id,
+      priorQuality,
+      ...(priorSd === undefined ? {} : { priorSd })
+    }))
 
 const observe = Effect.fnUntraced(function* (
   telemetry: Telemetry["Type"],

@@ -30,6 +30,9 @@ const changesOf = (before: Model, after: Model): ReadonlyArray<string> => [
   ...(before.priorQuality === after.priorQuality
     ? []
     : [`prior quality of ${after.id} is ${after.priorQuality ?? "unknown"}`]),
+  ...(before.priorSd === after.priorSd
+    ? []
+    : [`deviation of the prior quality of ${after.id} is ${after.priorSd ?? "that of a guess"}`]),
   ...(before.unavailable === after.unavailable
     ? []
     : [after.unavailable === null ? `${after.id} is available` : `${after.id} is not available: ${after.unavailable}`])

@@ -32,6 +32,7 @@ const Name = Schema.String.annotations(must(name)).pipe(Schema.pattern(/^[A-Za-z
 
 const modelId = '1 to 128 characters of A-Z a-z 0-9 . _ : / -, and not "auto"'
 const unit = "a number from 0 to 1"
+const deviation = "a number above 0 and up to 1"
 const tokens = "a whole number of tokens above 0"
 const upstream = "the name that the provider knows the model by"
 const baseUrl = 'an address such as "http://127.0.0.1:9001/v1", or "${NAME}" for a variable of the environment'
@@ -127,6 +128,13 @@ const ModelEntry = Schema.Struct({
   priorQuality: Schema.optionalWith(Schema.Number.annotations(must(unit)).pipe(Schema.between(0, 1, must(unit))), {
     exact: true
   }),
+  priorSd: Schema.optionalWith(
+    Schema.Number.annotations(must(deviation)).pipe(
+      Schema.greaterThan(0, must(deviation)),
+      Schema.lessThanOrEqualTo(1, must(deviation))
+    ),
+    { exact: true }
+  ),
   ...timeouts,
   disabled: Schema.optionalWith(Flag, { exact: true })
 })

@@ -214,6 +214,9 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
         `models[${i}].provider: ${JSON.stringify(entry.provider)} is not under providers: there are ${[...providers.keys()].join(", ") || "none"}`
       )
     }
+    if (entry.priorSd !== undefined && entry.priorQuality === undefined) {
+      problems.push(`models[${i}].priorSd: there is no priorQuality that it could be the deviation of`)
+    }
     const family = familyOf(entry.upstream ?? entry.id)
     const priced = entry.inputUsdPerMTok !== undefined || entry.outputUsdPerMTok !== undefined
     return {
@@ -233,6 +236,7 @@ const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, strin
       dialect: { ...family?.dialect, ...entry.dialect },
       timeouts: timeoutsOf(entry, file.providers?.[entry.provider]),
       priorQuality: entry.priorQuality ?? null,
+      ...(entry.priorSd === undefined ? {} : { priorSd: entry.priorSd }),
       unavailable: entry.disabled === true ? `disabled in ${fileName}` : (leftOut.get(entry.provider) ?? null),
       simulated: false
     }

@@ -112,7 +112,7 @@ const printTasks = (facts: ReadonlyArray<ModelFacts>) => {
 const printChanges = (facts: ReadonlyArray<ModelFacts>) => {
   const number = (value: number | null) => (value === null ? "" : value.toFixed(3))
   const rows = facts.flatMap(({ changes, id }) =>
-    changes.map(({ after, answers, before, direction, position, scope, since, task }) => [
+    changes.map(({ after, answers, before, direction, position, scope, since, task, verdict }) => [
       String(position),
       id,
       direction,
@@ -120,10 +120,11 @@ const printChanges = (facts: ReadonlyArray<ModelFacts>) => {
       number(before),
       number(after),
       answers === null ? "" : answers.toFixed(0),
-      String(since)
+      String(since),
+      verdict === null ? "" : `${verdict.verdict}ed by ${verdict.by}`
     ])
   )
   if (rows.length === 0) return Effect.void
-  const head = ["changed at", "model", "direction", "scope", "before", "after", "answers", "since"]
+  const head = ["changed at", "model", "direction", "scope", "before", "after", "answers", "since", ""]
   return Console.log(`\n${columns([head, ...rows])}`)
 }

@@ -8,7 +8,7 @@ import { Refused } from "./OpenRouter.ts"
 /** What is known of every model of the log, at the fixed reference point, as `/v1/models` shows it. */
 export const modelFacts = (learning: Learning.Learning) =>
   learning.state.models.map(({ id }) => {
-    const priorQuality = Hierarchical.priorOf(learning.state, id) ?? null
+    const { priorQuality, priorSd } = Hierarchical.priorOf(learning.state, id) ?? { priorQuality: null }
     const { changes, latencySecondsMean, outputTokensMean, quality, successRate, tasks } = Hierarchical.learned(
       learning.state,
       id,
@@ -18,6 +18,7 @@ export const modelFacts = (learning: Learning.Learning) =>
       id,
       disabled: learning.disabled.has(id),
       prior_quality: priorQuality,
+      prior_sd: priorSd ?? null,
       quality,
       tasks,
       changes,

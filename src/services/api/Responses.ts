@@ -157,7 +157,14 @@ const ChangeEntry = Schema.Struct({
   after: nullableNumber.annotations({ description: "What they were on average." }),
   evidence: Schema.Number.annotations({
     description: "One in so many is the chance to see this although nothing changed."
-  })
+  }),
+  verdict: Schema.NullOr(
+    Schema.Struct({
+      verdict: Schema.Literal("confirm", "dismiss"),
+      by: Schema.String,
+      position: Schema.Number.annotations({ description: "Log position from which it holds." })
+    })
+  ).annotations({ description: "What an operator said about it by `conduit models confirm` or `dismiss`." })
 }).annotations({ identifier: "ModelChange" })
 
 const Ability = Schema.Struct({

@@ -19,7 +19,19 @@ const call = {
 }
 const event: FastCheck.Arbitrary<LearningEvent> = FastCheck.oneof(
   FastCheck.record({ type: FastCheck.constant("model" as const), model, priorQuality: nullable(unit) }),
+  FastCheck.record({
+    type: FastCheck.constant("model" as const),
+    model,
+    priorQuality: nullable(unit),
+    priorSd: FastCheck.double({ min: 0.01, max: 1, noNaN: true })
+  }),
   FastCheck.record({ type: FastCheck.constant("reset" as const), model }),
+  FastCheck.record({
+    type: FastCheck.constant("verdict" as const),
+    model,
+    verdict: FastCheck.constantFrom("confirm" as const, "dismiss" as const),
+    by: FastCheck.string({ unit: "grapheme", maxLength: 40 })
+  }),
   FastCheck.record({ type: FastCheck.constant("availability" as const), model, enabled: FastCheck.boolean() }),
   FastCheck.record({ type: FastCheck.constant("reload" as const) }),
   FastCheck.record({
@@ -97,6 +109,15 @@ describe("EventCodec", () => {
       },
       { type: "reset", model }
     ])
+  })
+
+  it("writes a prior without a deviation as it did before there was one, so that older replicas can read it", () => {
+    const before = encodeEvents([modelEvent("small", 0.5)])
+    assert.strictEqual(before[8], 1)
+    assert.strictEqual(before[9], 0)
+    const known = encodeEvents([{ ...modelEvent("small", 0.5), priorSd: 0.085 }])
+    assert.strictEqual(known.length, before.length + 8)
+    assert.strictEqual(known[9], 6)
   })
 
   it("reads a payload that stands in the middle of a larger buffer", () => {

@@ -26,7 +26,7 @@ export const version = "h2"
 export { decode, encode, encodeModel } from "./HierarchicalCodec.ts"
 export { type Change, fold } from "./HierarchicalFold.ts"
 export { defaultParameters, make, type Parameters, type State } from "./HierarchicalState.ts"
-export type { QualityChange } from "./QualityChange.ts"
+export { canJudge, type QualityChange } from "./QualityChange.ts"
 
 /** What the meaning of a stored state depends on, as a short text: algorithm, feature map, parameters. */
 export const fingerprint = (parameters: Parameters, featuresVersion: string): string =>
@@ -79,7 +79,7 @@ const moments = (state: State, ridge: Ridge.Ridge, k: number | undefined): Momen
   }
 }
 
-/** Of a model that the log does not know yet: its prior alone. */
+/** Of a model that the log does not know yet, for the moment until it is told: its prior alone, as a guess. */
 const evidenceOf = (quality: Quality.Quality, k: number | undefined, prior: number | null): Quality.ModelEvidence => {
   const known = k === undefined ? undefined : quality.models[k]
   if (known !== undefined) return known
@@ -190,8 +190,17 @@ export const epoch = (state: State, model: ModelId): number => {
   return k === undefined ? 0 : (state.quality.models[k]?.epoch ?? 0)
 }
 
-/** The prior quality of a model that the log knows; undefined of another. */
-export const priorOf = (state: State, model: ModelId): number | null | undefined => {
+/** What is expected of a model before anybody judged an answer, as `ModelEvent` has it. */
+export interface Prior {
+  readonly priorQuality: number | null
+  readonly priorSd?: number
+}
+
+/** The prior of a model that the log knows; undefined of another. */
+export const priorOf = (state: State, model: ModelId): Prior | undefined => {
   const k = state.index.get(model)
-  return k === undefined ? undefined : state.quality.models[k]?.prior
+  const evidence = k === undefined ? undefined : state.quality.models[k]
+  return evidence === undefined
+    ? undefined
+    : { priorQuality: evidence.prior, ...(evidence.priorSd === null ? {} : { priorSd: evidence.priorSd }) }
 }

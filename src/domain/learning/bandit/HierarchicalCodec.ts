@@ -7,6 +7,7 @@ import { digest, makeWithSlots, type ModelState, type Parameters, type State } f
 import type * as Labels from "./Labels.ts"
 import * as Quality from "./Quality.ts"
 import type { QualityChange } from "./QualityChange.ts"
+import { verdicts } from "../LearningEvent.ts"
 import * as Ridge from "./Ridge.ts"
 
 /** The state as bytes: folding on from `decode(encode(state))` gives the same bits as folding on from `state`. */
@@ -47,7 +48,7 @@ export const decode = (
   parameters: Parameters,
   baseDimension: number
 ): Either.Either<State, Snapshot.SnapshotDamaged> =>
-  Either.flatMap(Snapshot.open(bytes), (r) => {
+  Either.flatMap(Snapshot.open(bytes), ({ reader: r, version }) => {
     if (Binary.readString(r) !== digest(parameters) || Binary.readVarint(r) !== baseDimension) {
       return Either.left(new Snapshot.SnapshotDamaged({ reason: "parameters" }))
     }
@@ -58,14 +59,14 @@ export const decode = (
     readLabels(r, state.labels)
     const count = Binary.readCount(r, 1)
     for (let k = 0; k < count && !r.damaged; k++) {
-      const model = readModel(r)
+      const model = readModel(r, version)
       if (model === null) r.damaged = true
       else {
         state.models.push(model)
         state.index.set(model.id, k)
       }
     }
-    readQuality(r, state.quality, count)
+    readQuality(r, state.quality, count, version)
     for (const ridge of [state.tokens, state.latency]) Ridge.read(r, ridge, count)
     return r.damaged || r.position !== r.bytes.length
       ? Either.left(new Snapshot.SnapshotDamaged({ reason: "length" }))
@@ -122,6 +123,21 @@ const readLabels = (r: Binary.Reader, { evicted, residents, waiting }: Labels.La
 const scopes = ["model", "task", "unlabelled"] as const
 const ways = ["down", "up", "back"] as const
 
+const writeVerdict = (w: Binary.Writer, verdict: QualityChange["verdict"]): void => {
+  Binary.writeByte(w, verdict === null ? 0 : 1 + verdicts.indexOf(verdict.verdict))
+  if (verdict === null) return
+  Binary.writeString(w, verdict.by)
+  Binary.writeFloat64(w, verdict.position)
+}
+
+const readVerdict = (r: Binary.Reader): QualityChange["verdict"] => {
+  const code = Binary.readByte(r)
+  if (code === 0) return null
+  const verdict = verdicts[code - 1]
+  if (verdict === undefined) r.damaged = true
+  return { verdict: verdict ?? "confirm", by: Binary.readString(r), position: Binary.readFloat64(r) }
+}
+
 const writeModel = (w: Binary.Writer, { calls, changes, id, observations, successes }: ModelState): void => {
   Binary.writeString(w, id)
   writeNumbers(w, [calls, successes, observations])
@@ -131,10 +147,11 @@ const writeModel = (w: Binary.Writer, { calls, changes, id, observations, succes
     Binary.writeByte(w, ways.indexOf(change.direction))
     writeNumbers(w, [change.position, change.since, orNaN(change.answers), orNaN(change.before), orNaN(change.after)])
     Binary.writeFloat64(w, change.evidence)
+    writeVerdict(w, change.verdict)
   })
 }
 
-const readModel = (r: Binary.Reader): ModelState | null => {
+const readModel = (r: Binary.Reader, version: number): ModelState | null => {
   const id = Binary.readString(r)
   if (!ModelId.is(id)) return null
   return {
@@ -142,11 +159,11 @@ const readModel = (r: Binary.Reader): ModelState | null => {
     calls: Binary.readFloat64(r),
     successes: Binary.readFloat64(r),
     observations: Binary.readFloat64(r),
-    changes: readList(r, 51, () => readChange(r))
+    changes: readList(r, 51, () => readChange(r, version))
   }
 }
 
-const readChange = (r: Binary.Reader): QualityChange => {
+const readChange = (r: Binary.Reader, version: number): QualityChange => {
   const task = readTask(r)
   const scope = scopes[Binary.readByte(r)]
   const direction = ways[Binary.readByte(r)]
@@ -160,7 +177,8 @@ const readChange = (r: Binary.Reader): QualityChange => {
     answers: orNull(Binary.readFloat64(r)),
     before: orNull(Binary.readFloat64(r)),
     after: orNull(Binary.readFloat64(r)),
-    evidence: Binary.readFloat64(r)
+    evidence: Binary.readFloat64(r),
+    verdict: version < 2 ? null : readVerdict(r)
   }
 }
 
@@ -234,7 +252,16 @@ const readCell = (r: Binary.Reader, d: number): Quality.Cell => {
 }
 
 const writeEvidence = (w: Binary.Writer, model: Quality.ModelEvidence): void => {
-  writeNumbers(w, [orNaN(model.prior), model.offset, model.base, model.n, model.squares, model.noise, model.priorLevel])
+  writeNumbers(w, [
+    orNaN(model.prior),
+    orNaN(model.priorSd),
+    model.offset,
+    model.base,
+    model.n,
+    model.squares,
+    model.noise,
+    model.priorLevel
+  ])
   Binary.writeFloat64s(w, model.s)
   Binary.writeFloat64s(w, model.b)
   writeDetector(w, model.detector)
@@ -252,10 +279,11 @@ const writeEvidence = (w: Binary.Writer, model: Quality.ModelEvidence): void => 
   })
 }
 
-const readEvidence = (r: Binary.Reader, quality: Quality.Quality): void => {
+const readEvidence = (r: Binary.Reader, quality: Quality.Quality, version: number): void => {
   const { d } = quality
   const model = Quality.addModel(quality)
   model.prior = orNull(Binary.readFloat64(r))
+  model.priorSd = version < 2 ? null : orNull(Binary.readFloat64(r))
   model.offset = Binary.readFloat64(r)
   model.base = Binary.readFloat64(r)
   model.n = Binary.readFloat64(r)
@@ -291,7 +319,7 @@ const writeQuality = (w: Binary.Writer, quality: Quality.Quality): void => {
   for (const model of quality.models) writeEvidence(w, model)
 }
 
-const readQuality = (r: Binary.Reader, quality: Quality.Quality, models: number): void => {
+const readQuality = (r: Binary.Reader, quality: Quality.Quality, models: number, version: number): void => {
   quality.folded = Binary.readVarint(r)
   quality.level = Binary.readFloat64(r)
   quality.cellVariance = Binary.readFloat64(r)
@@ -300,5 +328,5 @@ const readQuality = (r: Binary.Reader, quality: Quality.Quality, models: number)
   readList(r, 17, () =>
     quality.tasks.set(Binary.readString(r), { mean: Binary.readFloat64(r), variance: Binary.readFloat64(r) })
   )
-  for (let k = 0; k < models && !r.damaged; k++) readEvidence(r, quality)
+  for (let k = 0; k < models && !r.damaged; k++) readEvidence(r, quality, version)
 }

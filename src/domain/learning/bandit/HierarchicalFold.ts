@@ -1,9 +1,9 @@
 import type { ModelId, Position } from "../../basics/Ids.ts"
-import type { LearningEvent, ModelEvent, QualityEvent, RunEvent } from "../LearningEvent.ts"
+import type { LearningEvent, ModelEvent, QualityEvent, RunEvent, VerdictEvent } from "../LearningEvent.ts"
 import { load, loadSlots, type ModelState, type State } from "./HierarchicalState.ts"
 import * as Labels from "./Labels.ts"
 import * as Quality from "./Quality.ts"
-import { type QualityChange, reset } from "./QualityChange.ts"
+import { canJudge, confirm, dismiss, type QualityChange, reset } from "./QualityChange.ts"
 import { foldJudgement } from "./QualityFold.ts"
 import { refresh } from "./QualityRefresh.ts"
 import * as Ridge from "./Ridge.ts"
@@ -32,6 +32,9 @@ export const fold = (state: State, position: Position, event: LearningEvent): Ch
       return foldQuality(state, position, event)
     case "reset":
       reset(state.quality, ensureModel(state, event.model).evidence, position)
+      return null
+    case "verdict":
+      foldVerdict(state, position, event)
       return null
     case "availability":
     case "reload":
@@ -62,8 +65,10 @@ const ensureModel = (state: State, id: ModelId): Known => {
 const foldModel = (state: State, event: ModelEvent): void => {
   const { evidence } = ensureModel(state, event.model)
   const prior = event.priorQuality !== null && Number.isFinite(event.priorQuality) ? event.priorQuality : null
-  if (evidence.prior === prior) return
+  const sd = event.priorSd !== undefined && event.priorSd > 0 && event.priorSd <= 1 ? event.priorSd : null
+  if (evidence.prior === prior && evidence.priorSd === sd) return
   evidence.prior = prior
+  evidence.priorSd = sd
   Quality.setOffsets(state.quality)
   refresh(state.quality)
 }
@@ -129,4 +134,14 @@ const foldQuality = (state: State, position: Position, event: QualityEvent): Cha
   model.changes.push(change)
   if (model.changes.length > mostChanges) model.changes.shift()
   return { ...change, model: model.id }
+}
+
+/** A word on the newest change of the model; on none, or where it was given already, it changes nothing. */
+const foldVerdict = (state: State, position: Position, { by, model: id, verdict }: VerdictEvent): void => {
+  const { evidence, model } = ensureModel(state, id)
+  const change = model.changes.at(-1)
+  if (change === undefined || !canJudge(change, verdict)) return
+  if (verdict === "confirm") confirm(evidence, change)
+  else dismiss(state.quality, evidence, change, position)
+  model.changes[model.changes.length - 1] = { ...change, verdict: { verdict, by, position } }
 }

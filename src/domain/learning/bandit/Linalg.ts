@@ -88,6 +88,44 @@ export const dot = (a: Float64Array, b: Float64Array, d: number): number => {
   return sum
 }
 
+/** Statistics of one model as the shared direction needs them, and its effect: the intercept by its own answers. */
+export interface SharedRow {
+  /** sum w x xᵀ, packed. */
+  readonly s: Float64Array
+  /** sum w y x. */
+  readonly b: Float64Array
+  readonly effect: number
+}
+
+/**
+ * The coefficients that all models have in common: one ridge regression of what their effects leave, over all of their
+ * statistics. Into `shared`, whose coordinate 0 is 0: that is each model's own. O(models d² + d³ / 6).
+ */
+export const sharedDirection = (
+  rows: ReadonlyArray<SharedRow>,
+  ridge: number,
+  d: number,
+  shared: Float64Array
+): void => {
+  // The coordinates move down by one.
+  const f = d - 1
+  const s = new Float64Array(triangle(f))
+  const b = new Float64Array(f)
+  for (const row of rows) {
+    for (let i = 0; i < f; i++) {
+      const from = triangle(i + 1)
+      const to = triangle(i)
+      b[i] = at(b, i) + at(row.b, i + 1) - row.effect * at(row.s, from)
+      for (let j = 0; j <= i; j++) s[to + j] = at(s, to + j) + at(row.s, from + 1 + j)
+    }
+  }
+  cholesky(s, ridge, ridge, f, s)
+  solveLower(s, b, f, b)
+  solveUpper(s, b, f, b)
+  shared[0] = 0
+  shared.set(b, 1)
+}
+
 /** The same numbers in a longer array, zeros behind them. */
 export const grown = (values: Float64Array, length: number): Float64Array => {
   const out = new Float64Array(length)

@@ -85,6 +85,8 @@ export interface Memory {
 export interface ModelEvidence {
   /** Quality in [0, 1] that is published or configured; null if nothing is known. */
   prior: number | null
+  /** Standard deviation of the level about that prior; null is the parameters' own. */
+  priorSd: number | null
   /** Its prior against the mean of the known ones; and how far changes have moved it since. */
   offset: number
   base: number
@@ -176,6 +178,7 @@ export const makeModel = (quality: Quality, prior: number | null): ModelEvidence
   const noise = parameters.s0 ** 2
   return {
     prior,
+    priorSd: null,
     offset: 0,
     base: 0,
     s: new Float64Array(Linalg.triangle(d)),

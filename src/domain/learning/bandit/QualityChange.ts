@@ -1,7 +1,8 @@
 import type { Position } from "../../basics/Ids.ts"
+import type { Verdict } from "../LearningEvent.ts"
 import * as Bets from "./Bets.ts"
 import * as Linalg from "./Linalg.ts"
-import { type Cell, type ModelEvidence, noMemory, type Quality } from "./Quality.ts"
+import { type Cell, type Memory, type ModelEvidence, noMemory, type Quality } from "./Quality.ts"
 import { effectOf, posteriorOf, taskMean } from "./QualityPosterior.ts"
 import { refresh } from "./QualityRefresh.ts"
 
@@ -22,6 +23,15 @@ export interface QualityChange {
   readonly after: number | null
   /** One in so many is the chance to see this although nothing changed. */
   readonly evidence: number
+  /** What an operator said about it; null while nobody did. */
+  readonly verdict: ChangeVerdict | null
+}
+
+export interface ChangeVerdict {
+  readonly verdict: Verdict
+  readonly by: string
+  /** Log position from which it holds. */
+  readonly position: Position
 }
 
 /** The first change that the evidence proves: the cell's fall, the model's, the cell's rise, the model's, a return. */
@@ -70,7 +80,8 @@ const changed = (
   answers: side.n,
   before: side.predicted / side.n,
   after: side.judged / side.n,
-  evidence: Bets.evidence(side)
+  evidence: Bets.evidence(side),
+  verdict: null
 })
 
 /**
@@ -222,33 +233,91 @@ const returned = (task: string | null, scope: QualityChange["scope"], position: 
   answers: null,
   before: null,
   after: null,
-  evidence
+  evidence,
+  verdict: null
 })
 
 const modelReturned = (quality: Quality, model: ModelEvidence, position: Position): QualityChange => {
   const { evidence, fall } = model.memory
+  moveModelBack(quality, model, -fall, position)
+  return returned(null, "model", position, evidence)
+}
+
+/** The model's level moves by `shift`, and with it the cells that its last change moved. */
+const moveModelBack = (quality: Quality, model: ModelEvidence, shift: number, position: Position): void => {
   model.memory = noMemory()
-  moveModel(quality, model, -fall, {
-    direction: "rise",
+  const direction = shift < 0 ? "fall" : "rise"
+  moveModel(quality, model, shift, {
+    direction,
     position,
     viaUnlabelled: false,
     onlyUnlabelled: false,
     isReturn: true
   })
-  return returned(null, "model", position, evidence)
 }
 
 const cellReturned = (quality: Quality, model: ModelEvidence, cell: Cell, position: Position): QualityChange => {
   const { evidence, fall } = cell.memory
+  moveCellBack(quality, model, cell, -fall, position)
+  return returned(cell.task, cell.task === null ? "unlabelled" : "task", position, evidence)
+}
+
+const moveCellBack = (quality: Quality, model: ModelEvidence, cell: Cell, shift: number, position: Position): void => {
   const effect = ownEffect(quality, model, cell)
-  close(model, cell, position, cell.detector.rise)
-  cell.base = effect - fall
+  close(model, cell, position, cell.detector[shift < 0 ? "fall" : "rise"])
+  cell.base = effect + shift
   cell.memory = noMemory()
   Bets.clear(cell.detector)
   model.epoch += 1
   refresh(quality)
-  return returned(cell.task, cell.task === null ? "unlabelled" : "task", position, evidence)
 }
+
+/** Whether an operator's word on this change can be followed: a return has no old level that it could be taken back to. */
+export const canJudge = (change: QualityChange, verdict: Verdict): boolean =>
+  change.verdict === null && (verdict === "confirm" || change.direction !== "back")
+
+/** An operator's word that a change is real and lasts: nobody looks for a return. */
+export const confirm = (model: ModelEvidence, { scope, task }: QualityChange): void => {
+  if (scope !== "task") model.memory = noMemory()
+  const cell = model.cells.get(task)
+  if (scope === "task" && cell !== undefined) cell.memory = noMemory()
+}
+
+/**
+ * An operator's word that a change is none: the level is where it was expected to be, as a prior, since what was judged before
+ * the change has left it already, and what was judged since is void. Falls before this one stay remembered.
+ */
+export const dismiss = (quality: Quality, model: ModelEvidence, change: QualityChange, position: Position): void => {
+  const { after, answers, before, scope, task } = change
+  if (answers === null || after === null || before === null) return
+  const shift = before - after
+  const earlierFall = (fall: number) => Math.min(0, fall + (answers / (answers + 5)) * shift)
+  if (scope === "task") {
+    const cell = model.cells.get(task)
+    if (cell === undefined) return
+    const { memory } = cell
+    const levelOf = () =>
+      at(posteriorOf(quality, model).theta, 0) + effectOf(quality, model, cell, model.posterior.theta)
+    const level = levelOf() + shift
+    moveCellBack(quality, model, cell, shift, position)
+    // Without its answers the model's own level may be another.
+    cell.base += level - levelOf()
+    model.isFactored = false
+    refresh(quality)
+    cell.memory = remembered(memory, earlierFall(memory.fall))
+    return
+  }
+  const { memory } = model
+  const level = at(posteriorOf(quality, model).theta, 0) + shift
+  moveModelBack(quality, model, shift, position)
+  model.memory = remembered(memory, earlierFall(memory.fall))
+  // The mean level of all models may have moved with it.
+  model.base = level - quality.level - model.offset
+  model.isFactored = false
+  refresh(quality)
+}
+
+const remembered = ({ at }: Memory, fall: number): Memory => (fall < -1e-9 ? { fall, at, evidence: 0 } : noMemory())
 
 /** An operator's word that the model is another now: all its levels are void, its slopes stay. */
 export const reset = (quality: Quality, model: ModelEvidence, position: Position): void => {

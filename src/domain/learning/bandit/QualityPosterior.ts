@@ -3,8 +3,11 @@ import type { Cell, ModelEvidence, Posterior, Quality, QualityParameters } from 
 
 const { at } = Linalg
 
-export const levelVariance = ({ levelSd, levelSdUnknown }: QualityParameters, prior: number | null): number =>
-  (prior === null ? levelSdUnknown : levelSd) ** 2
+/** How far a model's level may lie from its prior, as a variance. */
+export const levelVariance = (
+  { levelSd, levelSdUnknown }: QualityParameters,
+  { prior, priorSd }: Pick<ModelEvidence, "prior" | "priorSd">
+): number => (prior === null ? levelSdUnknown : (priorSd ?? levelSd)) ** 2
 
 /** For how many answers the prior of a cell counts; without a task there is no effect, the intercept is its level. */
 export const cellRidge = (quality: Quality, model: ModelEvidence, task: string | null): number =>
@@ -36,7 +39,7 @@ export const posteriorOf = (quality: Quality, model: ModelEvidence): Posterior =
     for (let i = 0; i < d; i++) posterior.b[i] = at(posterior.b, i) - fitted * at(cell.x, i)
     posterior.squares -= 2 * prior * cell.sum - cell.n * prior * prior + residual * residual * inverse
   }
-  const ridge0 = model.noise / levelVariance(parameters, model.prior)
+  const ridge0 = model.noise / levelVariance(parameters, model)
   Linalg.cholesky(posterior.s, ridge0, model.noise / parameters.textSd ** 2, d, posterior.chol)
   solve(quality, model)
   model.isFactored = true

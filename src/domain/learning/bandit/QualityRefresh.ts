@@ -84,23 +84,10 @@ const refreshLevel = (quality: Quality): void => {
 
 const refreshShared = (quality: Quality): void => {
   const { d, level, models, parameters, shared } = quality
-  // The features' part of all statistics, its coordinates moved down by one: coordinate 0 is each model's own.
-  const f = d - 1
-  const s = new Float64Array(Linalg.triangle(f))
-  const b = new Float64Array(f)
-  for (const { base, noise, offset, posterior, prior } of models) {
-    const ridge0 = noise / levelVariance(parameters, prior)
-    const effect = (ridge0 * (level + offset + base) + at(posterior.b, 0)) / (ridge0 + at(posterior.s, 0))
-    for (let i = 0; i < f; i++) {
-      const from = Linalg.triangle(i + 1)
-      const to = Linalg.triangle(i)
-      b[i] = at(b, i) + at(posterior.b, i + 1) - effect * at(posterior.s, from)
-      for (let j = 0; j <= i; j++) s[to + j] = at(s, to + j) + at(posterior.s, from + 1 + j)
-    }
-  }
-  Linalg.cholesky(s, parameters.lambdaShared, parameters.lambdaShared, f, s)
-  Linalg.solveLower(s, b, f, b)
-  Linalg.solveUpper(s, b, f, b)
-  shared[0] = 0
-  shared.set(b, 1)
+  const rows = models.map((model) => {
+    const { b, s } = model.posterior
+    const ridge0 = model.noise / levelVariance(parameters, model)
+    return { s, b, effect: (ridge0 * (level + model.offset + model.base) + at(b, 0)) / (ridge0 + at(s, 0)) }
+  })
+  Linalg.sharedDirection(rows, parameters.lambdaShared, d, shared)
 }

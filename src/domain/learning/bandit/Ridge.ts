@@ -111,24 +111,12 @@ export const refresh = (ridge: Ridge): void => {
   }
   ridge.level = sum / (1 + total)
 
-  // The features' part of all statistics, its coordinates moved down by one: coordinate 0 is each model's own.
-  const f = d - 1
-  const s = new Float64Array(Linalg.triangle(f))
-  const b = new Float64Array(f)
-  for (const row of rows) {
-    const effect = (row.lambda0 * ridge.level + at(row.b, 0)) / (row.lambda0 + row.n)
-    for (let i = 0; i < f; i++) {
-      const from = Linalg.triangle(i + 1)
-      const to = Linalg.triangle(i)
-      b[i] = at(b, i) + at(row.b, i + 1) - effect * at(row.s, from)
-      for (let j = 0; j <= i; j++) s[to + j] = at(s, to + j) + at(row.s, from + 1 + j)
-    }
-  }
-  Linalg.cholesky(s, options.lambdaShared, options.lambdaShared, f, s)
-  Linalg.solveLower(s, b, f, b)
-  Linalg.solveUpper(s, b, f, b)
-  shared[0] = 0
-  shared.set(b, 1)
+  Linalg.sharedDirection(
+    rows.map(({ b, lambda0, n, s }) => ({ s, b, effect: (lambda0 * ridge.level + at(b, 0)) / (lambda0 + n) })),
+    options.lambdaShared,
+    d,
+    shared
+  )
 
   for (const row of rows) {
     row.prior = ridge.level

@@ -268,6 +268,95 @@ describe("Hierarchical", () => {
     }
   })
 
+  it("reads a snapshot that was written before there were deviations of priors and verdicts", () => {
+    const older = { ...parameters, alarm: 20, halfWeight: 5, gateCell: 3, gateModel: 3, gateModelCell: 2 }
+    const base64 =
+      "Q0RTTgEQMDJmZTI3ZDQxNzYzMThhYgEAAAAAAAEBYQAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4QAEAAAAAAAAAAAA5QAAAAAAAADlAAAAAAAAA8D8s8oHkO/XvPwAAAAAAAAAAbQPsLgoUQUAY1RQHuQEpyT+Sy39Iv32NPwrXo3A9Cpc/AAAAAAAAAAAAAAAAAAAA4D8AAAAAAAAAAJCxduKzeMe/AAAAAAAAN0AAAAAAAAAAADJZFHiNbqY/UDQGad0Eiz8AAAAAAADwPwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAPA/AAAAAAAAOUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAADwPwAAAAAAADlAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA1QAAAAAAAACxAyPar7SdOxb8AAAAAAAAAAAAAAAAAAAAAAAEBAAAAAAAAAPA/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAADwPwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAADwPwAAAAAAADlAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA8D8AAAAAAAA5QAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAOUAAAAAAAADwPyzygeQ79e8/AAAAAAAAAAAAAAAAAAAAAAAAAAAAADRAAAAAAAAAFEAAAAAAAAAgQIiwxgqACR9AAAAAAAAAIEAAAAAAAAAgQAAAAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEAAAAAAAA5QAAAAAAAADlAAADYlWBarNAWQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQQNiVYFqs0BZAAAAAAAAAAOA/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABBAAAAAAAAA4D9XZP+b"
+    const events: Array<LearningEvent> = [modelEvent("a", 0.5)]
+    for (let n = 2; n <= 25; n++) events.push(qualityEvent(n, "a", [1], n < 25 ? 1 : 0))
+    const folded = H.make(older, 1)
+    for (const [i, event] of events.entries()) H.fold(folded, i + 1, event)
+    const read = Either.getOrThrow(H.decode(Buffer.from(base64, "base64"), older, 1))
+    assert.deepStrictEqual(H.encode(read), H.encode(folded))
+  })
+
+  it("draws a model whose prior was measured less away from it than one whose prior is a guess", () => {
+    const state = H.make(parameters, 1)
+    H.fold(state, 1, { ...modelEvent("measured", 0.6), priorSd: 0.03 })
+    H.fold(state, 2, modelEvent("guessed", 0.6))
+    const of = (id: string) => H.predict(state, ModelId(id), null, null, Float32Array.of(1))
+    assert.isBelow(of("measured").qualitySd, 0.4 * of("guessed").qualitySd)
+    for (let n = 3; n < 13; n++) {
+      for (const id of ["measured", "guessed"]) H.fold(state, n, qualityEvent(n, id, [1], 1))
+    }
+    assert.isBelow(of("measured").quality, of("guessed").quality)
+    assert.deepStrictEqual(H.priorOf(state, ModelId("measured")), { priorQuality: 0.6, priorSd: 0.03 })
+    const again = Either.getOrThrow(H.decode(H.encode(state), parameters, 1))
+    assert.deepStrictEqual(H.priorOf(again, ModelId("measured")), { priorQuality: 0.6, priorSd: 0.03 })
+    // The prior of a reload without a deviation is a guess again.
+    H.fold(state, 20, modelEvent("measured", 0.6))
+    assert.deepStrictEqual(H.priorOf(state, ModelId("measured")), { priorQuality: 0.6 })
+  })
+
+  it("follows an operator who dismisses a change, or confirms it, once for each change", () => {
+    const a = ModelId("a")
+    const fallen = (task: string | null, mean = 0.9, then = 0.2) => {
+      const state = H.make(parameters, 1)
+      const random = seeded("verdict")
+      for (let n = 1; n < 3000; n++) {
+        const judged = random() < (n <= 400 ? mean : then) ? 1 : 0
+        const change = H.fold(state, n, qualityEvent(n, "a", [1], judged, { task }))
+        if (change !== null) return { state, n, change }
+      }
+      throw new Error("no change was noticed")
+    }
+    const verdict = (verdict: "confirm" | "dismiss"): LearningEvent => ({
+      type: "verdict",
+      model: a,
+      verdict,
+      by: "kim"
+    })
+    for (const task of [null, "t"]) {
+      const { change, n, state } = fallen(task)
+      assert.strictEqual(change.direction, "down")
+      const at = () => H.predict(state, a, null, task, Float32Array.of(1))
+      assert.isBelow(at().quality, 0.5)
+      assert.isAbove(at().probeShare, 0)
+      const epoch = H.epoch(state, a)
+      H.fold(state, n + 1, verdict("dismiss"))
+      near(at().quality, 0.98 * 0.9, 0.12, `dismissed, task ${task}`)
+      assert.strictEqual(at().probeShare, 0)
+      assert.strictEqual(H.epoch(state, a), epoch + 1)
+      assert.deepStrictEqual(H.learned(state, a, null).changes.at(-1)?.verdict, {
+        verdict: "dismiss",
+        by: "kim",
+        position: n + 1
+      })
+      const once = H.encode(state)
+      H.fold(state, n + 2, verdict("confirm"))
+      assert.deepStrictEqual(H.encode(state), once, "a second word changes nothing")
+      assert.deepStrictEqual(H.encode(Either.getOrThrow(H.decode(once, parameters, 1))), once)
+      // What was decided before the word, and judged after it, belongs to the void level.
+      H.fold(state, n + 3, qualityEvent(n + 3, "a", [1], 0, { task, decidedAt: n }))
+      near(at().quality, 0.98 * 0.9, 0.12, "not moved by what was decided before")
+    }
+    const confirmed = fallen("t")
+    const before = H.predict(confirmed.state, a, null, "t", Float32Array.of(1))
+    H.fold(confirmed.state, confirmed.n + 1, verdict("confirm"))
+    const after = H.predict(confirmed.state, a, null, "t", Float32Array.of(1))
+    assert.strictEqual(after.quality, before.quality)
+    assert.deepStrictEqual([after.probeShare, after.qualityRise], [0, 0])
+    const risen = fallen("t", 0.2, 0.9)
+    assert.strictEqual(risen.change.direction, "up")
+    H.fold(risen.state, risen.n + 1, verdict("dismiss"))
+    near(H.predict(risen.state, a, null, "t", Float32Array.of(1)).quality, 0.2, 0.12, "a rise is taken back")
+    const unchanged = H.make(parameters, 1)
+    H.fold(unchanged, 1, modelEvent("a", 0.5))
+    const bits = H.encode(unchanged)
+    H.fold(unchanged, 2, verdict("dismiss"))
+    assert.deepStrictEqual(H.encode(unchanged), bits, "a model without a change")
+  })
+
   it("names algorithm, feature map and parameters in its fingerprint", () => {
     const own = H.fingerprint(parameters, "lex1")
     assert.strictEqual(own, H.fingerprint({ ...parameters }, "lex1"))
