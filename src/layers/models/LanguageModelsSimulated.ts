@@ -61,101 +61,146 @@ const pass = (model: Model, ms: number, { timeoutMs }: CallLimits) =>
 
 const firstMs = (simulation: Simulation) => (simulation.fault === "hang" ? Infinity : simulation.firstTokenMs)
 
-/** Models that exist only here: the engine of `conduit mock-llm` without a network. Gates need that server. */
-export const layer: Layer.Layer<LanguageModels> = Layer.sync(LanguageModels, () => {
-  let calls = 0
+/** A call that a simulated model takes: what it will do, and since when. */
+interface Begun {
+  readonly startMillis: number
+  readonly simulation: Simulation
+  readonly label: AnswerLabel
+}
 
-  /** What the model will do, or the refusal of the request. */
-  const begin = Effect.fnUntraced(function* (model: Model, body: ChatBody) {
-    const request = requestFrom(body)
-    const problem = problemWith({ ...body, model: model.upstream }) ?? needsServer(request.directives)
-    if (problem !== null) {
-      return yield* new ProviderError({
-        model: model.id,
-        reason: "rejected",
-        status: 400,
-        retryAfterSeconds: null,
-        detail: problem
-      })
-    }
-    calls++
-    const startMillis = yield* Clock.currentTimeMillis
-    const simulation = simulate(scriptOf(model), request, `${seed}/${calls}`)
-    const label: AnswerLabel = {
-      id: `chatcmpl-simulated-${calls}`,
+/** What the model will do, or the refusal of the request. `number` is the call's, from 1 on. */
+const begin = Effect.fnUntraced(function* (model: Model, body: ChatBody, nextNumber: () => number) {
+  const request = requestFrom(body)
+  const detail = problemWith({ ...body, model: model.upstream }) ?? needsServer(request.directives)
+  if (detail !== null) {
+    return yield* new ProviderError({
+      model: model.id,
+      reason: "rejected",
+      status: 400,
+      retryAfterSeconds: null,
+      detail
+    })
+  }
+  const number = nextNumber()
+  const startMillis = yield* Clock.currentTimeMillis
+  return {
+    startMillis,
+    simulation: simulate(scriptOf(model), request, `${seed}/${number}`),
+    label: {
+      id: `chatcmpl-simulated-${number}`,
       model: model.upstream,
       createdSeconds: Math.floor(startMillis / 1000)
     }
-    return { startMillis, simulation, label }
-  })
+  } satisfies Begun
+})
 
-  const complete = Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
-    const { label, simulation } = yield* begin(model, body)
-    const { fault } = simulation
-    const refusal = refusalOf(model, fault)
-    const takesMs = refusal !== null ? simulation.firstTokenMs : fault === "hang" ? Infinity : wholeMs(simulation)
-    yield* pass(model, takesMs, limits)
-    if (refusal !== null) return yield* refusal
-    if (fault === "cut") return yield* cut(model)
-    const clock = yield* Effect.clock
-    const read = readAnswer(JSON.stringify(completionOf(simulation, label)), labelOf(model, body, limits, clock))
-    if (!isAnswer(read)) return yield* streamFailure({ model: model.id, secrets: [] }, 200, read)
-    return { status: 200, ...read, requestId: null }
-  })
+/** A whole answer, when its time has passed. */
+const whole = Effect.fnUntraced(function* (
+  { label, simulation }: Begun,
+  model: Model,
+  body: ChatBody,
+  limits: CallLimits
+) {
+  const { fault } = simulation
+  const refusal = refusalOf(model, fault)
+  const takesMs = refusal !== null ? simulation.firstTokenMs : fault === "hang" ? Infinity : wholeMs(simulation)
+  yield* pass(model, takesMs, limits)
+  if (refusal !== null) return yield* refusal
+  if (fault === "cut") return yield* cut(model)
+  const clock = yield* Effect.clock
+  const read = readAnswer(JSON.stringify(completionOf(simulation, label)), labelOf(model, body, limits, clock))
+  if (!isAnswer(read)) return yield* streamFailure({ model: model.id, secrets: [] }, 200, read)
+  return { status: 200, ...read, requestId: null }
+})
 
-  const stream = Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
-    const { label, simulation, startMillis } = yield* begin(model, body)
-    const refusal = refusalOf(model, simulation.fault)
-    yield* pass(model, firstMs(simulation), limits)
-    if (refusal !== null) return yield* refusal
+/** A simulated stream as it is read: its chunks are read like those of a server, each when it is due. */
+class SimulatedStream {
+  readonly chat: ChatReading
+  readonly #begun: Begun
+  readonly #model: Model
+  readonly #limits: CallLimits
+  readonly #chunks: Generator<TimedChunk>
+  readonly #breaksAfter: number
+  #sent = 0
+  #upcoming: TimedChunk | undefined
 
-    const clock = yield* Effect.clock
-    const chat = new ChatReading(labelOf(model, body, limits, clock), choicesAsked(body))
-    const chunks = chunksOf(simulation, label, true)
-    const breaksAfter = simulation.fault === "cut" ? Math.ceil(simulation.completionTokens / 2) : Infinity
-    let sent = 0
-    let upcoming: TimedChunk | undefined = takeChunk(chunks)
+  constructor(begun: Begun, model: Model, limits: CallLimits, chat: ChatReading) {
+    const { label, simulation } = begun
+    this.chat = chat
+    this.#begun = begun
+    this.#model = model
+    this.#limits = limits
+    this.#chunks = chunksOf(simulation, label, true)
+    this.#breaksAfter = simulation.fault === "cut" ? Math.ceil(simulation.completionTokens / 2) : Infinity
+    this.#upcoming = takeChunk(this.#chunks)
+  }
 
-    /** Reads on until there is something for the caller, or the end. */
-    const arrival = Effect.gen(function* () {
+  /** Reads on until there is something for the caller, or the end. */
+  get arrival(): Effect.Effect<void, ProviderError> {
+    return Effect.gen(this, function* () {
+      const { chat } = this
+      const { startMillis } = this.#begun
       while (!chat.isReady && chat.state === "open") {
-        if (upcoming === undefined) {
-          if (simulation.fault === "no_done") chat.bodyEnd(null)
-          else chat.event(null, "[DONE]", 0)
+        if (this.#upcoming === undefined) {
+          this.#end()
           continue
         }
-        if (sent >= breaksAfter) return yield* cut(model)
-        yield* pass(model, startMillis + upcoming.dueMs - (yield* Clock.currentTimeMillis), limits)
-        // Everything that is due by now: a slow reader gets more at once.
-        const elapsedMs = (yield* Clock.currentTimeMillis) - startMillis
-        let taken = 0
-        do {
-          chat.event(null, JSON.stringify(upcoming.chunk), elapsedMs)
-          taken++
-          upcoming = takeChunk(chunks)
-        } while (
-          upcoming !== undefined &&
-          upcoming.dueMs <= elapsedMs &&
-          sent + taken < breaksAfter &&
-          taken < maxEventsAtOnce
-        )
-        sent += taken
+        if (this.#sent >= this.#breaksAfter) return yield* cut(this.#model)
+        const leftMs = startMillis + this.#upcoming.dueMs - (yield* Clock.currentTimeMillis)
+        yield* pass(this.#model, leftMs, this.#limits)
+        this.#readDue((yield* Clock.currentTimeMillis) - startMillis)
       }
-      if (typeof chat.state === "object" && !chat.isReady)
-        return yield* streamFailure({ model: model.id, secrets: [] }, 200, chat.state)
+      if (typeof chat.state === "object" && !chat.isReady) {
+        return yield* streamFailure({ model: this.#model.id, secrets: [] }, 200, chat.state)
+      }
     })
-    yield* arrival
-    return {
-      status: 200,
-      requestId: null,
-      next: Effect.map(arrival, () => chat.take()),
-      said: () => chat.said,
-      isFinished: () => chat.isFinished,
-      usageChunk: () => chat.usageChunk
-    }
-  })
+  }
 
-  return LanguageModels.of({ complete, stream })
+  #end(): void {
+    if (this.#begun.simulation.fault === "no_done") this.chat.bodyEnd(null)
+    else this.chat.event(null, "[DONE]", 0)
+  }
+
+  /** The next one, and everything else that is due by now: a slow reader gets more at once. */
+  #readDue(elapsedMs: number): void {
+    const most = Math.min(this.#breaksAfter, this.#sent + maxEventsAtOnce)
+    do {
+      if (this.#upcoming === undefined) return
+      this.chat.event(null, JSON.stringify(this.#upcoming.chunk), elapsedMs)
+      this.#sent++
+      this.#upcoming = takeChunk(this.#chunks)
+    } while (this.#upcoming !== undefined && this.#upcoming.dueMs <= elapsedMs && this.#sent < most)
+  }
+}
+
+const streamed = Effect.fnUntraced(function* (begun: Begun, model: Model, body: ChatBody, limits: CallLimits) {
+  const { simulation } = begun
+  const refusal = refusalOf(model, simulation.fault)
+  yield* pass(model, firstMs(simulation), limits)
+  if (refusal !== null) return yield* refusal
+  const chat = new ChatReading(labelOf(model, body, limits, yield* Effect.clock), choicesAsked(body))
+  const stream = new SimulatedStream(begun, model, limits, chat)
+  yield* stream.arrival
+  return {
+    status: 200,
+    requestId: null,
+    next: Effect.map(stream.arrival, () => chat.take()),
+    said: () => chat.said,
+    isFinished: () => chat.isFinished,
+    usageChunk: () => chat.usageChunk
+  }
+})
+
+/** Models that exist only here: the engine of `conduit mock-llm` without a network. Gates need that server. */
+export const layer: Layer.Layer<LanguageModels> = Layer.sync(LanguageModels, () => {
+  let calls = 0
+  const nextNumber = () => ++calls
+  return LanguageModels.of({
+    complete: (model, body, limits) =>
+      Effect.flatMap(begin(model, body, nextNumber), (begun) => whole(begun, model, body, limits)),
+    stream: (model, body, limits) =>
+      Effect.flatMap(begin(model, body, nextNumber), (begun) => streamed(begun, model, body, limits))
+  })
 })
 
 const maxEventsAtOnce = 256

@@ -1,5 +1,4 @@
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,6 +16,7 @@ import {
 } from "../../services/running/ShutdownReport.ts"
 
 type PhaseEntry = Report["phases"][number]
+type Collected = Pick<Report, "phases" | "errors">
 
 /** After a second signal every step that is left has this long. */
 const forcedLimit = Duration.seconds(2)
@@ -25,113 +25,148 @@ const encodeError = Schema.encodeSync(ShutdownError)
 
 export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
   ShutdownReport,
-  Effect.gen(function* () {
-    const entries: Array<PhaseEntry> = []
-    const errors: Array<Report["errors"][number]> = []
-    const requests = { in_flight_at_signal: 0, accepted_during_settle: 0, drained: 0, interrupted: 0, rejected: 0 }
-    const learning = { pending: 0, persisted: 0, unpersisted: 0, dropped: 0, watermark: 0 }
-    const forced = yield* Deferred.make<void>()
-    const listeners: Array<(entries: Pick<Report, "phases" | "errors">) => void> = []
-    let running: PhaseEntry | undefined
-    let current: PhaseName | null = null
-    let backlog = () => ({ pending: 0, dropped: 0 })
-
-    const changed = () => listeners.forEach((listener) => listener({ phases: entries, errors }))
-
-    const error = (phase: PhaseName | null, failure: ShutdownError) => {
-      errors.push({ ...encodeError(failure), phase, message: failure.message })
-      changed()
-    }
-
-    // The order is what makes the limit hold (a finalizer runs uninterruptibly, in an interrupted fiber): do not wait for
-    // what ignores interruption, give interruption back, then race with the limit. No other order bounds every hang.
-    const bounded = <E>(effect: Effect.Effect<void, E>, limit: Duration.Duration, onTimeout: () => E) =>
-      effect.pipe(
-        Effect.disconnect,
-        Effect.interruptible,
-        Effect.timeoutFail({ duration: limit, onTimeout }),
-        Effect.disconnect,
-        Effect.interruptible,
-        Effect.raceFirst(
-          Deferred.await(forced).pipe(
-            Effect.zipRight(Effect.sleep(forcedLimit)),
-            Effect.zipRight(Effect.failSync(onTimeout)),
-            Effect.interruptible
-          )
-        )
-      )
-
+  Effect.map(Deferred.make<void>(), (forced) => {
+    const collecting = new Collecting()
     return ShutdownReport.of({
       phase: (name, { grace, limit, onTimeout }, effect) =>
         Effect.gen(function* () {
-          current = name
-          const startedAt = yield* Clock.currentTimeMillis
+          const clock = yield* Effect.clock
+          const startedAt = clock.unsafeCurrentTimeMillis()
           const limitMs = Duration.toMillis(limit)
-          running = { phase: name, outcome: "timeout", took_ms: 0, limit_ms: limitMs }
-          changed()
+          collecting.entered(name, limitMs)
           const exit = yield* Effect.exit(
-            bounded(effect, grace === undefined ? limit : Duration.sum(limit, grace), onTimeout)
+            bounded(effect, grace === undefined ? limit : Duration.sum(limit, grace), onTimeout, forced)
           )
-          const tookMs = (yield* Clock.currentTimeMillis) - startedAt
-          running = undefined
-          const failures: ReadonlyArray<ShutdownError> = Exit.isSuccess(exit)
-            ? []
-            : Cause.isFailure(exit.cause)
-              ? Array.from(Cause.failures(exit.cause))
-              : [new PhaseDefect({ detail: Cause.pretty(exit.cause) })]
-          const outcome = Exit.isSuccess(exit)
-            ? "ok"
-            : failures.some((failure) => failure._tag.endsWith("Timeout"))
-              ? "timeout"
-              : "failed"
-          entries.push({ phase: name, outcome, took_ms: tookMs, limit_ms: limitMs })
-          for (const failure of failures) error(name, failure)
-          changed()
+          collecting.left(name, exit, clock.unsafeCurrentTimeMillis() - startedAt, limitMs)
           return Exit.isSuccess(exit)
         }),
-      current: () => current,
-      error,
-      requests,
-      learning,
+      current: () => collecting.current,
+      error: (phase, failure) => collecting.error(phase, failure),
+      requests: collecting.requests,
+      learning: collecting.learning,
       backlog: (read) => {
-        backlog = read
+        collecting.backlog = read
       },
-      entries: Effect.sync(() => ({ phases: entries, errors })),
+      entries: Effect.sync(() => collecting.all),
       force: () => Deferred.unsafeDone(forced, Effect.void),
       forced: Deferred.await(forced),
       onChange: (listener) => {
-        listeners.push(listener)
+        collecting.listeners.push(listener)
       },
-      render: (facts) => {
-        const persistRan = entries.some((entry) => entry.phase === "persist")
-        const now = backlog()
-        const left = persistRan ? learning.unpersisted : now.pending
-        const dropped = persistRan ? learning.dropped : now.dropped
-        const total = requests.in_flight_at_signal + requests.accepted_during_settle
-        const isRewound = errors.some(({ _tag }) => _tag === "LogRewound")
-        const { outcome, exitCode } = verdict(facts, errors.length > 0, isRewound || left + dropped > 0)
-        return {
-          event: "shutdown_report",
-          outcome,
-          exit_code: exitCode,
-          signal: facts.signal,
-          signals: facts.signals,
-          duration_seconds: Math.round(facts.durationSeconds * 1000) / 1000,
-          phases: phases.map(
-            (phase) =>
-              entries.find((entry) => entry.phase === phase) ??
-              (running?.phase === phase ? running : { phase, outcome: "skipped", took_ms: 0, limit_ms: 0 })
-          ),
-          requests: { ...requests, interrupted: total - requests.drained },
-          learning: persistRan
-            ? { ...learning }
-            : { ...learning, pending: left, persisted: 0, unpersisted: left, dropped },
-          errors: [...errors]
-        }
-      }
+      render: (facts) => collecting.render(facts)
     })
   })
 )
+
+/**
+ * The order is what makes the limit hold (a finalizer runs uninterruptibly, in an interrupted fiber): do not wait for
+ * what ignores interruption, give interruption back, then race with the limit. No other order bounds every hang.
+ */
+const bounded = <E>(
+  effect: Effect.Effect<void, E>,
+  limit: Duration.Duration,
+  onTimeout: () => E,
+  forced: Deferred.Deferred<void>
+): Effect.Effect<void, E> =>
+  effect.pipe(
+    Effect.disconnect,
+    Effect.interruptible,
+    Effect.timeoutFail({ duration: limit, onTimeout }),
+    Effect.disconnect,
+    Effect.interruptible,
+    Effect.raceFirst(
+      Deferred.await(forced).pipe(
+        Effect.zipRight(Effect.sleep(forcedLimit)),
+        Effect.zipRight(Effect.failSync(onTimeout)),
+        Effect.interruptible
+      )
+    )
+  )
+
+/** What the steps of the shutdown have told so far. Every change is synchronous, and the listeners are told of it. */
+class Collecting {
+  readonly requests = { in_flight_at_signal: 0, accepted_during_settle: 0, drained: 0, interrupted: 0, rejected: 0 }
+  readonly learning = { pending: 0, persisted: 0, unpersisted: 0, dropped: 0, watermark: 0 }
+  readonly listeners: Array<(collected: Collected) => void> = []
+  backlog = () => ({ pending: 0, dropped: 0 })
+  current: PhaseName | null = null
+  readonly #phases: Array<PhaseEntry> = []
+  readonly #errors: Array<Report["errors"][number]> = []
+  #running: PhaseEntry | undefined
+
+  get all(): Collected {
+    return { phases: this.#phases, errors: this.#errors }
+  }
+
+  entered(phase: PhaseName, limitMs: number): void {
+    this.current = phase
+    this.#running = { phase, outcome: "timeout", took_ms: 0, limit_ms: limitMs }
+    this.#changed()
+  }
+
+  left(phase: PhaseName, exit: Exit.Exit<void, ShutdownError>, tookMs: number, limitMs: number): void {
+    const failures = failuresOf(exit)
+    this.#running = undefined
+    this.#phases.push({ phase, outcome: outcomeOf(failures), took_ms: tookMs, limit_ms: limitMs })
+    for (const failure of failures) this.error(phase, failure)
+    this.#changed()
+  }
+
+  error(phase: PhaseName | null, failure: ShutdownError): void {
+    this.#errors.push({ ...encodeError(failure), phase, message: failure.message })
+    this.#changed()
+  }
+
+  render(facts: ShutdownFacts): Report {
+    const learning = this.#learningNow()
+    const { requests } = this
+    const total = requests.in_flight_at_signal + requests.accepted_during_settle
+    const isRewound = this.#errors.some(({ _tag }) => _tag === "LogRewound")
+    const isUnsaved = isRewound || learning.unpersisted + learning.dropped > 0
+    const { outcome, exitCode } = verdict(facts, this.#errors.length > 0, isUnsaved)
+    return {
+      event: "shutdown_report",
+      outcome,
+      exit_code: exitCode,
+      signal: facts.signal,
+      signals: facts.signals,
+      duration_seconds: Math.round(facts.durationSeconds * 1000) / 1000,
+      phases: phases.map((phase) => this.#entryOf(phase)),
+      requests: { ...requests, interrupted: total - requests.drained },
+      learning,
+      errors: [...this.#errors]
+    }
+  }
+
+  /** Until `persist` has run, what is pending counts as not persisted. */
+  #learningNow(): Report["learning"] {
+    if (this.#phases.some(({ phase }) => phase === "persist")) return { ...this.learning }
+    const { dropped, pending } = this.backlog()
+    return { ...this.learning, pending, persisted: 0, unpersisted: pending, dropped }
+  }
+
+  #entryOf(phase: PhaseName): PhaseEntry {
+    const entry = this.#phases.find((one) => one.phase === phase)
+    if (entry !== undefined) return entry
+    return this.#running?.phase === phase ? this.#running : { phase, outcome: "skipped", took_ms: 0, limit_ms: 0 }
+  }
+
+  #changed(): void {
+    for (const listener of this.listeners) listener(this.all)
+  }
+}
+
+const failuresOf = (exit: Exit.Exit<void, ShutdownError>): ReadonlyArray<ShutdownError> => {
+  if (Exit.isSuccess(exit)) return []
+  return Cause.isFailure(exit.cause)
+    ? Array.from(Cause.failures(exit.cause))
+    : [new PhaseDefect({ detail: Cause.pretty(exit.cause) })]
+}
+
+const outcomeOf = (failures: ReadonlyArray<ShutdownError>): PhaseEntry["outcome"] => {
+  if (failures.length === 0) return "ok"
+  return failures.some(({ _tag }) => _tag.endsWith("Timeout")) ? "timeout" : "failed"
+}
 
 /** The table of outcomes and exit codes. */
 const verdict = (

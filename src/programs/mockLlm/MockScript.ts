@@ -103,3 +103,4 @@ export const makeModels = (script: MockScript) => {
     }
   }
 }
+export type Models = ReturnType<typeof makeModels>

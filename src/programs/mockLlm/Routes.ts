@@ -1,0 +1,140 @@
+import type * as NodeHttp from "node:http"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { problemWith } from "../../domain/simulation/ChatRequest.ts"
+import { chat } from "./Chat.ts"
+import type { Gates } from "./Gates.ts"
+import { readObject, sendError, sendJson } from "./Http.ts"
+import type { Journal } from "./Journal.ts"
+import { Behaviour, type Models } from "./MockScript.ts"
+
+/** What the routes of one server share. */
+export interface Shared {
+  readonly gates: Gates
+  readonly journal: Journal
+  readonly models: Models
+  readonly seed: string
+  /** With a key, calls without it are 401. */
+  readonly apiKey: Option.Option<Redacted.Redacted>
+}
+
+/** One request, what its path names, and what the server shares. */
+interface Exchange extends Shared {
+  readonly request: NodeHttp.IncomingMessage
+  readonly response: NodeHttp.ServerResponse
+  /** The gate or the model in the path; empty without one. */
+  readonly name: string
+  readonly query: URLSearchParams
+}
+
+/** A long poll answers at the latest after this, with what is. */
+const longPollLimit = "30 seconds"
+
+const decodeBehaviour = Schema.decodeUnknownEither(Behaviour, { onExcessProperty: "error", errors: "all" })
+const decodeName = Option.liftThrowable(decodeURIComponent)
+
+const refuse = (response: NodeHttp.ServerResponse, status: number, code: string, message: string) =>
+  sendError(response, status, { message, type: "invalid_request_error", code })
+
+const notFound = (response: NodeHttp.ServerResponse) => refuse(response, 404, "not_found", "there is nothing here")
+
+const completions = Effect.fnUntraced(function* (exchange: Exchange) {
+  const { apiKey, journal, models, request, response, seed } = exchange
+  const body = yield* readObject(request)
+  const { authorization } = request.headers
+  if (Option.isSome(apiKey) && authorization !== `Bearer ${Redacted.value(apiKey.value)}`) {
+    return refuse(response, 401, "invalid_api_key", "Incorrect API key provided")
+  }
+  if (body === null) return refuse(response, 400, "invalid_request", "the body must be a JSON object")
+  const problem = problemWith(body)
+  if (problem !== null) return refuse(response, 400, "invalid_request", problem)
+  const model = String(body["model"])
+  const script = models.find(model)
+  if (script === undefined) return refuse(response, 404, "model_not_found", `The model \`${model}\` does not exist`)
+
+  let broken = false
+  journal.began({ model, authorized: authorization?.startsWith("Bearer ") === true, body })
+  response.once("close", () => {
+    const left = !response.writableFinished && !broken
+    journal.ended(model, response.headersSent ? response.statusCode : null, left)
+  })
+  const number = journal.total()
+  const call = {
+    script,
+    body,
+    seed: `${seed}/${number}`,
+    id: `chatcmpl-mock-${number}`,
+    response,
+    breaking: () => {
+      broken = true
+    }
+  }
+  yield* chat(call, exchange)
+})
+
+const waitAtGate = Effect.fnUntraced(function* ({ gates, name, query, response }: Exchange) {
+  const count = Number(query.get("waiting") ?? 0)
+  if (!Number.isInteger(count) || count < 0) return notFound(response)
+  yield* Effect.timeoutOption(gates.awaitWaiting(name, count), longPollLimit)
+  return sendJson(response, 200, gates.state(name))
+})
+
+const openGate = ({ gates, name, response }: Exchange) =>
+  Effect.sync(() => {
+    gates.open(name)
+    sendJson(response, 200, gates.state(name))
+  })
+
+const patchModel = Effect.fnUntraced(function* ({ models, name, request, response }: Exchange) {
+  const decoded = decodeBehaviour(yield* readObject(request))
+  if (Either.isLeft(decoded)) return refuse(response, 400, "invalid_request", decoded.left.message)
+  return models.patch(name, decoded.right) ? sendJson(response, 200, models.find(name)) : notFound(response)
+})
+
+const listed = (models: Models) => ({
+  object: "list",
+  data: models.all().map(({ name, ...script }) => ({
+    id: name,
+    object: "model",
+    created: 0,
+    owned_by: "mock-llm",
+    simulated: true,
+    ...script
+  }))
+})
+
+const answering =
+  (body: (shared: Shared) => unknown) =>
+  (exchange: Exchange): Effect.Effect<void> =>
+    Effect.sync(() => sendJson(exchange.response, 200, body(exchange)))
+
+/** By method and path; `*` is a name, never empty. */
+const routes: Readonly<Record<string, (exchange: Exchange) => Effect.Effect<void>>> = {
+  "POST /v1/chat/completions": completions,
+  "GET /v1/models": answering(({ models }) => listed(models)),
+  "GET /health": answering(() => ({ status: "healthy" })),
+  "GET /mock/requests": answering(({ journal }) => journal.state()),
+  "POST /mock/gates/*": openGate,
+  "GET /mock/gates/*": waitAtGate,
+  "POST /mock/models/*": patchModel
+}
+
+/** Answers one request. */
+export const answer = (
+  shared: Shared,
+  request: NodeHttp.IncomingMessage,
+  response: NodeHttp.ServerResponse
+): Effect.Effect<void> => {
+  const target = `http://mock${request.url ?? "/"}`
+  if (!URL.canParse(target)) return Effect.sync(() => notFound(response))
+  const { pathname, searchParams: query } = new URL(target)
+  const [, kind, encoded = ""] = /^\/mock\/(gates|models)\/([^/]+)$/.exec(pathname) ?? []
+  const name = Option.getOrElse(decodeName(encoded), () => "")
+  const route = routes[`${request.method} ${name === "" ? pathname : `/mock/${kind}/*`}`]
+  return route === undefined
+    ? Effect.sync(() => notFound(response))
+    : route({ ...shared, request, response, name, query })
+}
