@@ -8,7 +8,7 @@ import * as Fold from "../domain/learning/Fold.ts"
 import * as Hierarchical from "../domain/learning/bandit/Hierarchical.ts"
 import { costUsd } from "../domain/routing/Cost.ts"
 import type { Candidate, Decision } from "../domain/routing/Decision.ts"
-import type { DecisionId, Position } from "../domain/basics/Ids.ts"
+import type { DecisionId, Position, RouterId } from "../domain/basics/Ids.ts"
 import { referenceTokens } from "../domain/routing/Reference.ts"
 import { compose, costScore, latencyScore } from "../domain/routing/Score.ts"
 import { normalise, type Weights } from "../domain/routing/Weights.ts"
@@ -185,9 +185,72 @@ const count = (
   else tally.costGainUsd += best.costUsd - made.costUsd
 }
 
+/** What a replay found out. */
+interface Replayed {
+  readonly routerId: RouterId
+  readonly position: Position
+  readonly weights: Weights
+  /** The models at the reference point, best first. */
+  readonly reference: ReadonlyArray<Prospect>
+  readonly tally: Tally
+}
+
+const mean = ({ decisions }: Tally, sum: number) => (decisions === 0 ? 0 : sum / decisions)
+
+const asJson = ({ position, reference, routerId, tally, weights }: Replayed): string =>
+  JSON.stringify({
+    router_id: routerId,
+    position,
+    weights,
+    reference,
+    decisions: tally.decisions,
+    differing: tally.differing,
+    instead: Object.fromEntries(tally.instead),
+    quality_difference: mean(tally, tally.qualityGain),
+    cost_difference_usd: mean(tally, tally.costGainUsd),
+    unpriced: tally.unpriced
+  })
+
 const signed = (value: number, digits: number) => `${value < 0 ? "" : "+"}${value.toFixed(digits)}`
 const usd = (value: number | null) => (value === null ? "$?" : `$${Number(value.toPrecision(3))}`)
 const signedUsd = (value: number) => `${value < 0 ? "-" : "+"}${usd(Math.abs(value))}`
+
+const asText = ({ position, reference, routerId, tally, weights }: Replayed): string => {
+  const { decisions, differing, instead, unpriced } = tally
+  const percent = (100 * mean(tally, differing)).toFixed(1)
+  const byModel = [...instead].map(([model, times]) => `${model} ${times}`).join(", ")
+  const leftOut = unpriced === 0 ? "" : ` (${unpriced} without a known price left out of the cost)`
+  return [
+    `router ${routerId} at position ${position}, weights quality ${weights.quality}, cost ${weights.cost}, latency ${weights.latency}\n`,
+    `At the reference point these weights choose ${reference[0]?.model ?? "nothing: no model is available"}:`,
+    columns([
+      ["model", "score", "quality", "cost of a request"],
+      ...reference.map((one) => [one.model, one.score.toFixed(3), one.quality.toFixed(3), usd(one.costUsd)])
+    ]),
+    `\nOf ${decisions} stored decisions ${differing} (${percent} %) would be another model's${differing === 0 ? "." : `: ${byModel}.`}`,
+    `Expected difference a decision: quality ${signed(mean(tally, tally.qualityGain), 4)}, cost ${signedUsd(mean(tally, tally.costGainUsd))}${leftOut}.`
+  ].join("\n")
+}
+
+/** Folds the log up to there, and asks what is known then about every decision. */
+const replayed = (open: OpenRouter, catalog: Catalog, weights: Weights, until: Option.Option<string>) =>
+  Effect.gen(function* () {
+    const { end, oldest } = yield* open.reader.extent(open.router.id)
+    const target = yield* untilOf(open, until, end)
+    if (oldest > 1) {
+      yield* Effect.logWarning(`the log begins at position ${oldest}: what was learned before is not in this replay`)
+    }
+    const { learned: learning } = open.reader.beginning()
+    const fold = Fold.make(learning, oldest === 0 ? 0 : Math.min(oldest - 1, target))
+    yield* foldOn(open, fold, target)
+    return {
+      routerId: open.router.id,
+      position: Fold.position(fold),
+      weights,
+      reference: atReference(learning, catalog, weights).toSorted((a, b) => b.score - a.score),
+      tally: yield* overDecisions(open, learning, catalog, weights, target)
+    } satisfies Replayed
+  })
 
 /** `conduit replay`: what other weights would have chosen, by what was known at some point of the log. */
 export const replay = Command.make(
@@ -207,57 +270,9 @@ export const replay = Command.make(
       const wanted = yield* weightsOf(weights)
       const catalog = (yield* ModelCatalog).current()
       yield* withRouter((open) =>
-        Effect.gen(function* () {
-          const { end, oldest } = yield* open.reader.extent(open.router.id)
-          const target = yield* untilOf(open, until, end)
-          if (oldest > 1) {
-            yield* Effect.logWarning(
-              `the log begins at position ${oldest}: what was learned before is not in this replay`
-            )
-          }
-          const { learned: learning } = open.reader.beginning()
-          const fold = Fold.make(learning, oldest === 0 ? 0 : Math.min(oldest - 1, target))
-          yield* foldOn(open, fold, target)
-          const position = Fold.position(fold)
-          const reference = atReference(learning, catalog, wanted).toSorted((a, b) => b.score - a.score)
-          const tally = yield* overDecisions(open, learning, catalog, wanted, target)
-          const share = tally.decisions === 0 ? 0 : tally.differing / tally.decisions
-          const mean = (sum: number) => (tally.decisions === 0 ? 0 : sum / tally.decisions)
-          if (json) {
-            return yield* Console.log(
-              JSON.stringify({
-                router_id: open.router.id,
-                position,
-                weights: wanted,
-                reference,
-                decisions: tally.decisions,
-                differing: tally.differing,
-                instead: Object.fromEntries(tally.instead),
-                quality_difference: mean(tally.qualityGain),
-                cost_difference_usd: mean(tally.costGainUsd),
-                unpriced: tally.unpriced
-              })
-            )
-          }
-          yield* Console.log(
-            [
-              `router ${open.router.id} at position ${position}, weights quality ${wanted.quality}, cost ${wanted.cost}, latency ${wanted.latency}\n`,
-              `At the reference point these weights choose ${reference[0]?.model ?? "nothing: no model is available"}:`,
-              columns([
-                ["model", "score", "quality", "cost of a request"],
-                ...reference.map((one) => [one.model, one.score.toFixed(3), one.quality.toFixed(3), usd(one.costUsd)])
-              ]),
-              `\nOf ${tally.decisions} stored decisions ${tally.differing} (${(100 * share).toFixed(1)} %) would be another model's${
-                tally.differing === 0
-                  ? "."
-                  : `: ${[...tally.instead].map(([model, times]) => `${model} ${times}`).join(", ")}.`
-              }`,
-              `Expected difference a decision: quality ${signed(mean(tally.qualityGain), 4)}, cost ${signedUsd(mean(tally.costGainUsd))}${
-                tally.unpriced === 0 ? "" : ` (${tally.unpriced} without a known price left out of the cost)`
-              }.`
-            ].join("\n")
-          )
-        })
+        Effect.flatMap(replayed(open, catalog, wanted, until), (result) =>
+          Console.log(json ? asJson(result) : asText(result))
+        )
       )
     }).pipe(
       Effect.provide(

@@ -127,7 +127,7 @@ export const planCommit = (existing: Existing, commit: Planned, constants: PlanC
   return { ...planning.result(commit.events), reports, feedback }
 }
 
-/** A plan while it is made, part by part. */
+/** A plan while it is made, part by part; each part sees what those before it have changed. */
 class Planning {
   private readonly entries = new Map<DecisionId, Entry>()
   private readonly runs: Array<RunEvent>

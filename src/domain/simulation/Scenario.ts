@@ -1,7 +1,8 @@
 import { isObject, type JsonObject } from "../models/Json.ts"
 
 // What upstreams do on the wire besides the plain protocol, as a table: each scenario says what it changes of an answer
-// that is otherwise whole. The texts are for the documentation.
+// that is otherwise whole. The texts are for the documentation. One table, since the documentation and the schema of the
+// mock's script are made from its keys.
 
 /** A piece of a body, and how long nothing comes before it. */
 export interface Frame {

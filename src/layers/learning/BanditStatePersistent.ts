@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
+import type { ModelId } from "../../domain/basics/Ids.ts"
 import * as LearnedState from "../../domain/learning/LearnedState.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
 import { neutral, referenceLatencySeconds, referenceTokens } from "../../domain/routing/Reference.ts"
@@ -69,11 +70,7 @@ export const layer: Layer.Layer<
       log,
       catalog,
       lifecycle,
-      // Several replicas may tell the log of the same model: the newest prior wins, and equal ones change nothing.
-      onReloaded: (next) => {
-        const events = unknownModels(next, live.learned())
-        return events.length === 0 ? Effect.void : Effect.ignore(Effect.retry(log.append(events), modelsRetry))
-      }
+      onReloaded: (next) => tellOfModels(log, unknownModels(next, live.learned()))
     })
     yield* forkUntilRelease(
       following.run((commit) =>
@@ -83,42 +80,22 @@ export const layer: Layer.Layer<
         })
       )
     )
-    yield* forkUntilRelease(reloads.run)
-    yield* forkUntilRelease(snapshots.run)
+    for (const run of [reloads.run, snapshots.run]) yield* forkUntilRelease(run)
 
-    const deciding = (): Deciding.Deciding => ({
-      catalog: catalog.current(),
-      disabled: live.learned().disabled,
-      router: log.router,
-      featuresVersion: reader.policy.featuresVersion
+    const decide = yield* makeDecide({
+      telemetry,
+      live,
+      deciding: () => ({
+        catalog: catalog.current(),
+        disabled: live.learned().disabled,
+        router: log.router,
+        featuresVersion: reader.policy.featuresVersion
+      })
     })
-    const withoutLearning = yield* WithoutLearning.make
-
     return BanditState.of({
-      decide: (input) => {
-        const decided = live.isUsable()
-          ? Either.try(() => Deciding.decide(deciding(), live.learned().state, live.position(), input))
-          : Either.left(null)
-        if (Either.isRight(decided)) {
-          withoutLearning.worked()
-          return decided.right
-        }
-        telemetry.fallbackToStatic()
-        // That a fold has stopped was logged.
-        if (live.isUsable()) withoutLearning.failed(decided.left)
-        return Deciding.decideWithoutLearning(deciding(), live.position(), input)
-      },
+      decide,
       epoch: (model) => Hierarchical.epoch(live.learned().state, model),
-      learned: (model) => {
-        const priorQuality = catalog.current().byId.get(model)?.priorQuality ?? null
-        return Either.getOrElse(
-          Either.try(() => ({
-            ...Hierarchical.learned(live.learned().state, model, priorQuality),
-            share: LearnedState.shareOf(live.learned(), model)
-          })),
-          () => unlearned(priorQuality)
-        )
-      },
+      learned: (model) => learnedOf(live.learned(), model, catalog.current().byId.get(model)?.priorQuality ?? null),
       isDisabled: (model) => live.learned().disabled.has(model),
       position: live.position,
       caughtUp: live.caughtUp
@@ -126,9 +103,47 @@ export const layer: Layer.Layer<
   })
 )
 
+/** By what was learned; in the order of the configuration where that fails, which is logged. */
+const makeDecide = ({
+  deciding,
+  live,
+  telemetry
+}: {
+  readonly telemetry: Telemetry["Type"]
+  readonly live: Following.Following["live"]
+  readonly deciding: () => Deciding.Deciding
+}) =>
+  Effect.map(WithoutLearning.make, (withoutLearning): BanditState["Type"]["decide"] => (input) => {
+    const decided = live.isUsable()
+      ? Either.try(() => Deciding.decide(deciding(), live.learned().state, live.position(), input))
+      : Either.left(null)
+    if (Either.isRight(decided)) {
+      withoutLearning.worked()
+      return decided.right
+    }
+    telemetry.fallbackToStatic()
+    // That a fold has stopped was logged.
+    if (live.isUsable()) withoutLearning.failed(decided.left)
+    return Deciding.decideWithoutLearning(deciding(), live.position(), input)
+  })
+
+/** What is shown of a model; of a state that cannot be read, what is known without one. */
+const learnedOf = (learned: LearnedState.Learning, model: ModelId, priorQuality: number | null) =>
+  Either.getOrElse(
+    Either.try(() => ({
+      ...Hierarchical.learned(learned.state, model, priorQuality),
+      share: LearnedState.shareOf(learned, model)
+    })),
+    () => unlearned(priorQuality)
+  )
+
 /** Their interruption is not waited for: a query that hangs would hold up the persisting, which has a limit of its own. */
 const forkUntilRelease = (effect: Effect.Effect<void>) =>
   Effect.acquireRelease(Effect.forkDaemon(Effect.interruptible(effect)), (fiber) => Fiber.interruptFork(fiber))
+
+/** Several replicas may tell the log of the same model: the newest prior wins, and equal ones change nothing. */
+const tellOfModels = (log: LearningLog["Type"], events: ReadonlyArray<LearningEvent>): Effect.Effect<void> =>
+  events.length === 0 ? Effect.void : Effect.ignore(Effect.retry(log.append(events), modelsRetry))
 
 const unknownModels = ({ models }: Catalog, learned: LearnedState.Learning): ReadonlyArray<LearningEvent> =>
   models

@@ -1,3 +1,4 @@
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -7,7 +8,13 @@ import type { Judged } from "../../domain/learning/CommitPlan.ts"
 import * as LogMark from "../../domain/learning/LogMark.ts"
 import { isStored } from "../../domain/learning/Feedback.ts"
 import { RouterId } from "../../domain/basics/Ids.ts"
-import { type Committed, Database, type DatabaseError } from "../../services/storage/Database.ts"
+import {
+  type Committed,
+  Database,
+  type DatabaseError,
+  type DatabaseShape,
+  type RouterRow
+} from "../../services/storage/Database.ts"
 import { Ids } from "../../services/running/Ids.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { LogFields } from "../../services/observing/LogFields.ts"
@@ -17,7 +24,7 @@ import { runCommitter, steadyMillis } from "./log/Committer.ts"
 import { CommitterState } from "./log/CommitterState.ts"
 import { follow } from "./log/Follow.ts"
 import { makeNewestPosition } from "./log/NewestPosition.ts"
-import { makeOutage } from "./log/Outage.ts"
+import { makeOutage, type Outage } from "./log/Outage.ts"
 import { makeOwnCommits } from "./log/OwnCommits.ts"
 import { joinParkedFeedback } from "./log/ParkedFeedback.ts"
 import { runPruner } from "./log/Pruner.ts"
@@ -37,71 +44,37 @@ export const layerWith = (options: {
 const make = (pollInterval: Duration.Duration) =>
   Effect.gen(function* () {
     const database = yield* Database
-    const ids = yield* Ids
     const telemetry = yield* Telemetry
     const settings = yield* Settings
-    const { learning } = settings
     const clock = yield* Effect.clock
-    const router = yield* database.router(Option.flatMap(learning.routerId, RouterId.option))
+    const { maxParked, routerId: named } = settings.learning
+    const router = yield* database.router(Option.flatMap(named, RouterId.option))
     ;(yield* LogFields).routerId = router.id
-
-    const state = new CommitterState(
-      {
-        batchSize,
-        maxOutcomes: learning.maxPending,
-        flushMs: Duration.toMillis(learning.flushInterval)
-      },
-      () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
-    )
-    const oldestAgeMillis = () => {
-      const { oldestMillis } = state
-      return oldestMillis === null ? null : steadyMillis(clock) - oldestMillis
-    }
-    const work = makeSignal()
-    const settled = makeSignal()
-    const newest = makeNewestPosition(router.position)
-    const own = makeOwnCommits()
-    const outage = makeOutage(state)
-    const parked = makeSignal()
-    yield* telemetry.gauge(
-      "conduit_learning_oldest_pending_seconds",
-      "Age of the oldest outcome that is not stored yet",
-      () => (oldestAgeMillis() ?? 0) / 1000
-    )
+    const shared = yield* sharedBy(database, router)
+    const { newest, outage, routerId, state, work } = shared
+    yield* observe(telemetry, shared, clock)
 
     const judgedListeners: Array<(judged: Judged) => void> = []
-    const onCommitted = ({ joined, judged }: Committed) => {
-      if (joined > 0) telemetry.feedbackJoined(joined)
-      for (const one of judged) for (const listener of judgedListeners) listener(one)
-    }
     const submit = yield* makeSubmit(state, work)
     const committer = yield* runCommitter({
-      routerId: router.id,
-      database,
-      state,
-      work,
-      settled,
-      newest,
-      own,
-      outage,
-      maxParked: learning.maxParked,
-      onCommitted,
+      ...shared,
+      maxParked,
+      onCommitted: ({ joined, judged }: Committed) => {
+        if (joined > 0) telemetry.feedbackJoined(joined)
+        for (const one of judged) for (const listener of judgedListeners) listener(one)
+      },
       onLost: () => telemetry.dropped(1)
     })
-    yield* telemetry.gauge("conduit_database_up", "Whether the database answers, as far as known: 1 or 0", () =>
-      outage.isOpen() ? 0 : 1
-    )
-    yield* joinParkedFeedback({ routerId: router.id, database, parked, join: (joined) => submit({ joined }) })
-
-    yield* runPruner({ routerId: router.id, database, settings, onExpired: telemetry.feedbackExpired })
-    yield* database.changes(router.id).pipe(
+    const parked = makeSignal()
+    yield* joinParkedFeedback({ routerId, database, parked, join: (joined) => submit({ joined }) })
+    yield* runPruner({ routerId, database, settings, onExpired: telemetry.feedbackExpired })
+    yield* database.changes(routerId).pipe(
       Stream.runForEach((position) => Effect.sync(() => newest.heard(position))),
       Effect.forkScoped
     )
 
     return LearningLog.of({
-      router: { id: router.id, seed: router.seed },
-
+      router: { id: routerId, seed: router.seed },
       offer: (record, onSettled) => {
         const { dropped, isNews } = state.offer(record, steadyMillis(clock), onSettled)
         for (const outcome of dropped) outcome.onSettled?.(false)
@@ -113,36 +86,66 @@ const make = (pollInterval: Duration.Duration) =>
         if (isStored(status) && id === submission.id) telemetry.feedbackStored(status === "parked")
         if (status === "parked") parked.notify()
       }),
-
       onJudged: (listener) => {
         judgedListeners.push(listener)
       },
       pendingDecision: (id) => state.unstored.get(id),
       pendingOfSession: (session) => state.unstored.ofSession(session),
-      follow: (from) =>
-        follow({
-          routerId: router.id,
-          database,
-          newest,
-          own,
-          isCommitting: () => state.isCommitting,
-          settled,
-          outage,
-          pollInterval,
-          from: typeof from === "number" ? LogMark.make(from) : from
-        }),
-      position: Effect.tap(database.position(router.id), (position) => Effect.sync(() => newest.heard(position))),
+      follow: (from) => follow({ ...shared, pollInterval }, typeof from === "number" ? LogMark.make(from) : from),
+      position: Effect.tap(database.position(routerId), (position) => Effect.sync(() => newest.heard(position))),
       newestKnown: newest.current,
       flush: committer.flush,
       backlog: () => ({
         pending: state.outcomeCount,
         dropped: state.droppedCount,
-        oldestPendingMillis: oldestAgeMillis(),
+        oldestPendingMillis: oldestAgeMillis(state, clock),
         lastError: outage.lastError()
       }),
-      saveSnapshot: (fingerprint, snapshot, last) => database.saveSnapshot(router.id, fingerprint, snapshot, last),
-      dropSnapshotsAfter: (position) => database.dropSnapshotsAfter(router.id, position)
+      saveSnapshot: (fingerprint, snapshot, last) => database.saveSnapshot(routerId, fingerprint, snapshot, last),
+      dropSnapshotsAfter: (position) => database.dropSnapshotsAfter(routerId, position)
     })
   })
+
+/** What those who write the log and those who follow it share. */
+const sharedBy = (database: DatabaseShape, router: RouterRow) =>
+  Effect.gen(function* () {
+    const ids = yield* Ids
+    const { flushInterval, maxPending } = (yield* Settings).learning
+    const clock = yield* Effect.clock
+    const state = new CommitterState(
+      { batchSize, maxOutcomes: maxPending, flushMs: Duration.toMillis(flushInterval) },
+      () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
+    )
+    return {
+      routerId: router.id,
+      database,
+      state,
+      /** Notified of something to store. */
+      work: makeSignal(),
+      /** Notified when a commit has ended. */
+      settled: makeSignal(),
+      newest: makeNewestPosition(router.position),
+      own: makeOwnCommits(),
+      outage: makeOutage(state)
+    }
+  })
+
+const oldestAgeMillis = ({ oldestMillis }: CommitterState, clock: Clock.Clock): number | null =>
+  oldestMillis === null ? null : steadyMillis(clock) - oldestMillis
+
+const observe = Effect.fnUntraced(function* (
+  telemetry: Telemetry["Type"],
+  { outage, state }: { readonly outage: Outage; readonly state: CommitterState },
+  clock: Clock.Clock
+) {
+  yield* telemetry.gauge(
+    "conduit_learning_oldest_pending_seconds",
+    "Age of the oldest outcome that is not stored yet",
+    () => (oldestAgeMillis(state, clock) ?? 0) / 1000
+  )
+  yield* telemetry.gauge("conduit_database_up", "Whether the database answers, as far as known: 1 or 0", () =>
+    outage.isOpen() ? 0 : 1
+  )
+})
 
 export const layer = layerWith({ pollInterval: Duration.millis(500) })

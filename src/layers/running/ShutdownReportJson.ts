@@ -119,8 +119,7 @@ class Collecting {
 
   render(facts: ShutdownFacts): Report {
     const learning = this.#learningNow()
-    const { requests } = this
-    const total = requests.in_flight_at_signal + requests.accepted_during_settle
+    const total = this.requests.in_flight_at_signal + this.requests.accepted_during_settle
     const isRewound = this.#errors.some(({ _tag }) => _tag === "LogRewound")
     const isUnsaved = isRewound || learning.unpersisted + learning.dropped > 0
     const { outcome, exitCode } = verdict(facts, this.#errors.length > 0, isUnsaved)
@@ -132,7 +131,7 @@ class Collecting {
       signals: facts.signals,
       duration_seconds: Math.round(facts.durationSeconds * 1000) / 1000,
       phases: phases.map((phase) => this.#entryOf(phase)),
-      requests: { ...requests, interrupted: total - requests.drained },
+      requests: { ...this.requests, interrupted: total - this.requests.drained },
       learning,
       errors: [...this.#errors]
     }
@@ -147,8 +146,8 @@ class Collecting {
 
   #entryOf(phase: PhaseName): PhaseEntry {
     const entry = this.#phases.find((one) => one.phase === phase)
-    if (entry !== undefined) return entry
-    return this.#running?.phase === phase ? this.#running : { phase, outcome: "skipped", took_ms: 0, limit_ms: 0 }
+    const running = this.#running?.phase === phase ? this.#running : undefined
+    return entry ?? running ?? { phase, outcome: "skipped", took_ms: 0, limit_ms: 0 }
   }
 
   #changed(): void {

@@ -24,7 +24,7 @@ import type { RouteName } from "./Routes.ts"
 import { StatsAnswer } from "./StatsResponse.ts"
 import { StatsQuery } from "./StatsQuery.ts"
 
-// The contract of each route, with the schemas that decode its requests. Loaded only when somebody asks for it.
+// The contract of each route, one row each, with the schemas that decode its requests. Loaded only when somebody asks for it.
 
 export type Tag = "Routing" | "Learning" | "Audit" | "Operations"
 

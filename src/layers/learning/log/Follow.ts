@@ -7,6 +7,7 @@ import * as LogMark from "../../../domain/learning/LogMark.ts"
 import type { RouterId } from "../../../domain/basics/Ids.ts"
 import type { LogRewound } from "../../../services/learning/LogReader.ts"
 import type { DatabaseShape, StoredCommit } from "../../../services/storage/Database.ts"
+import type { CommitterState } from "./CommitterState.ts"
 import type { NewestPosition } from "./NewestPosition.ts"
 import type { Outage } from "./Outage.ts"
 import type { OwnCommits } from "./OwnCommits.ts"
@@ -17,83 +18,86 @@ const pageSize = 500
 /** The answer to a commit of this process comes about when the hint does: it has what would be read. */
 const ownAnswer = Duration.millis(50)
 
-/**
- * All commits behind the mark, waiting for those that are not there yet and for a database that is away. What this process
- * has stored itself is not read back. Fails if the log goes back, as the next poll sees.
- */
-export const follow = (options: {
+export interface FollowOptions {
   readonly routerId: RouterId
   readonly database: DatabaseShape
   readonly newest: NewestPosition
   readonly own: OwnCommits
-  /** Whether a commit of this process is on its way, and the signal that it has ended. */
-  readonly isCommitting: () => boolean
+  readonly state: CommitterState
+  /** Notified when a commit of this process has ended. */
   readonly settled: Signal
   readonly outage: Outage
   /** Commits that nobody told of are seen at the latest after this. */
   readonly pollInterval: Duration.Duration
-  readonly from: LogMark.LogMark
-}): Stream.Stream<LoggedCommit, LogRewound> => {
-  const { database, isCommitting, newest, outage, own, pollInterval, routerId, settled } = options
+}
 
-  /** Null while the database is away. */
-  const read = (mark: LogMark.LogMark, limit: number): Effect.Effect<NextCommits | null, LogRewound> =>
-    outage.watched(readLog({ database, routerId, mark, limit })).pipe(
-      Effect.tap(({ end }) => Effect.sync(() => newest.heard(end))),
-      Effect.tapErrorTag("LogRewound", ({ end }) =>
-        Effect.sync(() => {
-          own.clear()
-          newest.rewound(end)
-        })
-      ),
-      Effect.catchTag("DatabaseError", () => Effect.succeed(null))
-    )
-
-  /** Those of this process that come next. */
-  const nextOwn = (mark: LogMark.LogMark) => {
-    const commits: Array<StoredCommit> = []
-    for (let found = own.at(mark.position + 1); found !== undefined; found = own.at(found.position + 1)) {
-      commits.push(found)
-    }
-    return commits
-  }
-
-  const next = (mark: LogMark.LogMark): Effect.Effect<ReadonlyArray<LoggedCommit>, LogRewound> =>
-    Effect.gen(function* () {
-      while (true) {
-        const seen = newest.count()
-        const stored = nextOwn(mark)
-        if (stored.length > 0) return yield* Effect.forEach(stored, decode)
-        if (newest.current() <= mark.position) {
-          yield* newest.after(seen)
-          continue
-        }
-        if (isCommitting()) yield* Effect.raceFirst(settled.after(settled.count()), Effect.sleep(ownAnswer))
-        if (own.at(mark.position + 1) !== undefined) continue
-        const page = yield* read(mark, pageSize)
-        if (page === null) yield* Effect.sleep(pollInterval)
-        else if (page.commits.length > 0) return page.commits
-        else yield* Effect.raceFirst(newest.after(seen), Effect.sleep(pollInterval))
-      }
-    })
-
-  return Stream.suspend(() => {
-    const mark = LogMark.copy(options.from)
+/**
+ * All commits behind the mark, waiting for those that are not there yet and for a database that is away. What this process
+ * has stored itself is not read back. Fails if the log goes back, as the next poll sees.
+ */
+export const follow = (options: FollowOptions, from: LogMark.LogMark): Stream.Stream<LoggedCommit, LogRewound> =>
+  Stream.suspend(() => {
+    const mark = LogMark.copy(from)
     const advance = (commits: ReadonlyArray<LoggedCommit>) => {
       for (const commit of commits) LogMark.advance(mark, commit)
       return Chunk.fromIterable(commits)
     }
     // Whoever begins is told at once how far the log goes, and whether it is the one that was read before.
-    const first = Effect.map(read(mark, pageSize), (page) => page?.commits ?? [])
-    const poll = Effect.forever(Effect.zipRight(Effect.sleep(pollInterval), read(mark, 0)))
+    const first = Effect.map(read(options, mark, pageSize), (page) => page?.commits ?? [])
+    const poll = Effect.forever(Effect.zipRight(Effect.sleep(options.pollInterval), read(options, mark, 0)))
     return Stream.concat(
       Stream.fromEffect(Effect.map(first, advance)).pipe(Stream.flattenChunks),
       Stream.repeatEffectChunk(
         Effect.map(
-          Effect.suspend(() => next(mark)),
+          Effect.suspend(() => next(options, mark)),
           advance
         )
       )
     ).pipe(Stream.interruptWhen(poll))
   })
+
+/** Null while the database is away. */
+const read = (
+  { database, newest, outage, own, routerId }: FollowOptions,
+  mark: LogMark.LogMark,
+  limit: number
+): Effect.Effect<NextCommits | null, LogRewound> =>
+  outage.watched(readLog({ database, routerId, mark, limit })).pipe(
+    Effect.tap(({ end }) => Effect.sync(() => newest.heard(end))),
+    Effect.tapErrorTag("LogRewound", ({ end }) =>
+      Effect.sync(() => {
+        own.clear()
+        newest.rewound(end)
+      })
+    ),
+    Effect.catchTag("DatabaseError", () => Effect.succeed(null))
+  )
+
+/** The commits that come next: those of this process from memory, others from the database. */
+const next = (options: FollowOptions, mark: LogMark.LogMark): Effect.Effect<ReadonlyArray<LoggedCommit>, LogRewound> =>
+  Effect.gen(function* () {
+    const { newest, own, pollInterval, settled, state } = options
+    while (true) {
+      const seen = newest.count()
+      const stored = ownAfter(own, mark)
+      if (stored.length > 0) return yield* Effect.forEach(stored, decode)
+      if (newest.current() <= mark.position) {
+        yield* newest.after(seen)
+        continue
+      }
+      if (state.isCommitting) yield* Effect.raceFirst(settled.after(settled.count()), Effect.sleep(ownAnswer))
+      if (own.at(mark.position + 1) !== undefined) continue
+      const page = yield* read(options, mark, pageSize)
+      if (page === null) yield* Effect.sleep(pollInterval)
+      else if (page.commits.length > 0) return page.commits
+      else yield* Effect.raceFirst(newest.after(seen), Effect.sleep(pollInterval))
+    }
+  })
+
+const ownAfter = (own: OwnCommits, mark: LogMark.LogMark): ReadonlyArray<StoredCommit> => {
+  const commits: Array<StoredCommit> = []
+  for (let found = own.at(mark.position + 1); found !== undefined; found = own.at(found.position + 1)) {
+    commits.push(found)
+  }
+  return commits
 }

@@ -6,7 +6,10 @@ import { byLabel, counter, gauge, lazily } from "./Series.ts"
 
 const feedbackAnswers: ReadonlyArray<FeedbackAnswer> = [...storedStatuses, "conflict", "not_found", "refused"]
 
-export const make = () => {
+export const make = () => ({ ...makeLog(), ...makeFeedback(), ...makeRewards() })
+
+/** Of the log and its fold. */
+const makeLog = () => {
   const eventsFolded = counter(
     "conduit_learning_events_folded_total",
     "Events of the learning log folded into the state"
@@ -23,25 +26,6 @@ export const make = () => {
     "conduit_static_fallback_total",
     "Decisions made in the order of the configuration because learning failed"
   )
-  const feedback = byLabel((status: FeedbackAnswer) =>
-    counter("conduit_feedback_total", "Feedback by what it was answered", { status })
-  )
-  feedbackAnswers.forEach(feedback)
-  const expired = counter(
-    "conduit_feedback_expired_total",
-    "Parked feedback that was deleted, as its decision has never appeared: it was never learned"
-  )
-  const joined = counter("conduit_feedback_joined_total", "Parked feedback that has found its decision")
-  const judgements = byLabel((model: ModelId) =>
-    counter("conduit_reward_judgements_total", "Decisions that were judged, by the model that answered", { model })
-  )
-  const predicted = byLabel((model: ModelId) =>
-    counter("conduit_reward_predicted_sum_total", "Sum of the rewards that judged decisions expected", { model })
-  )
-  const realised = byLabel((model: ModelId) =>
-    counter("conduit_reward_realised_sum_total", "Sum of the rewards of judged decisions", { model })
-  )
-
   const changes = byLabel((series: string) => {
     const [scope = "", direction = "", model = ""] = series.split(" ", 3)
     return counter("conduit_model_changes_total", "Changes of a model's answers that were noticed", {
@@ -50,21 +34,33 @@ export const make = () => {
       direction
     })
   })
+  return {
+    modelChanged: ({ direction, model, scope }: Change) => changes(`${scope} ${direction} ${model}`).update(1),
+    folded: (events: number) => eventsFolded.update(events),
+    dropped: (records: number) => recordsDropped.update(records),
+    logRewound: (commits: number) => commitsLost.update(commits),
+    fallbackToStatic: () => staticFallbacks.update(1)
+  }
+}
 
+const makeFeedback = () => {
+  const answers = byLabel((status: FeedbackAnswer) =>
+    counter("conduit_feedback_total", "Feedback by what it was answered", { status })
+  )
+  feedbackAnswers.forEach(answers)
+  const expired = counter(
+    "conduit_feedback_expired_total",
+    "Parked feedback that was deleted, as its decision has never appeared: it was never learned"
+  )
+  const joined = counter("conduit_feedback_joined_total", "Parked feedback that has found its decision")
   let stored = 0
   let found = 0
   const joinRatio = lazily(() =>
     gauge("conduit_feedback_join_ratio", "Share of the feedback stored since the start that has found its decision")
   )
   const shareFound = () => joinRatio().update(Math.min(1, found / Math.max(1, stored)))
-
   return {
-    modelChanged: ({ direction, model, scope }: Change) => changes(`${scope} ${direction} ${model}`).update(1),
-    folded: (events: number) => eventsFolded.update(events),
-    dropped: (records: number) => recordsDropped.update(records),
-    logRewound: (commits: number) => commitsLost.update(commits),
-    fallbackToStatic: () => staticFallbacks.update(1),
-    feedbackAnswered: (answer: FeedbackAnswer) => feedback(answer).update(1),
+    feedbackAnswered: (answer: FeedbackAnswer) => answers(answer).update(1),
     feedbackStored: (isParked: boolean) => {
       stored++
       if (!isParked) found++
@@ -75,7 +71,22 @@ export const make = () => {
       joined.update(count)
       found += count
       shareFound()
-    },
+    }
+  }
+}
+
+/** What decisions expected of the models that they chose, and what came of it. */
+const makeRewards = () => {
+  const judgements = byLabel((model: ModelId) =>
+    counter("conduit_reward_judgements_total", "Decisions that were judged, by the model that answered", { model })
+  )
+  const predicted = byLabel((model: ModelId) =>
+    counter("conduit_reward_predicted_sum_total", "Sum of the rewards that judged decisions expected", { model })
+  )
+  const realised = byLabel((model: ModelId) =>
+    counter("conduit_reward_realised_sum_total", "Sum of the rewards of judged decisions", { model })
+  )
+  return {
     judged: (model: ModelId, expected: number, worth: number) => {
       judgements(model).update(1)
       predicted(model).update(expected)

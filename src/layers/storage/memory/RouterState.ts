@@ -37,7 +37,10 @@ export interface Kept {
 /** A decision with this id is stored already. */
 export class RepeatedDecision extends Error {}
 
-/** The rows of one router. Every method is one synchronous step, so commits never interleave. */
+/**
+ * The rows of one router, in one class because a commit changes all of them together. Every method is one synchronous step,
+ * so commits never interleave.
+ */
 export class RouterState {
   readonly seed: string
   /** Of the newest commit. */

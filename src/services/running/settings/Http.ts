@@ -2,6 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Parse from "./Parsers.ts"
 import type { Platform, ReadSetting } from "./Setting.ts"
 
+/** One row a setting, in the order of the guide. */
 export const http = (setting: ReadSetting, { sha256 }: Platform) =>
   ({
     host: setting("CONDUIT_HOST", Parse.text, "127.0.0.1", "address to listen on", "0.0.0.0"),

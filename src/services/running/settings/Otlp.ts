@@ -21,7 +21,10 @@ export interface OtlpSignal {
   readonly interval: Duration.Duration
 }
 
-/** The standard variables of OpenTelemetry, as far as they are followed here; the others are other programs'. */
+/**
+ * The standard variables of OpenTelemetry, as far as they are followed here; the others are other programs'. One row a
+ * setting, in the order of the guide.
+ */
 export const otlp = (setting: ReadSetting) => {
   const base = endpointAt(
     setting,
