@@ -10,7 +10,7 @@ export default defineConfig({
       "test/layers/routing/SessionsRedis.test.ts"
     ],
     pool: "threads",
-    testTimeout: 30_000,
-    hookTimeout: 60_000
+    testTimeout: 240_000,
+    hookTimeout: 240_000
   }
 })

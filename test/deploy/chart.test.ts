@@ -141,45 +141,41 @@ describe.skipIf(!hasHelm)("the Helm chart (skipped where there is no Helm and no
     assert.notStrictEqual(checksum({}), checksum({ "shutdown.closeSeconds": 11 }))
   })
 
-  it(
-    "holds what Kubernetes knows, whatever is switched on, under the names of the release",
-    { timeout: 60_000 },
-    async () => {
-      const all = [rendered(), rendered(everything, "llm"), rendered({ "models.existingConfigMap": "mine" }, "other")]
-      assert.deepStrictEqual(await problemsOf(all.flat()), [])
-      const [, documents = []] = all
-      const kinds =
-        "ConfigMap ConfigMap ConfigMap Deployment HorizontalPodAutoscaler NetworkPolicy PodDisruptionBudget PodMonitor"
-      assert.sameMembers(
-        documents.map(({ kind }) => kind),
-        `${kinds} PrometheusRule Service`.split(" ")
-      )
-      const labels = only(documents, "Deployment")["spec"].template.metadata.labels
-      assert.deepInclude(labels, { "app.kubernetes.io/instance": "llm", team: "a" })
-      for (const { kind, metadata, spec } of documents) {
-        assert.match(metadata.name, /^llm-conduit/)
-        const selector = kind === "Service" ? spec.selector : (spec?.selector ?? spec?.podSelector)?.matchLabels
-        if (selector !== undefined)
-          assert.isTrue(
-            Object.entries(selector).every(([k, v]) => labels[k] === v),
-            kind
-          )
-      }
-      assert.strictEqual(only(documents, "HorizontalPodAutoscaler")["spec"].scaleTargetRef.name, "llm-conduit")
-      const { podMetricsEndpoints } = only(documents, "PodMonitor")["spec"]
-      assert.deepStrictEqual(podMetricsEndpoints, [
-        {
-          port: "http",
-          path: "/metrics",
-          interval: "15s",
-          authorization: { credentials: { name: "conduit-secrets", key: "METRICS_KEY" } }
-        }
-      ])
-      const { volumes } = only(all[2] ?? [], "Deployment")["spec"].template.spec
-      assert.strictEqual(volumes[0].configMap.name, "mine")
-      assert.lengthOf((all[2] ?? []).filter(isCustom), 0)
+  it("holds what Kubernetes knows, whatever is switched on, under the names of the release", async () => {
+    const all = [rendered(), rendered(everything, "llm"), rendered({ "models.existingConfigMap": "mine" }, "other")]
+    assert.deepStrictEqual(await problemsOf(all.flat()), [])
+    const [, documents = []] = all
+    const kinds =
+      "ConfigMap ConfigMap ConfigMap Deployment HorizontalPodAutoscaler NetworkPolicy PodDisruptionBudget PodMonitor"
+    assert.sameMembers(
+      documents.map(({ kind }) => kind),
+      `${kinds} PrometheusRule Service`.split(" ")
+    )
+    const labels = only(documents, "Deployment")["spec"].template.metadata.labels
+    assert.deepInclude(labels, { "app.kubernetes.io/instance": "llm", team: "a" })
+    for (const { kind, metadata, spec } of documents) {
+      assert.match(metadata.name, /^llm-conduit/)
+      const selector = kind === "Service" ? spec.selector : (spec?.selector ?? spec?.podSelector)?.matchLabels
+      if (selector !== undefined)
+        assert.isTrue(
+          Object.entries(selector).every(([k, v]) => labels[k] === v),
+          kind
+        )
     }
-  )
+    assert.strictEqual(only(documents, "HorizontalPodAutoscaler")["spec"].scaleTargetRef.name, "llm-conduit")
+    const { podMetricsEndpoints } = only(documents, "PodMonitor")["spec"]
+    assert.deepStrictEqual(podMetricsEndpoints, [
+      {
+        port: "http",
+        path: "/metrics",
+        interval: "15s",
+        authorization: { credentials: { name: "conduit-secrets", key: "METRICS_KEY" } }
+      }
+    ])
+    const { volumes } = only(all[2] ?? [], "Deployment")["spec"].template.spec
+    assert.strictEqual(volumes[0].configMap.name, "mine")
+    assert.lengthOf((all[2] ?? []).filter(isCustom), 0)
+  })
 
   it("has the dashboard itself, where Grafana's sidecar looks", () => {
     const [board] = rendered({ "dashboard.enabled": true }).filter(

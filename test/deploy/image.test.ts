@@ -42,7 +42,7 @@ beforeAll(async () => {
   carryOut(built.instructions, folder, new Map([["build", { folder: buildFolder, workdir: workdirOf(builder) }]]))
   for (const file of Fs.readdirSync(folder)) Fs.chmodSync(Path.join(folder, file), 0o444)
   Fs.chmodSync(folder, 0o555)
-}, 180_000)
+})
 
 afterEach(killAll)
 

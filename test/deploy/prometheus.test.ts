@@ -72,7 +72,7 @@ const holdsBy = (way: Way) => {
       const [samples] = await prometheus.query("count_over_time(conduit_feedback_total[1m])")
       return Number(samples?.value[1] ?? 0) >= 5 || undefined
     })
-  }, 120_000)
+  })
 
   afterAll(async () => {
     await close()

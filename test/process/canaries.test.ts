@@ -271,7 +271,7 @@ describe("no secret and no text of a prompt or an answer", () => {
       places.filter((place) => !meantToBeStored.includes(place)),
       []
     )
-  }, 90_000)
+  })
 
   it.each([
     ["an address that is none", { DATABASE_URL: `postgres://u:${canary("database-password")}@host:port/db` }],

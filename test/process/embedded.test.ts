@@ -68,7 +68,7 @@ describe("the embedded database", () => {
         { code: 0, outcome: "clean", errors: [] }
       )
       assert.deepStrictEqual(serversIn(own), [])
-    }, 90_000)
+    })
   }
 
   it("loses nothing acknowledged by kill -9, whose server the next start ends and the next stop does not leave", async () => {
@@ -95,7 +95,7 @@ describe("the embedded database", () => {
     next.kill("SIGTERM")
     assert.strictEqual((await next.ended()).code, 0)
     assert.deepStrictEqual(serversIn(folder), [])
-  }, 90_000)
+  })
 
   it("is PGlite where the binaries of the platform do not run, and says why", async () => {
     const elsewhere = Path.join(root, "elsewhere")
@@ -131,7 +131,7 @@ describe("the embedded database", () => {
     assert.strictEqual((await conduit.ended()).code, 0)
     const after = await show()
     assert.strictEqual(after.code, 0, after.stderr)
-  }, 90_000)
+  })
 
   it("belongs to one service: another one on its folder refuses to start", async () => {
     const first = await start()
@@ -140,7 +140,7 @@ describe("the embedded database", () => {
     await second.logged(`the embedded database in ${folder} is in use by process ${first.pid}`)
     assert.lengthOf(serversIn(folder), 1)
     assert.strictEqual((await request(`${first.url}/health/ready`)).status, 200)
-  }, 60_000)
+  })
 
   it("lives through a Ctrl-C until everything is stored, and is gone after it", async () => {
     const conduit = await start()
@@ -151,7 +151,7 @@ describe("the embedded database", () => {
     assert.deepInclude({ code, errors: report.errors }, { code: 0, errors: [] })
     assert.deepInclude(report.learning, { unpersisted: 0, dropped: 0 })
     assert.deepStrictEqual(serversIn(folder), [])
-  }, 60_000)
+  })
 
   it("leaves no server when a third signal ends the service at once", async () => {
     const conduit = await start({
@@ -164,7 +164,7 @@ describe("the embedded database", () => {
     conduit.kill("SIGTERM")
     await conduit.ended()
     await eventually("the server has ended", 10_000, () => (serversIn(folder).length === 0 ? true : undefined))
-  }, 60_000)
+  })
 
   it("is started again when its server dies, and what was acknowledged before is there", async () => {
     const conduit = await start()
@@ -186,7 +186,7 @@ describe("the embedded database", () => {
     conduit.kill("SIGTERM")
     assert.strictEqual((await conduit.ended()).code, 0)
     assert.deepStrictEqual(serversIn(folder), [])
-  }, 60_000)
+  })
 
   it("keeps its password to its owner, and what it says of itself out of the log", async () => {
     const conduit = await start({ LOG_LEVEL: "DEBUG" })
@@ -203,5 +203,5 @@ describe("the embedded database", () => {
     await ended
     assert.notInclude(JSON.stringify(conduit.lines), password)
     assert.notInclude(Fs.readFileSync(Path.join(folder, "postgresql.log"), "utf8"), password)
-  }, 60_000)
+  })
 })

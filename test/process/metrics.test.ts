@@ -153,7 +153,7 @@ beforeAll(async () => {
     (await scrape()).value("conduit_feedback_joined_total") === 1 ? true : undefined
   )
   judged.push(await decision(parked))
-}, 90_000)
+})
 afterAll(async () => {
   await killAll()
   await mock.close()

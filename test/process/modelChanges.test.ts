@@ -120,5 +120,5 @@ describe("changes of models", () => {
     assert.include(shown.stdout, "dismissed by kim")
     const verified = await runCommand(["state", "verify"], { env })
     assert.include(verified.stdout + verified.stderr, verified.code === 0 ? "equal" : "no good snapshot")
-  }, 240_000)
+  })
 })

@@ -69,7 +69,7 @@ describe("models that come and go", () => {
     const unknown = await run("disable", "lage")
     assert.strictEqual(unknown.code, 1)
     assert.match(unknown.stderr, /did you mean large\?/)
-  }, 60_000)
+  })
 
   it("answers 503 with a code of its own once the last model is disabled, and says so in every replica", async () => {
     const env = { DATABASE_URL: fixture.database.url, CONDUIT_ROUTER_ID: "last" }
@@ -162,7 +162,7 @@ describe("models that come and go", () => {
       const model = await modelOf(b, "large")
       return model !== undefined && model.quality.observations === 1
     })
-  }, 60_000)
+  })
 
   it("reloads on SIGHUP when it is set, once for all replicas, and stops on SIGTERM as ever", async () => {
     const [a, b] = await Promise.all([

@@ -148,7 +148,7 @@ describe.skipIf(!hasRedis)("two replicas with one Redis", () => {
       await ended(replica)
       assert.deepStrictEqual(said(replica), [])
     }
-  }, 60_000)
+  })
 
   it("go on with the model that answered when a session's own had failed, in either of them", async () => {
     const models = [{ id: "left" }, { id: "right" }]
@@ -222,5 +222,5 @@ describe.skipIf(!hasRedis)("two replicas with one Redis", () => {
     own.pause()
     await ended(two)
     await own.dispose()
-  }, 90_000)
+  })
 })

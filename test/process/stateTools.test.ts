@@ -77,7 +77,7 @@ beforeAll(async () => {
   again.kill("SIGTERM")
   await again.ended()
   await upstream.close()
-}, 60_000)
+})
 
 afterAll(async () => {
   await killAll()
@@ -125,7 +125,7 @@ describe("conduit state", () => {
       await put(victim!.payload)
     }
     assert.match(await ok("state", "verify"), /^equal/)
-  }, 60_000)
+  })
 
   it("calls a damaged snapshot damaged, and folds from the one before it", async () => {
     const before = await stateOf()
@@ -181,7 +181,7 @@ describe("conduit state", () => {
     await ok("state", "reset", "large", "--yes")
     await refused(/folds to another state .*nothing was changed/, ["state", "import", other, "--yes"])
     assert.match(await ok("state", "verify"), /^equal/)
-  }, 60_000)
+  })
 
   it("leaves no router behind when an import is refused, or only asked about", async () => {
     const file = Path.join(folder, "asked.state")
@@ -211,7 +211,7 @@ describe("conduit state", () => {
     } finally {
       await foreign.drop()
     }
-  }, 60_000)
+  })
 
   it("resets the model that is named, or all, when it is told yes", async () => {
     const epochs = async () => {
@@ -227,7 +227,7 @@ describe("conduit state", () => {
     assert.deepStrictEqual(await epochs(), { ...before, small: before["small"] + 1 })
     await ok("state", "reset", "--yes", "--all")
     assert.deepStrictEqual(await epochs(), { small: before["small"] + 2, large: before["large"] + 1 })
-  }, 60_000)
+  })
 
   it("works on the embedded database beside its service, and without it", async () => {
     const conduit = await startConduit({})
@@ -253,7 +253,7 @@ describe("conduit state", () => {
     const { models } = JSON.parse(await inFolder("models", "list", "--json"))
     assert.isTrue(models.find((one: any) => one.id === disabled).disabled)
     assert.deepStrictEqual(serversIn(Path.join(conduit.directory, ".conduit")), [])
-  }, 60_000)
+  })
 })
 
 describe("conduit replay", () => {
@@ -316,7 +316,7 @@ describe("conduit state verify, of a pruned log", () => {
     await prune(older + 1)
     await refused(/no older snapshot reaches it: there is nothing to refold/, ["state", "verify"])
     assert.strictEqual((await stateOf()).position, position)
-  }, 60_000)
+  })
 
   it("says that a snapshot does not meet what is left of the log", async () => {
     const whole = await run(["state", "show"])
@@ -383,5 +383,5 @@ describe("snapshots that cannot be used, and a log that does not reach back", ()
     await ok("state", "reset", "--all", "--yes")
     assert.deepStrictEqual(await life(), { isIncomplete: false, isPersisted: true })
     assert.strictEqual((await stateOf()).snapshots[0].condition, "good")
-  }, 60_000)
+  })
 })

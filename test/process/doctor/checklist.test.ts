@@ -14,7 +14,7 @@ import { sources } from "../../support/sources.ts"
 let site: Site
 beforeAll(async () => {
   site = await startSite()
-}, 60_000)
+})
 afterAll(() => site?.close())
 
 describe("conduit doctor", () => {

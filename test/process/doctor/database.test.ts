@@ -15,7 +15,7 @@ import { startTcpProxy } from "../../support/tcpProxy.ts"
 let site: Site
 beforeAll(async () => {
   site = await startSite()
-}, 60_000)
+})
 afterAll(() => site?.close())
 
 /** Whose files are in a folder of the server's. */

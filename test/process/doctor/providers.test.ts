@@ -7,7 +7,7 @@ import { yaml } from "../../support/conduit.ts"
 let site: Site
 beforeAll(async () => {
   site = await startSite()
-}, 60_000)
+})
 afterAll(() => site?.close())
 
 describe("conduit doctor and a provider", () => {

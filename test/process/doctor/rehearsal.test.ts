@@ -9,7 +9,7 @@ import { query } from "../../support/postgres.ts"
 let site: Site
 beforeAll(async () => {
   site = await startSite()
-}, 60_000)
+})
 afterAll(() => site?.close())
 
 describe("conduit doctor --rehearse", () => {

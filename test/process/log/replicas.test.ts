@@ -182,7 +182,7 @@ describe("replicas of one router", () => {
       `replicas: the others appended again ${blockedMs} ms after one froze; ${client.keys.size} feedbacks, position ${state.position}, ` +
         `snapshot of ${ofA.state.length / 2} bytes\n`
     )
-  }, 90_000)
+  })
 
   it("follow feedback that another was sent within a second", async () => {
     const a = await startReplica()
@@ -208,7 +208,7 @@ describe("replicas of one router", () => {
     took.sort((x, y) => x - y)
     process.stderr.write(`replicas: followed after ${took.join(", ")} ms\n`)
     assert.isBelow(took[took.length >> 1] ?? Infinity, 1_000)
-  }, 120_000)
+  })
 
   it("keep what they learned while an upgrade adds a model in one of them", async () => {
     const a = await startReplica()
@@ -249,5 +249,5 @@ describe("replicas of one router", () => {
     const [first, second] = [await snapshotOf(old), await snapshotOf(upgraded)]
     assert.strictEqual(first.watermark, second.watermark)
     assert.strictEqual(first.state, second.state)
-  }, 120_000)
+  })
 })
