@@ -1,6 +1,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -14,7 +15,7 @@ import * as RedisProbeIoredis from "../layers/storage/redis/RedisProbeIoredis.ts
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { Environment, type EnvironmentShape } from "../services/running/Environment.ts"
-import { type Catalog, ModelCatalog } from "../services/models/ModelCatalog.ts"
+import { ModelCatalog, type ModelCatalogShape } from "../services/models/ModelCatalog.ts"
 import { DatabaseInspection } from "../services/storage/DatabaseInspection.ts"
 import { type InvalidSettings, Settings, type SettingsShape } from "../services/running/Settings.ts"
 import { fail, type Findings, found, guarded, type Line, ofDefect } from "./doctor/Check.ts"
@@ -84,12 +85,12 @@ const examine = (
   { replicas, url }: Asked,
   settings: SettingsShape,
   environment: EnvironmentShape,
-  catalog: Either.Either<Catalog, InvalidSettings>
+  catalog: Either.Either<ModelCatalogShape, InvalidSettings>
 ): Effect.Effect<ReadonlyArray<Line>> =>
   Effect.gen(function* () {
     const providers = Either.match(catalog, {
       onLeft: () => Effect.succeed<Findings>(found()),
-      onRight: providerFindings
+      onRight: (catalog) => providerFindings(catalog, !Duration.equals(settings.models.listInterval, Duration.zero))
     })
     const groups = yield* Effect.all(
       {
@@ -109,7 +110,8 @@ const examine = (
       ...loggingLines(settings),
       ...Either.match(catalog, {
         onLeft: (error) => problemLines("models", error),
-        onRight: (catalog) => catalogLines(catalog, settings.production)
+        // With what the providers have listed by now.
+        onRight: (catalog) => catalogLines(catalog.current(), settings.production)
       }),
       ...groups.providers.lines,
       ...clockLines([...groups.database.clocks, ...groups.providers.clocks]),
@@ -120,7 +122,7 @@ const examine = (
   })
 
 const catalogOf = (settings: SettingsShape, environment: Layer.Layer<Environment>) =>
-  Effect.map(ModelCatalog, (catalog) => catalog.current()).pipe(
+  ModelCatalog.pipe(
     Effect.provide(
       ModelCatalogFile.layer.pipe(Layer.provide(Layer.merge(Layer.succeed(Settings, settings), environment)))
     ),

@@ -13,6 +13,7 @@ import * as LanguageModelsHttp from "../layers/models/LanguageModelsHttp.ts"
 import * as LanguageModelsSimulated from "../layers/models/LanguageModelsSimulated.ts"
 import * as LearningLogDatabase from "../layers/learning/LearningLogDatabase.ts"
 import * as LogReaderDatabase from "../layers/learning/LogReaderDatabase.ts"
+import * as ModelLists from "../layers/models/ModelLists.ts"
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as PostgresEmbedded from "../layers/storage/postgres/PostgresEmbedded.ts"
 import * as PostgresExternal from "../layers/storage/postgres/PostgresExternal.ts"
@@ -56,10 +57,12 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
 
 const FlushedLast = Layer.mergeAll(UpstreamPools.layer, RedisOptional.layer, TelemetryOtlp.layer)
 
-/** The configured providers, or the simulation where the catalogue is simulated. */
+/** The configured providers, and what they list; or the simulation where the catalogue is simulated. */
 const LanguageModels = Layer.unwrapEffect(
   Effect.map(ModelCatalog, ({ current }) =>
-    current().models.some((model) => model.simulated) ? LanguageModelsSimulated.layer : LanguageModelsHttp.layer
+    current().models.some((model) => model.simulated)
+      ? LanguageModelsSimulated.layer
+      : Layer.merge(LanguageModelsHttp.layer, ModelLists.layer)
   )
 )
 

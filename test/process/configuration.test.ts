@@ -24,6 +24,8 @@ const startUpstream = async () => {
   const calls: Array<string> = []
   const server = await listening(
     Http.createServer((incoming, response) => {
+      // Its models are not listed.
+      if (incoming.method === "GET") return void response.writeHead(404).end()
       calls.push(`${incoming.url} ${incoming.headers.authorization ?? "no key"}`)
       const chunks: Array<Buffer> = []
       incoming.on("data", (chunk: Buffer) => chunks.push(chunk))

@@ -27,6 +27,8 @@ const startRecorder = async (target: string): Promise<Recorder> => {
   const calls: Recorder["calls"] = []
   const { host } = new URL(target)
   const server = Http.createServer((incoming, outgoing) => {
+    // Its models are not listed.
+    if (incoming.method === "GET") return void outgoing.writeHead(404).end()
     const chunks: Array<Buffer> = []
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
     incoming.on("end", () => {

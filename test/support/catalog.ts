@@ -20,7 +20,8 @@ export const changingCatalog = (first: Catalog) => {
         file.reloads++
         current = file.next
         return Effect.as(listeners.tell(current), current)
-      })
+      }),
+      listed: () => Effect.void
     })
   )
   return { layer, file }

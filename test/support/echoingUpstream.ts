@@ -13,6 +13,8 @@ export interface EchoingUpstream {
 export const startEchoingUpstream = async (answerText: string): Promise<EchoingUpstream> => {
   let hanging = 0
   const server = Http.createServer((request, response) => {
+    // Its models are not listed.
+    if (request.method === "GET") return void response.writeHead(404).end()
     const chunks: Array<Buffer> = []
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("end", () => {

@@ -76,6 +76,7 @@ export const serveApi = (
       decided: () => {},
       called: () => {},
       settled: () => {},
+      modelListRead: () => {},
       folded: () => {},
       dropped: () => {},
       logRewound: () => {},

@@ -46,6 +46,7 @@ export const catalogAt = (baseUrl: string, apiKey: string | null = null): Catalo
         baseUrl,
         apiKey: apiKey === null ? null : Redacted.make(apiKey),
         streamUsage: true,
+        modelList: null,
         missing: []
       }
     ]
@@ -64,7 +65,15 @@ export const simulatedCatalog: Layer.Layer<ModelCatalog> = fixedCatalog({
   providers: new Map([
     [
       "simulated",
-      { name: "simulated", kind: "simulated" as const, baseUrl: "", apiKey: null, streamUsage: true, missing: [] }
+      {
+        name: "simulated",
+        kind: "simulated" as const,
+        baseUrl: "",
+        apiKey: null,
+        streamUsage: true,
+        modelList: null,
+        missing: []
+      }
     ]
   ]),
   policy: { algorithm: "auto", preference: "balanced" },

@@ -52,6 +52,8 @@ export const answers =
 export const startScripted = async (scripts: Record<string, Answering>) => {
   const asked: Array<Asked> = []
   const server = Http.createServer((request, response) => {
+    // Its models are not listed.
+    if (request.method === "GET") return void response.writeHead(404).end()
     const chunks: Array<Buffer> = []
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("end", () => {

@@ -5,7 +5,8 @@ export type Capability = (typeof capabilities)[number]
 /** Whether a model can, and who says so; what nobody says excludes nothing. */
 export interface Ability {
   readonly can: boolean
-  readonly source: "configuration" | "families" | "refusal"
+  /** `upstream` is the list of its provider. */
+  readonly source: "configuration" | "upstream" | "families" | "refusal"
 }
 export type Abilities = { readonly [C in Capability]?: Ability }
 

@@ -2,6 +2,7 @@ import type { ModelId } from "../basics/Ids.ts"
 import type { Abilities } from "./Capability.ts"
 import type { MoreRates } from "./Cost.ts"
 import type { Dialect } from "./Dialect.ts"
+import type { Retirement } from "../models/ModelList.ts"
 
 /** How long an upstream may be silent, milliseconds; null where nobody said, then streams may be for a minute. */
 export interface SilenceLimits {
@@ -9,6 +10,16 @@ export interface SilenceLimits {
   readonly firstByteMs: number | null
   /** Between two bytes after that, comments included. */
   readonly idleMs: number | null
+}
+
+/**
+ * Who says how much a model takes: `conduit.yaml`, its provider's own list, the table of families or the catalogue of
+ * prices, the nearest first; null where nobody does.
+ */
+export type LimitSource = "configuration" | "upstream" | "families" | "prices" | null
+export interface LimitSources {
+  readonly contextWindow: LimitSource
+  readonly maxOutputTokens: LimitSource
 }
 
 /** One provider's model with its price and limits: in bandit terms an arm. */
@@ -29,7 +40,11 @@ export interface Model {
   readonly contextWindow: number | null
   /** Of an answer; null if unknown. */
   readonly maxOutputTokens: number | null
-  /** As the configuration and the table of families say. */
+  /** Of the two; not there where nobody was asked. */
+  readonly limitSources?: LimitSources
+  /** Not there unless its provider announces its end. */
+  readonly retirement?: Retirement
+  /** As the configuration, the provider's list and the table of families say. */
   readonly abilities: Abilities
   readonly dialect: Dialect
   readonly timeouts?: SilenceLimits

@@ -20,6 +20,8 @@ export interface ModelScript {
   readonly inputUsdPerMTok: number
   readonly outputUsdPerMTok: number
   readonly contextWindow: number
+  /** What `GET /v1/models` says of it besides OpenAI's members, as it is sent. */
+  readonly listed?: Readonly<Record<string, unknown>>
   /** What it does on the wire, unless the request says. */
   readonly scenario?: ScenarioName
   /** Probability of each fault, tried in this order. */

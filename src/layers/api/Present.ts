@@ -132,6 +132,9 @@ export const modelEntry = (
     price_source: model.priceSource,
     context_window: model.contextWindow,
     smallest_context_window: null,
+    context_window_source: model.limitSources?.contextWindow ?? null,
+    max_output_tokens_source: model.limitSources?.maxOutputTokens ?? null,
+    retirement: retirementEntry(model),
     capabilities: { ...abilities },
     dialect: { ...dialect },
     quality: learned.quality,
@@ -144,6 +147,15 @@ export const modelEntry = (
     circuit
   }
 })
+
+const retirementEntry = ({ retirement }: RoutedModel["model"]): ModelEntry["conduit"]["retirement"] =>
+  retirement === undefined
+    ? null
+    : {
+        state: retirement.state,
+        at: retirement.atMillis === null ? null : new Date(retirement.atMillis).toISOString(),
+        replacement: retirement.replacement
+      }
 
 /** The entry that clients choose to let Conduit choose. */
 export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: number): ModelEntry => {
@@ -169,6 +181,9 @@ export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: nu
       price_source: null,
       context_window: largest,
       smallest_context_window: windows.length === 0 ? null : Math.min(...windows),
+      context_window_source: null,
+      max_output_tokens_source: null,
+      retirement: null,
       capabilities: {},
       dialect: {},
       quality: null,

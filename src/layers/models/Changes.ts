@@ -1,4 +1,6 @@
 import * as Redacted from "effect/Redacted"
+import { retirementText } from "../../domain/models/ModelList.ts"
+import { capabilities } from "../../domain/routing/Capability.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { Catalog, Provider } from "../../services/models/ModelCatalog.ts"
 
@@ -27,6 +29,10 @@ const changesOf = (before: Model, after: Model): ReadonlyArray<string> => [
   ...(before.contextWindow === after.contextWindow
     ? []
     : [`context window of ${after.id} is ${after.contextWindow ?? "unknown"}`]),
+  ...(before.maxOutputTokens === after.maxOutputTokens
+    ? []
+    : [`answers of ${after.id} have at most ${after.maxOutputTokens ?? "an unknown number of"} tokens`]),
+  ...abilityChanges(before, after),
   ...(before.priorQuality === after.priorQuality
     ? []
     : [`prior quality of ${after.id} is ${after.priorQuality ?? "unknown"}`]),
@@ -37,6 +43,23 @@ const changesOf = (before: Model, after: Model): ReadonlyArray<string> => [
     ? []
     : [after.unavailable === null ? `${after.id} is available` : `${after.id} is not available: ${after.unavailable}`])
 ]
+
+const abilityChanges = (before: Model, after: Model): ReadonlyArray<string> =>
+  capabilities.flatMap((name) => {
+    const can = after.abilities[name]?.can
+    if (before.abilities[name]?.can === can) return []
+    return [`${after.id} ${can === undefined ? "may or may not have" : can ? "has" : "does not have"} ${name}`]
+  })
+
+/** Ends of models that were not announced before, and what comes of them. */
+export const endsBetween = (before: Catalog, after: Catalog, nowMillis: number): ReadonlyArray<string> =>
+  after.models.flatMap(({ id, retirement, unavailable }) => {
+    const was = before.byId.get(id)?.retirement
+    if (retirement === undefined || JSON.stringify(was) === JSON.stringify(retirement)) return []
+    const isLeft = unavailable === null
+    const then = retirement.state !== "retired" ? "" : isLeft ? ", it stays in the choice" : ", it is left out"
+    return [`${id} ${retirementText(retirement, nowMillis)}${then}`]
+  })
 
 /** Of the models that stayed. */
 const isReordered = (before: Catalog, after: Catalog) => {

@@ -38,6 +38,9 @@ const upstream = "the name that the provider knows the model by"
 const baseUrl = 'an address such as "http://127.0.0.1:9001/v1", or "${NAME}" for a variable of the environment'
 const apiKey = 'a text, best "${NAME}" for a variable of the environment'
 
+const modelList =
+  'where under baseUrl the models are listed, such as "models" or "model/info", or false to ask for no list'
+
 const Flag = Schema.Boolean.annotations(must("true or false"))
 const Tokens = Schema.Number.annotations(must(tokens)).pipe(Schema.int(must(tokens)), Schema.positive(must(tokens)))
 
@@ -108,6 +111,12 @@ const ProviderEntry = Schema.Struct({
   baseUrl: Schema.String.annotations(mustSecretly(baseUrl)),
   apiKey: Schema.optionalWith(Schema.String.annotations(mustSecretly(apiKey)), { exact: true }),
   streamUsage: Schema.optionalWith(Flag, { exact: true }),
+  modelList: Schema.optionalWith(
+    Schema.Union(Schema.Literal(false), Schema.String)
+      .annotations(must(modelList))
+      .pipe(Schema.filter((path) => path === false || /^[\w.-]+(?:\/[\w.-]+)*$/.test(path), must(modelList))),
+    { exact: true }
+  ),
   ...timeouts
 })
 
@@ -136,6 +145,7 @@ const ModelEntry = Schema.Struct({
     { exact: true }
   ),
   ...timeouts,
+  /** False says that it is not, whatever its provider's list says. */
   disabled: Schema.optionalWith(Flag, { exact: true })
 })
 

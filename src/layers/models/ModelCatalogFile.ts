@@ -1,26 +1,24 @@
 import { readFile } from "node:fs/promises"
 import { basename } from "node:path"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type { ModelList } from "../../domain/models/ModelList.ts"
 import { costReferenceUsd } from "../../domain/routing/Cost.ts"
-import { ModelId } from "../../domain/basics/Ids.ts"
-import { type Abilities, type Ability, capabilities, type Capability } from "../../domain/routing/Capability.ts"
-import { familyOf } from "../../domain/routing/ModelFamilies.ts"
-import type { Model, SilenceLimits } from "../../domain/routing/Model.ts"
+import type { Model } from "../../domain/routing/Model.ts"
 import { simulatedModels } from "../../domain/simulation/SimulatedModel.ts"
-import { Environment } from "../../services/running/Environment.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
+import { Environment } from "../../services/running/Environment.ts"
 import { InvalidSettings, Settings, type SettingsShape } from "../../services/running/Settings.ts"
-import * as ShippedPrices from "./ShippedPrices.ts"
 import { CatalogListeners } from "./CatalogListeners.ts"
-import { changesBetween } from "./Changes.ts"
-import { type ConfigFile, parseConfigFile, timeoutMillis } from "./ConfigFile.ts"
-import { moreRatesOf, withShippedPrice } from "./ConfiguredPrices.ts"
-import { apiKeyOf, baseUrlOf, fill } from "./ProviderValues.ts"
+import { configuredFrom, type ModelLists, modelsFrom } from "./CatalogModels.ts"
+import { isPriced } from "./CatalogPrices.ts"
+import { changesBetween, endsBetween } from "./Changes.ts"
+import { type ConfigFile, parseConfigFile } from "./ConfigFile.ts"
+import * as ShippedPrices from "./ShippedPrices.ts"
 
 /** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
 export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Environment> = Layer.effect(
@@ -31,12 +29,19 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
     const read = readCatalog(settings, variables)
     const oneAtATime = yield* Effect.makeSemaphore(1)
     const listeners = new CatalogListeners()
-    let current = yield* read
+    const lists = new Map<string, ModelList>()
+    let file = yield* read
+    let current = file(lists, yield* Clock.currentTimeMillis)
 
     const reload = Effect.gen(function* () {
-      const next = yield* read
-      if (isSimulated(next) !== isSimulated(current)) return yield* switched(next)
+      const nextFile = yield* read
+      const now = yield* Clock.currentTimeMillis
+      const bare = nextFile(new Map(), now)
+      if (isSimulated(bare) !== isSimulated(current)) return yield* switched(bare)
+      for (const name of lists.keys()) if (!isSameUpstream(name, current, bare)) lists.delete(name)
+      const next = nextFile(lists, now)
       const changes = changesBetween(current, next)
+      file = nextFile
       current = next
       yield* listeners.tell(next)
       for (const notice of next.notices) yield* Effect.logWarning(notice)
@@ -51,13 +56,36 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
         Effect.logError(`the configuration was read again and is not used, the one before it stays: ${error.message}`)
       )
     )
+
+    const listed = Effect.fnUntraced(function* (provider: string, list: ModelList) {
+      lists.set(provider, list)
+      const now = yield* Clock.currentTimeMillis
+      const next = file(lists, now)
+      if (JSON.stringify(next.models) === JSON.stringify(current.models)) return
+      const changes = changesBetween(current, next)
+      const ends = endsBetween(current, next, now)
+      current = next
+      yield* listeners.tell(next)
+      if (changes.length > 0) {
+        yield* Effect.logInfo(`the models that provider ${provider} lists: ${changes.join("; ")}`)
+      }
+      for (const end of ends) yield* Effect.logWarning(`the provider announces an end: ${end}`)
+    })
+
     return ModelCatalog.of({
       current: () => current,
       onChange: (made) => listeners.add(made, () => current),
-      reload: oneAtATime.withPermits(1)(reload)
+      reload: oneAtATime.withPermits(1)(reload),
+      listed: (provider, list) => oneAtATime.withPermits(1)(listed(provider, list))
     })
   })
 )
+
+/** A list of another address says nothing of this one's models. */
+const isSameUpstream = (name: string, before: Catalog, after: Catalog) => {
+  const [was, is] = [before.providers.get(name), after.providers.get(name)]
+  return was?.baseUrl === is?.baseUrl && was?.modelList === is?.modelList
+}
 
 const isSimulated = ({ models }: Catalog) => models.some((model) => model.simulated)
 
@@ -73,52 +101,69 @@ const switched = (next: Catalog) =>
 /** A file system that does not answer must not hold up the next reload for ever. */
 const readLimit = Duration.seconds(10)
 
+/** The catalogue of a file that was read, for what the providers list. */
+type CatalogFor = (lists: ModelLists, nowMillis: number) => Catalog
+
+const nothingShipped: ShippedPrices.ShippedPrices = () => null
+const isUsable = (model: Model) => model.unavailable === null
+
 /** What the file and the environment say now. */
-const readCatalog = (settings: SettingsShape, variables: ReadonlyMap<string, string>) =>
+const readCatalog = (
+  settings: SettingsShape,
+  variables: ReadonlyMap<string, string>
+): Effect.Effect<CatalogFor, InvalidSettings> =>
   Effect.gen(function* () {
     const file = yield* readConfig(settings.models.configFile)
-    const configured = configuredModels(file.content, variables, file.name)
-    if (configured.problems.length > 0) {
-      return yield* new InvalidSettings({ problems: configured.problems.map((problem) => `${file.name}: ${problem}`) })
+    const configured = configuredFrom(file.content, variables, file.name)
+    const { notices, problems, providers } = configured
+    if (problems.length > 0) {
+      return yield* new InvalidSettings({ problems: problems.map((problem) => `${file.name}: ${problem}`) })
     }
     const policy = {
       algorithm: file.content.policy?.algorithm ?? ("auto" as const),
       preference: file.content.policy?.preference ?? ("balanced" as const)
     }
-    const usable = configured.models.filter((model) => model.unavailable === null)
-    const simulate = Option.getOrElse(settings.models.simulate, () => !settings.production && usable.length === 0)
+    const hasUsable = modelsFrom(configured, { lists: new Map(), shippedPrice: nothingShipped, nowMillis: 0 }).some(
+      isUsable
+    )
+    const simulate = Option.getOrElse(settings.models.simulate, () => !settings.production && !hasUsable)
     if (simulate) {
       const why = Option.isSome(settings.models.simulate) ? "CONDUIT_SIMULATE=true" : "no model is usable"
-      return catalogOf(
-        simulatedModels,
-        simulatedProviders,
-        policy,
-        [
-          ...configured.notices,
-          `${why}: simulated models answer, ${simulatedModels.map((model) => model.id).join(", ")}`
-        ],
-        "simulated"
-      )
+      const said = `${why}: simulated models answer, ${simulatedModels.map((model) => model.id).join(", ")}`
+      const catalog = catalogOf(simulatedModels, simulatedProviders, policy, [...notices, said], "simulated")
+      return () => catalog
     }
-    if (usable.length === 0) {
+    if (!hasUsable) {
       return yield* new InvalidSettings({
         problems: [
-          `${file.name}: no model is usable${configured.notices.map((notice) => `; ${notice}`).join("")}: ${file.found ? "complete it" : "write one (conduit.example.yaml shows how), or name one by CONDUIT_CONFIG"}, or set CONDUIT_SIMULATE=true`
+          `${file.name}: no model is usable${notices.map((notice) => `; ${notice}`).join("")}: ${file.found ? "complete it" : "write one (conduit.example.yaml shows how), or name one by CONDUIT_CONFIG"}, or set CONDUIT_SIMULATE=true`
         ]
       })
     }
-    const { models, notices, providers } = configured
-    const isPriced = (model: Model) => model.inputUsdPerMTok !== null || model.outputUsdPerMTok !== null
-    if (models.every(isPriced)) return catalogOf(models, providers, policy, notices, file.name)
-    const shippedPrice = yield* ShippedPrices.load
-    const priced = models.map((model) => (isPriced(model) ? model : withShippedPrice(model, providers, shippedPrice)))
-    return catalogOf(priced, providers, policy, notices, file.name, shippedPrice)
+    const shippedPrice = (file.content.models ?? []).every(isPriced) ? nothingShipped : yield* ShippedPrices.load
+    return (lists: ModelLists, nowMillis: number) =>
+      catalogOf(
+        modelsFrom(configured, { lists, shippedPrice, nowMillis }),
+        providers,
+        policy,
+        notices,
+        file.name,
+        shippedPrice
+      )
   })
 
 const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
   simulatedModels.map((model) => [
     model.provider,
-    { name: model.provider, kind: "simulated", baseUrl: "", apiKey: null, streamUsage: true, missing: [] }
+    {
+      name: model.provider,
+      kind: "simulated",
+      baseUrl: "",
+      apiKey: null,
+      streamUsage: true,
+      modelList: null,
+      missing: []
+    }
   ])
 )
 
@@ -128,13 +173,13 @@ const catalogOf = (
   policy: Catalog["policy"],
   notices: ReadonlyArray<string>,
   source: string,
-  shippedPrice: ShippedPrices.ShippedPrices = () => null
+  shippedPrice: ShippedPrices.ShippedPrices = nothingShipped
 ): Catalog => ({
   models,
   byId: new Map(models.map((model) => [model.id, model])),
   providers,
   policy,
-  costReferenceUsd: costReferenceUsd(models.filter((model) => model.unavailable === null)),
+  costReferenceUsd: costReferenceUsd(models.filter(isUsable)),
   source,
   shippedPrice,
   notices
@@ -167,102 +212,3 @@ const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>) {
   }
   return { name, found: true, content: content.right }
 })
-
-/** What the file says once the environment is filled in; what lacks a variable is left out with a notice. */
-const configuredModels = (file: ConfigFile, variables: ReadonlyMap<string, string>, fileName: string) => {
-  const problems: Array<string> = []
-  const notices: Array<string> = []
-  const providers = new Map<string, Provider>()
-  const leftOut = new Map<string, string>()
-
-  for (const [name, entry] of Object.entries(file.providers ?? {})) {
-    const baseUrl = fill(entry.baseUrl, variables)
-    const apiKey = fill(entry.apiKey ?? "", variables)
-    const address = baseUrlOf(baseUrl.text)
-    const key = apiKeyOf(apiKey.text)
-    const missing = [...new Set([...baseUrl.missing, ...apiKey.missing])]
-    if (missing.length > 0) {
-      const reason = `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not set`
-      leftOut.set(name, reason)
-      notices.push(`provider ${name} is left out: ${reason}`)
-    } else {
-      for (const [field, value] of Object.entries({ baseUrl: address, apiKey: key })) {
-        if (Either.isLeft(value)) {
-          problems.push(`providers.${name}.${field}: its value (not shown) is not right: ${value.left}`)
-        }
-      }
-    }
-    providers.set(name, {
-      name,
-      kind: entry.kind,
-      baseUrl: Either.getOrElse(address, () => ""),
-      apiKey: Either.match(key, {
-        onLeft: () => null,
-        onRight: (text) => (text === null ? null : Redacted.make(text))
-      }),
-      streamUsage: entry.streamUsage ?? true,
-      missing
-    })
-  }
-
-  const seen = new Set<string>()
-  const models = (file.models ?? []).map((entry, i): Model => {
-    if (seen.has(entry.id)) problems.push(`models[${i}].id: ${JSON.stringify(entry.id)} is there twice: ids are unique`)
-    seen.add(entry.id)
-    if (!providers.has(entry.provider)) {
-      problems.push(
-        `models[${i}].provider: ${JSON.stringify(entry.provider)} is not under providers: there are ${[...providers.keys()].join(", ") || "none"}`
-      )
-    }
-    if (entry.priorSd !== undefined && entry.priorQuality === undefined) {
-      problems.push(`models[${i}].priorSd: there is no priorQuality that it could be the deviation of`)
-    }
-    const family = familyOf(entry.upstream ?? entry.id)
-    const priced = entry.inputUsdPerMTok !== undefined || entry.outputUsdPerMTok !== undefined
-    return {
-      id: ModelId(entry.id),
-      provider: entry.provider,
-      upstream: entry.upstream ?? entry.id,
-      inputUsdPerMTok: entry.inputUsdPerMTok ?? null,
-      outputUsdPerMTok: entry.outputUsdPerMTok ?? null,
-      moreRates: moreRatesOf(entry),
-      priceSource: priced ? fileName : null,
-      contextWindow: entry.contextWindow ?? family?.contextWindow ?? null,
-      maxOutputTokens: entry.maxOutputTokens ?? family?.maxOutputTokens ?? null,
-      abilities: {
-        ...abilitiesOf(family?.capabilities ?? {}, "families"),
-        ...abilitiesOf(entry.capabilities ?? {}, "configuration")
-      },
-      dialect: { ...family?.dialect, ...entry.dialect },
-      timeouts: timeoutsOf(entry, file.providers?.[entry.provider]),
-      priorQuality: entry.priorQuality ?? null,
-      ...(entry.priorSd === undefined ? {} : { priorSd: entry.priorSd }),
-      unavailable: entry.disabled === true ? `disabled in ${fileName}` : (leftOut.get(entry.provider) ?? null),
-      simulated: false
-    }
-  })
-  return { problems, notices, providers, models }
-}
-
-interface TimeoutsEntry {
-  readonly firstByteTimeout?: string | number
-  readonly idleTimeout?: string | number
-}
-
-/** The model's own, else its provider's. */
-const timeoutsOf = (model: TimeoutsEntry, provider: TimeoutsEntry = {}): SilenceLimits => {
-  const firstByte = model.firstByteTimeout ?? provider.firstByteTimeout
-  const idle = model.idleTimeout ?? provider.idleTimeout
-  return {
-    firstByteMs: firstByte === undefined ? null : timeoutMillis(firstByte),
-    idleMs: idle === undefined ? null : timeoutMillis(idle)
-  }
-}
-
-const abilitiesOf = (said: { readonly [C in Capability]?: boolean }, source: Ability["source"]): Abilities =>
-  Object.fromEntries(
-    capabilities.flatMap((name) => {
-      const can = said[name]
-      return can === undefined ? [] : [[name, { can, source }]]
-    })
-  )

@@ -1,9 +1,13 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
-import { operationUrl } from "../../domain/models/Endpoint.ts"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import { nearestName } from "../../domain/basics/NearestName.ts"
-import type { Catalog, Provider } from "../../services/models/ModelCatalog.ts"
+import { operationUrl } from "../../domain/models/Endpoint.ts"
+import { type ModelList, readModelList, retirementText } from "../../domain/models/ModelList.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import type { Catalog, ModelCatalogShape, Provider } from "../../services/models/ModelCatalog.ts"
 import type { Answer, HttpProbe, Unreachable } from "../../services/running/HttpProbe.ts"
 import { fail, type Findings, found, inMillis, type Line, pass, type Skew, warn } from "./Check.ts"
 import { ask, hostOf } from "./Http.ts"
@@ -18,7 +22,7 @@ export const catalogLines = ({ models, notices, providers }: Catalog, production
     ]
   }
   const unpriced = usable.filter((model) => model.inputUsdPerMTok === null || model.outputUsdPerMTok === null)
-  const counted = `${usable.length} of ${models.length} can be chosen, of ${providers.size} provider(s)`
+  const counted = `${usable.length} of ${models.length} can be chosen, of ${providers.size} provider(s): ${usable.map(factsText).join("; ")}`
   return [
     unpriced.length === 0
       ? pass("models", counted)
@@ -30,19 +34,22 @@ export const catalogLines = ({ models, notices, providers }: Catalog, production
   ]
 }
 
-const ListOfModels = Schema.decodeUnknownEither(
-  Schema.parseJson(Schema.Struct({ data: Schema.Array(Schema.Struct({ id: Schema.String })) }))
-)
+/** What is known of a model, and who says so. */
+const factsText = ({ contextWindow, id, inputUsdPerMTok, limitSources, outputUsdPerMTok, priceSource }: Model) => {
+  const price =
+    priceSource === null ? "no price" : `${inputUsdPerMTok ?? "?"}/${outputUsdPerMTok ?? "?"} USD (${priceSource})`
+  const window = contextWindow === null ? "window unknown" : `${contextWindow} tokens`
+  const source = limitSources?.contextWindow ?? null
+  return `${id} ${window}${source === null ? "" : ` (${source})`}, ${price}`
+}
 
-const listLine = (name: string, where: string, list: ReadonlyArray<string>, wanted: ReadonlyArray<string>): Line => {
-  // Google's names its models `models/...`, and is called by either.
-  const known = new Set(list.flatMap((id) => [id, id.replace(/^models\//, "")]))
+const listLine = (name: string, where: string, known: ModelList, wanted: ReadonlyArray<string>): Line => {
   const unknown = wanted.filter((upstream) => !known.has(upstream))
   if (unknown.length === 0) {
     return pass(name, `${where}${wanted.length === 0 ? "" : `, has ${wanted.join(", ")}`}`)
   }
   const meant = unknown.map((upstream) => {
-    const nearest = nearestName(upstream, [...known])
+    const nearest = nearestName(upstream, [...known.keys()])
     return `${upstream}${nearest === null ? "" : ` (did you mean ${nearest}?)`}`
   })
   return warn(
@@ -71,8 +78,8 @@ const providerLine = (
   }
   if (status >= 500) return fail(line, `${host}: ${status}`, "look at the provider's status, or at baseUrl")
   if (status === 429) return warn(line, `${host}: 429, it limits this key now`, "raise the limit at the provider")
-  const list = ListOfModels(text)
-  if (status !== 200 || Either.isLeft(list)) {
+  const list = readModelList(text, answeredMs)
+  if (status !== 200 || list === null) {
     const what = status === 200 ? "is no list of models" : `is ${status}`
     return warn(
       line,
@@ -80,13 +87,38 @@ const providerLine = (
       "check that baseUrl ends as the provider says, often in /v1"
     )
   }
-  return listLine(
-    line,
-    where,
-    list.right.data.map(({ id }) => id),
-    wanted
-  )
+  return listLine(line, where, list, wanted)
 }
+
+/** Where a provider's list contradicts what is configured, and what it announces. */
+const modelLines = (models: ReadonlyArray<Model>, list: ModelList, nowMillis: number): ReadonlyArray<Line> =>
+  models.flatMap(({ contextWindow, id, limitSources, upstream }) => {
+    const listed = list.get(upstream)
+    if (listed === undefined) return []
+    const ends = listed.retirement
+    const isTooMuch =
+      limitSources?.contextWindow === "configuration" && (listed.contextWindow ?? Infinity) < (contextWindow ?? 0)
+    return [
+      ...(ends === null
+        ? []
+        : [
+            warn(
+              `model ${id}`,
+              `its provider says that it ${retirementText(ends, nowMillis)}`,
+              "put another in its place"
+            )
+          ]),
+      ...(isTooMuch
+        ? [
+            warn(
+              `model ${id}`,
+              `contextWindow is ${contextWindow} in the configuration, and its provider lists ${listed.contextWindow}`,
+              "correct contextWindow, or take it out: then the provider's counts"
+            )
+          ]
+        : [])
+    ]
+  })
 
 const skewOf = (provider: Provider, { answeredMs, dateMs, sentMs }: Answer): ReadonlyArray<Skew> =>
   dateMs === null
@@ -105,7 +137,12 @@ const isPublic = (url: string): Effect.Effect<boolean, never, HttpProbe> =>
   Effect.match(ask(url, null), { onFailure: () => false, onSuccess: ({ status }) => status === 200 })
 
 /** A provider is asked for its list, with its key: the one request that costs nothing. */
-const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findings, never, HttpProbe> => {
+const examined = (
+  catalog: ModelCatalogShape,
+  provider: Provider,
+  areListsRead: boolean
+): Effect.Effect<Findings, never, HttpProbe> => {
+  const { models } = catalog.current()
   const { apiKey, baseUrl, missing, name } = provider
   if (missing.length > 0) {
     const detail = `left out with its models: ${missing.join(", ")} not set`
@@ -113,24 +150,38 @@ const examined = ({ models }: Catalog, provider: Provider): Effect.Effect<Findin
   }
   const wanted = models.filter((model) => model.provider === name && model.unavailable === null)
   return Effect.gen(function* () {
-    const url = operationUrl(baseUrl, "models").href
+    const url = operationUrl(baseUrl, provider.modelList ?? "models").href
     const asked = yield* Effect.either(ask(url, apiKey))
     const line = providerLine(provider, [...new Set(wanted.map((model) => model.upstream))], asked)
     const isUntried = apiKey !== null && line.status === "pass" && (yield* isPublic(url))
+    const list = Either.match(asked, {
+      onLeft: () => null,
+      onRight: ({ answeredMs, status, text }) => (status === 200 ? readModelList(text, answeredMs) : null)
+    })
+    if (list !== null && areListsRead && provider.modelList !== null) {
+      yield* Logger.withMinimumLogLevel(catalog.listed(name, list), LogLevel.None)
+    }
+    const nowMillis = yield* Clock.currentTimeMillis
     return {
       lines: [
-        isUntried ? { ...line, detail: `${line.detail}; it asks nobody for a key there, so yours was not tried` } : line
+        isUntried
+          ? { ...line, detail: `${line.detail}; it asks nobody for a key there, so yours was not tried` }
+          : line,
+        ...(list === null ? [] : modelLines(wanted, list, nowMillis))
       ],
       clocks: Either.match(asked, { onLeft: () => [], onRight: (answer) => skewOf(provider, answer) })
     }
   })
 }
 
-/** Every provider that calls somebody. */
-export const providerFindings = (catalog: Catalog): Effect.Effect<Findings, never, HttpProbe> =>
+/** Every provider that calls somebody; the catalogue is told what they list, as the service tells it. */
+export const providerFindings = (
+  catalog: ModelCatalogShape,
+  areListsRead: boolean
+): Effect.Effect<Findings, never, HttpProbe> =>
   Effect.forEach(
-    [...catalog.providers.values()].filter(({ kind }) => kind !== "simulated"),
-    (provider) => examined(catalog, provider),
+    [...catalog.current().providers.values()].filter(({ kind }) => kind !== "simulated"),
+    (provider) => examined(catalog, provider, areListsRead),
     { concurrency: 8 }
   ).pipe(
     Effect.map((all) => ({ lines: all.flatMap(({ lines }) => lines), clocks: all.flatMap(({ clocks }) => clocks) }))

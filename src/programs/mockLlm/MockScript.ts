@@ -25,6 +25,8 @@ export const Behaviour = Schema.Struct({
   inputUsdPerMTok: Schema.optionalWith(NonNegative, exact),
   outputUsdPerMTok: Schema.optionalWith(NonNegative, exact),
   contextWindow: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), exact),
+  /** What `GET /v1/models` says of it besides OpenAI's members, as it is sent: docs/mock-llm.md has examples. */
+  listed: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), exact),
   /** What it does on the wire; docs/mock-llm.md has the table. */
   scenario: Schema.optionalWith(Schema.Literal(...scenarioNames), exact),
   /** Probability of each fault. */
@@ -35,11 +37,19 @@ export const Behaviour = Schema.Struct({
 })
 export type Behaviour = typeof Behaviour.Type
 
+/**
+ * `data` is OpenAI's form, `array` Together's, `models` LM Studio's, `litellm` LiteLLM's; `none` is 404, `refused` 401,
+ * `broken` no JSON, `silent` never answers.
+ */
+export const listForms = ["data", "array", "models", "litellm", "none", "refused", "broken", "silent"] as const
+
 export const MockScript = Schema.Struct({
   defaults: Schema.optionalWith(Behaviour, exact),
   models: Schema.optionalWith(Schema.Array(Schema.Struct({ name: Schema.NonEmptyString, ...Behaviour.fields })), exact),
   /** Whether a model of another name is answered too, by the defaults; otherwise it is 404. */
-  anyModel: Schema.optionalWith(Schema.Boolean, exact)
+  anyModel: Schema.optionalWith(Schema.Boolean, exact),
+  /** How `GET /v1/models` answers. */
+  list: Schema.optionalWith(Schema.Literal(...listForms), exact)
 })
 export type MockScript = typeof MockScript.Type
 
@@ -94,6 +104,7 @@ export const makeModels = (script: MockScript) => {
   const find = (name: string) => models.get(name) ?? (script.anyModel === true ? base(name) : undefined)
   return {
     all: (): ReadonlyArray<ModelScript> => [...models.values()],
+    list: script.list ?? "data",
     find,
     /** False for a model that does not exist. */
     patch: (name: string, behaviour: Behaviour): boolean => {

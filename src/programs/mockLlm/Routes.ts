@@ -9,6 +9,7 @@ import { chat } from "./Chat.ts"
 import type { Gates } from "./Gates.ts"
 import { readObject, sendError, sendJson } from "./Http.ts"
 import type { Journal } from "./Journal.ts"
+import { sendInfo, sendList } from "./Listing.ts"
 import { Behaviour, type Models } from "./MockScript.ts"
 
 /** What the routes of one server share. */
@@ -94,18 +95,6 @@ const patchModel = Effect.fnUntraced(function* ({ models, name, request, respons
   return models.patch(name, decoded.right) ? sendJson(response, 200, models.find(name)) : notFound(response)
 })
 
-const listed = (models: Models) => ({
-  object: "list",
-  data: models.all().map(({ name, ...script }) => ({
-    id: name,
-    object: "model",
-    created: 0,
-    owned_by: "mock-llm",
-    simulated: true,
-    ...script
-  }))
-})
-
 const answering =
   (body: (shared: Shared) => unknown) =>
   (exchange: Exchange): Effect.Effect<void> =>
@@ -114,7 +103,9 @@ const answering =
 /** By method and path; `*` is a name, never empty. */
 const routes: Readonly<Record<string, (exchange: Exchange) => Effect.Effect<void>>> = {
   "POST /v1/chat/completions": completions,
-  "GET /v1/models": answering(({ models }) => listed(models)),
+  "GET /v1/models": ({ models, response }) => Effect.sync(() => sendList(response, models)),
+  "GET /v1/model/info": ({ models, response }) =>
+    Effect.sync(() => (models.list === "litellm" ? sendInfo(response, models) : notFound(response))),
   "GET /health": answering(() => ({ status: "healthy" })),
   "GET /mock/requests": answering(({ journal }) => journal.state()),
   "POST /mock/gates/*": openGate,

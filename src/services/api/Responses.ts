@@ -169,10 +169,21 @@ const ChangeEntry = Schema.Struct({
 
 const Ability = Schema.Struct({
   can: Schema.Boolean,
-  source: Schema.Literal("configuration", "families", "refusal").annotations({
+  source: Schema.Literal("configuration", "upstream", "families", "refusal").annotations({
     description: "`refusal`: the model refused it lately, and another one answered."
   })
 })
+
+const LimitSourceName = Schema.NullOr(Schema.Literal("configuration", "upstream", "families", "prices")).annotations({
+  description:
+    "Who says it: the configuration, the list of its provider, the table of families or the catalogue of prices; null if nobody does."
+})
+
+const RetirementEntry = Schema.Struct({
+  state: Schema.Literal("deprecated", "retired"),
+  at: nullableString.annotations({ description: "Since when, or from when on." }),
+  replacement: nullableString.annotations({ description: "What its provider recommends instead." })
+}).annotations({ identifier: "Retirement" })
 
 export const ModelEntry = Schema.Struct({
   id: Schema.String,
@@ -192,6 +203,11 @@ export const ModelEntry = Schema.Struct({
     price_source: nullableString,
     context_window: nullableNumber.annotations({ description: "Of `auto`, the largest that can be served." }),
     smallest_context_window: nullableNumber.annotations({ description: "Of `auto` only." }),
+    context_window_source: LimitSourceName,
+    max_output_tokens_source: LimitSourceName,
+    retirement: Schema.NullOr(RetirementEntry).annotations({
+      description: "Its end, as its provider announces it. One that is retired is left out unless no other is left."
+    }),
     capabilities: Schema.Record({ key: Schema.String, value: Ability }).annotations({
       description: "What the model can do, as far as anybody says; what is not here is not known."
     }),

@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { ModelId } from "../../domain/basics/Ids.ts"
+import type { ModelList } from "../../domain/models/ModelList.ts"
 import type { MoreRates, Price } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
@@ -18,6 +19,8 @@ export interface Provider {
   readonly apiKey: Redacted.Redacted | null
   /** It takes `stream_options`, by which streams say what they used. */
   readonly streamUsage: boolean
+  /** Under the address, where it lists its models; null if it is not asked. */
+  readonly modelList: string | null
   /** Variables that its entry names and that are not set; while there are any, none of its models can be chosen. */
   readonly missing: ReadonlyArray<string>
 }
@@ -59,6 +62,11 @@ export interface ModelCatalogShape {
    * are logged. Between configured and simulated models it does not switch: that takes a restart.
    */
   readonly reload: Effect.Effect<Catalog, InvalidSettings>
+  /**
+   * The newest list of a provider, in place of the one before: what it says of a model counts where `conduit.yaml` says
+   * nothing. Logs what changed, and each end of a model that is announced.
+   */
+  readonly listed: (provider: string, list: ModelList) => Effect.Effect<void>
 }
 
 export class ModelCatalog extends Context.Tag("conduit/services/ModelCatalog")<ModelCatalog, ModelCatalogShape>() {}

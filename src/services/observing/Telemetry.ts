@@ -25,6 +25,9 @@ export interface TelemetryShape {
   /** What came of a decision whose model Conduit called itself. */
   readonly settled: (decision: Decision, outcome: Outcome) => void
 
+  /** A provider was asked for its list of models. */
+  readonly modelListRead: (provider: string, result: ModelListResult) => void
+
   readonly folded: (events: number) => void
   /** A model's answers are no longer what they were. */
   readonly modelChanged: (change: Change) => void
@@ -67,6 +70,9 @@ export class Telemetry extends Context.Tag("conduit/services/Telemetry")<Telemet
  * failed; `unexpected` is a bug.
  */
 export type CallResult = "ok" | "refused" | "aborted" | ProviderError["reason"]
+
+/** `none`: the provider has no list. */
+export type ModelListResult = "ok" | "none" | "failed"
 
 /** `refused`: the database is away, or too much is parked. */
 export type FeedbackAnswer = StoredStatus | "conflict" | "not_found" | "refused"

@@ -101,6 +101,7 @@ models:
         contextWindow: 128000,
         moreRates: noMoreRates,
         maxOutputTokens: null,
+        limitSources: { contextWindow: "configuration", maxOutputTokens: null },
         abilities: {},
         dialect: {},
         priorQuality: 0.6,

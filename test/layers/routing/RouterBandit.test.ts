@@ -709,7 +709,8 @@ describe("RouterBandit", () => {
         Layer.succeed(ModelCatalog, {
           current: () => catalog,
           onChange: (made) => made(catalog),
-          reload: Effect.sync(() => catalog)
+          reload: Effect.sync(() => catalog),
+          listed: () => Effect.void
         })
       ),
       Layer.provide(surroundings())

@@ -1,7 +1,7 @@
 import type { Candidate, Decision, Reason } from "../../../domain/routing/Decision.ts"
 import type { ModelId } from "../../../domain/basics/Ids.ts"
 import type { Outcome } from "../../../domain/routing/Outcome.ts"
-import type { CallResult } from "../../../services/observing/Telemetry.ts"
+import type { CallResult, ModelListResult } from "../../../services/observing/Telemetry.ts"
 import { byLabel, counter, edges, gauge, histogram, lazily } from "./Series.ts"
 
 /** Seconds; from 50 microseconds, because a decision takes about a tenth of a millisecond. */
@@ -60,6 +60,11 @@ export const make = () => {
   const cost = byLabel((model: ModelId) =>
     counter("conduit_cost_usd_total", "Cost of the calls that Conduit made, USD", { model })
   )
+  const modelLists = byLabel((provider: string) =>
+    byLabel((result: ModelListResult) =>
+      counter("conduit_model_list_reads_total", "Lists of models that providers were asked for", { provider, result })
+    )
+  )
   const entropy = movingMean()
 
   return {
@@ -69,6 +74,7 @@ export const make = () => {
       decisions(decision.reason).update(1)
       if (drawn.has(decision.reason)) entropy(normalisedEntropy(decision.candidates))
     },
+    modelListRead: (provider: string, result: ModelListResult) => void modelLists(provider)(result).update(1),
     called: (model: ModelId, result: CallResult, seconds: number) => {
       attempts(model)(result).update(1)
       if (result === "ok") callDuration(model).update(seconds)

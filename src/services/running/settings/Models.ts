@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Parse from "./Parsers.ts"
 import type { ReadSetting } from "./Setting.ts"
@@ -40,6 +41,14 @@ export const models = (setting: ReadSetting) =>
         { alias: "no_proxy", shown: "none" }
       )
     },
+    /** Zero = the providers are not asked. */
+    listInterval: setting(
+      "CONDUIT_MODEL_LIST_INTERVAL",
+      Parse.duration({ zero: true }),
+      Duration.hours(1),
+      "each provider is asked at start and so often what it says of its models (`GET /models`); 0 asks nobody",
+      "1 day"
+    ),
     reloadOnSighup: setting(
       "CONDUIT_RELOAD_ON_SIGHUP",
       Parse.flag,

@@ -1,0 +1,210 @@
+import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
+import { ModelId } from "../../domain/basics/Ids.ts"
+import { type ListedModel, type ModelList, retirementText } from "../../domain/models/ModelList.ts"
+import { type Abilities, type Ability, capabilities, type Capability } from "../../domain/routing/Capability.ts"
+import type { LimitSource, Model, SilenceLimits } from "../../domain/routing/Model.ts"
+import { familyOf } from "../../domain/routing/ModelFamilies.ts"
+import type { Provider } from "../../services/models/ModelCatalog.ts"
+import { type ConfigFile, timeoutMillis } from "./ConfigFile.ts"
+import { configuredPrice, type ModelEntry, type Priced, shippedPriceOf } from "./CatalogPrices.ts"
+import { apiKeyOf, baseUrlOf, fill } from "./ProviderValues.ts"
+import type * as ShippedPrices from "./ShippedPrices.ts"
+
+/** The newest lists, by provider. */
+export type ModelLists = ReadonlyMap<string, ModelList>
+
+/** What the file says once the environment is filled in. */
+export interface Configured {
+  readonly fileName: string
+  readonly file: ConfigFile
+  readonly problems: ReadonlyArray<string>
+  /** What was left out and why. */
+  readonly notices: ReadonlyArray<string>
+  readonly providers: ReadonlyMap<string, Provider>
+}
+
+/** What lacks a variable is left out with a notice. */
+export const configuredFrom = (
+  file: ConfigFile,
+  variables: ReadonlyMap<string, string>,
+  fileName: string
+): Configured => {
+  const problems: Array<string> = []
+  const notices: Array<string> = []
+  const providers = new Map<string, Provider>()
+  for (const [name, entry] of Object.entries(file.providers ?? {})) {
+    const baseUrl = fill(entry.baseUrl, variables)
+    const apiKey = fill(entry.apiKey ?? "", variables)
+    const address = baseUrlOf(baseUrl.text)
+    const key = apiKeyOf(apiKey.text)
+    const missing = [...new Set([...baseUrl.missing, ...apiKey.missing])]
+    if (missing.length > 0) notices.push(`provider ${name} is left out: ${notSet(missing)}`)
+    else {
+      for (const [field, value] of Object.entries({ baseUrl: address, apiKey: key })) {
+        if (Either.isLeft(value)) {
+          problems.push(`providers.${name}.${field}: its value (not shown) is not right: ${value.left}`)
+        }
+      }
+    }
+    providers.set(name, {
+      name,
+      kind: entry.kind,
+      baseUrl: Either.getOrElse(address, () => ""),
+      apiKey: Either.match(key, {
+        onLeft: () => null,
+        onRight: (text) => (text === null ? null : Redacted.make(text))
+      }),
+      streamUsage: entry.streamUsage ?? true,
+      modelList: entry.modelList === false ? null : (entry.modelList ?? "models"),
+      missing
+    })
+  }
+  return { fileName, file, providers, notices, problems: [...problems, ...entryProblems(file, providers)] }
+}
+
+const notSet = (missing: ReadonlyArray<string>) =>
+  `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not set`
+
+/** What only shows between entries. */
+const entryProblems = (file: ConfigFile, providers: ReadonlyMap<string, Provider>): ReadonlyArray<string> => {
+  const seen = new Set<string>()
+  return (file.models ?? []).flatMap(({ id, priorQuality, priorSd, provider }, i) => {
+    const isTwice = seen.has(id)
+    seen.add(id)
+    return [
+      ...(isTwice ? [`models[${i}].id: ${JSON.stringify(id)} is there twice: ids are unique`] : []),
+      ...(providers.has(provider)
+        ? []
+        : [
+            `models[${i}].provider: ${JSON.stringify(provider)} is not under providers: there are ${[...providers.keys()].join(", ") || "none"}`
+          ]),
+      ...(priorSd !== undefined && priorQuality === undefined
+        ? [`models[${i}].priorSd: there is no priorQuality that it could be the deviation of`]
+        : [])
+    ]
+  })
+}
+
+/** What is known besides the file. */
+interface Known {
+  readonly lists: ModelLists
+  readonly shippedPrice: ShippedPrices.ShippedPrices
+  readonly nowMillis: number
+}
+
+/** `conduit.yaml` over the provider's own list over what ships, value by value. */
+export const modelsFrom = (configured: Configured, known: Known): ReadonlyArray<Model> => {
+  const entries = configured.file.models ?? []
+  const models = entries.map((entry) => modelOf(entry, configured, known, true))
+  // What a list says of the end of a model never takes the last one away.
+  return models.some(({ unavailable }) => unavailable === null)
+    ? models
+    : entries.map((entry) => modelOf(entry, configured, known, false))
+}
+
+const nothingListed: ListedModel = {
+  contextWindow: null,
+  maxOutputTokens: null,
+  capabilities: {},
+  price: null,
+  retirement: null
+}
+
+const modelOf = (entry: ModelEntry, configured: Configured, known: Known, retires: boolean): Model => {
+  const { file, fileName, providers } = configured
+  const upstream = entry.upstream ?? entry.id
+  const family = familyOf(upstream)
+  const provider = providers.get(entry.provider)
+  const listed = known.lists.get(entry.provider)?.get(upstream) ?? nothingListed
+  const shipped = provider === undefined ? null : known.shippedPrice(provider, upstream)
+  const contextWindow = nearest({
+    configuration: entry.contextWindow,
+    upstream: listed.contextWindow,
+    families: family?.contextWindow,
+    prices: shipped?.contextWindow
+  })
+  const maxOutputTokens = nearest({
+    configuration: entry.maxOutputTokens,
+    upstream: listed.maxOutputTokens,
+    families: family?.maxOutputTokens
+  })
+  return {
+    id: ModelId(entry.id),
+    provider: entry.provider,
+    upstream,
+    ...priceOf(entry, configured, listed, shipped),
+    contextWindow: contextWindow.value,
+    maxOutputTokens: maxOutputTokens.value,
+    limitSources: { contextWindow: contextWindow.source, maxOutputTokens: maxOutputTokens.source },
+    ...(listed.retirement === null ? {} : { retirement: listed.retirement }),
+    abilities: {
+      ...abilitiesOf(family?.capabilities ?? {}, "families"),
+      ...abilitiesOf(listed.capabilities, "upstream"),
+      ...abilitiesOf(entry.capabilities ?? {}, "configuration")
+    },
+    dialect: { ...family?.dialect, ...entry.dialect },
+    timeouts: timeoutsOf(entry, file.providers?.[entry.provider]),
+    priorQuality: entry.priorQuality ?? null,
+    ...(entry.priorSd === undefined ? {} : { priorSd: entry.priorSd }),
+    unavailable: unavailableOf(entry, provider, fileName) ?? (retires ? retiredOf(entry, listed, known) : null),
+    simulated: false
+  }
+}
+
+/** Of what is said about one value, what counts, by the order of the keys. */
+const nearest = (said: {
+  readonly [S in NonNullable<LimitSource>]?: number | null | undefined
+}): { readonly value: number | null; readonly source: LimitSource } => {
+  for (const source of ["configuration", "upstream", "families", "prices"] as const) {
+    const value = said[source] ?? null
+    if (value !== null) return { value, source }
+  }
+  return { value: null, source: null }
+}
+
+const priceOf = (
+  entry: ModelEntry,
+  { fileName }: Configured,
+  listed: ListedModel,
+  shipped: ReturnType<ShippedPrices.ShippedPrices>
+): Priced =>
+  configuredPrice(entry, fileName) ??
+  (listed.price === null
+    ? shippedPriceOf(entry, shipped)
+    : { ...listed.price, priceSource: listSource(entry.provider) })
+
+export const listSource = (provider: string): string => `models listed by ${provider}`
+
+const unavailableOf = (entry: ModelEntry, provider: Provider | undefined, fileName: string): string | null => {
+  if (entry.disabled === true) return `disabled in ${fileName}`
+  return provider === undefined || provider.missing.length === 0 ? null : notSet(provider.missing)
+}
+
+const retiredOf = (entry: ModelEntry, { retirement }: ListedModel, { nowMillis }: Known): string | null =>
+  retirement?.state !== "retired" || entry.disabled === false
+    ? null
+    : `its provider says that it ${retirementText(retirement, nowMillis)}`
+
+interface TimeoutsEntry {
+  readonly firstByteTimeout?: string | number
+  readonly idleTimeout?: string | number
+}
+
+/** The model's own, else its provider's. */
+const timeoutsOf = (model: TimeoutsEntry, provider: TimeoutsEntry = {}): SilenceLimits => {
+  const firstByte = model.firstByteTimeout ?? provider.firstByteTimeout
+  const idle = model.idleTimeout ?? provider.idleTimeout
+  return {
+    firstByteMs: firstByte === undefined ? null : timeoutMillis(firstByte),
+    idleMs: idle === undefined ? null : timeoutMillis(idle)
+  }
+}
+
+const abilitiesOf = (said: { readonly [C in Capability]?: boolean }, source: Ability["source"]): Abilities =>
+  Object.fromEntries(
+    capabilities.flatMap((name) => {
+      const can = said[name]
+      return can === undefined ? [] : [[name, { can, source }]]
+    })
+  )
