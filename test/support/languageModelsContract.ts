@@ -4,7 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import type { Model } from "../../src/domain/routing/Model.ts"
-import { type ChatStream, LanguageModels, type ProviderError } from "../../src/services/models/LanguageModels.ts"
+import type { LanguageModels, ProviderError } from "../../src/services/models/LanguageModels.ts"
+import { effectfulModels, type EffectfulStream } from "./effectful.ts"
 
 const limits = { timeoutMs: 5000 }
 const short = { timeoutMs: 150 }
@@ -16,7 +17,7 @@ export const chatBody = (more: Readonly<Record<string, unknown>> = {}) => ({
 })
 
 /** Everything that is left in a stream, a payload an element. */
-export const readAll = (stream: ChatStream): Effect.Effect<ReadonlyArray<string>, ProviderError> =>
+export const readAll = (stream: EffectfulStream): Effect.Effect<ReadonlyArray<string>, ProviderError> =>
   Effect.gen(function* () {
     const events: Array<string> = []
     for (;;) {
@@ -61,7 +62,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
   describe(`${name} keeps the contract of LanguageModels`, () => {
     it.live("answers with the model's own object, its usage and its finish reason", () =>
       Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const answer = yield* models.complete(model, chatBody({ mock: { text: "one two three" } }), limits)
         assert.strictEqual(answer.status, 200)
         assert.deepInclude(usageOf(answer.said.usage), { inputTokens: 3, outputTokens: 3 })
@@ -73,7 +74,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
 
     it.live("streams every token in order, then the end, and stays at the end; counts come last", () =>
       Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const stream = yield* models.stream(
           model,
           chatBody({ mock: { text: "one two thrée 🙂", token_ms: 3 }, stream_options: { include_usage: true } }),
@@ -92,7 +93,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
 
     it.live("answers with a tool call, streamed and not", () =>
       Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const body = chatBody({
           messages: [{ role: "user", content: "What is the weather in Paris today?" }],
           tools: [weather]
@@ -110,7 +111,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
     for (const { fault, reason, status } of refusals) {
       it.live(`fails with ${reason} on ${fault}, before a stream opens too`, () =>
         Effect.gen(function* () {
-          const models = yield* LanguageModels
+          const models = yield* effectfulModels
           const body = chatBody({ mock: { fault } })
           const within = reason === "timeout" ? short : limits
           const whole = yield* Effect.flip(models.complete(model, body, within))
@@ -127,7 +128,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
 
     it.live("fails with cut when an answer breaks off, after the events that came", () =>
       Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const whole = yield* Effect.flip(models.complete(model, chatBody({ mock: { fault: "cut" } }), limits))
         assert.strictEqual(whole.reason, "cut")
         const text = "one two three four"
@@ -142,7 +143,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
 
     it.live("takes a stream for whole that ends after its finish reason, without [DONE]", () =>
       Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const stream = yield* models.stream(model, chatBody({ mock: { fault: "no_done", text: "one two" } }), limits)
         const chunks = chunksFrom(yield* readAll(stream))
         assert.strictEqual(chunks.at(-1)?.choices[0]?.finish_reason, "stop")
@@ -151,7 +152,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
 
     it.live("lets a fault apply to the named model only", () =>
       Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const other = yield* models.complete(model, chatBody({ mock: { fault: "500", only: "another" } }), limits)
         assert.strictEqual(other.status, 200)
         const body = chatBody({ mock: { fault: "500", only: model.upstream } })
@@ -161,7 +162,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
 
     it.live("refuses a request without messages, saying why", () =>
       Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const error = yield* Effect.flip(models.complete(model, { model: "auto" }, limits))
         assert.strictEqual(error.reason, "rejected")
         assert.include(error.detail, "messages")
@@ -170,7 +171,7 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
 
     it.live("ends at once when interrupted", () =>
       Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const startMillis = Date.now()
         const long = chatBody({ mock: { delay_ms: 60_000 } })
         const whole = yield* Effect.fork(models.complete(model, long, { timeoutMs: 60_000 }))

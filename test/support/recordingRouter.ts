@@ -5,6 +5,7 @@ import type { Decision, RoutingRequest } from "../../src/domain/routing/Decision
 import type { OutcomeReport } from "../../src/domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback } from "../../src/domain/learning/Feedback.ts"
 import { DecisionId, ModelId, RouterId, uuidV7From } from "../../src/domain/basics/Ids.ts"
+import { beginOf, effectfulSink } from "./effectful.ts"
 import { noFigures, type StatsQuery } from "../../src/domain/stats/Stats.ts"
 import type { DecisionQuery } from "../../src/services/storage/Database.ts"
 import type { ChatBody } from "../../src/services/models/LanguageModels.ts"
@@ -92,7 +93,7 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
   const listed: RecordingRouter["listed"] = []
   const reported: RecordingRouter["reported"] = []
   const addedUp: RecordingRouter["addedUp"] = []
-  return {
+  const made = {
     asked,
     judged,
     judgedSessions,
@@ -109,7 +110,7 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
       Effect.suspend(() => {
         asked.push({ request, body, caller })
         caller.onCall?.(small)
-        const sink = open(answerHead())
+        const sink = effectfulSink(open(answerHead()))
         return Effect.zipRight(sink.events(['{"n":1}', '{"n":2}']), sink.end)
       }),
     route: (request, caller) =>
@@ -172,5 +173,6 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
       }
     ],
     ...over
-  }
+  } satisfies Omit<RecordingRouter, "begin">
+  return { begin: beginOf(made), ...made }
 }

@@ -1,4 +1,4 @@
-import * as Effect from "effect/Effect"
+import * as Clock from "effect/Clock"
 import * as Layer from "effect/Layer"
 import { ModelId } from "../../src/domain/basics/Ids.ts"
 import { ChatStream as ChatReading, type StreamFailure } from "../../src/domain/models/ChatStream.ts"
@@ -65,6 +65,10 @@ export const words = (message: string, more: Partial<ErrorSaid> = {}): ErrorSaid
   ...more
 })
 
+interface ScriptedStream extends ChatStream {
+  readonly stop: () => void
+}
+
 /** What a model does when it is called; `hangs` until it is interrupted. */
 export type Script = "answers" | "hangs" | ProviderError | ReadonlyArray<string | ProviderError | "hangs">
 
@@ -79,62 +83,77 @@ const answer = (model: string) =>
   })
 const hello = JSON.stringify({ choices: [{ index: 0, delta: { content: "Hello" }, finish_reason: "stop" }] })
 
+const clock = Clock.make()
+
 /** Answers by script, by model id; an array is the payloads of a stream and how it goes wrong; after them it ends well. */
 export const scriptedModels = (scripts: Record<string, Script>) => {
   const calls: Array<{ readonly model: string; readonly body: ChatBody; readonly limits: CallLimits }> = []
   const interrupted: Array<string> = []
   let open = 0
-  const hang = (id: string) => Effect.onInterrupt(Effect.never, () => Effect.sync(() => void interrupted.push(id)))
-  const begin = <A>(model: Model, body: ChatBody, limits: CallLimits, then: (script: Script | undefined) => A) => {
-    calls.push({ model: model.id, body, limits })
-    return then(scripts[model.id])
-  }
+  const nothing = () => {}
+  /** Hangs until it is released. */
+  const hang = (id: string) => () => void interrupted.push(id)
   const failed = (model: Model, { detail, reason }: StreamFailure) =>
     failure(model.id, reason === "reported" ? "server_error" : reason, { status: 200, detail })
 
-  const complete: LanguageModelsShape["complete"] = (model, body, limits) =>
-    Effect.flatMap(Effect.clock, (clock) =>
-      begin(model, body, limits, (script = "answers") => {
-        if (script === "hangs") return hang(model.id)
-        if (script instanceof ProviderError) return script
-        const read = readAnswer(answer(model.upstream), labelOf(model, body, limits, clock))
-        return isAnswer(read) ? Effect.succeed({ status: 200, ...read, requestId: null }) : failed(model, read)
-      })
-    )
+  const complete: LanguageModelsShape["complete"] = (model, body, limits, done) => {
+    calls.push({ model: model.id, body, limits })
+    const script = scripts[model.id] ?? "answers"
+    if (script === "hangs") return hang(model.id)
+    if (script instanceof ProviderError) done(script)
+    else {
+      const read = readAnswer(answer(model.upstream), labelOf(model, body, limits, clock))
+      done(isAnswer(read) ? { status: 200, ...read, requestId: null } : failed(model, read))
+    }
+    return nothing
+  }
 
-  const streamOf = (model: Model, chat: ChatReading, events: Array<string | ProviderError>): ChatStream => ({
-    status: 200,
-    requestId: null,
-    said: () => chat.said,
-    isFinished: () => chat.isFinished,
-    usageChunk: () => chat.usageChunk,
-    next: Effect.gen(function* () {
-      while (!chat.isReady) {
-        if (typeof chat.state === "object") return yield* failed(model, chat.state)
-        const event = events.shift() ?? "[DONE]"
-        if (event === "hangs") yield* hang(model.id)
-        else if (typeof event === "string") chat.event(null, event, 0)
-        else return yield* event
+  const streamOf = (model: Model, chat: ChatReading, events: Array<string | ProviderError>): ScriptedStream => {
+    let stop = nothing
+    return {
+      stop: () => stop(),
+      status: 200,
+      requestId: null,
+      said: () => chat.said,
+      isFinished: () => chat.isFinished,
+      usageChunk: () => chat.usageChunk,
+      next: (done) => {
+        while (!chat.isReady) {
+          if (typeof chat.state === "object") return done(failed(model, chat.state))
+          const event = events.shift() ?? "[DONE]"
+          if (event === "hangs") {
+            stop = hang(model.id)
+            return
+          }
+          if (typeof event !== "string") return done(event)
+          chat.event(null, event, 0)
+        }
+        done(chat.take())
       }
-      return chat.take()
-    })
-  })
+    }
+  }
 
-  const stream: LanguageModelsShape["stream"] = (model, body, limits) =>
-    Effect.acquireRelease(
-      Effect.sync(() => void open++),
-      () => Effect.sync(() => void open--)
-    ).pipe(
-      Effect.zipRight(Effect.clock),
-      Effect.flatMap((clock) =>
-        begin(model, body, limits, (script = "answers") => {
-          if (script === "hangs") return hang(model.id)
-          if (script instanceof ProviderError) return script
-          const chat = new ChatReading(labelOf(model, body, limits, clock), choicesAsked(body))
-          return Effect.succeed(streamOf(model, chat, script === "answers" ? [hello] : [...script]))
-        })
-      )
-    )
+  const stream: LanguageModelsShape["stream"] = (model, body, limits, opened) => {
+    calls.push({ model: model.id, body, limits })
+    open++
+    const script = scripts[model.id] ?? "answers"
+    let stop = nothing
+    if (script === "hangs") stop = hang(model.id)
+    else if (script instanceof ProviderError) opened(script)
+    else {
+      const chat = new ChatReading(labelOf(model, body, limits, clock), choicesAsked(body))
+      const streamed = streamOf(model, chat, script === "answers" ? [hello] : [...script])
+      stop = () => streamed.stop()
+      opened(streamed)
+    }
+    let isOpen = true
+    return () => {
+      if (!isOpen) return
+      isOpen = false
+      open--
+      stop()
+    }
+  }
   const layer = Layer.succeed(LanguageModels, LanguageModels.of({ complete, stream }))
   return { layer, calls, interrupted, scripts, openStreams: () => open }
 }

@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Layer from "effect/Layer"
 import { ModelId } from "../../src/domain/basics/Ids.ts"
-import { type Session, type SessionKey, Sessions } from "../../src/services/routing/Sessions.ts"
+import type { Session, SessionKey, Sessions } from "../../src/services/routing/Sessions.ts"
+import { type EffectfulSessions, effectfulSessions } from "./effectful.ts"
 
 export const a: Session = { model: ModelId("a"), epoch: 0 }
 export const b: Session = { model: ModelId("b"), epoch: 3 }
@@ -16,14 +17,14 @@ export const freshSession = (owner: string | null = null): SessionKey => ({
 })
 
 /** What the session has. */
-export const known = (sessions: typeof Sessions.Service, key: SessionKey) =>
+export const known = (sessions: EffectfulSessions, key: SessionKey) =>
   Effect.map(
     sessions.choose(key, (session) => ({ session: null, seen: session })),
     ({ seen }) => seen
   )
 
 /** Keeps what the session has, or begins with this. */
-export const keepOr = (sessions: typeof Sessions.Service, key: SessionKey, session: Session) =>
+export const keepOr = (sessions: EffectfulSessions, key: SessionKey, session: Session) =>
   Effect.map(
     sessions.choose(key, (before) => ({ session: before ?? session })),
     (choice) => choice.session
@@ -34,7 +35,7 @@ export const sessionsContract = <E>(name: string, sessions: Layer.Layer<Sessions
   withLayer(sessions, { excludeTestServices: true })(`${name} keeps the contract of Sessions`, (it) => {
     it.effect("recalls what a conversation was answered by last, with its cached tokens, for each owner apart", () =>
       Effect.gen(function* () {
-        const sessions = yield* Sessions
+        const sessions = yield* effectfulSessions
         const key = freshSession("alice")
         assert.isNull(yield* sessions.recall(key))
         yield* sessions.remember(key, a)
@@ -52,7 +53,7 @@ export const sessionsContract = <E>(name: string, sessions: Layer.Layer<Sessions
 
     it.effect("knows nothing of a new session, and remembers what was chosen", () =>
       Effect.gen(function* () {
-        const sessions = yield* Sessions
+        const sessions = yield* effectfulSessions
         const key = freshSession()
         assert.isNull(yield* known(sessions, key))
         assert.deepStrictEqual(yield* keepOr(sessions, key, a), a)
@@ -63,7 +64,7 @@ export const sessionsContract = <E>(name: string, sessions: Layer.Layer<Sessions
 
     it.effect("remembers nothing where there is nothing to remember, and answers with the choice itself", () =>
       Effect.gen(function* () {
-        const sessions = yield* Sessions
+        const sessions = yield* effectfulSessions
         const key = freshSession()
         const choice = { session: null, more: "what the caller wants back" }
         assert.strictEqual(yield* sessions.choose(key, () => choice), choice)
@@ -76,7 +77,7 @@ export const sessionsContract = <E>(name: string, sessions: Layer.Layer<Sessions
 
     it.effect("goes on with another model when that was chosen, or when it was moved", () =>
       Effect.gen(function* () {
-        const sessions = yield* Sessions
+        const sessions = yield* effectfulSessions
         const key = freshSession()
         yield* keepOr(sessions, key, a)
         yield* sessions.choose(key, () => ({ session: b }))
@@ -91,7 +92,7 @@ export const sessionsContract = <E>(name: string, sessions: Layer.Layer<Sessions
 
     it.effect("keeps the sessions of different keys apart", () =>
       Effect.gen(function* () {
-        const sessions = yield* Sessions
+        const sessions = yield* effectfulSessions
         const { sessionId } = freshSession()
         const owners = [null, "0f", "0e"]
         for (const [n, owner] of owners.entries()) {

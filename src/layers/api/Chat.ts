@@ -1,12 +1,13 @@
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import { isObject, parseJson } from "../../domain/models/Json.ts"
 import { rememberSource, sourceOf } from "../../domain/models/RequestText.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import type { CompleteAnswer } from "../../services/api/Responses.ts"
 import type { RoutesOf } from "../../services/api/Routes.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
-import type { Answer, Caller, RouterShape, StreamHead } from "../../services/routing/Router.ts"
+import type { Answer, Caller, RouterError, RouterShape, StreamHead } from "../../services/routing/Router.ts"
 import { type BodyLimits, readJson } from "./Body.ts"
 import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
@@ -17,7 +18,7 @@ import type { Serving } from "./Serving.ts"
 import { SseSink } from "./SseSink.ts"
 
 export interface ChatDependencies {
-  readonly router: Pick<RouterShape, "complete" | "stream">
+  readonly router: Pick<RouterShape, "begin">
   readonly tracing: Pick<TracingShape, "step">
   readonly serving: Serving
   readonly limits: BodyLimits
@@ -27,9 +28,7 @@ export interface ChatDependencies {
   readonly preferred: () => Preference
 }
 
-/**
- * The routes that carry the load. Reading and decoding are plain functions; a fiber begins where the router is asked.
- */
+/** The routes that carry the load: plain functions, from the body that is read to the router that is asked. */
 export const make = ({
   keepAliveMs,
   limits,
@@ -61,13 +60,31 @@ export const make = ({
     })
   }
 
-  const completed = (exchange: Exchange, { body, request }: RoutingInput, present: (answer: Answer) => Reply) =>
-    serving.fork(exchange, Effect.map(router.complete(request, body, watchedCaller(exchange)), present))
+  const asked = (exchange: Exchange, { body, request }: RoutingInput) => ({
+    request,
+    body,
+    caller: watchedCaller(exchange),
+    span: exchange.span?.span,
+    log: (line: Effect.Effect<void>) => serving.log(exchange, line)
+  })
 
-  const streamed = (exchange: Exchange, { body, request }: RoutingInput) => {
-    const open = (head: StreamHead) => new SseSink(exchange, headHeaders(head), keepAliveMs)
-    serving.fork(exchange, Effect.as(router.stream(request, body, watchedCaller(exchange), open), null))
-  }
+  const completed = (exchange: Exchange, input: RoutingInput, present: (answer: Answer) => Reply) =>
+    serving.run(exchange, (ended) =>
+      router.begin({
+        ...asked(exchange, input),
+        open: null,
+        onEnd: (exit, about) => ended(presented(exit, present), about)
+      })
+    )
+
+  const streamed = (exchange: Exchange, input: RoutingInput) =>
+    serving.run(exchange, (ended) =>
+      router.begin({
+        ...asked(exchange, input),
+        open: (head) => new SseSink(exchange, headHeaders(head), keepAliveMs),
+        onEnd: (exit, about) => ended(Exit.as(exit, null), about)
+      })
+    )
 
   return {
     chatCompletions: (exchange) =>
@@ -82,6 +99,17 @@ export const make = ({
         (body) => fromComplete(body, exchange.request.headers, preferred()),
         (input) => completed(exchange, input, completeReply)
       )
+  }
+}
+
+const presented = (
+  exit: Exit.Exit<Answer | null, RouterError>,
+  present: (answer: Answer) => Reply
+): Exit.Exit<Reply | null, RouterError> => {
+  try {
+    return Exit.map(exit, (answer) => (answer === null ? null : present(answer)))
+  } catch (bug) {
+    return Exit.die(bug)
   }
 }
 

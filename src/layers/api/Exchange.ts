@@ -1,7 +1,5 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import type * as Http from "node:http"
 import type { Begun } from "../../services/observing/Tracing.ts"
@@ -32,6 +30,12 @@ export interface Arrival {
 /** Told once how an exchange ended. `error` is the code that the client saw, null if it saw none. */
 export type ExchangeObserver = (exchange: Exchange, status: number, error: string | null) => void
 
+/** What is done for an exchange, by a fiber or by plain functions. */
+export interface Work {
+  /** Ends it early; it still tells that it has ended. */
+  readonly interrupt: () => void
+}
+
 /** As nginx has it; only metrics see it. */
 const clientLeftStatus = 499
 const anybody: Caller = { owner: null }
@@ -59,7 +63,8 @@ export class Exchange implements Arrival {
   #state: "open" | "streaming" | "over" = "open"
   /** Stops what only a callback would end, such as the reading of the body. */
   #stop: (() => void) | null = null
-  #fiber: Fiber.RuntimeFiber<Reply | null, AnyError> | null = null
+  #work: Work | null = null
+  #hasEnded = false
 
   constructor({ cors, isFirst, request, requestId, response, startedNanos, target }: Arrival) {
     this.isFirst = isFirst
@@ -115,23 +120,32 @@ export class Exchange implements Arrival {
     else this.#stop = stop
   }
 
-  /** A fiber answers it: by a reply, or by null after a stream. It stays in flight until the fiber has ended. */
-  servedBy(fiber: Fiber.RuntimeFiber<Reply | null, AnyError>): void {
-    const { inFlight } = this
-    inFlight?.hold()
-    this.#fiber = fiber
-    fiber.addObserver((exit) => {
-      this.#fiber = null
-      this.#settle(exit)
-      inFlight?.release()
-    })
+  /** Somebody works for it. It stays in flight until the work has ended. */
+  begin(): void {
+    this.inFlight?.hold()
   }
 
-  /** The shutdown ends it. What a fiber serves is answered when the fiber has ended. */
+  /** What `interrupt` ends, if it has not ended yet. */
+  servedBy(work: Work): void {
+    if (!this.#hasEnded) this.#work = work
+  }
+
+  /** The work has ended: by a reply, by null after a stream, or by what went wrong. */
+  ended(exit: Exit.Exit<Reply | null, AnyError>): void {
+    this.#hasEnded = true
+    this.#work = null
+    try {
+      this.#settle(exit)
+    } finally {
+      this.inFlight?.release()
+    }
+  }
+
+  /** The shutdown ends it. What somebody works for is answered when the work has ended. */
   interrupt(): void {
     this.#stopReading()
-    if (this.#fiber === null) this.fail(new Interrupted())
-    else this.#fiber.unsafeInterruptAsFork(FiberId.none)
+    if (this.#work === null) this.fail(new Interrupted())
+    else this.#work.interrupt()
   }
 
   /** The response is closed, or its connection is. */
@@ -139,7 +153,7 @@ export class Exchange implements Arrival {
     this.#stopReading()
     if (this.#state !== "over" && !this.response.writableEnded) {
       this.#end(clientLeftStatus, "client_left")
-      this.#fiber?.unsafeInterruptAsFork(FiberId.none)
+      this.#work?.interrupt()
     }
     this.inFlight?.release()
   }

@@ -1,4 +1,3 @@
-import * as Effect from "effect/Effect"
 import type * as Http from "node:http"
 import type { StreamSink } from "../../services/routing/Router.ts"
 import { envelope, toPublic, type AnyError } from "./ErrorTable.ts"
@@ -39,36 +38,33 @@ export class SseSink implements StreamSink {
   }
 
   /** One write, however many payloads they are: one each costs three times as much. */
-  readonly events = (payloads: ReadonlyArray<string>): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      this.#keepAlive?.refresh()
-      return !this.#isOpen || this.#response.write(payloads.map(framed).join(""))
-        ? Effect.void
-        : drained(this.#response)
-    })
+  events(payloads: ReadonlyArray<string>, more: () => void): void {
+    this.#keepAlive?.refresh()
+    if (!this.#isOpen || this.#response.write(payloads.map(framed).join(""))) more()
+    else whenDrained(this.#response, more)
+  }
 
-  readonly alive = (): void => {
+  alive(): void {
     if (!this.#isOpen) return
     if (!this.#response.writableNeedDrain) this.#response.write(signOfLife)
     this.#keepAlive?.refresh()
   }
 
-  readonly finishing = (): void => {
+  finishing(): void {
     if (this.#keepAlive !== null) clearTimeout(this.#keepAlive)
   }
 
-  readonly end: Effect.Effect<void> = Effect.sync(() => {
+  end(): void {
     this.finishing()
     if (this.#isOpen) this.#response.end("data: [DONE]\n\n")
-  })
+  }
 
-  readonly fail = (error: AnyError): Effect.Effect<void> =>
-    Effect.sync(() => {
-      this.finishing()
-      this.#answer.breakStream(error)
-    })
+  fail(error: AnyError): void {
+    this.finishing()
+    this.#answer.breakStream(error)
+  }
 
-  /** When the client has left, its fiber is being interrupted: what is written until then goes nowhere. */
+  /** When the client has left, its chat is being interrupted: what is written until then goes nowhere. */
   get #isOpen(): boolean {
     return !this.#response.writableEnded && !this.#response.destroyed
   }
@@ -101,16 +97,11 @@ const framed = (payload: string): string => `data: ${oneLine(payload)}\n\n`
 /** A line break inside a payload would end the event's line. */
 const oneLine = (data: string): string => (/[\r\n]/.test(data) ? data.split(/\r\n|[\r\n]/).join("\ndata: ") : data)
 
-/** Bounded by the client's leaving and by the request's deadline, which interrupts the fiber. */
-const drained = (response: Http.ServerResponse): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    const done = () => {
-      response.off("drain", go).off("close", go)
-    }
-    const go = () => {
-      done()
-      resume(Effect.void)
-    }
-    response.on("drain", go).on("close", go)
-    return Effect.sync(done)
-  })
+/** Bounded by the client's leaving and by the request's deadline, which end the chat. */
+const whenDrained = (response: Http.ServerResponse, more: () => void): void => {
+  const go = () => {
+    response.off("drain", go).off("close", go)
+    more()
+  }
+  response.on("drain", go).on("close", go)
+}

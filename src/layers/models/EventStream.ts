@@ -1,24 +1,22 @@
-import type * as Clock from "effect/Clock"
-import * as Effect from "effect/Effect"
 import { transportDetail } from "../../domain/basics/TransportDetail.ts"
+import type { Deadline } from "../../domain/basics/Deadlines.ts"
 import { ChatStream } from "../../domain/models/ChatStream.ts"
-import type { Label } from "../../domain/models/Form.ts"
-import type { CallLimits, ProviderError } from "../../services/models/LanguageModels.ts"
+import type { ChatStream as ChatStreamShape, ProviderError } from "../../services/models/LanguageModels.ts"
 import { streamWhole } from "../../domain/models/WholeAnswer.ts"
 import { streamFailure } from "./ProviderErrors.ts"
 import { SseParser } from "./SseParser.ts"
 import type { ResponseHeaders } from "./ResponseHeaders.ts"
 import {
+  type Caller,
   errorBodyMs,
   type Limit,
   maxAnswerBytes,
   maxErrorBytes,
-  maxTimerMs,
   Received,
   silenceLimit,
-  type Target,
   UpstreamCall
 } from "./UpstreamCall.ts"
+import type { CallParts } from "./WholeAnswer.ts"
 
 /** Images come in one event. */
 const maxEventChars = 16 * 1024 * 1024
@@ -40,45 +38,36 @@ const kindOf = (chunk: Buffer): Body => {
 interface Waiting {
   readonly dueMs: number
   readonly what: string
-  readonly answer: () => void
+  readonly answer: (failed: ProviderError | null) => void
 }
 
-/** A stream from an upstream: who waits for events reads from the socket; when nobody waits, nothing is read. */
-export class EventStream {
-  private readonly target: Target
-  private readonly limits: CallLimits
-  private readonly clock: Clock.Clock
+/**
+ * A stream from an upstream: who waits for events reads from the socket; when nobody waits, nothing is read. One class,
+ * longer than others, because these are the moves of one machine.
+ */
+export class EventStream implements Caller, ChatStreamShape {
+  private readonly parts: CallParts
   private readonly received: Received
   private readonly parser = new SseParser(maxEventChars)
   private readonly call: UpstreamCall
+  private readonly chat: ChatStream
   private body: Body = "unknown"
   private failed: ProviderError | null = null
   private waiting: Waiting | null = null
-  private timer: NodeJS.Timeout | undefined
+  private deadline: Deadline | null = null
+  private armedMs = Infinity
   /** When the call began, or something last came of it, or somebody began to wait. */
-  private lifeMs = 0
-  /** What the events have told. */
-  readonly chat: ChatStream
+  private lifeMs: number
 
-  constructor(target: Target, body: string, limits: CallLimits, clock: Clock.Clock, label: Label, choices: number) {
-    this.target = target
-    this.limits = limits
-    this.clock = clock
-    this.received = new Received(target, clock)
-    this.chat = new ChatStream(label, choices)
-    this.call = new UpstreamCall(target, body, {
-      head: (status, headers) => this.begin(status, headers),
-      data: (chunk) => this.arrived(chunk),
-      end: () => this.ended(),
-      error: (error) => this.broke(error)
-    })
-  }
-
-  get start(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.lifeMs = this.nowMs()
-      this.call.start()
-    })
+  constructor(parts: CallParts, opened: (stream: ChatStreamShape | ProviderError) => void) {
+    this.parts = parts
+    this.received = new Received(parts.target, parts.clock)
+    this.chat = new ChatStream(parts.label, parts.choices)
+    this.call = new UpstreamCall(parts.target, parts.body, this)
+    this.lifeMs = this.nowMs()
+    // There is something for the client, or another model may answer.
+    this.arrival("first event", (failed) => opened(failed ?? this))
+    this.call.start()
   }
 
   get status(): number {
@@ -89,28 +78,34 @@ export class EventStream {
     return this.received.requestId
   }
 
-  /** There is something for the client, or another model may answer. */
-  get opened(): Effect.Effect<void, ProviderError> {
-    return this.arrival("first event")
+  next(done: (events: ReadonlyArray<string> | ProviderError) => void): void {
+    this.arrival("event", (failed) => done(failed ?? this.chat.take()))
   }
 
-  get next(): Effect.Effect<ReadonlyArray<string>, ProviderError> {
-    return Effect.map(this.arrival("event"), () => this.chat.take())
+  said(): ChatStream["said"] {
+    return this.chat.said
   }
 
-  get release(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      clearTimeout(this.timer)
-      if (this.chat.state === "complete" && this.call.isOpen) setTimeout(() => this.call.abort(), tailMs).unref()
-      else this.call.abort()
-    })
+  isFinished(): boolean {
+    return this.chat.isFinished
+  }
+
+  usageChunk(): string | null {
+    return this.chat.usageChunk
+  }
+
+  readonly release = (): void => {
+    this.waiting = null
+    this.disarm()
+    if (this.chat.state === "complete" && this.call.isOpen) this.parts.deadlines.after(tailMs, () => this.call.abort())
+    else this.call.abort()
   }
 
   private nowMs(): number {
-    return Number(this.clock.unsafeCurrentTimeNanos()) / 1e6
+    return Number(this.parts.clock.unsafeCurrentTimeNanos()) / 1e6
   }
 
-  private begin(status: number, headers: ResponseHeaders): void {
+  head(status: number, headers: ResponseHeaders): void {
     this.received.head(status, headers)
     this.lifeMs = this.nowMs()
     if (!this.received.isError || this.waiting === null) return
@@ -119,12 +114,12 @@ export class EventStream {
     this.arm()
   }
 
-  private arrived(chunk: Buffer): void {
+  data(chunk: Buffer): void {
     if (this.chat.state !== "open") return
     const nowMs = this.nowMs()
     this.lifeMs = nowMs
     if (this.received.isError) {
-      if (!this.received.add(chunk, maxErrorBytes)) this.ended()
+      if (!this.received.add(chunk, maxErrorBytes)) this.end()
       return
     }
     if (this.body === "unknown") this.body = kindOf(chunk)
@@ -139,7 +134,7 @@ export class EventStream {
     if (this.waiting === null && this.chat.state === "open") this.call.pause()
   }
 
-  private ended(): void {
+  end(): void {
     if (this.chat.state !== "open") return
     if (this.received.isError) return this.fail(this.received.refusal())
     if (this.body === "events") return this.bodyEnded(null)
@@ -149,7 +144,7 @@ export class EventStream {
     this.changed()
   }
 
-  private broke(error: unknown): void {
+  error(error: unknown): void {
     if (this.chat.state !== "open") return
     if (this.received.isError) return this.fail(this.received.refusal())
     if (this.body === "events") this.bodyEnded(transportDetail(error))
@@ -166,14 +161,14 @@ export class EventStream {
   private fail(error: ProviderError): void {
     this.failed ??= error
     this.call.abort()
-    this.waiting?.answer()
+    this.answer()
   }
 
   /** After whatever the stream has told. */
   private changed(): void {
     const { state } = this.chat
-    if (typeof state === "object") return this.fail(streamFailure(this.target, this.status, state))
-    if (this.isReady) this.waiting?.answer()
+    if (typeof state === "object") return this.fail(streamFailure(this.parts.target, this.status, state))
+    if (this.isReady) this.answer()
     else if (this.chat.graceUntilMs !== null) this.arm()
   }
 
@@ -181,40 +176,45 @@ export class EventStream {
     return this.chat.isReady || this.failed !== null
   }
 
-  /** Completes when there is something to take: events, the end, or (failing) what went wrong after the last event. */
-  private arrival(what: string): Effect.Effect<void, ProviderError> {
-    return Effect.async((resume) => {
-      const answer = () => {
-        clearTimeout(this.timer)
-        this.waiting = null
-        resume(this.failed === null || this.chat.isReady ? Effect.void : this.failed)
-      }
-      if (this.isReady) return answer()
-      const nowMs = this.nowMs()
-      // Nothing was read while nobody waited.
-      if (this.hasHead) this.lifeMs = nowMs
-      this.waiting = { dueMs: nowMs + this.limits.timeoutMs, what, answer }
-      this.arm()
-      this.call.resume()
-      return Effect.sync(() => {
-        clearTimeout(this.timer)
-        this.waiting = null
-        this.call.abort()
-      })
-    })
+  /** Calls back when there is something to take: events, the end, or what went wrong after the last event. */
+  private arrival(what: string, answer: Waiting["answer"]): void {
+    const nowMs = this.nowMs()
+    // Nothing was read while nobody waited.
+    if (this.hasHead) this.lifeMs = nowMs
+    this.waiting = { dueMs: nowMs + this.parts.timeoutMs, what, answer }
+    if (this.isReady) return this.answer()
+    this.arm()
+    this.call.resume()
   }
 
-  /** Wakes at the nearest limit. */
+  private answer(): void {
+    const { waiting } = this
+    if (waiting === null) return
+    this.waiting = null
+    waiting.answer(this.chat.isReady ? null : this.failed)
+  }
+
+  /** Wakes at the nearest limit; too early is in vain, and costs less than to arm anew for each event. */
   private arm(): void {
     const { waiting } = this
     if (waiting === null) return
-    clearTimeout(this.timer)
-    const nowMs = this.nowMs()
     const dueMs = Math.min(waiting.dueMs, this.chat.graceUntilMs ?? Infinity, this.silence?.dueMs ?? Infinity)
-    this.timer = setTimeout(() => this.due(waiting), Math.min(Math.max(0, Math.ceil(dueMs - nowMs)), maxTimerMs))
+    if (dueMs >= this.armedMs) return
+    this.disarm()
+    this.armedMs = dueMs
+    this.deadline = this.parts.deadlines.after(Math.ceil(dueMs - this.nowMs()), () => this.due())
   }
 
-  private due(waiting: Waiting): void {
+  private disarm(): void {
+    this.deadline?.cancel()
+    this.deadline = null
+    this.armedMs = Infinity
+  }
+
+  private due(): void {
+    this.disarm()
+    const { waiting } = this
+    if (waiting === null) return
     const nowMs = this.nowMs()
     this.chat.tick(nowMs)
     if (this.chat.state !== "open") return this.changed()
@@ -223,9 +223,7 @@ export class EventStream {
     if (!isSilent && nowMs < waiting.dueMs) return this.arm()
     if (this.received.isError) return this.fail(this.received.refusal())
     this.fail(
-      isSilent
-        ? this.received.failure("timeout", silence.says)
-        : this.received.late(this.limits.timeoutMs, waiting.what)
+      isSilent ? this.received.failure("timeout", silence.says) : this.received.late(this.parts.timeoutMs, waiting.what)
     )
   }
 
@@ -234,6 +232,6 @@ export class EventStream {
   }
 
   private get silence(): Limit | null {
-    return silenceLimit(this.target, this.lifeMs, { hasHead: this.hasHead, stream: true })
+    return silenceLimit(this.parts.target, this.lifeMs, { hasHead: this.hasHead, stream: true })
   }
 }

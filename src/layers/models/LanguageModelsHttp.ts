@@ -3,13 +3,13 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { Dispatcher } from "undici"
+import { Deadlines } from "../../domain/basics/Deadlines.ts"
 import { requestText } from "../../domain/models/RequestText.ts"
 import { changesOf } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import {
   type CallLimits,
   type ChatBody,
-  type ChatStream,
   LanguageModels,
   type ProviderError
 } from "../../services/models/LanguageModels.ts"
@@ -20,16 +20,7 @@ import { choicesAsked, labelOf } from "./Label.ts"
 import { operationUrl } from "../../domain/models/Endpoint.ts"
 import { failure } from "./ProviderErrors.ts"
 import type { Target } from "./UpstreamCall.ts"
-import { complete } from "./WholeAnswer.ts"
-
-const streamOf = ({ chat, requestId, status }: EventStream, next: ChatStream["next"]): ChatStream => ({
-  status,
-  requestId,
-  next,
-  said: () => chat.said,
-  isFinished: () => chat.isFinished,
-  usageChunk: () => chat.usageChunk
-})
+import { type CallParts, WholeCall } from "./WholeAnswer.ts"
 
 type Endpoint = Omit<Target, "model" | "silence">
 
@@ -112,24 +103,51 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
       return Either.right({ ...endpoint, headers, model: model.id, silence: model.timeouts ?? noLimits })
     }
 
-    return LanguageModels.of({
-      complete: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
-        const target = yield* targetOf("whole", model, limits.headers)
-        const json = yield* encode(body, model, limits, false)
-        const clock = yield* Effect.clock
-        return yield* complete(target, json, limits, clock, labelOf(model, body, limits, clock), choicesAsked(body))
-      }),
+    const clock = yield* Effect.clock
+    const deadlines = yield* Effect.acquireRelease(
+      Effect.sync(() => new Deadlines({ nowMillis: () => clock.unsafeCurrentTimeMillis(), sleep })),
+      (all) => Effect.sync(() => all.stop())
+    )
+    const partsOf = (
+      kind: "whole" | "streamed",
+      model: Model,
+      body: ChatBody,
+      limits: CallLimits
+    ): Either.Either<CallParts, ProviderError> =>
+      Either.flatMap(targetOf(kind, model, limits.headers), (target) =>
+        Either.map(encode(body, model, limits, kind === "streamed"), (json) => ({
+          target,
+          body: json,
+          timeoutMs: limits.timeoutMs,
+          clock,
+          deadlines,
+          label: labelOf(model, body, limits, clock),
+          choices: choicesAsked(body)
+        }))
+      )
 
-      stream: Effect.fnUntraced(function* (model: Model, body: ChatBody, limits: CallLimits) {
-        const target = yield* targetOf("streamed", model, limits.headers)
-        const json = yield* encode(body, model, limits, true)
-        const clock = yield* Effect.clock
-        const label = labelOf(model, body, limits, clock)
-        const call = new EventStream(target, json, limits, clock, label, choicesAsked(body))
-        yield* Effect.acquireRelease(call.start, () => call.release)
-        yield* call.opened
-        return streamOf(call, call.next)
-      })
+    return LanguageModels.of({
+      complete: (model, body, limits, done) => {
+        const parts = partsOf("whole", model, body, limits)
+        if (Either.isRight(parts)) return new WholeCall(parts.right, done).abort
+        done(parts.left)
+        return nothing
+      },
+
+      stream: (model, body, limits, opened) => {
+        const parts = partsOf("streamed", model, body, limits)
+        if (Either.isRight(parts)) return new EventStream(parts.right, opened).release
+        opened(parts.left)
+        return nothing
+      }
     })
   })
 )
+
+const sleep = (millis: number, wake: () => void) => {
+  const timer = setTimeout(wake, millis)
+  return () => clearTimeout(timer)
+}
+
+/** Releases a call that was never made. */
+const nothing = () => {}

@@ -1,6 +1,10 @@
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import { ChatStream as ChatReading } from "../../domain/models/ChatStream.ts"
 import { isAnswer, readAnswer } from "../../domain/models/WholeAnswer.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -191,17 +195,55 @@ const streamed = Effect.fnUntraced(function* (begun: Begun, model: Model, body: 
   }
 })
 
+/** Runs the effect, and calls back unless it is stopped before. */
+const runWith =
+  (runtime: Runtime.Runtime<never>) =>
+  <A>(effect: Effect.Effect<A, ProviderError>, done: (result: A | ProviderError) => void) => {
+    const stop = Runtime.runCallback(runtime)(effect, {
+      onExit: (exit) => {
+        if (Exit.isSuccess(exit)) return done(exit.value)
+        const failed = Cause.failureOption(exit.cause)
+        if (Option.isSome(failed)) done(failed.value)
+      }
+    })
+    return () => stop()
+  }
+
 /** Models that exist only here: the engine of `conduit mock-llm` without a network. Gates need that server. */
-export const layer: Layer.Layer<LanguageModels> = Layer.sync(LanguageModels, () => {
-  let calls = 0
-  const nextNumber = () => ++calls
-  return LanguageModels.of({
-    complete: (model, body, limits) =>
-      Effect.flatMap(begin(model, body, nextNumber), (begun) => whole(begun, model, body, limits)),
-    stream: (model, body, limits) =>
-      Effect.flatMap(begin(model, body, nextNumber), (begun) => streamed(begun, model, body, limits))
+export const layer: Layer.Layer<LanguageModels> = Layer.effect(
+  LanguageModels,
+  Effect.map(Effect.runtime<never>(), (runtime) => {
+    const run = runWith(runtime)
+    let calls = 0
+    const nextNumber = () => ++calls
+    return LanguageModels.of({
+      complete: (model, body, limits, done) =>
+        run(
+          Effect.flatMap(begin(model, body, nextNumber), (begun) => whole(begun, model, body, limits)),
+          done
+        ),
+
+      stream: (model, body, limits, opened) => {
+        let stopWaiting = () => {}
+        const opening = Effect.flatMap(begin(model, body, nextNumber), (begun) => streamed(begun, model, body, limits))
+        const stopOpening = run(opening, (begun) => {
+          if (begun instanceof ProviderError) return opened(begun)
+          const { next, ...more } = begun
+          opened({
+            ...more,
+            next: (done) => {
+              stopWaiting = run(next, done)
+            }
+          })
+        })
+        return () => {
+          stopOpening()
+          stopWaiting()
+        }
+      }
+    })
   })
-})
+)
 
 const maxEventsAtOnce = 256
 

@@ -22,12 +22,11 @@ export const maxErrorBytes = 64 * 1024
 export const maxAnswerBytes = 64 * 1024 * 1024
 /** How long the body of an error may take: its status is known, and another model is waiting. */
 export const errorBodyMs = 1000
-/** A later timer would fire at once. */
-export const maxTimerMs = 2_147_483_647
 
 const aborted = new Error("aborted")
 
-interface Callbacks {
+/** Who makes a call. */
+export interface Caller {
   readonly head: (status: number, headers: ResponseHeaders) => void
   /** Of the body, decoded. */
   readonly data: (chunk: Buffer) => void
@@ -39,12 +38,12 @@ interface Callbacks {
 export class UpstreamCall {
   private readonly target: Target
   private readonly body: string
-  private readonly on: Callbacks
+  private readonly on: Caller
   private controller: Dispatcher.DispatchController | null = null
   private decoding: Decoding | null = null
   private state: "open" | "ended" | "aborted" = "open"
 
-  constructor(target: Target, body: string, on: Callbacks) {
+  constructor(target: Target, body: string, on: Caller) {
     this.target = target
     this.body = body
     this.on = on

@@ -1,16 +1,18 @@
 import type * as Clock from "effect/Clock"
-import * as Effect from "effect/Effect"
+import type { Deadline, Deadlines } from "../../domain/basics/Deadlines.ts"
 import type { Label } from "../../domain/models/Form.ts"
 import { isAnswer, readAnswer } from "../../domain/models/WholeAnswer.ts"
-import type { CallLimits, ChatAnswer, ProviderError } from "../../services/models/LanguageModels.ts"
 import { answerFromStream } from "../../domain/models/WholeFromStream.ts"
-import { SseParser } from "./SseParser.ts"
+import type { ChatAnswer, ProviderError } from "../../services/models/LanguageModels.ts"
 import { streamFailure } from "./ProviderErrors.ts"
+import type { ResponseHeaders } from "./ResponseHeaders.ts"
+import { SseParser } from "./SseParser.ts"
 import {
+  type Caller,
   errorBodyMs,
+  type Limit,
   maxAnswerBytes,
   maxErrorBytes,
-  maxTimerMs,
   Received,
   silenceLimit,
   type Target,
@@ -28,74 +30,119 @@ const eventsOf = (text: string) => {
   return last === null ? events : [...events, last]
 }
 
-const answerFrom = (
-  target: Target,
-  received: Received,
-  label: Label,
-  choices: number
-): Effect.Effect<ChatAnswer, ProviderError> => {
+const answerFrom = (target: Target, received: Received, label: Label, choices: number): ChatAnswer | ProviderError => {
   const status = received.status ?? 200
   const { text } = received
   const read = beginsStream.test(text) ? answerFromStream(eventsOf(text), label, choices) : readAnswer(text, label)
   if (!isAnswer(read)) return streamFailure(target, status, read)
-  return Effect.succeed({ status, ...read, requestId: received.requestId })
+  return { status, ...read, requestId: received.requestId }
 }
 
-/** A whole answer. Interruption aborts the call. */
-export const complete = (
-  target: Target,
-  body: string,
-  { timeoutMs }: CallLimits,
-  clock: Clock.Clock,
-  label: Label,
-  choices: number
-): Effect.Effect<ChatAnswer, ProviderError> =>
-  Effect.async((resume) => {
-    const received = new Received(target, clock)
-    const settle = (answer: Effect.Effect<ChatAnswer, ProviderError>) => {
-      clearTimeout(timer)
-      call.abort()
-      resume(answer)
+/** What a call is made with. */
+export interface CallParts {
+  readonly target: Target
+  readonly body: string
+  readonly timeoutMs: number
+  readonly clock: Clock.Clock
+  readonly deadlines: Deadlines
+  readonly label: Label
+  /** How many the request asks for. */
+  readonly choices: number
+}
+
+/** A call that is answered as a whole; calls back once, unless it is aborted. */
+export class WholeCall implements Caller {
+  readonly #parts: CallParts
+  readonly #done: (answer: ChatAnswer | ProviderError) => void
+  readonly #received: Received
+  readonly #call: UpstreamCall
+  /** When the call began, or something last came of it. */
+  #lifeMs: number
+  #dueMs: number
+  #deadline: Deadline
+
+  constructor(parts: CallParts, done: (answer: ChatAnswer | ProviderError) => void) {
+    const { body, clock, target, timeoutMs } = parts
+    this.#parts = parts
+    this.#done = done
+    this.#received = new Received(target, clock)
+    this.#call = new UpstreamCall(target, body, this)
+    this.#lifeMs = this.#nowMs()
+    this.#dueMs = this.#lifeMs + timeoutMs
+    this.#deadline = this.#armed()
+    this.#call.start()
+  }
+
+  readonly abort = (): void => {
+    this.#deadline.cancel()
+    this.#call.abort()
+  }
+
+  head(status: number, headers: ResponseHeaders): void {
+    const received = this.#received
+    const before = this.#nearestMs
+    received.head(status, headers)
+    this.#lifeMs = this.#nowMs()
+    if (received.isError) this.#dueMs = Math.min(this.#dueMs, this.#lifeMs + errorBodyMs)
+    // A deadline that is too early only wakes in vain.
+    if (this.#nearestMs >= before) return
+    this.#deadline.cancel()
+    this.#deadline = this.#armed()
+  }
+
+  data(chunk: Buffer): void {
+    const received = this.#received
+    this.#lifeMs = this.#nowMs()
+    if (received.isError) {
+      if (!received.add(chunk, maxErrorBytes)) this.#settle(received.refusal())
+    } else if (!received.add(chunk, maxAnswerBytes)) {
+      this.#settle(received.tooLarge("the answer"))
     }
-    const call = new UpstreamCall(target, body, {
-      head: (status, headers) => {
-        received.head(status, headers)
-        lifeMs = nowMs()
-        if (received.isError) dueMs = Math.min(dueMs, lifeMs + errorBodyMs)
-        arm()
-      },
-      data: (chunk) => {
-        lifeMs = nowMs()
-        if (received.isError) {
-          if (!received.add(chunk, maxErrorBytes)) settle(received.refusal())
-        } else if (!received.add(chunk, maxAnswerBytes)) {
-          settle(received.tooLarge("the answer"))
-        }
-      },
-      end: () => settle(received.isError ? received.refusal() : answerFrom(target, received, label, choices)),
-      error: (error) => settle(received.isError ? received.refusal() : received.broken(error))
-    })
-    const nowMs = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
-    let lifeMs = nowMs()
-    let dueMs = lifeMs + timeoutMs
-    let timer: NodeJS.Timeout | undefined
-    const silence = () => silenceLimit(target, lifeMs, { hasHead: received.status !== null, stream: false })
-    const arm = () => {
-      clearTimeout(timer)
-      const nearestMs = Math.min(dueMs, silence()?.dueMs ?? Infinity) - nowMs()
-      timer = setTimeout(due, Math.min(Math.max(0, Math.ceil(nearestMs)), maxTimerMs))
+  }
+
+  end(): void {
+    const { choices, label, target } = this.#parts
+    const received = this.#received
+    this.#settle(received.isError ? received.refusal() : answerFrom(target, received, label, choices))
+  }
+
+  error(error: unknown): void {
+    const received = this.#received
+    this.#settle(received.isError ? received.refusal() : received.broken(error))
+  }
+
+  #settle(answer: ChatAnswer | ProviderError): void {
+    this.abort()
+    this.#done(answer)
+  }
+
+  #armed(): Deadline {
+    return this.#parts.deadlines.after(Math.ceil(this.#nearestMs - this.#nowMs()), () => this.#due())
+  }
+
+  #due(): void {
+    const received = this.#received
+    const silent = this.#silence
+    const isSilent = silent !== null && this.#nowMs() >= silent.dueMs
+    if (!isSilent && this.#nowMs() < this.#dueMs) {
+      this.#deadline = this.#armed()
+      return
     }
-    const due = () => {
-      const silent = silence()
-      const isSilent = silent !== null && nowMs() >= silent.dueMs
-      if (!isSilent && nowMs() < dueMs) return arm()
-      if (received.isError) return settle(received.refusal())
-      settle(isSilent ? received.failure("timeout", silent.says) : received.late(timeoutMs, "whole answer"))
-    }
-    arm()
-    call.start()
-    return Effect.sync(() => {
-      clearTimeout(timer)
-      call.abort()
-    })
-  })
+    if (received.isError) return this.#settle(received.refusal())
+    this.#settle(
+      isSilent ? received.failure("timeout", silent.says) : received.late(this.#parts.timeoutMs, "whole answer")
+    )
+  }
+
+  get #silence(): Limit | null {
+    return silenceLimit(this.#parts.target, this.#lifeMs, { hasHead: this.#received.status !== null, stream: false })
+  }
+
+  get #nearestMs(): number {
+    return Math.min(this.#dueMs, this.#silence?.dueMs ?? Infinity)
+  }
+
+  #nowMs(): number {
+    return Number(this.#parts.clock.unsafeCurrentTimeNanos()) / 1e6
+  }
+}

@@ -1,6 +1,4 @@
 import type { Clock } from "effect/Clock"
-import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as GenAi from "../../domain/observing/GenAi.ts"
 import { ranking } from "../../domain/routing/Decision.ts"
 import { faults } from "../../domain/routing/Fault.ts"
@@ -16,7 +14,6 @@ import type { TracingShape } from "../../services/observing/Tracing.ts"
 import { monotonicMs } from "./MonotonicTime.ts"
 import type { Circuits } from "./Circuits.ts"
 import type { Experience } from "./Experience.ts"
-import type { Deadlines } from "./Deadlines.ts"
 import * as Failures from "./Failures.ts"
 import * as RoutingLog from "./RoutingLog.ts"
 import * as RequestTrace from "./RequestTrace.ts"
@@ -30,24 +27,9 @@ const hangShare = 0.5
 /** With less time than this no further model is tried: it could only be blamed for the one before. */
 const leastMillis = 50
 
-export interface Attempts {
-  /** Down the ranking until a model answers or the time is up. The call that answers is still under way then. */
-  readonly run: <A>(
-    routed: RoutedRequest,
-    call: (model: Model, limits: CallLimits) => Effect.Effect<A, ProviderError>
-  ) => Effect.Effect<
-    { readonly answer: A; readonly model: Model },
-    AllModelsFailed | UpstreamRejected | NoEligibleModel
-  >
-  /** Ends the call that is under way, if there is one; its model's circuit hears of it. Completes at once. */
-  readonly end: (routed: RoutedRequest, ending: Ending) => Effect.Effect<void>
-  readonly remainingMs: (routed: RoutedRequest) => number
-}
-
 interface Parts {
   readonly catalog: ModelCatalogShape
   readonly circuits: Circuits
-  readonly deadlines: Deadlines
   readonly experience: Experience
   readonly telemetry: Pick<TelemetryShape, "called">
   readonly tracing: Pick<TracingShape, "step" | "headers">
@@ -57,104 +39,130 @@ interface Parts {
   readonly clock: Clock
 }
 
-/** The calls that a request makes, one after another; they open and close the circuits. */
-export const make = ({
-  catalog,
-  circuits,
-  clock,
-  deadlines,
-  experience,
-  isDebug,
-  requestTimeoutMs,
-  telemetry,
-  tracing
-}: Parts): Attempts => {
-  const remainingMs = (routed: RoutedRequest) => requestTimeoutMs - (monotonicMs(clock) - routed.begun.startedMs)
+/** The next call of a request. */
+export interface NextCall {
+  readonly model: Model
+  readonly limits: CallLimits
+  /** After which another model is tried, or none. */
+  readonly limitMs: number
+}
 
-  const run: Attempts["run"] = Effect.fnUntraced(function* (routed, call) {
-    const candidates = [...candidatesOf(routed)]
-    const isBarred = ({ id }: Model) => id !== routed.request.pinned && circuits.barrier(id) !== null
-    let counted = 0
-    for (const [index, model] of candidates.entries()) {
-      const leftMs = remainingMs(routed)
-      if (counted === mostCounted || (routed.attempts.length > 0 && leftMs < leastMillis)) break
-      // Barred since the decision was made; who names a model insists on it.
-      if (isBarred(model)) continue
-      const headers = begin(routed, model)
-      const mayFallBack = counted + 1 < mostCounted && candidates.slice(index + 1).some((other) => !isBarred(other))
-      const limitMs = mayFallBack ? hangShare * leftMs : leftMs
-      const answer = yield* Effect.either(
-        deadlines.within(
-          limitMs,
-          () => late(model),
-          call(model, { ...experience.limits(model, routed.begun.body), timeoutMs: Math.max(1, leftMs), headers })
-        )
-      )
-      if (Either.isRight(answer)) {
-        routed.answering(monotonicMs(clock))
-        experience.answered(model, routed.request, routed.errors)
-        return { answer: answer.right, model }
-      }
-      const error = answer.left
-      yield* end(routed, failed(error.reason, error))
-      const { next } = faults[error.reason]
-      if (next === "none") break
-      // Now it is known how to ask this model.
-      if (experience.refused(model, routed.begun.body, error)) candidates.splice(index + 1, 0, model)
-      if (next === "counted") counted++
-    }
-    return yield* routed.attempts.length === 0
-      ? Failures.allCircuitsOpen(routed.decision, circuits)
-      : Failures.allFailed(routed, circuits)
-  })
+/** The models that a request may still be sent to, in their order. */
+export interface Untried {
+  readonly models: Array<Model>
+  /** Failures so far that count. */
+  counted: number
+}
+
+/** The calls that a request makes, one after another; they open and close the circuits. */
+export class Attempts {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  remainingMs({ begun: { startedMs } }: RoutedRequest): number {
+    const { clock, requestTimeoutMs } = this.#parts
+    return requestTimeoutMs - (monotonicMs(clock) - startedMs)
+  }
 
   /** The chosen one and those to fall back to. */
-  const candidatesOf = ({ decision, request }: RoutedRequest): ReadonlyArray<Model> => {
+  untried({ decision, request }: RoutedRequest): Untried {
+    const { byId } = this.#parts.catalog.current()
     const order = request.pinned !== null && !request.fallback ? [decision.chosen] : ranking(decision)
-    return order.flatMap((id) => catalog.current().byId.get(id) ?? [])
+    return { models: order.flatMap((id) => byId.get(id) ?? []), counted: 0 }
+  }
+
+  /** Begins the next call; null if there is none to make. */
+  next(routed: RoutedRequest, untried: Untried): NextCall | null {
+    const leftMs = this.remainingMs(routed)
+    if (untried.counted === mostCounted || (routed.attempts.length > 0 && leftMs < leastMillis)) return null
+    for (let model = untried.models.shift(); model !== undefined; model = untried.models.shift()) {
+      // Barred since the decision was made; who names a model insists on it.
+      if (this.#isBarred(routed, model)) continue
+      const headers = this.#begin(routed, model)
+      const mayFallBack =
+        untried.counted + 1 < mostCounted && untried.models.some((other) => !this.#isBarred(routed, other))
+      const { adjustments, streamUsage } = this.#parts.experience.limits(model, routed.begun.body)
+      return {
+        model,
+        // An answer without an id of its own has the decision's.
+        limits: { adjustments, streamUsage, timeoutMs: Math.max(1, leftMs), headers, answerId: routed.decision.id },
+        limitMs: mayFallBack ? hangShare * leftMs : leftMs
+      }
+    }
+    return null
+  }
+
+  /** The call under way is the answer. */
+  answers(routed: RoutedRequest, model: Model): void {
+    routed.answering(monotonicMs(this.#parts.clock))
+    this.#parts.experience.answered(model, routed.request, routed.errors)
+  }
+
+  /** The call under way has failed; says whether the next may be made. */
+  failed(routed: RoutedRequest, untried: Untried, model: Model, error: ProviderError): boolean {
+    this.end(routed, failed(error.reason, error))
+    const { next } = faults[error.reason]
+    if (next === "none") return false
+    // Now it is known how to ask this model.
+    if (this.#parts.experience.refused(model, routed.begun.body, error)) untried.models.unshift(model)
+    if (next === "counted") untried.counted++
+    return true
+  }
+
+  /** What the client is told when no call was the answer. */
+  failure(routed: RoutedRequest): AllModelsFailed | UpstreamRejected | NoEligibleModel {
+    const { circuits } = this.#parts
+    return routed.attempts.length === 0
+      ? Failures.allCircuitsOpen(routed.decision, circuits)
+      : Failures.allFailed(routed, circuits)
+  }
+
+  /** Ends the call that is under way, if there is one; its model's circuit hears of it. */
+  end(routed: RoutedRequest, ending: Ending): void {
+    const { catalog, clock, isDebug, telemetry } = this.#parts
+    const ended = routed.ended(monotonicMs(clock), ending)
+    if (ended === null) return
+    const { attempt, step } = ended
+    if (step !== null) RequestTrace.endAttempt(step, catalog.current(), routed, attempt, ending)
+    telemetry.called(attempt.model, resultOf(routed, ending), attempt.latencyMs / 1000)
+    if (isDebug) routed.begun.log(RoutingLog.called(routed, attempt))
+    this.#tellCircuit(routed, attempt, ending)
+  }
+
+  #isBarred({ request }: RoutedRequest, { id }: Model): boolean {
+    return id !== request.pinned && this.#parts.circuits.barrier(id) !== null
   }
 
   /** Answers the headers by which the call joins the request's trace. */
-  const begin = (routed: RoutedRequest, model: Model) => {
+  #begin(routed: RoutedRequest, model: Model): CallLimits["headers"] {
+    const { circuits, clock, tracing } = this.#parts
     const { span } = routed.begun
     circuits.of(model.id).enter(clock.unsafeCurrentTimeMillis())
-    const step = tracing.step(span, GenAi.spanName(model), "client")
+    const step = span === undefined ? null : tracing.step(span, GenAi.spanName(model), "client")
     routed.called(model.id, monotonicMs(clock), step)
     return tracing.headers(step?.span ?? span)
   }
 
-  const end: Attempts["end"] = (routed, ending) =>
-    Effect.suspend(() => {
-      const ended = routed.ended(monotonicMs(clock), ending)
-      if (ended === null) return Effect.void
-      const { attempt, step } = ended
-      if (step !== null) RequestTrace.endAttempt(step, catalog.current(), routed, attempt, ending)
-      telemetry.called(attempt.model, resultOf(routed, ending), attempt.latencyMs / 1000)
-      const news = tellCircuit(routed, attempt, ending)
-      return isDebug ? Effect.zipRight(RoutingLog.called(routed, attempt), news) : news
-    })
-
   /** Says what is new of the model. A refusal is an answer of the model. */
-  const tellCircuit = (routed: RoutedRequest, ended: Attempt, ending: Ending): Effect.Effect<void> => {
-    const circuit = circuits.of(ended.model)
-    const now = clock.unsafeCurrentTimeMillis()
-    if (ending._tag === "Aborted") {
-      circuit.abandoned()
-      return Effect.void
-    }
+  #tellCircuit(routed: RoutedRequest, ended: Attempt, ending: Ending): void {
+    const circuit = this.#parts.circuits.of(ended.model)
+    if (ending._tag === "Aborted") return circuit.abandoned()
+    const now = this.#parts.clock.unsafeCurrentTimeMillis()
     const heard = ending._tag === "Failed" ? faults[ending.reason].circuit : "answer"
     if (ending._tag === "Failed" && heard !== "answer") {
       const { failure } = ending
       const seconds = failure?.retryAfterSeconds ?? null
       if (seconds !== null && seconds > 0) circuit.paused(now, seconds)
       const opened = circuit.failed(now, Failures.heardBy(routed, heard === "doubt", failure))
-      return opened?.isNews === true ? RoutingLog.outageBegan(routed, ended, opened.forMillis) : Effect.void
+      if (opened?.isNews === true) routed.begun.log(RoutingLog.outageBegan(routed, ended, opened.forMillis))
+      return
     }
     const outage = circuit.succeeded(now)
-    return outage === null ? Effect.void : RoutingLog.outageEnded(routed, ended, outage, now)
+    if (outage !== null) routed.begun.log(RoutingLog.outageEnded(routed, ended, outage, now))
   }
-
-  return { run, end, remainingMs }
 }
 
 const resultOf = (routed: RoutedRequest, ending: Ending): CallResult =>
@@ -166,7 +174,8 @@ const resultOf = (routed: RoutedRequest, ending: Ending): CallResult =>
       ? "aborted"
       : ending.reason
 
-const late = (model: Model) =>
+/** The model did not answer within what it may take. */
+export const late = (model: Model): ProviderError =>
   new ProviderError({
     model: model.id,
     reason: "timeout",

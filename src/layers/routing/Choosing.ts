@@ -1,5 +1,6 @@
 import type { Clock } from "effect/Clock"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
+import type * as Tracer from "effect/Tracer"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
 import { meantBy } from "../../domain/routing/ModelName.ts"
@@ -21,12 +22,20 @@ import * as RoutingLog from "./RoutingLog.ts"
 export interface Choosing {
   /** The request with the model that the client means by the name it gave. */
   readonly meant: (request: RoutingRequest) => RoutingRequest
-  /** Features, then the choice; the draw is the bandit's, the masks the request's. */
-  readonly decide: (
-    request: RoutingRequest,
-    owner: string | null,
-    conversation: Conversation
-  ) => Effect.Effect<Decision, NoEligibleModel | UnknownModel>
+  /**
+   * Features, then the choice; the draw is the bandit's, the masks the request's. Calls back once, perhaps before it
+   * returns: a session may have to be asked for.
+   */
+  readonly decide: (asked: Asked, decided: (found: Decision | NoEligibleModel | UnknownModel) => void) => void
+}
+
+/** A request as `meant` has it, and whose it is. */
+export interface Asked {
+  readonly request: RoutingRequest
+  readonly owner: string | null
+  readonly conversation: Conversation
+  readonly span: Tracer.AnySpan | undefined
+  readonly log: (line: Effect.Effect<void>) => void
 }
 
 interface Parts {
@@ -48,38 +57,37 @@ interface Parts {
 export const make = (parts: Parts): Choosing => {
   const { catalog, clock, extractor, sessions, state, tracing } = parts
 
-  const decide: Choosing["decide"] = (request, owner, conversation) =>
-    Effect.withFiberRuntime<Decision, NoEligibleModel | UnknownModel>(({ currentSpan: span }) => {
-      const { pinned, sessionId } = request
-      if (pinned !== null && !catalog.current().byId.has(pinned)) {
-        return Effect.fail(new UnknownModel({ model: pinned }))
-      }
-      const startedMs = monotonicMs(clock)
-      const extracting = tracing.step(span, "features")
-      const features = extractor.extract(request.text)
-      extracting?.end({}, null)
-      const deciding = tracing.step(span, "decide")
-      const input = inputOf(parts, request, owner, features)
-      const finish = (found: Decision | NoEligibleModel) => {
-        const decision = found instanceof NoEligibleModel ? withWait(parts, found) : found
-        if (deciding !== null) RequestTrace.endDecide(deciding, decision, span, tracing)
-        return decided(parts, request, decision, monotonicMs(clock) - startedMs)
-      }
-      if (pinned !== null) return finish(state.decide(input))
-      if (sessionId !== null) return Effect.flatMap(inSession(input, sessionId), finish)
-      return conversation.earlier.length === 0
-        ? finish(state.decide(input))
-        : Effect.flatMap(recalled(owner, conversation), (session) => finish(state.decide({ ...input, session })))
-    })
+  const decide: Choosing["decide"] = (asked, done) => {
+    const { conversation, owner, request, span } = asked
+    const { pinned, sessionId } = request
+    if (pinned !== null && !catalog.current().byId.has(pinned)) return done(new UnknownModel({ model: pinned }))
+    const startedMs = monotonicMs(clock)
+    const extracting = tracing.step(span, "features")
+    const features = extractor.extract(request.text)
+    extracting?.end({}, null)
+    const deciding = tracing.step(span, "decide")
+    const input = inputOf(parts, request, owner, features)
+    const finish = (found: Decision | NoEligibleModel) => {
+      const decision = found instanceof NoEligibleModel ? withWait(parts, found) : found
+      if (deciding !== null) RequestTrace.endDecide(deciding, decision, span, tracing)
+      tell(parts, asked, decision, monotonicMs(clock) - startedMs)
+      done(decision)
+    }
+    if (pinned !== null) return finish(state.decide(input))
+    if (sessionId !== null) return inSession(input, sessionId, finish)
+    if (conversation.earlier.length === 0) return finish(state.decide(input))
+    recall(owner, conversation, 0, (session) => finish(state.decide({ ...input, session })))
+  }
 
   /** As the session goes on: with what it has as long as that may answer, else with what is chosen now. */
-  const inSession = (input: DecideInput, sessionId: string) =>
-    Effect.map(
-      sessions.choose({ owner: input.owner, sessionId }, (session) => {
+  const inSession = (input: DecideInput, sessionId: string, finish: (found: Decision | NoEligibleModel) => void) =>
+    sessions.choose(
+      { owner: input.owner, sessionId },
+      (session) => {
         const decision = state.decide({ ...input, session })
         return { decision, session: sessionAfter(decision, session) }
-      }),
-      ({ decision }) => decision
+      },
+      ({ decision }) => finish(decision)
     )
 
   const sessionAfter = (decision: Decision | NoEligibleModel, before: Session | null): Session | null => {
@@ -88,13 +96,18 @@ export const make = (parts: Parts): Choosing => {
   }
 
   /** What an earlier turn of the conversation was answered by. */
-  const recalled = Effect.fnUntraced(function* (owner: string | null, { earlier }: Conversation) {
-    for (const sessionId of earlier) {
-      const session = yield* sessions.recall({ owner, sessionId })
-      if (session !== null) return session
-    }
-    return null
-  })
+  const recall = (
+    owner: string | null,
+    conversation: Conversation,
+    rank: number,
+    recalled: (session: Session | null) => void
+  ): void => {
+    const sessionId = conversation.earlier[rank]
+    if (sessionId === undefined) return recalled(null)
+    sessions.recall({ owner, sessionId }, (session) =>
+      session === null ? recall(owner, conversation, rank + 1, recalled) : recalled(session)
+    )
+  }
 
   return { meant: (request) => meant(catalog, request), decide }
 }
@@ -119,17 +132,16 @@ const inputOf = (
   }
 }
 
-/** Tells metrics, outages and the log of the decision, and answers it. */
-const decided = (
+/** Tells metrics, outages and the log of the decision. */
+const tell = (
   { circuits, isDebug, telemetry }: Parts,
-  request: RoutingRequest,
+  { log, request }: Asked,
   decision: Decision | NoEligibleModel,
   tookMs: number
-): Effect.Effect<Decision, NoEligibleModel> => {
+): void => {
   if (request.pinned === null) circuits.decided(decision)
   if (!(decision instanceof NoEligibleModel)) telemetry.decided(decision, tookMs / 1000)
-  const answer = decision instanceof NoEligibleModel ? Effect.fail(decision) : Effect.succeed(decision)
-  return isDebug ? Effect.zipRight(RoutingLog.decided(decision, tookMs), answer) : answer
+  if (isDebug) log(RoutingLog.decided(decision, tookMs))
 }
 
 const withWait = ({ circuits }: Parts, { excluded, isAnyEnabled, kept }: NoEligibleModel) =>

@@ -1,73 +1,112 @@
-import type { Clock } from "effect/Clock"
-import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import { withMembers } from "../../domain/basics/JsonText.ts"
-import type { FaultReason } from "../../domain/routing/Fault.ts"
+import type { Deadline } from "../../domain/basics/Deadlines.ts"
 import type { Model } from "../../domain/routing/Model.ts"
-import type { ChatStream, ProviderError } from "../../services/models/LanguageModels.ts"
+import { type ChatStream, ProviderError } from "../../services/models/LanguageModels.ts"
 import type { StreamSink } from "../../services/routing/Router.ts"
-import type { Accounting } from "./Accounting.ts"
-import type { Attempts } from "./Attempts.ts"
-import { monotonicMs } from "./MonotonicTime.ts"
-import type { Deadlines } from "./Deadlines.ts"
-import * as Failures from "./Failures.ts"
-import type { Settlement } from "./Settlement.ts"
-import { aborted, answered, failed, type RoutedRequest } from "./RoutedRequest.ts"
+import type { Account, Accounting } from "./Accounting.ts"
+import type { RoutedRequest } from "./RoutedRequest.ts"
 
-interface Parts {
-  readonly accounting: Accounting
-  readonly attempts: Pick<Attempts, "remainingMs">
-  readonly deadlines: Deadlines
-  readonly settlement: Pick<Settlement, "settle">
-  readonly clock: Clock
+/** Why a stream that had begun is not whole: the model's failure, or that the time was up. */
+export type Broken = ProviderError | "timeout"
+
+/** The stream of the answering model on its way to the client, as fast as the client takes it. */
+export class Relay {
+  readonly #source: ChatStream
+  readonly #sink: StreamSink
+  readonly #account: () => Account
+  readonly #deadline: Deadline
+  readonly #ended: (broken: Broken | null) => void
+  readonly #onBug: (bug: unknown) => void
+  #clientReads = true
+  #isOver = false
+
+  constructor(
+    { accounting, firstTokenMs, onBug, timeLimit }: RelayOptions,
+    routed: RoutedRequest,
+    source: ChatStream,
+    model: Model,
+    sink: StreamSink,
+    ended: (broken: Broken | null) => void
+  ) {
+    this.#source = source
+    this.#sink = sink
+    this.#ended = ended
+    this.#onBug = onBug
+    this.#account = () => accounting.of(model, routed.request, source.said(), source.requestId)
+    routed.told(() => ({ ...this.#account(), said: source.said(), firstTokenMs }))
+    this.#deadline = timeLimit(() => this.#end("timeout"))
+  }
+
+  get clientReads(): boolean {
+    return this.#clientReads
+  }
+
+  start(): void {
+    this.#source.next(this.#arrived)
+  }
+
+  stop(): void {
+    this.#isOver = true
+    this.#deadline.cancel()
+  }
+
+  readonly #arrived = (events: ReadonlyArray<string> | ProviderError): void => {
+    if (this.#isOver) return
+    try {
+      if (events instanceof ProviderError) this.#end(events)
+      else if (events.length > 0) this.#send(events, this.#taken)
+      else this.#sendCounts()
+    } catch (bug) {
+      this.#onBug(bug)
+    }
+  }
+
+  #send(events: ReadonlyArray<string>, taken: () => void): void {
+    this.#clientReads = false
+    this.#sink.events(events, taken)
+  }
+
+  /** The client can take more. */
+  readonly #taken = (): void => {
+    if (this.#isOver) return
+    this.#clientReads = true
+    try {
+      if (this.#source.isFinished()) this.#sink.finishing()
+      this.#source.next(this.#arrived)
+    } catch (bug) {
+      this.#onBug(bug)
+    }
+  }
+
+  #sendCounts(): void {
+    const counts = this.#source.usageChunk()
+    if (counts === null) this.#end(null)
+    else this.#send([withCost(counts, this.#account().costUsd)], this.#countsTaken)
+  }
+
+  readonly #countsTaken = (): void => {
+    if (this.#isOver) return
+    this.#clientReads = true
+    try {
+      this.#end(null)
+    } catch (bug) {
+      this.#onBug(bug)
+    }
+  }
+
+  #end(broken: Broken | null): void {
+    this.stop()
+    this.#ended(broken)
+  }
 }
 
-/** From the answering model to the client, until the deadline. The sink hears of every end, and every end is an outcome. */
-export const make =
-  ({ accounting, attempts, clock, deadlines, settlement }: Parts) =>
-  (routed: RoutedRequest, source: ChatStream, model: Model, sink: StreamSink): Effect.Effect<void> => {
-    const firstTokenMs = routed.callMs(monotonicMs(clock))
-    const account = () => accounting.of(model, routed.request, source.said(), source.requestId)
-    routed.told(() => ({ ...account(), said: source.said(), firstTokenMs }))
-    let clientReads = true
-    const send = Effect.fnUntraced(function* (payloads: ReadonlyArray<string>) {
-      clientReads = false
-      yield* sink.events(payloads)
-      clientReads = true
-    })
-
-    const pump = Effect.gen(function* () {
-      while (true) {
-        const payloads = yield* source.next
-        if (payloads.length === 0) break
-        yield* send(payloads)
-        if (source.isFinished()) sink.finishing()
-      }
-      const counts = source.usageChunk()
-      if (counts !== null) yield* send([withCost(counts, account().costUsd)])
-    })
-
-    const broken = (reason: FaultReason, error: ProviderError | null) =>
-      Effect.flatMap(
-        settlement.settle(
-          routed,
-          reason === "timeout" && !clientReads ? aborted("client_slow") : failed(reason, error)
-        ),
-        () => sink.fail(Failures.brokenOff(routed, error, reason === "timeout"))
-      )
-
-    return deadlines
-      .within(attempts.remainingMs(routed), () => "timeout" as const, Effect.either(pump))
-      .pipe(
-        Effect.matchEffect({
-          onFailure: (reason) => broken(reason, null),
-          onSuccess: Either.match({
-            onLeft: (error) => broken(error.reason, error),
-            onRight: () => Effect.zipRight(settlement.settle(routed, answered(source.status)), sink.end)
-          })
-        })
-      )
-  }
+interface RelayOptions {
+  readonly accounting: Accounting
+  readonly firstTokenMs: number | null
+  readonly onBug: (bug: unknown) => void
+  /** Runs it when the request's time is up. */
+  readonly timeLimit: (run: () => void) => Deadline
+}
 
 const withCost = (chunk: string, usd: number | null): string =>
   withMembers(chunk, new Map([["conduit", JSON.stringify({ cost_usd: usd })]]))

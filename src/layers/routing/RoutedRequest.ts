@@ -1,3 +1,4 @@
+import type * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
@@ -78,6 +79,8 @@ interface Begun {
   readonly span: Tracer.AnySpan | undefined
   readonly body: ChatBody
   readonly onCall: ((model: Model["id"]) => void) | undefined
+  /** Logs on the request's behalf. */
+  readonly log: (line: Effect.Effect<void>) => void
 }
 
 /**

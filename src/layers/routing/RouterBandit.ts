@@ -1,6 +1,10 @@
+import type { Clock } from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { Deadlines } from "../../domain/basics/Deadlines.ts"
 import { BanditState } from "../../services/learning/BanditState.ts"
 import { Database } from "../../services/storage/Database.ts"
 import { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
@@ -14,18 +18,16 @@ import { Settings } from "../../services/running/Settings.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Tracing } from "../../services/observing/Tracing.ts"
 import * as Accounting from "./Accounting.ts"
-import * as Attempts from "./Attempts.ts"
+import { Attempts } from "./Attempts.ts"
 import * as Choosing from "./Choosing.ts"
 import * as Circuits from "./Circuits.ts"
-import * as Deadlines from "./Deadlines.ts"
 import * as DecisionReports from "./DecisionReports.ts"
 import * as Experience from "./Experience.ts"
-import * as Relay from "./Relay.ts"
 import * as RequestPath from "./RequestPath.ts"
 import * as RequestTrace from "./RequestTrace.ts"
 import * as Rewards from "./Rewards.ts"
 import * as SessionFeedback from "./SessionFeedback.ts"
-import * as Settlement from "./Settlement.ts"
+import { Settlement } from "./Settlement.ts"
 import * as Stats from "./StatsReader.ts"
 
 /** Everything that a request passes, from what it shares with others to its path (`RequestPath.ts`). */
@@ -59,7 +61,7 @@ export const layer: Layer.Layer<
     const telemetry = yield* Telemetry
     const clock = yield* Effect.clock
 
-    const deadlines = yield* Deadlines.make(clock)
+    const deadlines = yield* deadlinesBy(clock)
     const circuits = yield* Circuits.make({ catalog, clock, telemetry })
     const shared = {
       accounting: Accounting.make(catalog),
@@ -79,14 +81,13 @@ export const layer: Layer.Layer<
       telemetry,
       tracing
     }
-    const attempts = Attempts.make(shared)
-    const settlement = Settlement.make({ ...shared, attempts })
+    const attempts = new Attempts(shared)
+    const settlement = new Settlement({ ...shared, attempts })
     const path = RequestPath.make({
       ...shared,
       attempts,
       choosing: Choosing.make(shared),
       earlyMs: (2 / 3) * Duration.toMillis(http.streamKeepAlive),
-      relay: Relay.make({ ...shared, attempts, settlement }),
       settlement,
       storePrompts: learning.storePrompts
     })
@@ -102,6 +103,25 @@ export const layer: Layer.Layer<
     })
   })
 )
+
+/** By the clock's own time, which tests let pass. */
+const deadlinesBy = (clock: Clock): Effect.Effect<Deadlines, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(
+      () =>
+        new Deadlines({
+          nowMillis: () => clock.unsafeCurrentTimeMillis(),
+          sleep: (millis, wake) => {
+            const onExit = (exit: Exit.Exit<void>) => {
+              if (Exit.isSuccess(exit)) wake()
+            }
+            const stop = Effect.runCallback(clock.sleep(Duration.millis(millis)), { onExit })
+            return () => stop()
+          }
+        })
+    ),
+    (all) => Effect.sync(() => all.stop())
+  )
 
 /** The models of the catalogue, with what was learned and seen of each. */
 const listed =

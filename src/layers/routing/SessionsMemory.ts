@@ -1,4 +1,3 @@
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Sessions } from "../../services/routing/Sessions.ts"
 import * as Recent from "./RecentSessions.ts"
@@ -8,14 +7,16 @@ export const layer: Layer.Layer<Sessions> = Layer.sync(Sessions, () => {
   const recent = Recent.make()
   const conversations = Recent.make(Recent.conversationCapacity)
   return Sessions.of({
-    choose: (key, choose) =>
-      Effect.sync(() => {
-        const choice = choose(recent.get(key))
-        if (choice.session !== null) recent.set(key, choice.session)
-        return choice
-      }),
-    move: (key, session) => Effect.sync(() => recent.set(key, session)),
-    recall: (key) => Effect.sync(() => conversations.get(key)),
-    remember: (key, session) => Effect.sync(() => conversations.set(key, session))
+    choose: (key, choose, chosen) => {
+      const choice = choose(recent.get(key))
+      if (choice.session !== null) recent.set(key, choice.session)
+      chosen(choice)
+    },
+    move: (key, session, moved) => {
+      recent.set(key, session)
+      moved()
+    },
+    recall: (key, recalled) => recalled(conversations.get(key)),
+    remember: (key, session) => conversations.set(key, session)
   })
 })

@@ -2,6 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import { createHash } from "node:crypto"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
@@ -25,52 +26,58 @@ export const layer: Layer.Layer<Sessions, never, Redis | LearningLog> = Layer.ef
     const nameOf = (key: SessionKey) =>
       `conduit:${router.id}:session:${createHash("sha256").update(Recent.nameOf(key)).digest("base64url")}`
 
+    const choice = <A extends { readonly session: Session | null }>(
+      key: SessionKey,
+      choose: (known: Session | null) => A
+    ): Effect.Effect<A> => {
+      const name = nameOf(key)
+      const remembered = (choice: A) => {
+        if (choice.session !== null) recent.set(key, choice.session)
+        return choice
+      }
+      const agreed = (stored: string | null) => {
+        const shared = stored === null ? null : decode(stored)
+        const choice = remembered(choose(shared ?? recent.get(key)))
+        const next = choice.session
+        if (next === null || isSame(next, shared)) return Effect.succeed(choice)
+        if (stored !== null) return Effect.as(Effect.ignore(redis.set(name, encode(next), ttl)), choice)
+        // The replica that is first decides for all; what it chose may not suit this request.
+        return redis.claim(name, encode(next), ttl).pipe(
+          Effect.map(decode),
+          Effect.map((first) => (first === null || isSame(first, next) ? choice : remembered(choose(first)))),
+          Effect.catchAll(() => Effect.succeed(choice))
+        )
+      }
+      return Effect.matchEffect(redis.get(name, ttl), {
+        onFailure: () => Effect.sync(() => remembered(choose(recent.get(key)))),
+        onSuccess: agreed
+      })
+    }
+
+    const run = Runtime.runFork(yield* Effect.runtime<never>())
+    const stored = (key: SessionKey, session: Session) =>
+      Effect.ignore(Effect.suspend(() => redis.set(nameOf(key), encode(session), ttl)))
+
     return Sessions.of({
-      choose: (key, choose) =>
-        Effect.suspend(() => {
-          const name = nameOf(key)
-          const remembered = (choice: ReturnType<typeof choose>) => {
-            if (choice.session !== null) recent.set(key, choice.session)
-            return choice
-          }
-          const agreed = (stored: string | null) => {
-            const shared = stored === null ? null : decode(stored)
-            const choice = remembered(choose(shared ?? recent.get(key)))
-            const next = choice.session
-            if (next === null || isSame(next, shared)) return Effect.succeed(choice)
-            if (stored !== null) return Effect.as(Effect.ignore(redis.set(name, encode(next), ttl)), choice)
-            // The replica that is first decides for all; what it chose may not suit this request.
-            return redis.claim(name, encode(next), ttl).pipe(
-              Effect.map(decode),
-              Effect.map((first) => (first === null || isSame(first, next) ? choice : remembered(choose(first)))),
-              Effect.catchAll(() => Effect.succeed(choice))
-            )
-          }
-          return Effect.matchEffect(redis.get(name, ttl), {
-            onFailure: () => Effect.sync(() => remembered(choose(recent.get(key)))),
-            onSuccess: agreed
-          })
-        }),
+      choose: (key, choose, chosen) => void run(Effect.map(choice(key, choose), chosen)),
 
-      move: (key, session) =>
-        Effect.suspend(() => {
-          recent.set(key, session)
-          return Effect.ignore(redis.set(nameOf(key), encode(session), ttl))
-        }),
+      move: (key, session, moved) => {
+        recent.set(key, session)
+        run(Effect.map(stored(key, session), moved))
+      },
 
-      recall: (key) =>
-        Effect.suspend(() =>
-          redis.get(nameOf(key), ttl).pipe(
-            Effect.map((stored) => (stored === null ? null : decode(stored)) ?? conversations.get(key)),
-            Effect.catchAll(() => Effect.succeed(conversations.get(key)))
-          )
-        ),
+      recall: (key, recalled) => {
+        const known = redis.get(nameOf(key), ttl).pipe(
+          Effect.map((stored) => (stored === null ? null : decode(stored)) ?? conversations.get(key)),
+          Effect.catchAll(() => Effect.succeed(conversations.get(key)))
+        )
+        run(Effect.map(known, recalled))
+      },
 
-      remember: (key, session) =>
-        Effect.suspend(() => {
-          conversations.set(key, session)
-          return Effect.asVoid(Effect.forkDaemon(Effect.ignore(redis.set(nameOf(key), encode(session), ttl))))
-        })
+      remember: (key, session) => {
+        conversations.set(key, session)
+        run(stored(key, session))
+      }
     })
   })
 )

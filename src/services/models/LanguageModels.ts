@@ -1,7 +1,5 @@
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import type { ErrorSaid } from "../../domain/models/ErrorSaid.ts"
 import type { Said } from "../../domain/models/Said.ts"
 import { capabilities } from "../../domain/routing/Capability.ts"
@@ -14,20 +12,27 @@ export type ChatBody = Readonly<Record<string, unknown>>
 
 /**
  * Calls models. The body goes through untouched but for `model`, `conduit` and, on streams, `stream_options.include_usage`,
- * which is always on. Interruption aborts the call at once.
+ * which is always on. Plain functions, because every request passes here: each calls back once, perhaps before it
+ * returns, and answers what ends the call: it is aborted if it is under way, and then nothing is called back any more.
  */
 export interface LanguageModelsShape {
-  readonly complete: (model: Model, body: ChatBody, limits: CallLimits) => Effect.Effect<ChatAnswer, ProviderError>
+  readonly complete: (
+    model: Model,
+    body: ChatBody,
+    limits: CallLimits,
+    done: (answer: ChatAnswer | ProviderError) => void
+  ) => () => void
 
   /**
-   * Completes when the first text, call or refusal has arrived: until then another model can be tried. Released with the
-   * scope.
+   * Calls back when the first text, call or refusal has arrived: until then another model can be tried. What it answers
+   * has to be called at the end of the stream too.
    */
   readonly stream: (
     model: Model,
     body: ChatBody,
-    limits: CallLimits
-  ) => Effect.Effect<ChatStream, ProviderError, Scope.Scope>
+    limits: CallLimits,
+    opened: (stream: ChatStream | ProviderError) => void
+  ) => () => void
 }
 
 export class LanguageModels extends Context.Tag("conduit/services/LanguageModels")<
@@ -62,11 +67,11 @@ export interface ChatStream {
   readonly status: number
   readonly requestId: string | null
   /**
-   * The data of the next events, in order, at least one; an empty array after the last. Each is a chunk as the model sent
-   * it, mended where it was not in OpenAI's form; `model` is ours, and counts are left to `usageChunk`. A stream that
-   * ends before its answer is whole fails with reason `cut`.
+   * Calls back with the data of the next events, in order, at least one; an empty array after the last. Each is a chunk as
+   * the model sent it, mended where it was not in OpenAI's form; `model` is ours, and counts are left to `usageChunk`. A
+   * stream that ends before its answer is whole fails with reason `cut`. Nothing is read while nobody waits.
    */
-  readonly next: Effect.Effect<ReadonlyArray<string>, ProviderError>
+  readonly next: (done: (events: ReadonlyArray<string> | ProviderError) => void) => void
   /** What the answer has said of itself so far. */
   readonly said: () => Said
   /** Every choice has finished: what may still come are counts and the end. */

@@ -1,6 +1,8 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import type * as Tracer from "effect/Tracer"
 import type { Decision, Reason, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback, StoredStatus } from "../../domain/learning/Feedback.ts"
@@ -31,6 +33,9 @@ export interface RouterShape {
     open: (head: StreamHead) => StreamSink
   ) => Effect.Effect<void, RouterError>
 
+  /** The same as plain functions, which both wrap: for who serves thousands a second. */
+  readonly begin: (chat: Chat) => ChatRun
+
   /** Decides only; the decision is stored before it is answered. */
   readonly route: (request: RoutingRequest, caller: Caller) => Effect.Effect<Decision, RouterError>
   readonly report: (report: OutcomeReport) => Effect.Effect<void, RouterError>
@@ -59,6 +64,29 @@ export interface Caller {
   readonly owner: string | null
   /** Told of each model before it is called. */
   readonly onCall?: (model: ModelId) => void
+}
+
+/** A chat, and who hears of it. */
+export interface Chat {
+  readonly request: RoutingRequest
+  readonly body: ChatBody
+  readonly caller: Caller
+  /** As `stream` takes it; null for a whole answer. */
+  readonly open: ((head: StreamHead) => StreamSink) | null
+  /** The request's own span, if it belongs to a trace. */
+  readonly span: Tracer.AnySpan | undefined
+  /** Logs on its behalf. */
+  readonly log: (line: Effect.Effect<void>) => void
+  /**
+   * Called once, perhaps before `begin` returns, when nothing of it is under way any more: with a whole answer, with null
+   * after a stream, or with why there is neither. `about` belongs to the line that logs a bug.
+   */
+  readonly onEnd: (exit: Exit.Exit<Answer | null, RouterError>, about?: Readonly<Record<string, string>>) => void
+}
+
+export interface ChatRun {
+  /** Ends it at once; what it has come to is an outcome. Does nothing after the end. */
+  readonly interrupt: () => void
 }
 
 /** Of the newest decision's feedback, and to whom it was credited, newest first. */
@@ -106,16 +134,16 @@ export interface Answer extends AnswerHead {
 
 /** Where the events of a stream go. */
 export interface StreamSink {
-  /** Data payloads, in order, an event each; completes when the client can take more. */
-  readonly events: (payloads: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Data payloads, in order, an event each; calls `more` when the client can take more, perhaps at once. */
+  readonly events: (payloads: ReadonlyArray<string>, more: () => void) => void
   /** Shows a sign of life now. */
   readonly alive: () => void
   /** What still comes are counts and the end: no more signs of life. */
   readonly finishing: () => void
   /** The answer is whole. */
-  readonly end: Effect.Effect<void>
+  readonly end: () => void
   /** The answer is broken: the error, and no end. */
-  readonly fail: (error: RouterError | Interrupted) => Effect.Effect<void>
+  readonly fail: (error: RouterError | Interrupted) => void
 }
 
 export interface RoutedModel {

@@ -1,5 +1,4 @@
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 
 /** What a session has: its model, and the epoch of that model in which it was chosen. */
@@ -16,7 +15,10 @@ export interface SessionKey {
   readonly sessionId: string
 }
 
-/** Which model each session has. The one that was silent longest is forgotten first; nothing here fails. */
+/**
+ * Which model each session has. The one that was silent longest is forgotten first; nothing here fails. Plain functions,
+ * because every request passes here; each calls back once, perhaps before it returns.
+ */
 export interface SessionsShape {
   /**
    * One choice in a session. `choose` gets what the session has, null if nothing is known of it, and answers with what
@@ -24,17 +26,18 @@ export interface SessionsShape {
    */
   readonly choose: <A extends { readonly session: Session | null }>(
     key: SessionKey,
-    choose: (known: Session | null) => A
-  ) => Effect.Effect<A>
+    choose: (known: Session | null) => A,
+    chosen: (choice: A) => void
+  ) => void
 
   /** Whatever the session had, it has this from then on. */
-  readonly move: (key: SessionKey, session: Session) => Effect.Effect<void>
+  readonly move: (key: SessionKey, session: Session, moved: () => void) => void
 
   /** What a conversation that no client named goes on with; null if nothing is known of it. */
-  readonly recall: (key: SessionKey) => Effect.Effect<Session | null>
+  readonly recall: (key: SessionKey, recalled: (session: Session | null) => void) => void
 
-  /** Completes at once: what is shared of it is shared later. */
-  readonly remember: (key: SessionKey, session: Session) => Effect.Effect<void>
+  /** What is shared of it is shared later. */
+  readonly remember: (key: SessionKey, session: Session) => void
 }
 
 export class Sessions extends Context.Tag("conduit/services/Sessions")<Sessions, SessionsShape>() {}

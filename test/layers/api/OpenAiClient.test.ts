@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import OpenAI, { APIError } from "openai"
 import { AllModelsFailed } from "../../../src/services/routing/Router.ts"
+import { effectfulSink } from "../../support/effectful.ts"
 import { serveApi } from "../../support/httpApi.ts"
 import { answerHead, recordingRouter } from "../../support/recordingRouter.ts"
 
@@ -41,7 +42,7 @@ describe("the unmodified OpenAI client", () => {
         recordingRouter({
           stream: (_request, _body, _caller, open) =>
             Effect.suspend(() => {
-              const sink = open(answerHead())
+              const sink = effectfulSink(open(answerHead()))
               return Effect.zipRight(sink.events(['{"n":1}']), sink.fail(failed))
             })
         })

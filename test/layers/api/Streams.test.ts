@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { AllModelsFailed, Interrupted, type RouterShape } from "../../../src/services/routing/Router.ts"
+import { effectfulSink } from "../../support/effectful.ts"
 import { serveApi, type ServedApi } from "../../support/httpApi.ts"
 import { answer, answerHead, recordingRouter } from "../../support/recordingRouter.ts"
 import { startedAnswers } from "../../support/startedAnswers.ts"
@@ -18,7 +19,7 @@ const heldStream =
   (begun: Deferred.Deferred<void>, gone: Deferred.Deferred<void>): RouterShape["stream"] =>
   (_request, _body, _caller, open) =>
     Effect.suspend(() => {
-      const sink = open(answerHead())
+      const sink = effectfulSink(open(answerHead()))
       return sink.events(['{"n":1}']).pipe(
         Effect.zipRight(Deferred.succeed(begun, undefined)),
         Effect.zipRight(Effect.never),
@@ -68,7 +69,7 @@ describe("streams", () => {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
           Effect.suspend(() => {
-            const sink = open(answerHead())
+            const sink = effectfulSink(open(answerHead()))
             return Effect.zipRight(sink.events(["{\n}"]), sink.end)
           })
         )
@@ -84,7 +85,7 @@ describe("streams", () => {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
           Effect.suspend(() => {
-            const sink = open(answerHead())
+            const sink = effectfulSink(open(answerHead()))
             return Effect.zipRight(sink.events(['{"n":1}']), sink.fail(error))
           })
         )
@@ -102,7 +103,9 @@ describe("streams", () => {
     Effect.gen(function* () {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
-          Effect.suspend(() => Effect.zipRight(open(answerHead()).events(['{"n":1}']), Effect.die("bug")))
+          Effect.suspend(() =>
+            Effect.zipRight(effectfulSink(open(answerHead())).events(['{"n":1}']), Effect.die("bug"))
+          )
         )
       )
       const answered = yield* api.post("/v1/chat/completions", chat)
@@ -133,7 +136,7 @@ describe("streams", () => {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
           Effect.suspend(() => {
-            const sink = open(answerHead())
+            const sink = effectfulSink(open(answerHead()))
             return Effect.zipRight(sink.events(['{"n":1}']), sink.fail(error))
           })
         )
@@ -153,12 +156,13 @@ describe("streams", () => {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
           Effect.gen(function* () {
-            const sink = open({ ...answerHead(), model: null })
-            sink.alive()
+            const plain = open({ ...answerHead(), model: null })
+            const sink = effectfulSink(plain)
+            plain.alive()
             yield* sink.events(['{"n":1}'])
             yield* Deferred.await(held)
             yield* sink.events(['{"n":2}'])
-            sink.finishing()
+            plain.finishing()
             yield* Effect.sleep("100 millis")
             yield* sink.end
           })
@@ -180,7 +184,7 @@ describe("streams", () => {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
           Effect.suspend(() => {
-            const sink = open(answerHead())
+            const sink = effectfulSink(open(answerHead()))
             return Effect.zipRight(Effect.fork(sink.events([JSON.stringify("x".repeat(30_000_000))])), sink.end)
           })
         ),
@@ -209,7 +213,7 @@ describe("streams", () => {
       const api = yield* serveApi(
         streaming((_r, _b, _c, open) =>
           Effect.suspend(() => {
-            const sink = open(answerHead())
+            const sink = effectfulSink(open(answerHead()))
             return Effect.loop(0, {
               while: (i) => i < total,
               step: (i) => i + 1,

@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import { LanguageModels } from "../../../src/services/models/LanguageModels.ts"
+import { effectfulModels } from "../../support/effectful.ts"
 import { httpModels, modelOf } from "../../support/httpModels.ts"
 import { chatBody, chunksFrom, languageModelsContract, readAll } from "../../support/languageModelsContract.ts"
 import { startMockLlm } from "../../support/mockLlm.ts"
@@ -47,12 +47,12 @@ const answering = (answer: (response: Http.ServerResponse) => void) =>
 const roundTrip = (url: string) => Effect.promise(() => fetch(url).then((answer) => answer.arrayBuffer()))
 
 const completing = (baseUrl: string, body = chatBody(), timeoutMs = 5000) =>
-  Effect.flatMap(LanguageModels, (models) => models.complete(model, body, { timeoutMs })).pipe(
+  Effect.flatMap(effectfulModels, (models) => models.complete(model, body, { timeoutMs })).pipe(
     Effect.provide(httpModels(baseUrl))
   )
 
 const streaming = (baseUrl: string, timeoutMs = 5000) =>
-  Effect.flatMap(LanguageModels, (models) => models.stream(model, chatBody(), { timeoutMs })).pipe(
+  Effect.flatMap(effectfulModels, (models) => models.stream(model, chatBody(), { timeoutMs })).pipe(
     Effect.flatMap(readAll),
     Effect.scoped,
     Effect.provide(httpModels(baseUrl))
@@ -65,7 +65,7 @@ describe("LanguageModelsHttp", () => {
       const sent = chatBody({ temperature: 0.25, vendor: { deep: [1, null] } })
       const body = { ...sent, conduit: { task: "math" } }
       yield* Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         yield* models.complete(model, body, limits)
         const stream = yield* models.stream(model, { ...body, stream_options: { vendor_option: 1 } }, limits)
         yield* readAll(stream)
@@ -87,7 +87,7 @@ describe("LanguageModelsHttp", () => {
     Effect.gen(function* () {
       const mock = yield* startMockLlm()
       yield* Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const body = chatBody({ mock: { gate: "held" } })
         const whole = yield* Effect.fork(models.complete(model, body, limits))
         const streamed = yield* Effect.fork(Effect.scoped(models.stream(model, body, limits)))
@@ -111,7 +111,7 @@ describe("LanguageModelsHttp", () => {
       const mock = yield* startMockLlm()
       const tokens = 100_000
       yield* Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const stream = yield* models.stream(model, chatBody({ mock: { tokens } }), { timeoutMs: 60_000 })
         const first = yield* stream.next
         // Nothing moves although everything else does: a hundred round trips to the same mock in a row.
@@ -134,7 +134,7 @@ describe("LanguageModelsHttp", () => {
     Effect.gen(function* () {
       const mock = yield* startMockLlm()
       yield* Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const body = chatBody({ mock: { text: "one two", gate: "held", gate_after: 2 } })
         const stream = yield* models.stream(model, body, { timeoutMs: 300 })
         assert.strictEqual((yield* stream.next).length, 2)
@@ -157,7 +157,7 @@ describe("LanguageModelsHttp", () => {
         setTimeout(() => response.end(), 5)
       })
       yield* Effect.gen(function* () {
-        const models = yield* LanguageModels
+        const models = yield* effectfulModels
         const answers = yield* startedAnswers
         for (let i = 0; i < 10; i++) {
           yield* models.stream(model, chatBody(), limits).pipe(Effect.flatMap(readAll), Effect.scoped)
@@ -179,7 +179,7 @@ describe("LanguageModelsHttp", () => {
         response.end('{"error":{"message":"Incorrect API key provided: wrong-key"}}')
       })
       const error = yield* Effect.flip(
-        Effect.flatMap(LanguageModels, (models) => models.complete(model, chatBody(), limits)).pipe(
+        Effect.flatMap(effectfulModels, (models) => models.complete(model, chatBody(), limits)).pipe(
           Effect.provide(httpModels(url, "wrong-key"))
         )
       )

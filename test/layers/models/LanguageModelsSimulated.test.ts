@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { simulatedModels } from "../../../src/domain/simulation/SimulatedModel.ts"
 import * as LanguageModelsSimulated from "../../../src/layers/models/LanguageModelsSimulated.ts"
-import { LanguageModels } from "../../../src/services/models/LanguageModels.ts"
+import { effectfulModels } from "../../support/effectful.ts"
 import { chatBody, languageModelsContract } from "../../support/languageModelsContract.ts"
 
 const model = simulatedModels[0]!
@@ -14,7 +14,7 @@ languageModelsContract("LanguageModelsSimulated", LanguageModelsSimulated.layer,
 describe("LanguageModelsSimulated", () => {
   it.effect("takes simulated time, and gives a slow reader everything that is due at once", () =>
     Effect.gen(function* () {
-      const models = yield* LanguageModels
+      const models = yield* effectfulModels
       const body = chatBody({ mock: { text: "one two three four", delay_ms: 1000, token_ms: 1000 } })
       const opening = yield* Effect.fork(models.stream(model, body, { timeoutMs: 2000 }))
       yield* TestClock.adjust("1999 millis")
@@ -29,7 +29,7 @@ describe("LanguageModelsSimulated", () => {
 
   it.effect("refuses a gate, which nobody could open", () =>
     Effect.gen(function* () {
-      const models = yield* LanguageModels
+      const models = yield* effectfulModels
       const error = yield* Effect.flip(models.complete(model, chatBody({ mock: { gate: "g" } }), { timeoutMs: 10 }))
       assert.strictEqual(error.reason, "rejected")
     }).pipe(Effect.provide(LanguageModelsSimulated.layer))

@@ -8,11 +8,11 @@ import * as LanguageModelsHttp from "../../../src/layers/models/LanguageModelsHt
 import * as Telemetry from "../../../src/layers/observing/Telemetry.ts"
 import { Telemetry as TelemetryTag } from "../../../src/services/observing/Telemetry.ts"
 import * as UpstreamPools from "../../../src/layers/models/UpstreamPools.ts"
-import { LanguageModels } from "../../../src/services/models/LanguageModels.ts"
 import { ModelCatalog } from "../../../src/services/models/ModelCatalog.ts"
 import { ShutdownReport } from "../../../src/services/running/ShutdownReport.ts"
 import { UpstreamPools as Pools } from "../../../src/services/models/UpstreamPools.ts"
 import { defaults, Settings } from "../../../src/services/running/Settings.ts"
+import { effectfulModels } from "../../support/effectful.ts"
 import { changingCatalog } from "../../support/catalog.ts"
 import { catalogAt, catalogOf, modelOf, simulatedCatalog } from "../../support/httpModels.ts"
 import { chatBody } from "../../support/languageModelsContract.ts"
@@ -33,7 +33,7 @@ describe("UpstreamPools", () => {
         Layer.provide(Flush.layer(UpstreamPools.layer)),
         Layer.provide(catalogOf(mock.baseUrl))
       )
-      yield* Effect.flatMap(LanguageModels, (m) =>
+      yield* Effect.flatMap(effectfulModels, (m) =>
         m.complete(modelOf("small", "small-8b"), chatBody(), { timeoutMs: 5000 })
       ).pipe(Effect.provide(models))
       const { errors, phases } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
@@ -82,7 +82,7 @@ describe("UpstreamPools", () => {
       const context = yield* Layer.build(
         LanguageModelsHttp.layer.pipe(Layer.provideMerge(UpstreamPools.layer), Layer.provideMerge(catalog.layer))
       )
-      const { complete } = Context.get(context, LanguageModels)
+      const { complete } = yield* Effect.provide(effectfulModels, context)
       const { pools } = Context.get(context, Pools)
       const call = complete(modelOf("small", "small-8b"), chatBody(), { timeoutMs: 5000 })
       yield* call

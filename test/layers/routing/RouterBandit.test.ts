@@ -58,18 +58,17 @@ const routerOver = (
 const outcomeOf = (log: ReturnType<typeof memoryLog>) => log.offered.at(-1)?.outcome
 
 /** Keeps what the client would see. */
-const recordingSink = (taken: Effect.Effect<void> = Effect.void) => {
+const recordingSink = ({ reads = true } = {}) => {
   const seen: Array<string> = []
   const sink: StreamSink = {
-    events: (payloads) =>
-      Effect.zipRight(
-        Effect.sync(() => void seen.push(...payloads)),
-        taken
-      ),
+    events: (payloads, more) => {
+      seen.push(...payloads)
+      if (reads) more()
+    },
     alive: () => void seen.push(": keep-alive"),
     finishing: () => {},
-    end: Effect.sync(() => void seen.push("[DONE]")),
-    fail: (error) => Effect.sync(() => void seen.push(error._tag))
+    end: () => void seen.push("[DONE]"),
+    fail: (error) => void seen.push(error._tag)
   }
   return { seen, sink }
 }
@@ -499,7 +498,7 @@ describe("RouterBandit", () => {
     const { layer, log } = routerOver({ a: [text("Hello")] })
     return Effect.gen(function* () {
       const router = yield* Router
-      const { sink } = recordingSink(Effect.never)
+      const { sink } = recordingSink({ reads: false })
       const fiber = yield* Effect.fork(router.stream(request({ stream: true }), {}, nobody, () => sink))
       yield* TestClock.adjust(timeoutMs)
       yield* Fiber.join(fiber)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as SessionsMemory from "../../../src/layers/routing/SessionsMemory.ts"
-import { Sessions } from "../../../src/services/routing/Sessions.ts"
+import { effectfulSessions } from "../../support/effectful.ts"
 import { a, freshSession, keepOr, known, sessionsContract } from "../../support/sessionsContract.ts"
 
 sessionsContract("SessionsMemory", SessionsMemory.layer)
@@ -9,7 +9,7 @@ sessionsContract("SessionsMemory", SessionsMemory.layer)
 describe("SessionsMemory", () => {
   it.effect("forgets the session that was silent longest when it has 50,000", () =>
     Effect.gen(function* () {
-      const sessions = yield* Sessions
+      const sessions = yield* effectfulSessions
       const [first, second] = [freshSession(), freshSession()]
       yield* keepOr(sessions, first, a)
       yield* keepOr(sessions, second, a)

@@ -1,5 +1,4 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,7 +11,7 @@ import * as SessionsRedis from "../../../src/layers/routing/SessionsRedis.ts"
 import * as Telemetry from "../../../src/layers/observing/Telemetry.ts"
 import { LearningLog } from "../../../src/services/learning/LearningLog.ts"
 import { defaults, Settings } from "../../../src/services/running/Settings.ts"
-import { Sessions } from "../../../src/services/routing/Sessions.ts"
+import { effectfulSessions } from "../../support/effectful.ts"
 import { memoryLog } from "../../support/memoryLog.ts"
 import { hasRedis, startRedis, type TestRedis } from "../../support/redis.ts"
 import { a, b, freshSession, keepOr, known, sessionsContract } from "../../support/sessionsContract.ts"
@@ -37,7 +36,7 @@ const replicaOf = (url: string | null, router = "r1", timeout = Duration.seconds
   )
 
 const build = (replica: ReturnType<typeof replicaOf>) =>
-  Effect.map(Layer.build(Layer.fresh(replica)), (context) => Context.get(context, Sessions))
+  Effect.flatMap(Layer.build(Layer.fresh(replica)), (context) => Effect.provide(effectfulSessions, context))
 
 sessionsContract("SessionsRedis without a Redis", replicaOf(null))
 

@@ -1,0 +1,307 @@
+import type { Clock } from "effect/Clock"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import type { Deadline, Deadlines } from "../../domain/basics/Deadlines.ts"
+import { storablePrompt } from "../../domain/basics/StorableText.ts"
+import type { Decision } from "../../domain/routing/Decision.ts"
+import { adjustedText } from "../../domain/routing/Dialect.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import { NoEligibleModel } from "../../services/learning/BanditState.ts"
+import {
+  type ChatAnswer,
+  type ChatStream,
+  type LanguageModelsShape,
+  ProviderError
+} from "../../services/models/LanguageModels.ts"
+import {
+  type Answer,
+  type AnswerHead,
+  type Chat,
+  type ChatRun as ChatRunShape,
+  Interrupted,
+  type RouterError,
+  type StreamHead,
+  UnknownModel
+} from "../../services/routing/Router.ts"
+import type { Accounting } from "./Accounting.ts"
+import { type Attempts, late, type Untried } from "./Attempts.ts"
+import type { Choosing } from "./Choosing.ts"
+import * as Conversation from "./Conversation.ts"
+import type { Experience } from "./Experience.ts"
+import * as Failures from "./Failures.ts"
+import { monotonicMs } from "./MonotonicTime.ts"
+import { Opening } from "./Opening.ts"
+import { type Broken, Relay } from "./Relay.ts"
+import { aborted, answered, type Ending, failed, RoutedRequest } from "./RoutedRequest.ts"
+import type { Settlement } from "./Settlement.ts"
+
+/** What every chat runs with. */
+export interface Parts {
+  readonly accounting: Accounting
+  readonly attempts: Attempts
+  readonly choosing: Choosing
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  /** Well before the first sign of life would be due. */
+  readonly earlyMs: number
+  readonly experience: Experience
+  readonly models: LanguageModelsShape
+  readonly settlement: Settlement
+  readonly storePrompts: boolean
+}
+
+/**
+ * One chat from its decision to its outcome, in the order in which it is walked: choose, call, fall back, answer or relay,
+ * settle, tell whoever asked. Each event from outside (a model, a deadline, the client, the drain) enters by one method,
+ * which does nothing once the chat is over. One class, longer than others, because these are the moves of one machine.
+ */
+export class ChatRun implements ChatRunShape {
+  readonly #parts: Parts
+  readonly #chat: Chat
+  readonly #startedMs: number
+  #state: "deciding" | "calling" | "relaying" | "settling" | "over" = "deciding"
+  #routed: RoutedRequest | null = null
+  #untried: Untried = { models: [], counted: 0 }
+  /** Of the call under way. */
+  #deadline: Deadline | null = null
+  #release: (() => void) | null = null
+  #calls = 0
+  #opening: Opening<AnswerHead> | null = null
+  #relay: Relay | null = null
+  /** What is left when it is settled. */
+  #finish: (() => void) | null = null
+
+  constructor(parts: Parts, chat: Chat) {
+    this.#parts = parts
+    this.#chat = chat
+    this.#startedMs = monotonicMs(parts.clock)
+  }
+
+  start(): void {
+    this.#guarded(() => {
+      const { choosing } = this.#parts
+      const { body, caller, log, request: asked, span } = this.#chat
+      const request = choosing.meant(asked)
+      const isNamed = request.sessionId !== null || request.pinned !== null
+      const conversation = isNamed ? Conversation.none : Conversation.of(body)
+      choosing.decide({ request, owner: caller.owner, conversation, span, log }, (found) =>
+        this.#guarded(() => this.#decided(found, request, conversation))
+      )
+    })
+  }
+
+  interrupt(): void {
+    this.#guarded(() => {
+      if (this.#state === "over") return
+      // What is settled has been answered: nothing but the note of its session is left.
+      if (this.#state === "settling") return this.#finish?.()
+      const sink = this.#opening?.sink ?? null
+      this.#stop()
+      if (this.#routed !== null) this.#parts.settlement.settle(this.#routed, aborted("aborted"))
+      sink?.fail(new Interrupted())
+      this.#end(Exit.interrupt(FiberId.none))
+    })
+  }
+
+  #decided(
+    found: Decision | NoEligibleModel | UnknownModel,
+    request: RoutedRequest["request"],
+    conversation: Conversation.Conversation
+  ): void {
+    if (this.#state !== "deciding") return
+    if (found instanceof NoEligibleModel || found instanceof UnknownModel) return this.#end(Exit.fail(found))
+    const { attempts, deadlines, earlyMs, storePrompts } = this.#parts
+    const { body, caller, log, open, span } = this.#chat
+    const routed = new RoutedRequest({
+      decision: found,
+      request,
+      conversation,
+      startedMs: this.#startedMs,
+      prompt: storePrompts ? storablePrompt(request.text) : null,
+      span,
+      body,
+      onCall: caller.onCall,
+      log
+    })
+    this.#routed = routed
+    if (open !== null) {
+      this.#opening = new Opening<AnswerHead>(deadlines, earlyMs, (head) =>
+        open(head ?? this.#streamHead(routed, null, null))
+      )
+    }
+    this.#untried = attempts.untried(routed)
+    this.#call(routed)
+  }
+
+  /** Calls the next model. */
+  #call(routed: RoutedRequest): void {
+    const { attempts, deadlines, models } = this.#parts
+    const { body, open } = this.#chat
+    const next = attempts.next(routed, this.#untried)
+    if (next === null) return this.#fail(routed, attempts.failure(routed))
+    const { limitMs, limits, model } = next
+    this.#state = "calling"
+    this.#deadline = deadlines.after(limitMs, () => this.#guarded(() => this.#callFailed(routed, model, late(model))))
+    const call = ++this.#calls
+    const release =
+      open === null
+        ? models.complete(model, body, limits, (told) => this.#guarded(() => this.#answered(routed, model, told)))
+        : models.stream(model, body, limits, (told) => this.#guarded(() => this.#opened(routed, model, told)))
+    // It may have called back, and have been followed by another call, or by the end.
+    const isUnderWay = call === this.#calls && (this.#state === "calling" || this.#state === "relaying")
+    if (isUnderWay) this.#release = release
+    else release()
+  }
+
+  #callFailed(routed: RoutedRequest, model: Model, error: ProviderError): void {
+    if (this.#state !== "calling") return
+    this.#stop()
+    const { attempts } = this.#parts
+    if (attempts.failed(routed, this.#untried, model, error)) this.#call(routed)
+    else this.#fail(routed, attempts.failure(routed))
+  }
+
+  #answered(routed: RoutedRequest, model: Model, told: ChatAnswer | ProviderError): void {
+    if (told instanceof ProviderError) return this.#callFailed(routed, model, told)
+    if (this.#state !== "calling") return
+    const { accounting, attempts, settlement } = this.#parts
+    this.#stop()
+    attempts.answers(routed, model)
+    const { requestId, said, status, text } = told
+    const account = accounting.of(model, routed.request, said, requestId)
+    routed.told(() => ({ ...account, said, firstTokenMs: null }))
+    const outcome = settlement.settle(routed, answered(status))
+    const { costUsd, latencyMs } = outcome
+    this.#settled(routed, outcome, () => {
+      const head = this.#headOf(routed, model, requestId)
+      this.#end(
+        Exit.succeed<Answer>({ ...head, status, text, usage: account.usage, costUsd, latencyMs: latencyMs ?? 0 })
+      )
+    })
+  }
+
+  #opened(routed: RoutedRequest, model: Model, told: ChatStream | ProviderError): void {
+    if (told instanceof ProviderError) return this.#callFailed(routed, model, told)
+    if (this.#state !== "calling" || this.#opening === null) return
+    const { accounting, attempts, clock, deadlines } = this.#parts
+    this.#deadline?.cancel()
+    this.#state = "relaying"
+    attempts.answers(routed, model)
+    const sink = this.#opening.answering(this.#headOf(routed, model, told.requestId))
+    const options = {
+      accounting,
+      firstTokenMs: routed.callMs(monotonicMs(clock)),
+      onBug: (bug: unknown) => this.#bug(bug),
+      timeLimit: (run: () => void) => deadlines.after(attempts.remainingMs(routed), () => this.#guarded(run))
+    }
+    const relay = new Relay(options, routed, told, model, sink, (broken) => this.#relayed(routed, told.status, broken))
+    this.#relay = relay
+    relay.start()
+  }
+
+  #relayed(routed: RoutedRequest, status: number, broken: Broken | null): void {
+    const sink = this.#opening?.sink
+    const isLate = broken === "timeout" || broken?.reason === "timeout"
+    const clientReads = this.#relay?.clientReads !== false
+    this.#stop()
+    const { settlement } = this.#parts
+    if (broken === null) {
+      const outcome = settlement.settle(routed, answered(status))
+      return this.#settled(routed, outcome, () => {
+        sink?.end()
+        this.#end(Exit.succeed(null))
+      })
+    }
+    const error = broken === "timeout" ? null : broken
+    settlement.settle(
+      routed,
+      isLate && !clientReads ? aborted("client_slow") : failed(error?.reason ?? "timeout", error)
+    )
+    sink?.fail(Failures.brokenOff(routed, error, isLate))
+    this.#end(Exit.succeed(null))
+  }
+
+  #settled(routed: RoutedRequest, outcome: Parameters<Settlement["stay"]>[1], finish: () => void): void {
+    this.#state = "settling"
+    this.#finish = finish
+    this.#parts.settlement.stay(routed, outcome, () =>
+      this.#guarded(() => {
+        if (this.#state === "settling") finish()
+      })
+    )
+  }
+
+  #fail(routed: RoutedRequest, error: RouterError): void {
+    this.#stop()
+    this.#parts.settlement.settle(routed, endingOf(routed))
+    this.#end(Exit.fail(error))
+  }
+
+  /** Nothing of what is under way is heard of any more. */
+  #stop(): void {
+    this.#deadline?.cancel()
+    this.#relay?.stop()
+    this.#release?.()
+    this.#release = null
+  }
+
+  #end(...ended: Parameters<Chat["onEnd"]>): void {
+    this.#state = "over"
+    this.#opening?.close()
+    this.#chat.onEnd(...ended)
+  }
+
+  #guarded(move: () => void): void {
+    try {
+      move()
+    } catch (bug) {
+      this.#bug(bug)
+    }
+  }
+
+  /** A bug ends the chat; what it has come to is an outcome all the same. */
+  #bug(bug: unknown): void {
+    const routed = this.#routed
+    if (this.#state === "over") return this.#chat.log(Effect.logError("request failed", Cause.die(bug)))
+    this.#state = "over"
+    this.#stop()
+    try {
+      if (routed !== null && !routed.isSettled) this.#parts.settlement.settle(routed, endingOf(routed))
+    } finally {
+      this.#end(Exit.die(bug), routed === null ? {} : aboutOf(routed))
+    }
+  }
+
+  /** Without a model: before one answers. */
+  #streamHead(routed: RoutedRequest, model: Model | null, upstreamRequestId: string | null): StreamHead {
+    const { clock, experience } = this.#parts
+    const { body, decision } = routed.begun
+    return {
+      decisionId: decision.id,
+      model: model?.id ?? null,
+      reason: model === null || model.id === decision.chosen ? decision.reason : "fallback",
+      propensity: decision.propensity,
+      simulated: model?.simulated ?? false,
+      upstreamRequestId,
+      adjusted: model === null ? null : adjustedText(body, experience.limits(model, body).adjustments ?? []),
+      overheadMs: routed.overheadMs(monotonicMs(clock))
+    }
+  }
+
+  #headOf(routed: RoutedRequest, model: Model, requestId: string | null): AnswerHead {
+    return { ...this.#streamHead(routed, model, requestId), model: model.id }
+  }
+}
+
+/** What is logged of a bug says which decision it broke. */
+const aboutOf = ({ attempts, decision }: RoutedRequest) => ({
+  decision_id: decision.id,
+  model_id: attempts.at(-1)?.model ?? decision.chosen
+})
+
+/** Of a chat that no model answered. */
+const endingOf = (routed: RoutedRequest): Ending =>
+  // No model was called, so none has failed: those of the decision had gone, or their circuits opened meanwhile.
+  routed.attempts.length === 0 && !routed.isCalling ? aborted("not_called") : failed("unexpected", null)
