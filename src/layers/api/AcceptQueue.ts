@@ -22,6 +22,11 @@ export class AcceptQueue {
     })
   }
 
+  /** How many connections have come out of the queue so far. */
+  get accepted(): number {
+    return this.#accepted
+  }
+
   /** To be called for each request: whether it is the first on its connection. */
   asked(socket: Socket): boolean {
     return this.#fresh.delete(socket)

@@ -76,6 +76,11 @@ export class Exchange implements Arrival {
     this.startedNanos = startedNanos
   }
 
+  /** It was answered, or its client has left. */
+  get isOver(): boolean {
+    return this.#state === "over"
+  }
+
   /** Answers with a whole reply. What the client still sends is read and ignored, within limits. */
   answer(reply: Reply): void {
     if (this.#state !== "open") return

@@ -6,6 +6,8 @@ import type { Exchange } from "./Exchange.ts"
 export interface HttpListenerShape {
   /** From now on every exchange is handed to `serve`, but for those that the socket answers itself. */
   readonly attach: (serve: (exchange: Exchange) => void) => void
+  /** How many connections have been accepted so far. */
+  readonly accepted: () => number
   /**
    * Completes when the connections that wait to be accepted are, and have said what they want, or half a second later: a
    * listener that closes resets those that wait, which no client can tell from a crash.

@@ -43,9 +43,10 @@ export const layer: Layer.Layer<
     const intake = new Intake({
       clock,
       inFlight,
-      admission: new Admission(performance.now(), Duration.toMillis(http.overloadDelay)),
+      admission: new Admission(Duration.toMillis(http.overloadDelay)),
       maxInFlight: http.maxInFlight,
       isStopping: lifecycle.stopping,
+      accepted: listener.accepted,
       dispatch,
       observe,
       onRefused: (exchange, isRejected) => {

@@ -91,6 +91,7 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
           attach: (application) => {
             serve = application
           },
+          accepted: () => queue.accepted,
           queueTaken: queue.taken,
           // The listener alone: `http.Server.close` would destroy idle connections too, whose next request deserves an answer.
           stopListening: Effect.sync(() => {

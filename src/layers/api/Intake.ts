@@ -6,6 +6,7 @@ import type { Exchange } from "./Exchange.ts"
 import { Overloaded } from "./HttpErrors.ts"
 import { LoopTurns } from "./LoopTurns.ts"
 import { pathOf } from "./RouteFinder.ts"
+import { RunQueue, type Turn } from "./RunQueue.ts"
 
 const tooMany = new Overloaded({ detail: "too many requests at once" })
 const tooLate = new Overloaded({ detail: "more is asked than can be answered in time" })
@@ -16,6 +17,8 @@ export interface IntakeOptions {
   readonly admission: Admission
   readonly maxInFlight: number
   readonly isStopping: () => boolean
+  /** How many connections have been accepted so far. */
+  readonly accepted: () => number
   /** Answers what is not counted, such as a probe, and what has been observed. */
   readonly dispatch: (exchange: Exchange) => void
   /** Hears of each exchange that is counted before it is dispatched. */
@@ -25,54 +28,49 @@ export interface IntakeOptions {
 }
 
 /**
- * Decides of each exchange that arrives whether it is served, refused or kept for a moment, and knows those that are
- * open. It takes all at first; `hold`, `release` and `drain` are the steps of a shutdown, in this order.
+ * Decides of each exchange that arrives whether it is served or refused, and knows those that are open. One that is
+ * counted waits for its turn, which is short while there is no overload. It takes all at first; `hold`, `release` and
+ * `drain` are the steps of a shutdown, in this order.
  */
 export class Intake {
   readonly #options: IntakeOptions
   readonly #turns: LoopTurns
+  readonly #queue: RunQueue<Exchange>
   readonly #open = new Set<Exchange>()
-  /** Requests that come while the last connections are accepted: to serve them at once would hold those up. */
-  #waiting: Array<Exchange> | null = null
+  #turnMillis = 0
   #isDraining = false
 
   constructor(options: IntakeOptions) {
     this.#options = options
+    let seen = options.accepted()
+    const isAccepting = () => seen !== (seen = options.accepted())
+    this.#queue = new RunQueue((exchange, turn) => this.#serve(exchange, turn), isAccepting)
     this.#turns = new LoopTurns(
-      (nowMillis, turnMillis) => options.admission.turned(nowMillis, turnMillis),
+      (turnMillis) => {
+        this.#turnMillis = turnMillis
+      },
       () => options.inFlight.count() > 0
     )
   }
 
   take(exchange: Exchange): void {
-    if (this.#waiting !== null) {
-      this.#waiting.push(exchange)
-      return
-    }
-    const { admission, dispatch, inFlight, maxInFlight, observe } = this.#options
-    if (exchange.target === null || exchange.target.path.counted) {
-      // Who has just been accepted could not know: only what comes on connections that were in use is refused.
-      if (this.#isDraining && !exchange.isFirst) return this.#refuse(exchange, new Interrupted())
-      const count = inFlight.count()
-      if (count >= maxInFlight) return this.#refuse(exchange, tooMany)
-      if (!admission.admits(performance.now(), count)) return this.#refuse(exchange, tooLate)
-      this.#turns.run()
-      this.#begin(exchange)
-      observe(exchange)
-    }
-    dispatch(exchange)
+    const { dispatch, inFlight, maxInFlight } = this.#options
+    if (exchange.target !== null && !exchange.target.path.counted) return dispatch(exchange)
+    // Who has just been accepted could not know: only what comes on connections that were in use is refused.
+    if (this.#isDraining && !exchange.isFirst) return this.#refuse(exchange, new Interrupted())
+    if (inFlight.count() >= maxInFlight) return this.#refuse(exchange, tooMany)
+    this.#turns.run()
+    this.#begin(exchange)
+    this.#queue.add(exchange)
   }
 
-  /** Keeps what comes, until `release`. */
+  /** Keeps what comes, until `release`: to serve it while the last connections are accepted would hold those up. */
   hold(): void {
-    this.#waiting = []
+    this.#queue.hold()
   }
 
   release(): void {
-    const kept = this.#waiting ?? []
-    this.#waiting = null
-    // Who has left meanwhile would never be heard to leave.
-    for (const exchange of kept) if (!exchange.request.socket.destroyed) this.take(exchange)
+    this.#queue.release()
   }
 
   /** From now on connections that were in use are refused more. */
@@ -95,12 +93,26 @@ export class Intake {
     }
   }
 
+  /** Returns whether it is served, and not refused. */
+  #serve(exchange: Exchange, turn: Turn): boolean {
+    const { admission, dispatch, inFlight, observe } = this.#options
+    if (exchange.isOver) return false
+    // A request that was read in this turn may have come with the beginning of the last one.
+    const waitedMillis = turn.waitedMillis + this.#turnMillis
+    const isAdmitted = admission.admits({ ...turn, waitedMillis }, inFlight.count())
+    if (isAdmitted) {
+      observe(exchange)
+      dispatch(exchange)
+    } else this.#refuse(exchange, tooLate)
+    return isAdmitted
+  }
+
   #refuse(exchange: Exchange, error: Interrupted | Overloaded): void {
     this.#options.onRefused(exchange, error instanceof Interrupted)
     exchange.fail(error)
   }
 
-  /** From here until its response is closed and its work has ended, the exchange is in flight. */
+  /** From here until its response is closed and its work has ended, the exchange is in flight, also while it waits. */
   #begin(exchange: Exchange): void {
     const { clock, inFlight, isStopping } = this.#options
     const { request, requestId, response } = exchange

@@ -4,12 +4,12 @@ const longMillis = 20
 
 /** Measures single turns of the event loop, from one check phase to the next, while somebody is interested. */
 export class LoopTurns {
-  readonly #observe: (nowMillis: number, turnMillis: number) => void
+  readonly #observe: (turnMillis: number) => void
   readonly #isNeeded: () => boolean
   #isRunning = false
 
-  /** `observe` gets monotonic milliseconds. It ends by itself when it is not needed any more. */
-  constructor(observe: (nowMillis: number, turnMillis: number) => void, isNeeded: () => boolean) {
+  /** `observe` gets milliseconds. It ends by itself when it is not needed any more. */
+  constructor(observe: (turnMillis: number) => void, isNeeded: () => boolean) {
     this.#observe = observe
     this.#isNeeded = isNeeded
   }
@@ -25,7 +25,7 @@ export class LoopTurns {
       const startedAt = performance.now()
       setImmediate(() => {
         const now = performance.now()
-        this.#observe(now, now - startedAt)
+        this.#observe(now - startedAt)
         if (!this.#isNeeded()) this.#isRunning = false
         else if (now - startedAt >= longMillis) this.#sample()
         else setTimeout(() => this.#sample(), sampleMillis)

@@ -1,22 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Admission } from "../../../src/layers/api/Admission.ts"
 
-const targetTurnMillis = 25
-const costMillis = 0.5
-const refusalMillis = 0.05
-const turnsOfARequest = 5
+const targetMillis = 25
+/** What a request costs to be read, begun and finished, or refused; it is finished when its model has answered. */
+const cost = { read: 0.05, begin: 0.25, finish: 0.25, refuse: 0.07 }
+const modelMillis = 20
+const sliceMillis = 1
+const capacity = 1 / (cost.read + cost.begin + cost.finish)
 
 interface Outcome {
+  readonly endsAt: number
+  readonly begun: number
   readonly latencies: ReadonlyArray<number>
-  readonly refused: number
+  readonly refusals: ReadonlyArray<number>
   readonly turns: ReadonlyArray<number>
   readonly mostInFlight: number
 }
 
-/**
- * An event loop in virtual time: whatever has come is served in one turn, a request takes so much time in all and is
- * there for five turns and 20 ms of waiting. `perMilli` requests come each millisecond, evenly.
- */
+/** An event loop in virtual time, with a queue of which each turn runs a slice. `perMilli` requests come, evenly. */
 const simulate = (
   admission: Admission,
   from: number,
@@ -25,93 +26,146 @@ const simulate = (
   pause: { readonly at: number; readonly millis: number } | null = null
 ): Outcome => {
   const latencies: Array<number> = []
+  const refusals: Array<number> = []
   const turns: Array<number> = []
-  let running: Array<{ readonly came: number; left: number; readyAt: number }> = []
-  let due = 0
-  let refused = 0
-  let mostInFlight = 0
-  let paused = false
-  for (let now = from; now < from + millis;) {
-    let work = 0
-    // What came during the last turn, when it came.
-    const came = Math.floor(due)
-    due -= came
-    for (let i = 0; i < came; i++) {
-      if (admission.admits(now, running.length)) running.push({ came: now, left: turnsOfARequest, readyAt: now })
-      else {
-        refused++
-        work += refusalMillis
+  const queue: Array<{ readonly came: number; readonly readAt: number }> = []
+  let running: Array<{ readonly came: number; readonly readyAt: number }> = []
+  let [begun, mostInFlight, cameUntil, now, isPaused] = [0, 0, from, from, false]
+  while (now < from + millis || queue.length + running.length > 0) {
+    const startedAt = now
+    const isOver = startedAt >= from + millis
+    for (; !isOver && cameUntil + 1 / perMilli(cameUntil) <= startedAt; cameUntil += 1 / perMilli(cameUntil)) {
+      now += cost.read
+      queue.push({ came: cameUntil, readAt: now })
+    }
+    const ready = running.filter(({ readyAt }) => readyAt <= startedAt)
+    running = running.filter(({ readyAt }) => readyAt > startedAt)
+    for (const { came } of ready) {
+      now += cost.finish
+      latencies.push(now - came)
+    }
+    let sliceEndsAt = now + sliceMillis
+    for (
+      let [next, isFirst] = [queue[0], true];
+      next !== undefined && now < sliceEndsAt;
+      [next, isFirst] = [queue[0], false]
+    ) {
+      queue.shift()
+      if (
+        admission.admits(
+          { nowMillis: now, waitedMillis: now - next.readAt, isFirst },
+          running.length + queue.length + 1
+        )
+      ) {
+        now += cost.begin
+        begun++
+        running.push({ came: next.came, readyAt: now + modelMillis })
+      } else {
+        now += cost.refuse
+        sliceEndsAt += cost.refuse
+        refusals.push(now - next.came)
       }
     }
-    mostInFlight = Math.max(mostInFlight, running.length)
-    for (const one of running) {
-      if (one.readyAt > now) continue
-      one.left--
-      work += costMillis / turnsOfARequest
-      // It waits for its model once.
-      if (one.left === 2) one.readyAt = now + 20
+    mostInFlight = Math.max(mostInFlight, queue.length + running.length)
+    if (pause !== null && !isPaused && now - from >= pause.at) {
+      isPaused = true
+      now += pause.millis
     }
-    if (pause !== null && !paused && now - from >= pause.at) {
-      paused = true
-      work += pause.millis
-    }
-    const turn = Math.max(0.2, work)
-    due += perMilli(now) * turn
-    now += turn
-    admission.turned(now, turn)
-    turns.push(turn)
-    for (const one of running) if (one.left === 0) latencies.push(now - one.came)
-    running = running.filter(({ left }) => left > 0)
+    now = Math.max(now, startedAt + 0.1)
+    turns.push(now - startedAt)
   }
-  return { latencies, refused, turns, mostInFlight }
+  return { endsAt: now, begun, latencies, refusals, turns, mostInFlight }
 }
 
+const admits = (admission: Admission, nowMillis: number, waitedMillis: number, isFirst = false) =>
+  admission.admits({ nowMillis, waitedMillis, isFirst }, 129)
 const quantile = (values: ReadonlyArray<number>, share: number) =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN
-const peak = 1 / costMillis
 
 describe("Admission", () => {
   for (const factor of [2, 4]) {
-    it(`keeps what it begins quick at ${factor} times the peak, and does most of the work it could`, () => {
-      const admission = new Admission(0, targetTurnMillis)
-      const minute = simulate(admission, 0, () => factor * peak, 60_000)
-      assert.isBelow(quantile(minute.latencies, 0.99), 1000)
-      assert.isBelow(quantile(minute.turns, 0.99), 100)
-      assert.isAbove(minute.latencies.length, (factor === 2 ? 0.6 : 0.4) * peak * 60_000)
-      assert.isAbove(minute.refused, 0)
-      assert.isBelow(minute.mostInFlight, 1_000 * factor)
+    it(`answers or refuses quickly at ${factor} times the peak, and does most of the work it could`, () => {
+      const half = simulate(new Admission(targetMillis), 0, () => factor * capacity, 30_000)
+      assert.isBelow(quantile(half.latencies, 0.99), 500)
+      assert.isBelow(quantile(half.refusals, 0.9), 100)
+      assert.isBelow(quantile(half.refusals, 0.99), 200)
+      assert.isBelow(quantile(half.turns, 0.99), 100)
+      // What is left when all are read, and the others are refused.
+      const rest = 1 - factor * capacity * (cost.read + cost.refuse)
+      const possible = rest / (cost.begin + cost.finish - cost.refuse)
+      assert.isAbove(half.begun, 0.8 * possible * 30_000)
+      assert.isBelow(half.mostInFlight, 2_000)
     })
 
     it(`refuses nothing any more two seconds after ${factor} times the peak`, () => {
-      const admission = new Admission(0, targetTurnMillis)
-      simulate(admission, 0, () => factor * peak, 30_000)
-      simulate(admission, 30_000, () => 0.7 * peak, 2_000)
-      const after = simulate(admission, 32_000, () => 0.7 * peak, 10_000)
-      assert.strictEqual(after.refused, 0)
+      const admission = new Admission(targetMillis)
+      const { endsAt } = simulate(admission, 0, () => factor * capacity, 10_000)
+      const soon = simulate(admission, endsAt, () => 0.7 * capacity, 2_000)
+      const after = simulate(admission, soon.endsAt, () => 0.7 * capacity, 10_000)
+      assert.lengthOf(after.refusals, 0)
       assert.isBelow(quantile(after.latencies, 0.99), 100)
     })
   }
 
   it("refuses nothing below the peak, nor for one long pause", () => {
-    const admission = new Admission(0, targetTurnMillis)
-    const { refused } = simulate(admission, 0, () => 0.7 * peak, 60_000, { at: 10_000, millis: 100 })
-    assert.strictEqual(refused, 0)
+    const pause = { at: 10_000, millis: 100 }
+    const { latencies, refusals } = simulate(new Admission(targetMillis), 0, () => 0.7 * capacity, 30_000, pause)
+    assert.lengthOf(refusals, 0)
+    assert.isBelow(quantile(latencies, 0.9), 50)
   })
 
-  it("refuses nothing while few are in flight, however long turns take", () => {
-    const admission = new Admission(0, targetTurnMillis)
-    for (let now = 0; now <= 10_000; now += 500) {
-      admission.turned(now, 500)
-      assert.isTrue(admission.admits(now, 100))
+  it("begins a burst however long some of it waits, where the queue empties in between", () => {
+    const admission = new Admission(targetMillis)
+    const burst = (now: number) => (now % 1_000 < 60 ? 2 * capacity : 0.4 * capacity)
+    const { latencies, refusals } = simulate(admission, 0, burst, 20_000)
+    assert.lengthOf(refusals, 0)
+    assert.isAbove(quantile(latencies, 0.99), modelMillis + 2 * targetMillis)
+  })
+
+  it("refuses only what has waited twice the target, while for an interval everybody has waited longer than that", () => {
+    const admission = new Admission(targetMillis)
+    assert.isTrue(admits(admission, 0, 1_000))
+    assert.isTrue(admits(admission, 99, 1_000))
+    assert.isFalse(admits(admission, 100, 51))
+    assert.isTrue(admits(admission, 120, 50))
+    assert.isFalse(admits(admission, 199, 51))
+    assert.isFalse(admits(admission, 200, 1_000))
+    // One that did not wait ends it with the interval.
+    assert.isTrue(admits(admission, 250, 0))
+    assert.isFalse(admits(admission, 299, 1_000))
+    assert.isTrue(admits(admission, 300, 1_000))
+  })
+
+  it("begins the first of each turn, whatever it has waited", () => {
+    const admission = new Admission(targetMillis)
+    admits(admission, 0, 1_000)
+    assert.isFalse(admits(admission, 120, 1_000))
+    assert.isTrue(admits(admission, 120, 1_000, true))
+  })
+
+  it("refuses nothing while few are there, however long they wait", () => {
+    const admission = new Admission(targetMillis)
+    for (let now = 0; now <= 10_000; now += 50) {
+      assert.isTrue(admission.admits({ nowMillis: now, waitedMillis: 5_000, isFirst: false }, 128))
     }
-    assert.isFalse(Array.from({ length: 1000 }, () => admission.admits(10_000, 1000)).every(Boolean))
+    assert.isFalse(admits(admission, 10_010, 5_000))
+  })
+
+  it("begins some where refusing the others takes all the time", () => {
+    const { begun, latencies } = simulate(new Admission(targetMillis), 0, () => 7 * capacity, 1_000)
+    assert.isAbove(begun, 50)
+    assert.lengthOf(latencies, begun)
+  })
+
+  it("forgets an overload after which nobody has come for an interval", () => {
+    const admission = new Admission(targetMillis)
+    admits(admission, 0, 1_000)
+    assert.isFalse(admits(admission, 150, 1_000))
+    assert.isTrue(admits(admission, 400, 1_000))
   })
 
   it("refuses nothing where it is switched off", () => {
-    const admission = new Admission(0, 0)
-    for (let now = 0; now < 10_000; now += 500) {
-      admission.turned(now, 500)
-      assert.isTrue(admission.admits(now, 4000))
-    }
+    const admission = new Admission(0)
+    for (let now = 0; now < 10_000; now += 50) assert.isTrue(admits(admission, now, 10_000))
   })
 })

@@ -101,7 +101,7 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "CONDUIT_OVERLOAD_DELAY",
       Parse.duration({ zero: true }),
       Duration.millis(25),
-      "while every turn of the event loop takes longer, only as many requests are begun as can be answered in time, and the others get 503; 0 switches it off",
+      "while no request begins before it has waited so long for the processor, those that have waited twice as long get 503; 0 switches it off",
       "50 millis"
     )
   }) as const
