@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { adjustedText, adjustmentsOf, changesOf, dialectAfter } from "../../../src/domain/routing/Dialect.ts"
-import { familyOf } from "../../../src/domain/routing/ModelFamilies.ts"
 import { meantBy } from "../../../src/domain/routing/ModelName.ts"
 
 const adjusted = (body: Readonly<Record<string, unknown>>, adjustments: ReturnType<typeof adjustmentsOf>) =>
@@ -42,23 +41,6 @@ describe("a model's dialect", () => {
     assert.deepStrictEqual(dialectAfter({ temperature: 1 }, "temperature"), { temperature: null })
     assert.isNull(dialectAfter({}, "max_tokens"))
     assert.isNull(dialectAfter({ seed: 1 }, "seed"))
-  })
-})
-
-describe("the table of families", () => {
-  it.each([
-    ["openai/gpt-5-mini-2025-08-07", "max_completion_tokens", 400_000],
-    ["o3-mini", "max_completion_tokens", 200_000],
-    ["gpt-4o-mini", undefined, 128_000],
-    ["anthropic/claude-sonnet-4-5", undefined, 200_000]
-  ])("knows %s", (name, limit, window) => {
-    assert.strictEqual(familyOf(name)?.dialect.max_tokens, limit)
-    assert.strictEqual(familyOf(name)?.contextWindow, window)
-  })
-
-  it("says nothing of names that only look alike", () => {
-    for (const name of ["small", "my-gpt-4o", "deepseek-chat-vl", "gpt-5-chat-latest"])
-      assert.isNull(familyOf(name), name)
   })
 })
 
