@@ -10,6 +10,8 @@ import { eventually } from "../support/traffic.ts"
 
 const price = { input: 3, cached: 0.3, written: 3.75, written1h: 6, output: 15, reasoning: 20 }
 const tier = { above: 5000, input: 6, output: 22.5 }
+/** What is served in it, whatever its length. */
+const flex = { input: 1.5, cached: 0.15, written: 1.875, written1h: 3, output: 7.5, reasoning: 10 }
 
 interface Counts {
   readonly fresh: number
@@ -18,14 +20,17 @@ interface Counts {
   readonly written1h: number
   readonly output: number
   readonly reasoning: number
+  readonly isFlex: boolean
 }
 
 /** The upstream's own arithmetic. */
-const bill = ({ cached, fresh, output, reasoning, written, written1h }: Counts): number => {
+const bill = ({ cached, fresh, isFlex, output, reasoning, written, written1h }: Counts): number => {
   const isLong = fresh + cached + written + written1h > tier.above
-  const rate = isLong
-    ? { ...price, ...tier, cached: tier.input, written: tier.input, written1h: tier.input, reasoning: tier.output }
-    : price
+  const rate = isFlex
+    ? flex
+    : isLong
+      ? { ...price, ...tier, cached: tier.input, written: tier.input, written1h: tier.input, reasoning: tier.output }
+      : price
   return (
     (fresh * rate.input +
       cached * rate.cached +
@@ -44,7 +49,8 @@ const countsOf = (i: number): Counts => ({
   written: (i % 5) * 10,
   written1h: (i % 4) * 5,
   output: 50 + (i % 11),
-  reasoning: i % 13
+  reasoning: i % 13,
+  isFlex: i % 9 === 0
 })
 const forms: ReadonlyArray<(counts: Counts) => object> = [
   ({ cached, fresh, output, reasoning, written, written1h }) => ({
@@ -68,6 +74,8 @@ const forms: ReadonlyArray<(counts: Counts) => object> = [
   })
 ]
 
+/** Of `ask`, twelve at a time. */
+const requests = 1008
 const kinds = ["whole", "stream", "cut", "left", "fallback", "refused"] as const
 
 let database: TestDatabase
@@ -81,7 +89,10 @@ const billed = new Map<number, number>()
 const answering: Answering = (response, { body, model }) => {
   const { i, kind } = JSON.parse(body.messages[0].content)
   const counts = countsOf(i)
-  const usage = forms[i % forms.length]!(counts)
+  const isInside = i % 2 === 0
+  const tiered = counts.isFlex ? { service_tier: "flex" } : {}
+  const usage = { ...forms[i % forms.length]!(counts), ...(isInside ? tiered : {}) }
+  const beside = isInside ? {} : tiered
   if (kind === "fallback" && model === "first")
     return refuses(503, error("overloaded"))(response, { body, model, headers: {} })
   if (kind === "refused") {
@@ -89,7 +100,7 @@ const answering: Answering = (response, { body, model }) => {
     return refuses(400, error("must be below 2", { param: "top_p" }))(response, { body, model, headers: {} })
   }
   billed.set(i, bill(counts))
-  const head = { id: "c", created: 1, model }
+  const head = { id: "c", created: 1, model, ...beside }
   if (body.stream !== true) {
     response.writeHead(200, { "content-type": "application/json" })
     const choices = [{ index: 0, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }]
@@ -123,7 +134,17 @@ beforeAll(async () => {
     cacheWrite1hUsdPerMTok: price.written1h,
     outputUsdPerMTok: price.output,
     reasoningUsdPerMTok: price.reasoning,
-    tiers: [{ aboveInputTokens: tier.above, inputUsdPerMTok: tier.input, outputUsdPerMTok: tier.output }]
+    tiers: [{ aboveInputTokens: tier.above, inputUsdPerMTok: tier.input, outputUsdPerMTok: tier.output }],
+    serviceTiers: {
+      flex: {
+        inputUsdPerMTok: flex.input,
+        cachedInputUsdPerMTok: flex.cached,
+        cacheWriteUsdPerMTok: flex.written,
+        cacheWrite1hUsdPerMTok: flex.written1h,
+        outputUsdPerMTok: flex.output,
+        reasoningUsdPerMTok: flex.reasoning
+      }
+    }
   }
   Fs.writeFileSync(
     config,
@@ -179,28 +200,28 @@ const ask = async (i: number): Promise<string> => {
 }
 
 describe("what requests cost", () => {
-  it("is to the last digit what the upstream billed: caches, tiers, cuts, fallbacks, refusals, clients that leave", async () => {
+  it("is to the last digit what the upstream billed: caches, tiers of both kinds, cuts, fallbacks, refusals, clients that leave", async () => {
     const ids = new Map<string, number>()
-    for (let from = 0; from < 300; from += 12) {
+    for (let from = 0; from < requests; from += 12) {
       const numbers = Array.from({ length: 12 }, (_, k) => from + k)
       const made = await Promise.all(numbers.map(ask))
       made.forEach((id, k) => id !== "" && ids.set(id, from + k))
     }
     // A stream that is cut breaks the client's connection too: its decision is found by the others' absence.
-    const rows = await eventually("all outcomes are stored", 20_000, async () => {
+    const rows = await eventually("all outcomes are stored", 60_000, async () => {
       const stored = await query<{ id: string; cost_usd: number | null; error: string | null }>(
         database.url,
         "SELECT id::text, cost_usd, error FROM decisions WHERE ok IS NOT NULL"
       )
-      return stored.length === 300 ? stored : undefined
+      return stored.length === requests ? stored : undefined
     })
     const total = [...billed.values()].reduce((sum, usd) => sum + usd, 0)
-    assert.strictEqual(billed.size, 300)
+    assert.strictEqual(billed.size, requests)
     for (const row of rows) {
       const i = ids.get(row.id)
       if (i !== undefined) assert.closeTo(row.cost_usd ?? 0, billed.get(i) ?? Number.NaN, 1e-12, `${i} ${row.error}`)
     }
-    assert.isAbove(ids.size, 240)
+    assert.isAbove(ids.size, requests * 0.8)
     assert.closeTo(
       rows.reduce((sum, { cost_usd }) => sum + (cost_usd ?? 0), 0),
       total,

@@ -139,6 +139,8 @@ describe("an answer", () => {
   const forms: ReadonlyArray<ScenarioName> = [
     "heartbeats",
     "lean",
+    "thinking_parts",
+    "service_flex",
     "ill_typed",
     "eos",
     "error_null",
@@ -166,6 +168,27 @@ describe("an answer", () => {
   it.each(forms)("is in OpenAI's form whatever the upstream sends: %s", async (scenario) => {
     assertGood(await ask(scenario), true)
     if (wholeToo(scenario)) assertGood(await ask(scenario, { stream: false }), false)
+  })
+
+  it("has the thoughts that came among the parts of its content beside it", async () => {
+    const streamed = await ask("thinking_parts")
+    assertGood(streamed, true)
+    const thoughts = chunksOf(streamed).map((chunk) => chunk.choices?.[0]?.delta?.reasoning_content ?? "")
+    assert.strictEqual(thoughts.join("").replaceAll("hm ", ""), "")
+    assert.include(thoughts, "hm ")
+    const whole = await ask("thinking_parts", { stream: false })
+    assertGood(whole, false)
+    assert.strictEqual(whole.json.choices[0].message.reasoning_content, "hm ")
+  })
+
+  it("names the tier in which it was served, and says where that has no price of its own", async () => {
+    for (const stream of [true, false]) {
+      const flex = await ask("service_flex", { stream })
+      assertGood(flex, stream)
+      assert.deepInclude(await outcomeOf(flex), { service_tier: "flex", service_tier_price_assumed: true })
+      const plain = await ask(null, { stream })
+      assert.deepInclude(await outcomeOf(plain), { service_tier: null, service_tier_price_assumed: false })
+    }
   })
 
   it("says once that another model answers, and keeps its name in the decision", async () => {

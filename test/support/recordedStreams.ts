@@ -48,6 +48,18 @@ export const recordedStreams: Readonly<Record<string, { readonly stream: string;
     ),
     text: "Bonjour"
   },
+  "mistral, thinking": {
+    stream: events(
+      chunk({ role: "assistant", content: "" }),
+      chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "Let me" }], closed: false }] }),
+      chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: " see" }] }] }),
+      chunk({ content: [{ type: "text", text: "Vo" }] }),
+      chunk({ content: "il\u00e0" }),
+      chunk({ content: "" }, "stop", { usage: counts }),
+      "[DONE]"
+    ),
+    text: "Voilà"
+  },
   groq: {
     stream: events(
       chunk({ role: "assistant", content: "" }, null, { x_groq: { id: "req_1" } }, { logprobs: null }),

@@ -1,6 +1,6 @@
 import { changeMembers, type Edit, elementsOf, membersOf, skipSpace, splice } from "../basics/JsonText.ts"
 import { finishReasonOf } from "./Finish.ts"
-import { arrayOf, isObject, type JsonObject, textOf } from "./Json.ts"
+import { arrayOf, isObject, type JsonObject, partsText, partsThinking, textOf } from "./Json.ts"
 
 // OpenAI's form of a chat answer as tables of rules, one a member. An answer that is in the form passes byte by byte; what
 // is not is mended where it stands, and only that. The form is that of OpenAI's specification, but for `refusal` and
@@ -115,12 +115,14 @@ const content =
     if (value === undefined) return otherwise
     if (value === null || typeof value === "string") return undefined
     if (!Array.isArray(value)) return typeof value === "object" ? "null" : JSON.stringify(String(value))
-    return JSON.stringify(
-      arrayOf(value)
-        .map((part) => (isObject(part) ? (textOf(part["text"]) ?? "") : ""))
-        .join("")
-    )
+    return JSON.stringify(partsText(value))
   }
+
+/** Of thoughts among the parts of the content: where clients look for them, beside it. */
+const reasoningContent: Rule<{ readonly thinking: string }> = ({ value }, { thinking }) =>
+  thinking === "" || textOf(value) !== null ? undefined : JSON.stringify(thinking)
+
+const thinkingIn = (message: unknown): string => (isObject(message) ? partsThinking(message["content"]) : "")
 
 /** JSON in a text; the JSON itself, as some send it, becomes its text. */
 const callArguments =
@@ -176,6 +178,7 @@ interface ChoiceAbout {
   readonly label: Label
   readonly position: number
   readonly hasToolCalls: boolean
+  readonly thinking: string
 }
 
 /** The finish reason of a choice that is over. */
@@ -199,6 +202,7 @@ const answerForm: Form<Label> = {
           ...absentForm,
           role: ({ value }) => (isRole(value) ? undefined : '"assistant"'),
           content: content("null"),
+          reasoning_content: reasoningContent,
           tool_calls: (place, about) => (place.start === -1 ? undefined : wholeCalls(place, about))
         },
         '{"role":"assistant","content":null}'
@@ -208,7 +212,8 @@ const answerForm: Form<Label> = {
     ({ message }, position, label) => ({
       label,
       position,
-      hasToolCalls: isObject(message) && arrayOf(message["tool_calls"]).length > 0
+      hasToolCalls: isObject(message) && arrayOf(message["tool_calls"]).length > 0,
+      thinking: thinkingIn(message)
     }),
     "[]"
   ),
@@ -249,6 +254,7 @@ interface DeltaAbout {
   readonly label: Label
   readonly choice: number
   readonly memory: ChoiceMemory
+  readonly thinking: string
 }
 
 interface CallChunkAbout {
@@ -277,6 +283,7 @@ const deltaForm: Form<DeltaAbout> = {
     return isFirst ? '"assistant"' : start === -1 ? undefined : null
   },
   content: content(undefined),
+  reasoning_content: reasoningContent,
   tool_calls: (place, about) => {
     if (arrayOf(place.value).length > 0) about.memory.hasToolCalls = true
     return place.start === -1 ? undefined : callChunks(place, about)
@@ -300,11 +307,11 @@ const callChunks = list<DeltaAbout, CallChunkAbout>(
   null
 )
 
-const enterChoice = ({ index }: JsonObject, position: number, { choices, label }: StreamMemory): DeltaAbout => {
+const enterChoice = ({ delta, index }: JsonObject, position: number, { choices, label }: StreamMemory): DeltaAbout => {
   const choice = wholeNumber(index) ?? position
   const memory = choices.get(choice) ?? { hasRole: false, hasToolCalls: false, calls: new Set(), lastCall: -1 }
   choices.set(choice, memory)
-  return { label, choice, memory }
+  return { label, choice, memory, thinking: thinkingIn(delta) }
 }
 
 const choiceForm: Form<DeltaAbout> = {

@@ -1,5 +1,5 @@
 import { finishReasonOf } from "./Finish.ts"
-import { arrayOf, isObject, type JsonObject, textOf } from "./Json.ts"
+import { arrayOf, isObject, type JsonObject, partsText, partsThinking, textOf } from "./Json.ts"
 
 /** What an answer has said of itself so far, in the upstream's own words. */
 export interface Said {
@@ -19,8 +19,23 @@ export interface Said {
   readonly toolCallIds: ReadonlyArray<string>
 }
 
-/** Usage stands at the top, or inside `x_groq`. */
+/** What OpenAI, Anthropic and Groq call the tier that has the standard price. */
+const standardTiers: ReadonlySet<string> = new Set(["auto", "default", "standard", "on_demand"])
+
+/** The tier in which an answer was served, as it is said; null for the standard one. */
+export const serviceTierOf = (said: unknown): string | null =>
+  typeof said === "string" && /^[a-z][a-z0-9_-]{0,31}$/.test(said) && !standardTiers.has(said) ? said : null
+
+/** Usage stands at the top, or inside `x_groq`; OpenAI names the tier that it is priced by beside it, Anthropic in it. */
 export const usageIn = (body: JsonObject): JsonObject | null => {
+  const usage = usageObjectIn(body)
+  const tier = serviceTierOf(body["service_tier"])
+  return usage === null || tier === null || usage["service_tier"] !== undefined
+    ? usage
+    : { ...usage, service_tier: tier }
+}
+
+const usageObjectIn = (body: JsonObject): JsonObject | null => {
   if (isObject(body["usage"])) return body["usage"]
   const groq = body["x_groq"]
   return isObject(groq) && isObject(groq["usage"]) ? groq["usage"] : null
@@ -31,6 +46,9 @@ const isSubstance = (value: unknown): boolean =>
   value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0)
 
 const lengthOf = (value: unknown): number => (typeof value === "string" ? value.length : 0)
+
+const contentLength = (content: unknown): number =>
+  Array.isArray(content) ? partsText(content).length + partsThinking(content).length : lengthOf(content)
 
 const argumentsLength = (calls: unknown): number =>
   arrayOf(calls).reduce<number>((sum, call) => {
@@ -68,7 +86,7 @@ export const choiceSaid = (choice: unknown, position: number): ChoiceSaid => {
       finishReasonOf(word, false) === "content_filter" ||
       stopReason === "refusal",
     characters:
-      lengthOf(content["content"]) +
+      contentLength(content["content"]) +
       lengthOf(content["reasoning_content"]) +
       lengthOf(content["reasoning"]) +
       argumentsLength(calls)

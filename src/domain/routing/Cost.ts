@@ -24,6 +24,8 @@ export interface PriceTier extends Rates {
 export interface MoreRates extends Omit<Rates, "inputUsdPerMTok" | "outputUsdPerMTok"> {
   /** Ascending by their threshold. */
   readonly tiers: ReadonlyArray<PriceTier>
+  /** Of requests that are not served in the standard tier (`flex`, `priority`), by its name, whatever their length. */
+  readonly serviceTiers?: Readonly<Record<string, Rates>>
 }
 
 export const noMoreRates: MoreRates = {
@@ -41,10 +43,19 @@ export interface Price extends Pick<Model, "inputUsdPerMTok" | "outputUsdPerMTok
   readonly moreRates?: MoreRates | undefined
 }
 
-const ratesFor = (
-  { inputUsdPerMTok, moreRates = noMoreRates, outputUsdPerMTok }: Price,
-  inputTokens: number
-): Rates => {
+const serviceRates = (
+  { moreRates = noMoreRates }: Price,
+  { serviceTier }: Pick<TokenUsage, "serviceTier">
+): Rates | undefined =>
+  serviceTier !== null && moreRates.serviceTiers !== undefined && Object.hasOwn(moreRates.serviceTiers, serviceTier)
+    ? moreRates.serviceTiers[serviceTier]
+    : undefined
+
+const ratesFor = (price: Price, usage: Pick<TokenUsage, "inputTokens" | "serviceTier">): Rates => {
+  const served = serviceRates(price, usage)
+  if (served !== undefined) return served
+  const { inputUsdPerMTok, moreRates = noMoreRates, outputUsdPerMTok } = price
+  const { inputTokens } = usage
   const tier = moreRates.tiers.findLast(({ aboveInputTokens }) => inputTokens > aboveInputTokens)
   return tier ?? { ...moreRates, inputUsdPerMTok, outputUsdPerMTok }
 }
@@ -54,7 +65,7 @@ const ratesFor = (
  * header, body, chunk and row write the same digits.
  */
 export const costOf = (price: Price, usage: TokenUsage): number | null => {
-  const rates = ratesFor(price, usage.inputTokens)
+  const rates = ratesFor(price, usage)
   const { inputUsdPerMTok: input, outputUsdPerMTok: output } = rates
   if (input === null || output === null) return null
   const { audioInputTokens, audioOutputTokens, cachedTokens, reasoningTokens, written1hTokens, writtenTokens } = usage
@@ -74,8 +85,12 @@ export const costOf = (price: Price, usage: TokenUsage): number | null => {
 }
 
 /** Cached tokens were priced as fresh ones, because nobody stated their price. */
-export const isCachePriceAssumed = (price: Price, { cachedTokens, inputTokens }: TokenUsage): boolean =>
-  cachedTokens > 0 && ratesFor(price, inputTokens).cachedInputUsdPerMTok === null
+export const isCachePriceAssumed = (price: Price, usage: TokenUsage): boolean =>
+  usage.cachedTokens > 0 && ratesFor(price, usage).cachedInputUsdPerMTok === null
+
+/** It was served in another tier than the standard one, and is priced as standard, because nobody stated that tier's price. */
+export const isTierPriceAssumed = (price: Price, usage: TokenUsage): boolean =>
+  usage.serviceTier !== null && serviceRates(price, usage) === undefined
 
 /** The same where nothing else is known than how many tokens go in and come out. */
 export const costUsd = (price: Price, inputTokens: number, outputTokens: number): number | null =>

@@ -43,6 +43,10 @@ export interface OutcomeDetails {
   readonly priceSource?: string
   /** Cached tokens cost what fresh ones do, because nobody stated their price. */
   readonly cachePriceAssumed?: true
+  /** In which it was served, where that is not the standard one. */
+  readonly serviceTier?: string
+  /** It costs what the standard tier does, because nobody stated the price of the one it was served in. */
+  readonly tierPriceAssumed?: true
   /** The model that answered, as the upstream calls it, where that is another than the one asked. */
   readonly servedModel?: string
   /** By which the upstream knows the call. */

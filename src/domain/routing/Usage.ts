@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from "../models/Json.ts"
+import { serviceTierOf } from "../models/Said.ts"
 
 /** What a call used, in tokens: `fresh + cached + written = input`, and reasoning is a part of the output. */
 export interface TokenUsage {
@@ -14,6 +15,8 @@ export interface TokenUsage {
   readonly outputTokens: number
   readonly reasoningTokens: number
   readonly audioOutputTokens: number
+  /** In which it was served, such as `flex` or `priority`; null for the standard one. */
+  readonly serviceTier: string | null
 }
 
 export const plainUsage = (inputTokens: number, outputTokens: number): TokenUsage => ({
@@ -24,7 +27,8 @@ export const plainUsage = (inputTokens: number, outputTokens: number): TokenUsag
   audioInputTokens: 0,
   outputTokens,
   reasoningTokens: 0,
-  audioOutputTokens: 0
+  audioOutputTokens: 0,
+  serviceTier: null
 })
 
 const objectOf = (value: unknown): JsonObject => (isObject(value) ? value : {})
@@ -113,6 +117,7 @@ export const usageOf = (usage: JsonObject | null): TokenUsage | null => {
     audioInputTokens: count(inputDetails, "audio_tokens") ?? 0,
     outputTokens,
     reasoningTokens: Math.min(counts.reasoning, outputTokens),
-    audioOutputTokens: count(outputDetails, "audio_tokens") ?? 0
+    audioOutputTokens: count(outputDetails, "audio_tokens") ?? 0,
+    serviceTier: serviceTierOf(usage["service_tier"])
   }
 }

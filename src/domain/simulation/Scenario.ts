@@ -92,6 +92,16 @@ const always =
 const counts = (body: JsonObject, usage: JsonObject): JsonObject =>
   isObject(body["usage"]) ? { ...body, usage: { ...body["usage"], ...usage } } : body
 
+/** Each text behind a thought. */
+const inParts = (body: JsonObject): JsonObject =>
+  choicesOf(body, (choice) => {
+    const content = isObject(choice["message"]) ? "message" : "delta"
+    const told = choice[content]
+    if (!isObject(told) || typeof told["content"] !== "string" || told["content"] === "") return choice
+    const thought = { type: "thinking", thinking: [{ type: "text", text: "hm " }] }
+    return { ...choice, [content]: { ...told, content: [thought, { type: "text", text: told["content"] }] } }
+  })
+
 const pieces = (text: string, size: number): ReadonlyArray<string> =>
   text.match(new RegExp(`[^]{1,${size}}`, "g")) ?? []
 
@@ -218,6 +228,7 @@ const table = {
 
   // What is in an answer
   lean: { about: "what OpenAI's form requires is not there", ...both(lean) },
+  thinking_parts: { about: "content is a list of parts, thoughts among them, as Mistral's", ...both(inParts) },
   ill_typed: {
     about: "fractions, numbers and objects where OpenAI has integers, texts and JSON text",
     ...both(illTyped)
@@ -310,6 +321,10 @@ const table = {
     ...both((body) =>
       counts(body, { prompt_tokens: 10_000, total_tokens: 10_020, prompt_tokens_details: { cached_tokens: 9000 } })
     )
+  },
+  service_flex: {
+    about: "served in the tier `flex`",
+    ...both((body) => ({ ...body, service_tier: "flex" }))
   },
   no_usage: {
     about: "no counts at all",

@@ -80,6 +80,8 @@ export const decisionEntry = (
             reasoning_tokens: outcome.details?.reasoningTokens ?? null,
             price_source: outcome.details?.priceSource ?? null,
             cache_price_assumed: outcome.details?.cachePriceAssumed ?? false,
+            service_tier: outcome.details?.serviceTier ?? null,
+            service_tier_price_assumed: outcome.details?.tierPriceAssumed ?? false,
             served_model: outcome.details?.servedModel ?? null,
             upstream_request_id: outcome.details?.upstreamRequestId ?? null
           },

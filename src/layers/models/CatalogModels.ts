@@ -117,7 +117,7 @@ const modelOf = (entry: ModelEntry, configured: Configured, known: Known, retire
   const family = familyOf(upstream)
   const provider = providers.get(entry.provider)
   const listed = known.lists.get(entry.provider)?.get(upstream) ?? nothingListed
-  const shipped = provider === undefined ? null : known.shippedPrice(provider, upstream)
+  const shipped = provider === undefined ? null : known.shippedPrice(provider, upstream, known.nowMillis)
   const contextWindow = nearest({
     configuration: entry.contextWindow,
     upstream: listed.contextWindow,

@@ -42,7 +42,17 @@ const moreRatesOf = (entry: ModelEntry): MoreRates => ({
       inputUsdPerMTok: tier.inputUsdPerMTok ?? entry.inputUsdPerMTok ?? null,
       outputUsdPerMTok: tier.outputUsdPerMTok ?? entry.outputUsdPerMTok ?? null
     }))
-    .sort((a, b) => a.aboveInputTokens - b.aboveInputTokens)
+    .sort((a, b) => a.aboveInputTokens - b.aboveInputTokens),
+  ...(entry.serviceTiers === undefined
+    ? {}
+    : {
+        serviceTiers: Object.fromEntries(
+          Object.entries(entry.serviceTiers).map(([name, { inputUsdPerMTok, outputUsdPerMTok, ...rates }]) => [
+            name,
+            { ...rarerRatesOf(rates), inputUsdPerMTok, outputUsdPerMTok }
+          ])
+        )
+      })
 })
 
 const rarerRatesOf = (rates: RarerRates): Omit<MoreRates, "tiers"> => ({

@@ -64,6 +64,9 @@ const Tier = Schema.Struct({
   ...rarerRates
 })
 
+/** Of requests that the provider says it served in this tier, whatever their length. */
+const ServiceTier = Schema.Struct({ inputUsdPerMTok: Price, outputUsdPerMTok: Price, ...rarerRates })
+
 /** What the model can do, as `{ vision: false }`. */
 const Capabilities = Schema.Struct({
   vision: Schema.optionalWith(Flag, { exact: true }),
@@ -130,6 +133,7 @@ const ModelEntry = Schema.Struct({
   outputUsdPerMTok: Schema.optionalWith(Price, { exact: true }),
   ...rarerRates,
   tiers: Schema.optionalWith(Schema.Array(Tier), { exact: true }),
+  serviceTiers: Schema.optionalWith(Schema.Record({ key: Name, value: ServiceTier }), { exact: true }),
   contextWindow: Schema.optionalWith(Tokens, { exact: true }),
   maxOutputTokens: Schema.optionalWith(Tokens, { exact: true }),
   capabilities: Schema.optionalWith(Capabilities, { exact: true }),

@@ -21,7 +21,7 @@ import { type ConfigFile, parseConfigFile } from "./ConfigFile.ts"
 import * as ShippedPrices from "./ShippedPrices.ts"
 
 /** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
-export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Environment> = Layer.effect(
+export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Environment> = Layer.scoped(
   ModelCatalog,
   Effect.gen(function* () {
     const settings = yield* Settings
@@ -72,6 +72,17 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
       for (const end of ends) yield* Effect.logWarning(`the provider announces an end: ${end}`)
     })
 
+    // Some prices that ship differ by the hour.
+    const repriced = Effect.gen(function* () {
+      const next = file(lists, yield* Clock.currentTimeMillis)
+      if (JSON.stringify(next.models) === JSON.stringify(current.models)) return
+      const changes = changesBetween(current, next)
+      current = next
+      yield* listeners.tell(next)
+      yield* Effect.logInfo(`another hour has other prices: ${changes.join("; ")}`)
+    })
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(untilNextMinute, oneAtATime.withPermits(1)(repriced))))
+
     return ModelCatalog.of({
       current: () => current,
       onChange: (made) => listeners.add(made, () => current),
@@ -105,6 +116,11 @@ const readLimit = Duration.seconds(10)
 type CatalogFor = (lists: ModelLists, nowMillis: number) => Catalog
 
 const nothingShipped: ShippedPrices.ShippedPrices = () => null
+
+const minuteMillis = 60_000
+const untilNextMinute = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+  Effect.sleep(minuteMillis - (now % minuteMillis))
+)
 const isUsable = (model: Model) => model.unavailable === null
 
 /** What the file and the environment say now. */
@@ -113,6 +129,7 @@ const readCatalog = (
   variables: ReadonlyMap<string, string>
 ): Effect.Effect<CatalogFor, InvalidSettings> =>
   Effect.gen(function* () {
+    const clock = yield* Effect.clock
     const file = yield* readConfig(settings.models.configFile)
     const configured = configuredFrom(file.content, variables, file.name)
     const { notices, problems, providers } = configured
@@ -148,7 +165,7 @@ const readCatalog = (
         policy,
         notices,
         file.name,
-        shippedPrice
+        (provider, upstream) => shippedPrice(provider, upstream, clock.unsafeCurrentTimeMillis())
       )
   })
 
@@ -173,7 +190,7 @@ const catalogOf = (
   policy: Catalog["policy"],
   notices: ReadonlyArray<string>,
   source: string,
-  shippedPrice: ShippedPrices.ShippedPrices = nothingShipped
+  shippedPrice: Catalog["shippedPrice"] = () => null
 ): Catalog => ({
   models,
   byId: new Map(models.map((model) => [model.id, model])),

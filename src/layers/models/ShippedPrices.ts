@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { MoreRates, PriceTier, Rates } from "../../domain/routing/Cost.ts"
 import type { Provider, ShippedPrice } from "../../services/models/ModelCatalog.ts"
+import { serviceTierRates } from "./ServiceTierPrices.ts"
 
 /** Of `@pydantic/genai-prices`, as package.json pins it. */
 export const catalogueVersion = "0.1.8"
@@ -53,8 +54,22 @@ const tiersOf = (priced: Priced): ReadonlyArray<PriceTier> => {
     .map((aboveInputTokens) => ({ aboveInputTokens, ...ratesAt(priced, aboveInputTokens + 1) }))
 }
 
-/** Looks a model up at its provider's address: the same name elsewhere has another price. Null if nobody states one. */
-export type ShippedPrices = (provider: Pick<Provider, "baseUrl">, upstream: string) => ShippedPrice | null
+/**
+ * Looks a model up at its provider's address, as it costs at that time: some prices differ by the hour, and the same name
+ * elsewhere has another. Null if nobody states one.
+ */
+export type ShippedPrices = (
+  provider: Pick<Provider, "baseUrl">,
+  upstream: string,
+  nowMillis: number
+) => ShippedPrice | null
+
+/** As it is called; as Google lists it; and without the date of a version that the catalogue may not have yet. */
+const namesFor = (upstream: string): ReadonlyArray<string> => {
+  const plain = upstream.replace(/^models\//, "")
+  const family = plain.replace(/-(?:20\d{2}-\d{2}-\d{2}|20\d{6})$/, "")
+  return [...new Set([upstream, plain, family])]
+}
 
 /**
  * The prices that ship with the program. They take a tenth of a second to load, so they are loaded only where the
@@ -63,18 +78,30 @@ export type ShippedPrices = (provider: Pick<Provider, "baseUrl">, upstream: stri
 export const load: Effect.Effect<ShippedPrices> = Effect.map(
   Effect.promise(() => import("@pydantic/genai-prices")),
   ({ calcPrice }) =>
-    ({ baseUrl }, upstream) => {
+    ({ baseUrl }, upstream, nowMillis) => {
       if (baseUrl === "") return null
-      const found = calcPrice({ input_tokens: 1, output_tokens: 1 }, upstream, { providerApiUrl: baseUrl })
-      if (found === null) return null
-      const { inputUsdPerMTok, outputUsdPerMTok, ...rates } = ratesAt(found.model_price, 0)
-      const moreRates: MoreRates = { ...rates, tiers: tiersOf(found.model_price) }
-      return {
-        inputUsdPerMTok,
-        outputUsdPerMTok,
-        moreRates,
-        source: `genai-prices ${catalogueVersion}: ${found.provider.id} ${found.model.id}`,
-        contextWindow: found.model.context_window ?? null
+      const options = { providerApiUrl: baseUrl, timestamp: new Date(nowMillis) }
+      for (const name of namesFor(upstream)) {
+        const found = calcPrice({ input_tokens: 1, output_tokens: 1 }, name, options)
+        if (found === null) continue
+        const { model, model_price: priced, provider } = found
+        const { inputUsdPerMTok, outputUsdPerMTok, ...rates } = ratesAt(priced, 0)
+        const serviceTiers = serviceTierRates(provider.id, model.id, { inputUsdPerMTok, outputUsdPerMTok, ...rates })
+        const moreRates: MoreRates = {
+          ...rates,
+          tiers: tiersOf(priced),
+          ...(serviceTiers === null ? {} : { serviceTiers })
+        }
+        const isByHour =
+          Array.isArray(model.prices) && model.prices.some(({ constraint }) => constraint?.type === "time_of_date")
+        return {
+          inputUsdPerMTok,
+          outputUsdPerMTok,
+          moreRates,
+          source: `genai-prices ${catalogueVersion}: ${provider.id} ${model.id}${name === upstream ? "" : `, for ${upstream}`}${isByHour ? ", by the hour" : ""}`,
+          contextWindow: model.context_window ?? null
+        }
       }
+      return null
     }
 )

@@ -1,4 +1,4 @@
-import { costOf, isCachePriceAssumed, type Price } from "../../domain/routing/Cost.ts"
+import { costOf, isCachePriceAssumed, isTierPriceAssumed, type Price } from "../../domain/routing/Cost.ts"
 import type { Said } from "../../domain/models/Said.ts"
 import type { RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -56,6 +56,8 @@ export const make = (catalog: Pick<ModelCatalogShape, "current">): Accounting =>
           // What is not in the configuration.
           ...(source !== null && source !== catalog.current().source ? { priceSource: source } : {}),
           ...(isCachePriceAssumed(price, used) ? { cachePriceAssumed: true } : {}),
+          ...(used.serviceTier === null ? {} : { serviceTier: used.serviceTier }),
+          ...(isTierPriceAssumed(price, used) ? { tierPriceAssumed: true } : {}),
           ...(other === null ? {} : { servedModel: other.slice(0, 200) }),
           ...(requestId === null ? {} : { upstreamRequestId: requestId })
         })

@@ -276,6 +276,12 @@ const OutcomeEntry = Schema.Struct({
   cache_price_assumed: Schema.Boolean.annotations({
     description: "Cached tokens cost what fresh ones do, because nobody stated their price."
   }),
+  service_tier: nullableString.annotations({
+    description: "In which its provider served it (`flex`, `priority`), where that is not the standard one."
+  }),
+  service_tier_price_assumed: Schema.Boolean.annotations({
+    description: "It costs what the standard tier does, because nobody stated the price of its own."
+  }),
   served_model: nullableString.annotations({
     description: "The model that answered, as its provider calls it, where that is another than the one asked."
   }),

@@ -121,6 +121,36 @@ describe("Form", () => {
     )
   })
 
+  it("puts thoughts among the parts of the content beside it, where clients look for them", () => {
+    const thinking = {
+      type: "thinking",
+      thinking: [
+        { type: "text", text: "Let me" },
+        { type: "text", text: " see" }
+      ]
+    }
+    const parts = [thinking, { type: "reference", reference_ids: [1] }, { type: "text", text: "Hello" }]
+    const whole = { ...right, choices: [{ ...right.choices[0], message: { role: "assistant", content: parts } }] }
+    const { message } = JSON.parse(answerOf(JSON.stringify(whole))).choices[0]
+    assert.deepStrictEqual(message, { role: "assistant", content: "Hello", reasoning_content: "Let me see" })
+
+    const chat = new ChatStream(label, 1)
+    const delta = (content: unknown, more: object = {}) =>
+      chat.event(null, JSON.stringify({ choices: [{ index: 0, delta: { content, ...more }, finish_reason: null }] }), 0)
+    delta([thinking])
+    delta([{ type: "text", text: "Hello" }])
+    delta([{ type: "thinking", thinking: "again" }], { reasoning_content: "its own" })
+    delta("!")
+    const deltas = chat.take().map((payload) => JSON.parse(payload).choices[0].delta)
+    assert.deepStrictEqual(deltas, [
+      { role: "assistant", content: "", reasoning_content: "Let me see" },
+      { content: "Hello" },
+      { content: "", reasoning_content: "its own" },
+      { content: "!" }
+    ])
+    assert.strictEqual(chat.said.characters, "Let me seeHelloagainits own!".length)
+  })
+
   it("is not confused by names with escapes, or by names that are there twice", () => {
     const text = JSON.stringify(right).replace('"model"', '"model":"first","mod\\u0065l"')
     const mended = answerOf(text)

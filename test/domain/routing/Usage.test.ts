@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { costOf, isCachePriceAssumed, noMoreRates } from "../../../src/domain/routing/Cost.ts"
+import { costOf, isCachePriceAssumed, isTierPriceAssumed, noMoreRates } from "../../../src/domain/routing/Cost.ts"
+import { usageIn } from "../../../src/domain/models/Said.ts"
 import { isOtherModel } from "../../../src/domain/routing/ModelName.ts"
 import { plainUsage, usageOf } from "../../../src/domain/routing/Usage.ts"
 
@@ -117,6 +118,17 @@ describe("what a call used", () => {
     assert.deepStrictEqual(read(usage), { ...plainUsage(0, 0), ...expected })
   })
 
+  it("says in which tier it was served: OpenAI beside it, Anthropic in it, nobody where it is the standard one", () => {
+    const counts = { prompt_tokens: 10, completion_tokens: 2 }
+    const tierIn = (body: object) => usageOf(usageIn({ ...body }))?.serviceTier
+    assert.strictEqual(tierIn({ usage: counts, service_tier: "flex" }), "flex")
+    assert.strictEqual(tierIn({ usage: { ...counts, service_tier: "priority" } }), "priority")
+    assert.strictEqual(tierIn({ x_groq: { usage: counts }, service_tier: "flex" }), "flex")
+    for (const said of ["default", "standard", "on_demand", "auto", null, 7, "", "a".repeat(99)]) {
+      assert.isNull(tierIn({ usage: counts, service_tier: said }))
+    }
+  })
+
   it.each([
     {},
     { prompt_tokens: -1, completion_tokens: 2 },
@@ -162,6 +174,22 @@ describe("what it costs", () => {
       costOf(rates, usage),
       (650 * 10 + 100 * 12.5 + 200 * 20 + 50 * 80 + 180 * 40 + 300 * 60 + 20 * 90) / 1e6
     )
+  })
+
+  it("is the price of the tier in which it was served, or the standard one, with a mark", () => {
+    const flex = { ...price.moreRates, inputUsdPerMTok: 5, outputUsdPerMTok: 20, cachedInputUsdPerMTok: 0.5 }
+    const tiered = { ...price, moreRates: { ...price.moreRates, serviceTiers: { flex } } }
+    const served = { ...used, serviceTier: "flex" }
+    assert.strictEqual(costOf(tiered, served), (1000 * 5 + 9000 * 0.5 + 100 * 20) / 1e6)
+    assert.isFalse(isTierPriceAssumed(tiered, served))
+    for (const other of [
+      { price, usage: served },
+      { price: tiered, usage: { ...used, serviceTier: "priority" } }
+    ]) {
+      assert.strictEqual(costOf(other.price, other.usage), costOf(price, used))
+      assert.isTrue(isTierPriceAssumed(other.price, other.usage))
+    }
+    assert.isFalse(isTierPriceAssumed(price, used))
   })
 
   it("is another price for all tokens above a threshold", () => {

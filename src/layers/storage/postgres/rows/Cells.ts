@@ -37,6 +37,8 @@ export const DetailsCell = Schema.parseJson(
     reasoningTokens: Schema.optionalWith(Schema.Number, exact),
     priceSource: Schema.optionalWith(Schema.String, exact),
     cachePriceAssumed: Schema.optionalWith(Schema.Literal(true), exact),
+    serviceTier: Schema.optionalWith(Schema.String, exact),
+    tierPriceAssumed: Schema.optionalWith(Schema.Literal(true), exact),
     servedModel: Schema.optionalWith(Schema.String, exact),
     upstreamRequestId: Schema.optionalWith(Schema.String, exact)
   })
