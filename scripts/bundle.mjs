@@ -6,7 +6,10 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 
 /** Options of esbuild; the bundle may lie anywhere under the project, because it finds its externals in node_modules. */
 export const bundleInto = (outdir) => ({
-  entryPoints: { conduit: join(root, "src", "programs", "main.ts") },
+  entryPoints: {
+    conduit: join(root, "src", "programs", "main.ts"),
+    evaluateWorker: join(root, "src", "programs", "evaluate", "Worker.ts")
+  },
   outdir,
   bundle: true,
   splitting: true,

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { stripVTControlCharacters } from "node:util"
 import { version } from "../domain/basics/Version.ts"
 import { doctor } from "./doctor.ts"
+import { evaluate } from "./evaluate.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { migrate } from "./migrate.ts"
 import { mockLlm } from "./mock-llm.ts"
@@ -29,7 +30,7 @@ const health = Command.make("healthcheck", {}, () => ending(healthcheck)).pipe(
 
 const conduit = Command.make("conduit").pipe(
   Command.withDescription("An LLM router that learns which model suits which request"),
-  Command.withSubcommands([serve, migrate, route, models, reload, state, replay, doctor, mockLlm, health])
+  Command.withSubcommands([serve, migrate, route, models, reload, state, replay, evaluate, doctor, mockLlm, health])
 )
 
 /** The library writes colours whatever it writes to. */

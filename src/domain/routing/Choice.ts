@@ -160,6 +160,12 @@ const take = (
     : { taken: eligible.find(({ model }) => model === probed), reason: "probe" }
 }
 
+/** The model that `choose` takes, without what the audit wants to know of it: where many choices are made and none is kept. */
+export const draw = (input: ChoiceInput): ModelId | undefined => {
+  const eligible = scored(input)
+  return take(eligible, probesOf(eligible, input.mostProbes), input).taken?.model
+}
+
 /** As the audit keeps it. */
 const audited = (option: Option, score: number, propensity: number): Candidate => ({
   model: option.model,

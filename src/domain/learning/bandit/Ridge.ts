@@ -71,20 +71,22 @@ export const makePosterior = (d: number): Posterior => ({
   sigma2: 0
 })
 
-/** A model without observations, at the present level. */
 export const addModel = (ridge: Ridge, lambda0: number): void => {
-  ridge.rows.push({
-    s: new Float64Array(Linalg.triangle(ridge.d)),
-    b: new Float64Array(ridge.d),
-    n: 0,
-    r2: 0,
-    lambda0,
-    prior: ridge.level,
-    posterior: makePosterior(ridge.d),
-    factored: false,
-    solved: false
-  })
+  ridge.rows.push(makeEvidence(ridge, lambda0))
 }
+
+/** A model without observations, at the present level. */
+export const makeEvidence = (ridge: Ridge, lambda0: number): Evidence => ({
+  s: new Float64Array(Linalg.triangle(ridge.d)),
+  b: new Float64Array(ridge.d),
+  n: 0,
+  r2: 0,
+  lambda0,
+  prior: ridge.level,
+  posterior: makePosterior(ridge.d),
+  factored: false,
+  solved: false
+})
 
 /** Adds an observation without refreshing anything. */
 export const add = (row: Evidence, x: Float64Array, length: number, y: number): void => {
