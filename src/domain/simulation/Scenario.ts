@@ -162,8 +162,46 @@ const countsOnFinish = (frames: ReadonlyArray<Frame>, place: (usage: unknown) =>
   })
 }
 
+const callsIn = (told: unknown): ReadonlyArray<unknown> =>
+  isObject(told) && Array.isArray(told["tool_calls"]) ? told["tool_calls"] : []
+
+/** A call like it, with an id and a place of its own. */
+const anotherCall = (call: unknown): unknown =>
+  isObject(call)
+    ? {
+        ...call,
+        ...("id" in call ? { id: `${String(call["id"])}_2` } : {}),
+        ...("index" in call ? { index: 1 } : {})
+      }
+    : call
+
+/** Every call of a whole answer comes twice. */
+const twice = (answer: JsonObject): JsonObject =>
+  choicesOf(answer, (choice) => {
+    const told = choice["message"]
+    const calls = callsIn(told)
+    if (!isObject(told) || calls.length === 0) return choice
+    return { ...choice, message: { ...told, tool_calls: [...calls, ...calls.map(anotherCall)] } }
+  })
+
+/** The chunks of a call come again as those of a second one, before the finish reason. */
+const callsTwice = (frames: ReadonlyArray<Frame>): ReadonlyArray<Frame> => {
+  const ofCalls = frames.filter(({ text }) => text.includes('"tool_calls":['))
+  const last = ofCalls.at(-1)
+  const again = ofCalls.map(({ text }) =>
+    event(
+      choicesOf(JSON.parse(text.slice("data: ".length)), (choice) => ({
+        ...choice,
+        delta: { tool_calls: callsIn(choice["delta"]).map(anotherCall) }
+      }))
+    )
+  )
+  return frames.flatMap((frame) => (frame === last ? [frame, ...again] : [frame]))
+}
+
 const flood = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x-flood-${i}`, "f".repeat(1000)]))
 const longSilenceMs = 3_600_000
+const halfMinuteMs = 31_000
 
 const table = {
   // Ends
@@ -243,6 +281,11 @@ const table = {
   content_filter: {
     about: "a filter ends the answer",
     ...both(finished((word) => (word === null ? null : "content_filter")))
+  },
+  parallel_calls: {
+    about: "every tool call comes twice",
+    answer: twice,
+    frames: (frames, stream) => (stream ? callsTwice(frames) : frames)
   },
   served_other: { about: "another model answers", ...both((body) => ({ ...body, model: "retired-model-2024" })) },
   big_numbers: {
@@ -367,6 +410,14 @@ const table = {
   },
 
   // Silence
+  late_first: {
+    about: "headers, then nothing for half a minute",
+    frames: (frames) => frames.map((frame, i) => (i === 0 ? { ...frame, waitMs: halfMinuteMs } : frame))
+  },
+  late_second: {
+    about: "nothing for half a minute after the first token",
+    frames: (frames) => frames.map((frame, i) => (i === 2 ? { ...frame, waitMs: halfMinuteMs } : frame))
+  },
   silent_after_first: {
     about: "nothing after the first token",
     frames: (frames) => frames.slice(0, 2),

@@ -1,0 +1,89 @@
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+
+// The clients, the versions that they are pinned to, and what each of them does wrong by itself. A flaw is held to: where
+// the client mends it, or errs in another way, the run fails.
+
+export interface Flaw {
+  /** Of the cases of this name, what is seen. */
+  readonly problem: RegExp
+  /** What the client does, in words for its users. */
+  readonly why: string
+}
+
+export interface Client {
+  /** Stands in models' ids and on the command line. */
+  readonly id: string
+  readonly title: string
+  readonly language: "JavaScript" | "Python" | "Go" | "Java" | "Rust"
+  /** Where its version is pinned: a file of the project, and the version in it. */
+  readonly pinned: readonly [file: string, version: RegExp]
+  readonly flaws: Readonly<Record<string, Flaw>>
+}
+
+export const root = Path.resolve(import.meta.dirname, "../..")
+
+const javascript = (id: string, name: string, flaws: Client["flaws"] = {}, title = `\`${name}\``): Client => ({
+  id,
+  title,
+  language: "JavaScript",
+  pinned: ["package.json", new RegExp(`"${name}": "(?:npm:.+@)?([^"@]+)"`)],
+  flaws
+})
+
+const python = (id: string, folder: string, name: string, flaws: Client["flaws"] = {}): Client => ({
+  id,
+  title: `\`${name}\``,
+  language: "Python",
+  pinned: [`test/clients/python/${folder}/requirements.txt`, new RegExp(`^${name}(?:\\[.*\\])?==(.+)$`, "m")],
+  flaws
+})
+
+/** `id` is the folder; the newest major version of a module has its number in its path. */
+const go = (id: string, module: string, title: string, flaws: Client["flaws"] = {}): Client => ({
+  id,
+  title: `\`${title}\``,
+  language: "Go",
+  pinned: [`test/clients/go/${id}/go.mod`, new RegExp(`^(?:require |\\t)${module} v(\\S+)`, "m")],
+  flaws
+})
+
+const mistralToolChunks: Flaw = {
+  problem: /ZodError.*"name"/s,
+  why: "its schema wants the function's name in every chunk of a streamed tool call, as only Mistral's own service sends it; whole answers work"
+}
+
+export const clients: ReadonlyArray<Client> = [
+  javascript("openai-4", "openai4", {}, "`openai`"),
+  javascript("openai-5", "openai5", {}, "`openai`"),
+  javascript("openai-6", "openai", {}, "`openai`"),
+  javascript("mistralai", "@mistralai/mistralai", {
+    "the counts of a stream": {
+      problem: /usage is null/,
+      why: "it has no field to ask for the counts of a stream, which Mistral's own service always sends"
+    },
+    "a tool in a stream": mistralToolChunks,
+    "two calls in a stream": mistralToolChunks,
+    "a lean tool in a stream": mistralToolChunks,
+    "an error in a stream": {
+      problem: /invalid_type/,
+      why: "an error in a stream is an error of its schema check, without the words of the upstream"
+    }
+  }),
+  javascript("langchain-js", "@langchain/openai"),
+  javascript("ai-compatible", "@ai-sdk/openai-compatible", {}, "`ai` with `@ai-sdk/openai-compatible`"),
+  javascript("ai-openrouter", "@openrouter/ai-sdk-provider", {}, "`ai` with `@openrouter/ai-sdk-provider`"),
+  python("openai-python", "openai", "openai"),
+  python("pydantic-ai", "pydantic-ai", "pydantic-ai-slim"),
+  python("litellm", "litellm", "litellm"),
+  python("llama-index", "llama-index", "llama-index-llms-openai-like"),
+  go("openai-go-1", "github.com/openai/openai-go", "openai-go"),
+  go("openai-go-3", "github.com/openai/openai-go/v3", "openai-go/v3"),
+  go("go-openai", "github.com/sashabaranov/go-openai", "go-openai")
+]
+
+export const versionOf = ({ id, pinned: [file, pattern] }: Client): string => {
+  const version = pattern.exec(Fs.readFileSync(Path.join(root, file), "utf8"))?.[1]
+  if (version === undefined) throw new Error(`${file} has no version of ${id}`)
+  return version
+}

@@ -1,0 +1,3 @@
+module conduit.test/told
+
+go 1.24
