@@ -79,7 +79,19 @@ export const clients: ReadonlyArray<Client> = [
   python("llama-index", "llama-index", "llama-index-llms-openai-like"),
   go("openai-go-1", "github.com/openai/openai-go", "openai-go"),
   go("openai-go-3", "github.com/openai/openai-go/v3", "openai-go/v3"),
-  go("go-openai", "github.com/sashabaranov/go-openai", "go-openai")
+  go("go-openai", "github.com/sashabaranov/go-openai", "go-openai"),
+  go("langchaingo", "github.com/tmc/langchaingo", "langchaingo", {
+    "an error in a stream": {
+      problem: /unexpected EOF/,
+      why: "it drops an error in a stream, and reports only that Conduit breaks the connection behind it, without the words of the upstream"
+    }
+  }),
+  go("genkit", "github.com/firebase/genkit/go", "genkit/go", {
+    "structured output": {
+      problem: /not valid JSON/,
+      why: "the plugin `compat_oai` sends no `response_format` for an output type; give one in the configuration of the call, an `openai.ChatCompletionNewParams`, in which `StreamOptions` asks for the counts of a stream too"
+    }
+  })
 ]
 
 export const versionOf = ({ id, pinned: [file, pattern] }: Client): string => {

@@ -29,6 +29,10 @@ func generate(options ...ai.GenerateOption) func(string, told.Call) (told.Got, e
 			Supports: &ai.ModelSupports{Multiturn: true, Tools: true, SystemRole: true, Constrained: ai.ConstrainedSupportAll},
 		})
 		all := append([]ai.GenerateOption{ai.WithModel(model), ai.WithPrompt(told.Question)}, options...)
+		if call.Usage {
+			config := openai.ChatCompletionNewParams{StreamOptions: openai.ChatCompletionStreamOptionsParam{IncludeUsage: openai.Bool(true)}}
+			all = append(all, ai.WithConfig(&config))
+		}
 		if call.Do == "tools" || call.Do == "streamTools" {
 			weather := genkit.DefineTool(g, "get_weather", "The weather", func(*ai.ToolContext, city) (string, error) { return "sunny", nil })
 			all = append(all, ai.WithTools(weather), ai.WithReturnToolRequests(true))
@@ -63,11 +67,11 @@ func main() {
 		"tools":       generate(),
 		"streamTools": generate(streaming),
 		"structured":  generate(ai.WithOutputType(city{})),
-	}, func(err error) int {
+	}, func(err error) (int, string) {
 		var refused *openai.Error
 		if errors.As(err, &refused) {
-			return refused.StatusCode
+			return refused.StatusCode, ""
 		}
-		return 0
+		return 0, ""
 	})
 }

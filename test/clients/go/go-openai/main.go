@@ -53,7 +53,9 @@ func answered(base string, call told.Call, request openai.ChatCompletionRequest)
 }
 
 func whole(withTools bool) func(string, told.Call) (told.Got, error) {
-	return func(base string, call told.Call) (told.Got, error) { return answered(base, call, request(call, withTools)) }
+	return func(base string, call told.Call) (told.Got, error) {
+		return answered(base, call, request(call, withTools))
+	}
 }
 
 func streamed(withTools bool) func(string, told.Call) (told.Got, error) {
@@ -122,15 +124,15 @@ func main() {
 		"tools":       whole(true),
 		"streamTools": streamed(true),
 		"structured":  structured,
-	}, func(err error) int {
+	}, func(err error) (int, string) {
 		var api *openai.APIError
 		if errors.As(err, &api) {
-			return api.HTTPStatusCode
+			return api.HTTPStatusCode, ""
 		}
 		var request *openai.RequestError
 		if errors.As(err, &request) {
-			return request.HTTPStatusCode
+			return request.HTTPStatusCode, ""
 		}
-		return 0
+		return 0, ""
 	})
 }

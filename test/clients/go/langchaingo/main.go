@@ -74,5 +74,5 @@ func main() {
 		"tools":       generate(tools),
 		"streamTools": generate(tools, ignoring),
 		"structured":  structured,
-	}, func(error) int { return 0 })
+	}, func(error) (int, string) { return 0, "" })
 }

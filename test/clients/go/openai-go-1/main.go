@@ -94,11 +94,11 @@ func main() {
 		"tools":       whole(tools),
 		"streamTools": streamed(true),
 		"structured":  structured,
-	}, func(err error) int {
+	}, func(err error) (int, string) {
 		var refused *openai.Error
 		if errors.As(err, &refused) {
-			return refused.StatusCode
+			return refused.StatusCode, ""
 		}
-		return 0
+		return 0, ""
 	})
 }

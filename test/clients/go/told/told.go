@@ -69,8 +69,9 @@ func JSON(text string) any {
 	return value
 }
 
-// Run answers each call; status is 0 for an error that shows none.
-func Run(operations map[string]func(base string, call Call) (Got, error), status func(error) int) {
+// Run answers each call. What the library's own type of an error shows is its status, 0 for none, and its words, where they
+// are not those of Error().
+func Run(operations map[string]func(base string, call Call) (Got, error), shown func(error) (status int, words string)) {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		var call Call
@@ -80,7 +81,11 @@ func Run(operations map[string]func(base string, call Call) (Got, error), status
 		got, err := operations[call.Do](os.Args[1], call)
 		got.Case = call.Case
 		if err != nil {
-			got.Error = &Failure{Class: fmt.Sprintf("%T", err), Status: status(err), Message: err.Error()}
+			status, words := shown(err)
+			if words == "" {
+				words = err.Error()
+			}
+			got.Error = &Failure{Class: fmt.Sprintf("%T", err), Status: status, Message: words}
 		}
 		line, err := json.Marshal(got)
 		if err != nil {
