@@ -142,6 +142,9 @@ const mistral: JsClient = async (baseUrl, { do: what, key, model }) => {
   }
 }
 
+const langchainUsage = (usage: { input_tokens: number; output_tokens: number } | undefined): Counts =>
+  usage === undefined ? null : { input: usage.input_tokens, output: usage.output_tokens }
+
 const langchain: JsClient = async (baseURL, { do: what, key, model, usage }) => {
   const chat = new ChatOpenAI({
     model,
@@ -161,11 +164,10 @@ const langchain: JsClient = async (baseURL, { do: what, key, model, usage }) => 
     return all
   }
   const answer = await (what === "stream" || what === "streamTools" ? streamed() : runnable.invoke(question))
-  const counted: { input_tokens: number; output_tokens: number } | undefined = answer?.usage_metadata
   return {
     text: answer?.text ?? null,
     finish: (answer?.response_metadata["finish_reason"] as string | undefined) ?? null,
-    usage: counted === undefined ? null : { input: counted.input_tokens, output: counted.output_tokens },
+    usage: langchainUsage(answer?.usage_metadata),
     calls: (answer?.tool_calls ?? []).map(({ args, id, name }) => ({ id: id ?? null, name, arguments: args }))
   }
 }
