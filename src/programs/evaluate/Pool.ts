@@ -6,7 +6,7 @@ import type { Run } from "../../domain/learning/evaluation/Replay.ts"
 import { type Job, work } from "./Work.ts"
 
 /** A thread that ended before it answered. */
-class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFailed", { cause: Schema.Defect }) {
+export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFailed", { cause: Schema.Defect }) {
   override get message() {
     return `a worker failed: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
   }
