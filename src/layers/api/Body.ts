@@ -3,7 +3,6 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Http from "node:http"
 import type { Readable, Transform } from "node:stream"
-import type { BodyBudget } from "./BodyBudget.ts"
 import { decoderOf } from "./ContentCoding.ts"
 import {
   BodyTimeout,
@@ -180,4 +179,24 @@ const detailOf = (issue: ParseResult.ArrayFormatterIssue | undefined): string =>
   if (issue._tag === "Missing") return "is missing"
   // The formatter quotes what came, which may be megabytes of prompt.
   return issue.message.replace(/, actual [^]*$/, "").slice(0, 300)
+}
+
+/** The bytes of all bodies that are being read at once, bounded: beyond the bound a body is not read on. */
+export class BodyBudget {
+  #left: number
+
+  constructor(bytes: number) {
+    this.#left = bytes
+  }
+
+  /** Whether so many bytes more may be held; then they are held until they are given back. */
+  take(bytes: number): boolean {
+    if (bytes > this.#left) return false
+    this.#left -= bytes
+    return true
+  }
+
+  giveBack(bytes: number): void {
+    this.#left += bytes
+  }
 }

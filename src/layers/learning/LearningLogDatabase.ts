@@ -23,9 +23,8 @@ import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { runCommitter, steadyMillis } from "./log/Committer.ts"
 import { CommitterState } from "./log/CommitterState.ts"
 import { follow } from "./log/Follow.ts"
-import { makeNewestPosition } from "./log/NewestPosition.ts"
+import { LogTip } from "./log/LogTip.ts"
 import { makeOutage, type Outage } from "./log/Outage.ts"
-import { makeOwnCommits } from "./log/OwnCommits.ts"
 import { joinParkedFeedback } from "./log/ParkedFeedback.ts"
 import { runPruner } from "./log/Pruner.ts"
 import { makeSignal } from "./log/Signal.ts"
@@ -51,7 +50,7 @@ const make = (pollInterval: Duration.Duration) =>
     const router = yield* database.router(Option.flatMap(named, RouterId.option))
     ;(yield* LogFields).routerId = router.id
     const shared = yield* sharedBy(database, router)
-    const { newest, outage, routerId, state, work } = shared
+    const { outage, routerId, state, tip, work } = shared
     yield* observe(telemetry, shared, clock)
 
     const judgedListeners: Array<(judged: Judged) => void> = []
@@ -69,7 +68,7 @@ const make = (pollInterval: Duration.Duration) =>
     yield* joinParkedFeedback({ routerId, database, parked, join: (joined) => submit({ joined }) })
     yield* runPruner({ routerId, database, settings, onExpired: telemetry.feedbackExpired })
     yield* database.changes(routerId).pipe(
-      Stream.runForEach((position) => Effect.sync(() => newest.heard(position))),
+      Stream.runForEach((position) => Effect.sync(() => tip.heard(position))),
       Effect.forkScoped
     )
 
@@ -92,8 +91,8 @@ const make = (pollInterval: Duration.Duration) =>
       pendingDecision: (id) => state.unstored.get(id),
       pendingOfSession: (session) => state.unstored.ofSession(session),
       follow: (from) => follow({ ...shared, pollInterval }, typeof from === "number" ? LogMark.make(from) : from),
-      position: Effect.tap(database.position(routerId), (position) => Effect.sync(() => newest.heard(position))),
-      newestKnown: newest.current,
+      position: Effect.tap(database.position(routerId), (position) => Effect.sync(() => tip.heard(position))),
+      newestKnown: () => tip.newest,
       flush: committer.flush,
       backlog: () => ({
         pending: state.outcomeCount,
@@ -124,8 +123,7 @@ const sharedBy = (database: DatabaseShape, router: RouterRow) =>
       work: makeSignal(),
       /** Notified when a commit has ended. */
       settled: makeSignal(),
-      newest: makeNewestPosition(router.position),
-      own: makeOwnCommits(),
+      tip: new LogTip(router.position),
       outage: makeOutage(state)
     }
   })

@@ -35,18 +35,12 @@ const bytesOf = ({ decision, prompt }: DecisionRecord): number =>
 
 /** What no commit has taken yet, in the order in which it came. */
 export class CommitQueue {
+  outcomeCount = 0
+  submissionCount = 0
   private readonly outcomes = MutableList.empty<Outcome>()
   private readonly submissions = MutableList.empty<Submission>()
   private arrivals = 0
   private outcomeBytes = 0
-
-  get outcomeCount(): number {
-    return MutableList.length(this.outcomes)
-  }
-
-  get submissionCount(): number {
-    return MutableList.length(this.submissions)
-  }
 
   get oldestOutcome(): Outcome | undefined {
     return MutableList.head(this.outcomes)
@@ -59,6 +53,7 @@ export class CommitQueue {
   offer(record: DecisionRecord, offeredAtMillis: number, onSettled: Outcome["onSettled"]): Outcome {
     const outcome = { order: this.arrivals++, offeredAtMillis, record, onSettled }
     MutableList.append(this.outcomes, outcome)
+    this.outcomeCount++
     this.outcomeBytes += bytesOf(record)
     return outcome
   }
@@ -66,17 +61,22 @@ export class CommitQueue {
   submit(parts: Parts, done: Submission["done"]): Submission {
     const submission = { order: this.arrivals++, parts, done, abandoned: false }
     MutableList.append(this.submissions, submission)
+    this.submissionCount++
     return submission
   }
 
   shiftOutcome(): Outcome | undefined {
     const next = MutableList.shift(this.outcomes)
-    if (next !== undefined) this.outcomeBytes -= bytesOf(next.record)
+    if (next === undefined) return undefined
+    this.outcomeCount--
+    this.outcomeBytes -= bytesOf(next.record)
     return next
   }
 
   shiftSubmission(): Submission | undefined {
-    return MutableList.shift(this.submissions)
+    const next = MutableList.shift(this.submissions)
+    if (next !== undefined) this.submissionCount--
+    return next
   }
 
   /** The next ones: at most `limit` of each kind, not too many bytes, and nothing before what came earlier. */

@@ -10,9 +10,8 @@ import { type Committed, DatabaseError, type DatabaseShape } from "../../../serv
 import type { Parts } from "./CommitQueue.ts"
 import type { Batch, CommitterState, Verdict } from "./CommitterState.ts"
 import { type Losses, makeLosses, makeOverflow } from "./Losses.ts"
-import type { NewestPosition } from "./NewestPosition.ts"
+import type { LogTip } from "./LogTip.ts"
 import type { Outage } from "./Outage.ts"
-import type { OwnCommits } from "./OwnCommits.ts"
 import type { Signal } from "./Signal.ts"
 
 export interface Committer {
@@ -27,8 +26,7 @@ export const steadyMillis = (clock: Clock.Clock): number => Number(clock.unsafeC
 interface Storing {
   readonly routerId: RouterId
   readonly database: DatabaseShape
-  readonly newest: NewestPosition
-  readonly own: OwnCommits
+  readonly tip: LogTip
   readonly maxParked: number
   /** Told of each commit that is stored. */
   readonly onCommitted: (committed: Committed) => void
@@ -98,15 +96,15 @@ export const runCommitter = (options: Options): Effect.Effect<Committer, never, 
   })
 
 const makeStore =
-  ({ database, maxParked, newest, onCommitted, own, routerId }: Storing) =>
+  ({ database, maxParked, onCommitted, routerId, tip }: Storing) =>
   (batch: Batch): Effect.Effect<Committed, DatabaseError> => {
     const parts = partsOf(batch)
     const { commitId } = batch
     return database.commit({ ...parts, commitId, routerId, maxParked }).pipe(
       Effect.timed,
       Effect.tap(([took, { payload, position }]) => {
-        if (payload !== null) own.add({ position, commitId, payload })
-        newest.heard(position)
+        if (payload === null) tip.heard(position)
+        else tip.stored({ position, commitId, payload })
         return logStored(position, parts, took)
       }),
       Effect.map(([, committed]) => committed),

@@ -6,11 +6,10 @@ import type { LoggedCommit } from "../../../domain/learning/Fold.ts"
 import * as LogMark from "../../../domain/learning/LogMark.ts"
 import type { RouterId } from "../../../domain/basics/Ids.ts"
 import type { LogRewound } from "../../../services/learning/LogReader.ts"
-import type { DatabaseShape, StoredCommit } from "../../../services/storage/Database.ts"
+import type { DatabaseShape } from "../../../services/storage/Database.ts"
 import type { CommitterState } from "./CommitterState.ts"
-import type { NewestPosition } from "./NewestPosition.ts"
+import type { LogTip } from "./LogTip.ts"
 import type { Outage } from "./Outage.ts"
-import type { OwnCommits } from "./OwnCommits.ts"
 import { decode, type NextCommits, readLog } from "./ReadLog.ts"
 import type { Signal } from "./Signal.ts"
 
@@ -21,8 +20,7 @@ const ownAnswer = Duration.millis(50)
 export interface FollowOptions {
   readonly routerId: RouterId
   readonly database: DatabaseShape
-  readonly newest: NewestPosition
-  readonly own: OwnCommits
+  readonly tip: LogTip
   readonly state: CommitterState
   /** Notified when a commit of this process has ended. */
   readonly settled: Signal
@@ -58,46 +56,33 @@ export const follow = (options: FollowOptions, from: LogMark.LogMark): Stream.St
 
 /** Null while the database is away. */
 const read = (
-  { database, newest, outage, own, routerId }: FollowOptions,
+  { database, outage, routerId, tip }: FollowOptions,
   mark: LogMark.LogMark,
   limit: number
 ): Effect.Effect<NextCommits | null, LogRewound> =>
   outage.watched(readLog({ database, routerId, mark, limit })).pipe(
-    Effect.tap(({ end }) => Effect.sync(() => newest.heard(end))),
-    Effect.tapErrorTag("LogRewound", ({ end }) =>
-      Effect.sync(() => {
-        own.clear()
-        newest.rewound(end)
-      })
-    ),
+    Effect.tap(({ end }) => Effect.sync(() => tip.heard(end))),
+    Effect.tapErrorTag("LogRewound", ({ end }) => Effect.sync(() => tip.rewound(end))),
     Effect.catchTag("DatabaseError", () => Effect.succeed(null))
   )
 
 /** The commits that come next: those of this process from memory, others from the database. */
 const next = (options: FollowOptions, mark: LogMark.LogMark): Effect.Effect<ReadonlyArray<LoggedCommit>, LogRewound> =>
   Effect.gen(function* () {
-    const { newest, own, pollInterval, settled, state } = options
+    const { pollInterval, settled, state, tip } = options
     while (true) {
-      const seen = newest.count()
-      const stored = ownAfter(own, mark)
+      const seen = tip.count()
+      const stored = tip.ownAfter(mark.position)
       if (stored.length > 0) return yield* Effect.forEach(stored, decode)
-      if (newest.current() <= mark.position) {
-        yield* newest.after(seen)
+      if (tip.newest <= mark.position) {
+        yield* tip.after(seen)
         continue
       }
       if (state.isCommitting) yield* Effect.raceFirst(settled.after(settled.count()), Effect.sleep(ownAnswer))
-      if (own.at(mark.position + 1) !== undefined) continue
+      if (tip.ownAfter(mark.position).length > 0) continue
       const page = yield* read(options, mark, pageSize)
       if (page === null) yield* Effect.sleep(pollInterval)
       else if (page.commits.length > 0) return page.commits
-      else yield* Effect.raceFirst(newest.after(seen), Effect.sleep(pollInterval))
+      else yield* Effect.raceFirst(tip.after(seen), Effect.sleep(pollInterval))
     }
   })
-
-const ownAfter = (own: OwnCommits, mark: LogMark.LogMark): ReadonlyArray<StoredCommit> => {
-  const commits: Array<StoredCommit> = []
-  for (let found = own.at(mark.position + 1); found !== undefined; found = own.at(found.position + 1)) {
-    commits.push(found)
-  }
-  return commits
-}

@@ -3,10 +3,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { FeedbackSubmission } from "../../../domain/learning/Feedback.ts"
 import type { LearningLogShape } from "../../../services/learning/LearningLog.ts"
+import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 import { type Committed, DatabaseError, type FeedbackResult } from "../../../services/storage/Database.ts"
 import { noParts, type Parts } from "./CommitQueue.ts"
 import type { CommitterState } from "./CommitterState.ts"
-import { makeLateCommits } from "./LateCommits.ts"
 import type { Signal } from "./Signal.ts"
 
 /** Submissions that wait for the database; more are refused. */
@@ -23,12 +23,30 @@ const tookTooLong = new DatabaseError({
   mayBeStored: true
 })
 
+/** Submissions whose commit takes longer than anybody waits for it. */
+interface LateCommits {
+  readonly gaveUp: Effect.Effect<void>
+  readonly wasInTime: Effect.Effect<void>
+}
+
+const makeLateCommits = (): LateCommits => {
+  const episode = EpisodeLog.make<void>({
+    began: () =>
+      Effect.logWarning(
+        `A commit takes more than ${Duration.toSeconds(limit)}s: what waits for it is answered 503, and may be stored all the same`
+      ),
+    ended: ({ failures, seconds }) =>
+      Effect.logInfo(`Commits are in time again after ${seconds}s: ${failures} submission(s) were not waited for`)
+  })
+  return { gaveUp: episode.failed(), wasInTime: episode.worked }
+}
+
 /** Stores what somebody waits for, and answers when it is stored. */
 export type Submit = (parts: Partial<Parts>) => Effect.Effect<Committed, DatabaseError>
 
 /** When the scope closes, whoever still waits is refused: the committer must have been interrupted by then. */
 export const makeSubmit = Effect.fnUntraced(function* (state: CommitterState, work: Signal) {
-  const late = makeLateCommits(Duration.toSeconds(limit))
+  const late = makeLateCommits()
   yield* Effect.addFinalizer(() =>
     Effect.forEach(
       state.refuseSubmissions(refused("the learning log has stopped")),

@@ -4,10 +4,9 @@ import { uuidV7From } from "../../../domain/basics/Ids.ts"
 import { storable } from "../../../domain/basics/StorableText.ts"
 import type { DatabaseToolsShape } from "../../../services/storage/DatabaseTools.ts"
 import { decisionSelection } from "./rows/DecisionColumns.ts"
-import { guarded } from "./store/Guarded.ts"
+import { guarded, readCommitted, transact } from "./store/Transaction.ts"
 import { selectDecisions } from "./store/Reading.ts"
 import { selectRouter } from "./store/Routers.ts"
-import { readCommitted, transact } from "./store/Transaction.ts"
 
 const noBytes = new Uint8Array(10)
 

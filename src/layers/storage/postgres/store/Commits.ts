@@ -9,9 +9,8 @@ import { storable } from "../../../../domain/basics/StorableText.ts"
 import type { Commit, Committed } from "../../../../services/storage/Database.ts"
 import { violated } from "../DatabaseError.ts"
 import { commitStatement } from "./CommitStatement.ts"
-import { isConflict, type StoreError, unknownRouter } from "./Guarded.ts"
+import { isConflict, readCommitted, type StoreError, transact, transactAfter, unknownRouter } from "./Transaction.ts"
 import { decisionsById, decodeDecisions, decodeFeedbacks, feedbackBy } from "./Reading.ts"
-import { readCommitted, transact, transactAfter } from "./Transaction.ts"
 
 const nothing: Existing = { decisions: new Map(), feedback: [], parkingRoom: 0 }
 

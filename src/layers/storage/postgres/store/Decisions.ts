@@ -8,7 +8,7 @@ import { type DatabaseShape, WindowTooLong } from "../../../../services/storage/
 import { sqlState, toDatabaseError } from "../DatabaseError.ts"
 import { selectStats } from "../statistics/Figures.ts"
 import { selectSavings } from "../statistics/Savings.ts"
-import { guarded, repeated, type StoreError } from "./Guarded.ts"
+import { guarded, repeated, type StoreError } from "./Transaction.ts"
 import { listStatement } from "./Listing.ts"
 import { decisionsById, feedbackBy, selectDecisions, selectFeedback } from "./Reading.ts"
 

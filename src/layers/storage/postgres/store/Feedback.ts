@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import { toSubmission } from "../../../../domain/learning/CommitPlan.ts"
 import type { DatabaseShape } from "../../../../services/storage/Database.ts"
 import { feedbackSelection } from "../rows/Feedback.ts"
-import { guarded } from "./Guarded.ts"
+import { guarded } from "./Transaction.ts"
 import { feedbackBy, selectFeedback } from "./Reading.ts"
 
 export const makeFeedback = (sql: SqlClient.SqlClient): Pick<DatabaseShape, "feedbackByKey" | "joinable"> => ({

@@ -5,7 +5,7 @@ import type { CommitKey } from "../../../../domain/learning/LogMark.ts"
 import { DatabaseError, type DatabaseShape, isAway, type StoredCommit } from "../../../../services/storage/Database.ts"
 import { sqlState, toDatabaseError } from "../DatabaseError.ts"
 import { storeCommit } from "./Commits.ts"
-import { guarded, repeated, type StoreError, unknownRouter } from "./Guarded.ts"
+import { guarded, repeated, type StoreError, unknownRouter } from "./Transaction.ts"
 import { pruneBatch } from "./Pruning.ts"
 
 /** The statement was sent, and the server said nothing of it: only the server rolls back what it has refused. */

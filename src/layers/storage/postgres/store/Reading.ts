@@ -7,7 +7,7 @@ import { run, type Statement } from "../Statement.ts"
 import { decisionSelection } from "../rows/DecisionColumns.ts"
 import { decodeDecision, learnedOf, recordOf } from "../rows/Decisions.ts"
 import { decodeFeedback, feedbackOf, feedbackSelection } from "../rows/Feedback.ts"
-import type { StoreError } from "./Guarded.ts"
+import type { StoreError } from "./Transaction.ts"
 
 /** `routerId`, `ids` and the rest are parameters or literals. */
 export const decisionsById = (routerId: string, ids: string) =>

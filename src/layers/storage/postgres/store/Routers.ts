@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { RouterId } from "../../../../domain/basics/Ids.ts"
 import { DatabaseError, type DatabaseShape, type RouterRow } from "../../../../services/storage/Database.ts"
-import { guarded, type StoreError, unknownRouter } from "./Guarded.ts"
+import { guarded, type StoreError, unknownRouter } from "./Transaction.ts"
 
 /** The router of that name; without a name the remembered one. */
 export const selectRouter = (

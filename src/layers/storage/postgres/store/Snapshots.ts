@@ -2,8 +2,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import { storable } from "../../../../domain/basics/StorableText.ts"
 import type { DatabaseShape } from "../../../../services/storage/Database.ts"
-import { guarded, unknownRouter } from "./Guarded.ts"
-import { readCommitted, transact } from "./Transaction.ts"
+import { guarded, readCommitted, transact, unknownRouter } from "./Transaction.ts"
 
 type Snapshots = Pick<DatabaseShape, "snapshots" | "saveSnapshot" | "dropSnapshotsAfter">
 
