@@ -2,21 +2,19 @@ import { capabilities, type Capability } from "../routing/Capability.ts"
 import { type MoreRates, noMoreRates, type Price } from "../routing/Cost.ts"
 import { arrayOf, isObject, type JsonObject, parseJson, textOf } from "./Json.ts"
 
-// What upstreams say of their models in `GET /models` beyond OpenAI's id, as tables of keys. Each was read on 2026-11-30:
-//   Anthropic   platform.claude.com/docs/en/api/models-list
+// What upstreams say of their models in `GET /models` beyond OpenAI's id, as tables of keys. Read on 2026-11-30:
+//   Anthropic   platform.claude.com/docs/en/api/models/list
 //   Conduit     `GET /v1/models` of another Conduit
-//   DeepInfra   api.deepinfra.com/v1/openai/models
-//   Fireworks   docs.fireworks.ai/api-reference/list-models
-//   Groq        console.groq.com/docs/api-reference#models-list
+//   DeepInfra   api.deepinfra.com/v1/openai/models, as Roo Code's schema has it
+//   Groq        console.groq.com/docs/models, groq-sdk's clients
 //   LiteLLM     docs.litellm.ai/docs/proxy/model_management, `GET /model/info`
-//   llama.cpp   github.com/ggml-org/llama.cpp, tools/server/README.md (`n_ctx_train` is not what the server takes)
+//   llama.cpp   github.com/ggml-org/llama.cpp, tools/server (`n_ctx_train` is not what the server takes)
 //   LM Studio   lmstudio.ai/docs/developer/rest/endpoints, `/api/v0/models`
-//   Mistral     docs.mistral.ai/api/endpoint/models, github.com/mistralai/client-ts
+//   Mistral     github.com/mistralai/client-ts, BaseModelCard and ModelCapabilities
 //   OpenRouter  openrouter.ai/docs/models
-//   SambaNova   docs.sambanova.ai/docs/en/api-reference/models
-//   Together    docs.together.ai/reference/models
-//   Vercel      vercel.com/docs/ai-gateway/models-and-providers
-//   vLLM        docs.vllm.ai, vllm/entrypoints/openai/protocol.py (SGLang has the same)
+//   Together    api.together.xyz/v1/models, as its clients' types have it
+//   vLLM        `max_model_len` of its model card; SGLang has the same
+// Not read again, from what was known of it: Vercel's gateway. A price in another unit than is thought is refused by its size.
 
 /** The end of a model, as its provider announces it. */
 export interface Retirement {
@@ -60,7 +58,7 @@ const tokensOf = (value: unknown): number | null =>
 const windowPaths = [
   // LM Studio: what is loaded may be less than the model could.
   "loaded_context_length",
-  // OpenRouter, Together, Fireworks, SambaNova, Conduit.
+  // OpenRouter, Together, Conduit.
   "context_length",
   // Groq, Vercel.
   "context_window",
@@ -112,7 +110,6 @@ const signs: Readonly<Record<Capability, ReadonlyArray<Sign>>> = {
     oneOf("architecture.input_modalities", "image"),
     flag("capabilities.vision"),
     flag("capabilities.image_input"),
-    flag("supports_image_input"),
     flag("model_info.supports_vision"),
     tagged("tags", "vision"),
     tagged("metadata.tags", "vision"),
@@ -134,7 +131,6 @@ const signs: Readonly<Record<Capability, ReadonlyArray<Sign>>> = {
   tools: [
     oneOf("supported_parameters", "tools"),
     flag("capabilities.function_calling"),
-    flag("supports_tools"),
     flag("model_info.supports_function_calling"),
     tagged("capabilities", "tool_use"),
     tagged("tags", "tool-use")
@@ -190,7 +186,7 @@ interface PriceForm {
 }
 
 const priceForms: ReadonlyArray<PriceForm> = [
-  // OpenRouter, SambaNova: texts.
+  // OpenRouter: texts.
   {
     input: "pricing.prompt",
     output: "pricing.completion",

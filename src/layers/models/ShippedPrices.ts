@@ -64,11 +64,15 @@ export type ShippedPrices = (
   nowMillis: number
 ) => ShippedPrice | null
 
+/** Names that the catalogue prices by a model that is gone: findings/genai-prices-mistral-latest.sh. */
+const moved: Readonly<Record<string, string>> = { "mistral-large-latest": "mistral-large-2512" }
+
 /** As it is called; as Google lists it; and without the date of a version that the catalogue may not have yet. */
 const namesFor = (upstream: string): ReadonlyArray<string> => {
   const plain = upstream.replace(/^models\//, "")
   const family = plain.replace(/-(?:20\d{2}-\d{2}-\d{2}|20\d{6})$/, "")
-  return [...new Set([upstream, plain, family])]
+  const now = Object.hasOwn(moved, upstream) ? moved[upstream] : undefined
+  return [...new Set([now ?? upstream, upstream, plain, family])]
 }
 
 /**

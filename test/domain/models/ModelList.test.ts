@@ -125,17 +125,6 @@ const entries: ReadonlyArray<readonly [string, object, Partial<ListedModel>]> = 
   ],
   ["Together, not by the token", { type: "chat", pricing: { hourly: 12, input: 0, output: 0 } }, {}],
   [
-    "Fireworks",
-    {
-      kind: "HF_BASE_MODEL",
-      context_length: 65_536,
-      supports_chat: true,
-      supports_image_input: false,
-      supports_tools: true
-    },
-    { contextWindow: 65_536, capabilities: { vision: false, tools: true } }
-  ],
-  [
     "DeepInfra",
     {
       metadata: {

@@ -50,6 +50,15 @@ describe("the prices that ship", () => {
       })
   )
 
+  it.effect("are those of the model that a moving name means today", () =>
+    Effect.gen(function* () {
+      const priceOf = yield* ShippedPrices.load
+      const mistral = priceOf({ baseUrl: "https://api.mistral.ai/v1" }, "mistral-large-latest", noon)
+      assert.deepInclude(mistral, { inputUsdPerMTok: 0.5, outputUsdPerMTok: 1.5 })
+      assert.strictEqual(mistral?.source, `${named} mistral mistral-large-2512, for mistral-large-latest`)
+    })
+  )
+
   it.effect("are those of the hour, where they differ by it", () =>
     Effect.gen(function* () {
       const priceOf = yield* ShippedPrices.load
