@@ -48,6 +48,17 @@ const go = (id: string, module: string, title: string, flaws: Client["flaws"] = 
   flaws
 })
 
+const java = (id: string, artifact: string, flaws: Client["flaws"] = {}): Client => ({
+  id,
+  title: `\`${artifact}\``,
+  language: "Java",
+  pinned: [
+    `test/clients/java/${id}/pom.xml`,
+    new RegExp(`<artifactId>${artifact}</artifactId>\\s*<version>(.+)</version>`)
+  ],
+  flaws
+})
+
 const mistralToolChunks: Flaw = {
   problem: /ZodError.*"name"/s,
   why: "its schema wants the function's name in every chunk of a streamed tool call, as only Mistral's own service sends it; whole answers work"
@@ -91,7 +102,17 @@ export const clients: ReadonlyArray<Client> = [
       problem: /not valid JSON/,
       why: "the plugin `compat_oai` sends no `response_format` for an output type; give one in the configuration of the call, an `openai.ChatCompletionNewParams`, in which `StreamOptions` asks for the counts of a stream too"
     }
-  })
+  }),
+  java("openai-java", "openai-java"),
+  java("langchain4j", "langchain4j-open-ai"),
+  java("spring-ai", "spring-ai-openai"),
+  {
+    id: "async-openai",
+    title: "`async-openai`",
+    language: "Rust",
+    pinned: ["test/clients/rust/Cargo.toml", /^async-openai = .*version = "=([^"]+)"/m],
+    flaws: {}
+  }
 ]
 
 export const versionOf = ({ id, pinned: [file, pattern] }: Client): string => {

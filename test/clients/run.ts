@@ -7,7 +7,7 @@ import { once } from "node:events"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { createInterface } from "node:readline"
-import { type Case, cases, type Got } from "./cases.ts"
+import { type Case, cases, type Got, noAnswer } from "./cases.ts"
 import { type Client, clients, root } from "./clients.ts"
 import { describeError, jsClients } from "./javascript.ts"
 import { written } from "./matrix.ts"
@@ -65,7 +65,7 @@ const runDriver = async (driver: Driver, service: ClientService, told: ReadonlyA
     const { answered, end } = await ask(driver, service, left, client)
     for (const [name, got] of answered) all.set(name, got)
     const [next, ...rest] = left.filter(({ name }) => !answered.has(name))
-    if (next !== undefined) all.set(next.name, { error: { class: "NoAnswer", message: end } })
+    if (next !== undefined) all.set(next.name, { error: { class: noAnswer, message: end } })
     left = rest
   }
   return all

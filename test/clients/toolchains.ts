@@ -113,7 +113,7 @@ const rust: Toolchain = {
   build: async ({ id, pinned: [file] }) => {
     const target = cacheOf("rust")
     const manifest = Path.join(root, file)
-    await build("cargo", ["build", "--quiet", "--locked", "-j", "1", "--manifest-path", manifest], target, {
+    await build("cargo", ["build", "--quiet", "-j", "1", "--manifest-path", manifest], target, {
       CARGO_TARGET_DIR: target,
       CARGO_PROFILE_DEV_DEBUG: "0"
     })
