@@ -13,26 +13,64 @@ const mix = (h: number): number => {
 
 const rotate = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bits))
 
-/** A 64-bit hash of the text's UTF-16 code units as two unsigned 32-bit halves; two lanes and the finalizer of MurmurHash3. */
-export const hash64 = (text: string): readonly [number, number] => {
-  let a = 0x9747b28c
-  let b = 0x3c6ef372
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    a = (Math.imul(rotate(a ^ Math.imul(code + 1, 0xcc9e2d51), 13), 5) + 0xe6546b64) | 0
-    b = (Math.imul(rotate(b ^ Math.imul(code + 1, 0x1b873593), 15), 0x9e3779b1) + a) | 0
+/**
+ * A 64-bit hash of UTF-16 code units: two lanes and the finalizer of MurmurHash3. The lanes run from left to right, so
+ * what several draws begin with is hashed once.
+ */
+export class Draws {
+  #a = 0x9747b28c | 0
+  #b = 0x3c6ef372
+  readonly #length: number
+
+  /** Draws of keys that begin so. */
+  constructor(beginning: string) {
+    this.#length = beginning.length
+    for (let i = 0; i < beginning.length; i++) {
+      const code = beginning.charCodeAt(i)
+      this.#a = laneA(this.#a, code)
+      this.#b = laneB(this.#b, code, this.#a)
+    }
   }
-  const left = mix(a ^ text.length)
-  const right = mix(b ^ Math.imul(left, 0x27d4eb2f))
-  return [mix((left + Math.imul(right, 0x165667b1)) | 0), right]
+
+  /** The hash of the key that goes on so: two unsigned 32-bit halves. */
+  hash(rest: string): readonly [number, number] {
+    let a = this.#a
+    let b = this.#b
+    for (let i = 0; i < rest.length; i++) {
+      const code = rest.charCodeAt(i)
+      a = laneA(a, code)
+      b = laneB(b, code, a)
+    }
+    const left = mix(a ^ (this.#length + rest.length))
+    const right = mix(b ^ Math.imul(left, 0x27d4eb2f))
+    return [mix((left + Math.imul(right, 0x165667b1)) | 0), right]
+  }
+
+  /** Uniform on (0, 1), 53 bits, never 0 or 1, of the key that goes on so. */
+  uniform(rest: string): number {
+    const [high, low] = this.hash(rest)
+    return ((high >>> 5) * 67_108_864 + (low >>> 6) + 0.5) / 9_007_199_254_740_992
+  }
+
+  /** Standard normal (Box and Muller). */
+  normal(rest: string): number {
+    return (
+      Math.sqrt(-2 * Math.log(this.uniform(`${rest}|radius`))) * Math.cos(2 * Math.PI * this.uniform(`${rest}|angle`))
+    )
+  }
 }
+
+const laneA = (a: number, code: number): number =>
+  (Math.imul(rotate(a ^ Math.imul(code + 1, 0xcc9e2d51), 13), 5) + 0xe6546b64) | 0
+const laneB = (b: number, code: number, a: number): number =>
+  (Math.imul(rotate(b ^ Math.imul(code + 1, 0x1b873593), 15), 0x9e3779b1) + a) | 0
+
+const fresh = new Draws("")
+
+export const hash64 = (text: string): readonly [number, number] => fresh.hash(text)
 
 /** Uniform on (0, 1), 53 bits, never 0 or 1. */
-export const uniform = (key: string): number => {
-  const [high, low] = hash64(key)
-  return ((high >>> 5) * 67_108_864 + (low >>> 6) + 0.5) / 9_007_199_254_740_992
-}
+export const uniform = (key: string): number => fresh.uniform(key)
 
-/** Standard normal (Box and Muller). */
-export const normal = (key: string): number =>
-  Math.sqrt(-2 * Math.log(uniform(`${key}|radius`))) * Math.cos(2 * Math.PI * uniform(`${key}|angle`))
+/** Standard normal. */
+export const normal = (key: string): number => fresh.normal(key)

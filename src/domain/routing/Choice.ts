@@ -2,7 +2,7 @@ import type { ExcludedBy } from "./Constraint.ts"
 import type { Candidate, DrawnReason } from "./Decision.ts"
 import type { ModelId } from "../basics/Ids.ts"
 import { largestDraw } from "./Propensity.ts"
-import { normal, uniform } from "../basics/Rng.ts"
+import { Draws } from "../basics/Rng.ts"
 
 /** One model as a choice sees it: whether the masks leave it, the distribution of its score, and the parts to show. */
 export interface Option {
@@ -55,50 +55,52 @@ export const roundForAudit = (value: number): number => {
 
 const clampUnit = (value: number): number => Math.min(1, Math.max(0, value))
 
-const argmax = <A>(items: ReadonlyArray<A>, of: (item: A) => number): A | undefined => {
-  let best: A | undefined
-  let highest = Number.NEGATIVE_INFINITY
-  for (const item of items) {
-    const value = of(item)
-    if (best === undefined || value > highest) {
-      best = item
-      highest = value
-    }
-  }
+/** The first of the largest. */
+const argmax = (values: ReadonlyArray<number>): number => {
+  let best = 0
+  for (let k = 1; k < values.length; k++) if ((values[k] ?? 0) > (values[best] ?? 0)) best = k
   return best
 }
 
-/**
- * What each eligible model gets to prove that it is back: only where it would win with its rise, and at most `mostProbes` in
- * all.
- */
-const probesOf = (
-  eligible: ReadonlyArray<Pick<Option, "model" | "mean" | "rise" | "probeShare">>,
-  mostProbes: number
-): ReadonlyMap<ModelId, number> => {
-  const best = Math.max(...eligible.map(({ mean }) => mean))
-  const probes = eligible.filter(({ mean, probeShare, rise }) => probeShare > 0 && mean + rise > best)
-  const sum = probes.reduce((total, { probeShare }) => total + probeShare, 0)
-  const scale = sum > mostProbes ? mostProbes / sum : 1
-  return new Map(
-    probes
-      .sort((a, b) => (a.model < b.model ? -1 : 1))
-      .map(({ model, probeShare }): [ModelId, number] => [model, probeShare * scale])
-  )
+/** The eligible models with what is drawn of them, each in its place. */
+interface Drawn {
+  readonly options: ReadonlyArray<Option>
+  /** A mean that is not finite counts as the worst. */
+  readonly means: ReadonlyArray<number>
+  readonly sds: ReadonlyArray<number>
+  readonly scores: ReadonlyArray<number>
+  /** What each gets to prove that it is back; null where none has to. */
+  readonly probes: ReadonlyArray<number> | null
 }
 
-/** The model whose part of the line from 0 holds `point`; undefined beyond the last. */
-const partAt = (parts: ReadonlyMap<ModelId, number>, point: number): ModelId | undefined => {
+/** Only where a model would win with its rise, and at most `mostProbes` in all. */
+const probesOf = (
+  options: ReadonlyArray<Option>,
+  means: ReadonlyArray<number>,
+  mostProbes: number
+): ReadonlyArray<number> | null => {
+  if (options.every(({ probeShare }) => probeShare <= 0)) return null
+  const best = Math.max(...means)
+  const shares = options.map(({ probeShare, rise }, k) =>
+    probeShare > 0 && (means[k] ?? 0) + rise > best ? probeShare : 0
+  )
+  const sum = shares.reduce((total, share) => total + share, 0)
+  const scale = sum > mostProbes ? mostProbes / sum : 1
+  return shares.map((share) => share * scale)
+}
+
+/** Whose part of the line from 0 holds `point`, the parts in the order of their models; undefined beyond the last. */
+const partAt = ({ options, probes }: Drawn, point: number): number | undefined => {
+  if (probes === null) return undefined
+  const order = options
+    .map((_, k) => k)
+    .sort((a, b) => ((options[a]?.model ?? "") < (options[b]?.model ?? "") ? -1 : 1))
   let end = 0
-  for (const [model, length] of parts) {
-    end += length
-    if (point < end) return model
+  for (const k of order) {
+    end += probes[k] ?? 0
+    if (point < end) return k
   }
   return undefined
-}
-
-interface Drawn extends Option {
-  readonly score: number
 }
 
 interface ChoiceInput {
@@ -113,57 +115,49 @@ interface ChoiceInput {
   readonly decisionId: string
 }
 
-/** The eligible models with their draws; a mean that is not finite counts as the worst. */
-const scored = ({ candidates, key, seed }: ChoiceInput): ReadonlyArray<Drawn> =>
-  candidates
-    .filter((option) => option.eligible)
-    .map((option) => {
-      const sd = Number.isFinite(option.sd) ? Math.max(option.sd, leastSd) : leastSd
-      const mean = Number.isFinite(option.mean) ? option.mean : -1
-      return { ...option, mean, sd, score: mean + sd * normal(`${seed}|${key}|${option.model}|score`) }
-    })
+const drawnOf = ({ candidates, key, mostProbes, seed }: ChoiceInput): Drawn => {
+  const draws = new Draws(`${seed}|${key}|`)
+  const options = candidates.filter(({ eligible }) => eligible)
+  const means = options.map(({ mean }) => (Number.isFinite(mean) ? mean : -1))
+  const sds = options.map(({ sd }) => (Number.isFinite(sd) ? Math.max(sd, leastSd) : leastSd))
+  const scores = options.map(({ model }, k) => (means[k] ?? 0) + (sds[k] ?? 0) * draws.normal(`${model}|score`))
+  return { options, means, sds, scores, probes: probesOf(options, means, mostProbes) }
+}
 
-const propensitiesOf = (
-  eligible: ReadonlyArray<Drawn>,
-  probes: ReadonlyMap<ModelId, number>,
-  { control, epsilon }: ChoiceInput
-): ReadonlyMap<ModelId, number> => {
-  const largest = largestDraw(eligible)
-  const share = 1 / eligible.length
-  const drawn = 1 - epsilon - [...probes.values()].reduce((sum, probe) => sum + probe, 0)
-  return new Map(
-    eligible.map(({ model }, k) => [
-      model,
-      control * share + (1 - control) * (drawn * (largest[k] ?? 0) + epsilon * share + (probes.get(model) ?? 0))
-    ])
+const propensitiesOf = ({ means, probes, sds }: Drawn, { control, epsilon }: ChoiceInput): ReadonlyArray<number> => {
+  const share = 1 / means.length
+  const drawn = 1 - epsilon - (probes?.reduce((sum, probe) => sum + probe, 0) ?? 0)
+  return largestDraw(means.map((mean, k) => ({ mean, sd: sds[k] ?? leastSd }))).map(
+    (largest, k) => control * share + (1 - control) * (drawn * largest + epsilon * share + (probes?.[k] ?? 0))
   )
 }
 
+/** Which one is taken. */
 const take = (
-  eligible: ReadonlyArray<Drawn>,
-  probes: ReadonlyMap<ModelId, number>,
+  drawn: Drawn,
   { control, decisionId, epsilon, key, seed }: ChoiceInput
-): { readonly taken: Drawn | undefined; readonly reason: Choice["reason"] } => {
+): { readonly taken: number; readonly reason: Choice["reason"] } => {
+  const { means, options, scores } = drawn
   // The largest of independent uniforms is any of them with equal chances, in whatever order they stand.
-  const anyBy = (draw: string) => argmax(eligible, ({ model }) => uniform(`${seed}|${draw}|${model}|any`))
-  const byMean = (taken: Drawn | undefined) => {
-    const best = Math.max(...eligible.map(({ mean }) => mean))
-    return { taken, reason: taken?.mean === best ? ("best" as const) : ("explore" as const) }
+  const anyBy = (draws: Draws) => argmax(options.map(({ model }) => draws.uniform(`${model}|any`)))
+  const byMean = (taken: number) => {
+    const reason = means[taken] === Math.max(...means) ? ("best" as const) : ("explore" as const)
+    return { taken, reason }
   }
-  if (eligible.length === 1) return { taken: eligible[0], reason: "only_eligible" }
-  if (uniform(`${seed}|${decisionId}|control`) < control) return { taken: anyBy(decisionId), reason: "control" }
-  const floor = uniform(`${seed}|${key}|floor`)
-  if (floor < epsilon) return byMean(anyBy(key))
-  const probed = partAt(probes, floor - epsilon)
-  return probed === undefined
-    ? byMean(argmax(eligible, ({ score }) => score))
-    : { taken: eligible.find(({ model }) => model === probed), reason: "probe" }
+  if (options.length === 1) return { taken: 0, reason: "only_eligible" }
+  const ofDecision = new Draws(`${seed}|${decisionId}|`)
+  if (ofDecision.uniform("control") < control) return { taken: anyBy(ofDecision), reason: "control" }
+  const ofKey = key === decisionId ? ofDecision : new Draws(`${seed}|${key}|`)
+  const floor = ofKey.uniform("floor")
+  if (floor < epsilon) return byMean(anyBy(ofKey))
+  const probed = partAt(drawn, floor - epsilon)
+  return probed === undefined ? byMean(argmax(scores)) : { taken: probed, reason: "probe" }
 }
 
 /** The model that `choose` takes, without what the audit wants to know of it: where many choices are made and none is kept. */
 export const draw = (input: ChoiceInput): ModelId | undefined => {
-  const eligible = scored(input)
-  return take(eligible, probesOf(eligible, input.mostProbes), input).taken?.model
+  const drawn = drawnOf(input)
+  return drawn.options.length === 0 ? undefined : drawn.options[take(drawn, input).taken]?.model
 }
 
 /** As the audit keeps it. */
@@ -186,19 +180,24 @@ const audited = (option: Option, score: number, propensity: number): Candidate =
  * least one must be eligible.
  */
 export const choose = (input: ChoiceInput): Choice => {
-  const eligible = scored(input)
-  const probes = probesOf(eligible, input.mostProbes)
-  const propensities = propensitiesOf(eligible, probes, input)
-  const { reason, taken } = take(eligible, probes, input)
+  const drawn = drawnOf(input)
+  const { options, scores } = drawn
   // A caller without an eligible candidate has a bug: there is nothing that could be answered.
-  if (taken === undefined) throw new RangeError("choose needs an eligible candidate")
-  const scores = new Map(eligible.map(({ model, score }) => [model, score]))
+  if (options.length === 0) throw new RangeError("choose needs an eligible candidate")
+  const propensities = propensitiesOf(drawn, input)
+  const { reason, taken } = take(drawn, input)
+  let k = 0
+  const candidates = input.candidates.map((option) => {
+    if (!option.eligible) return audited(option, 0, 0)
+    k++
+    return audited(option, scores[k - 1] ?? 0, propensities[k - 1] ?? 0)
+  })
+  const chosen = options[taken]?.model
+  if (chosen === undefined) throw new RangeError("choose takes one of the eligible candidates")
   return {
-    candidates: input.candidates.map((option) =>
-      audited(option, scores.get(option.model) ?? 0, propensities.get(option.model) ?? 0)
-    ),
-    chosen: taken.model,
-    propensity: propensities.get(taken.model) ?? 0,
+    candidates,
+    chosen,
+    propensity: propensities[taken] ?? 0,
     reason,
     exploration: reason === "explore" || reason === "probe" || reason === "control"
   }

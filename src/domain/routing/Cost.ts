@@ -54,10 +54,21 @@ const serviceRates = (
 const ratesFor = (price: Price, usage: Pick<TokenUsage, "inputTokens" | "serviceTier">): Rates => {
   const served = serviceRates(price, usage)
   if (served !== undefined) return served
-  const { inputUsdPerMTok, moreRates = noMoreRates, outputUsdPerMTok } = price
   const { inputTokens } = usage
-  const tier = moreRates.tiers.findLast(({ aboveInputTokens }) => inputTokens > aboveInputTokens)
-  return tier ?? { ...moreRates, inputUsdPerMTok, outputUsdPerMTok }
+  const tier = price.moreRates?.tiers.findLast(({ aboveInputTokens }) => inputTokens > aboveInputTokens)
+  return tier ?? standardRates(price)
+}
+
+/** Of each price that was asked for: a request asks for those of all models. */
+const standard = new WeakMap<Price, Rates>()
+
+const standardRates = (price: Price): Rates => {
+  const known = standard.get(price)
+  if (known !== undefined) return known
+  const { inputUsdPerMTok, moreRates = noMoreRates, outputUsdPerMTok } = price
+  const rates = { ...moreRates, inputUsdPerMTok, outputUsdPerMTok }
+  standard.set(price, rates)
+  return rates
 }
 
 /**
