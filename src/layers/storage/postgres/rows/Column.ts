@@ -1,10 +1,10 @@
 import type * as Schema from "effect/Schema"
+import { ColumnArray, elementTypeOf } from "./ColumnArray.ts"
 
 /** What a table's statements know of a column, beside how its cell is read. */
 export interface Stored<Source> {
-  /** In `json_to_recordset`. */
   readonly sqlType: string
-  /** The cell of a new row, as JSON. */
+  /** The cell of a new row, as JSON has it. */
   readonly cellOf: (source: Source) => unknown
   /** What is stored where `value` is to be written into the row `row`. */
   readonly stored: (value: string, row: string) => string
@@ -34,6 +34,25 @@ const each = (columns: Columns<never>, text: (name: string, column: Stored<never
 
 /** `json_to_recordset(...) AS x(...)`. */
 export const recordset = (columns: Columns<never>): string => each(columns, (name, { sqlType }) => `${name} ${sqlType}`)
+
+/** `unnest(...) AS x(...)`, of arrays as `arraysOf` makes them. */
+export const unnested = (columns: Columns<never>): string =>
+  each(columns, (name, { sqlType, stored }) => {
+    const sent = elementTypeOf(sqlType) === sqlType ? `x.${name}` : `x.${name}::${sqlType}`
+    return stored(sent, "x")
+  })
+
+/** The cells of new rows, column by column, each as one array. */
+export const arraysOf = <Source>(
+  columns: Columns<Source>,
+  sources: ReadonlyArray<Source>
+): ReadonlyArray<{ readonly name: string; readonly type: string; readonly bytes: Buffer }> =>
+  Object.entries(columns).map(([name, { cellOf, sqlType }]) => {
+    const type = elementTypeOf(sqlType)
+    const cells = new ColumnArray(type, sources.length)
+    for (const source of sources) cells.add(cellOf(source))
+    return { name, type: `${type}[]`, bytes: cells.bytes() }
+  })
 
 /** `INSERT INTO ... (...)`. */
 export const names = (columns: Columns<never>): string => each(columns, (name) => name)

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { endianness } from "node:os"
 import type { NewlyLearned } from "../../../../domain/learning/CommitPlan.ts"
 import type { DecisionRecord } from "../../../../domain/routing/DecisionRecord.ts"
 import type { Outcome } from "../../../../domain/routing/Outcome.ts"
@@ -33,11 +34,12 @@ const weightsOf = ({ preference, weights }: DecisionRecord["decision"]["request"
   return isPreset ? null : [weights.quality, weights.cost, weights.latency]
 }
 
+const isLittleEndian = endianness() === "LE"
+
 /** Little-endian float32 in a row: an array's header would be a fifth of it. */
 const hexOf = (features: Float32Array): string => {
-  const bytes = Buffer.alloc(features.length * 4)
-  features.forEach((value, i) => bytes.writeFloatLE(value, i * 4))
-  return bytes.toString("hex")
+  const bytes = Buffer.from(features.buffer, features.byteOffset, features.byteLength)
+  return (isLittleEndian ? bytes : Buffer.from(bytes).swap32()).toString("hex")
 }
 
 const decided = columnOf<DecisionRecord>()

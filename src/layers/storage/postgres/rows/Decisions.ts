@@ -5,17 +5,26 @@ import { type RouterId, uuidV7Millis } from "../../../../domain/basics/Ids.ts"
 import type { Outcome } from "../../../../domain/routing/Outcome.ts"
 import { attemptsOf } from "./Attempts.ts"
 import { candidatesOf } from "./Candidates.ts"
-import { rowOf } from "./Column.ts"
+import { arraysOf, rowOf } from "./Column.ts"
 import { decidedColumns, DecisionRow, learnedColumns, outcomeColumns, presetWeights } from "./DecisionColumns.ts"
 
 export const decodeDecision = Schema.decodeUnknown(DecisionRow)
 
-/** The row of a new decision, as JSON. */
-export const decisionJson = ({ learned, record }: CommitPlan["decisions"][number]) => ({
-  ...rowOf(decidedColumns, record),
-  ...rowOf(outcomeColumns, record.outcome),
-  ...rowOf(learnedColumns, learned)
-})
+/** The cells of new decisions, column by column: so many come that each row as JSON would be felt. */
+export const decisionArrays = (decisions: CommitPlan["decisions"]) => [
+  ...arraysOf(
+    decidedColumns,
+    decisions.map(({ record }) => record)
+  ),
+  ...arraysOf(
+    outcomeColumns,
+    decisions.map(({ record }) => record.outcome)
+  ),
+  ...arraysOf(
+    learnedColumns,
+    decisions.map(({ learned }) => learned)
+  )
+]
 
 /** What changes in the row of a stored decision, as JSON. */
 export const decisionUpdateJson = ({ id, learned, outcome }: CommitPlan["decisionUpdates"][number]) => ({

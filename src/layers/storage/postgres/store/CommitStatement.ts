@@ -1,9 +1,9 @@
 import type { CommitPlan } from "../../../../domain/learning/CommitPlan.ts"
 import type { Commit } from "../../../../services/storage/Database.ts"
 import { channel } from "../Listen.ts"
-import { changed, inserted, names, recordset } from "../rows/Column.ts"
+import { changed, inserted, names, recordset, unnested } from "../rows/Column.ts"
 import { decidedColumns, learnedColumns, outcomeColumns } from "../rows/DecisionColumns.ts"
-import { decisionJson, decisionUpdateJson, promptJson } from "../rows/Decisions.ts"
+import { decisionArrays, decisionUpdateJson, promptJson } from "../rows/Decisions.ts"
 import { feedbackColumns, feedbackJson } from "../rows/Feedback.ts"
 import { toJson } from "../rows/Json.ts"
 import { parameters, type Statement } from "../Statement.ts"
@@ -14,9 +14,10 @@ const decisionChange = { ...outcomeColumns, ...learnedColumns }
 /** The commit's own position, for the decisions that it is the first to judge. */
 const judgedAt = "CASE WHEN x.learned_weight IS NOT NULL THEN (SELECT position FROM advanced) END"
 
-const insertDecisions = (json: string) =>
+/** The columns in the order in which `decisionArrays` has their cells. */
+const insertDecisions = (arrays: string) =>
   `new_decisions AS (INSERT INTO decisions (router_key, learned_position, ${names(newDecision)})
-     SELECT r.key, ${judgedAt}, ${inserted(newDecision)} FROM r, json_to_recordset(${json}) AS x(${recordset(newDecision)}))`
+     SELECT r.key, ${judgedAt}, ${unnested(newDecision)} FROM r, unnest(${arrays}) AS x(${names(newDecision)}))`
 
 const insertPrompts = (json: string) =>
   `new_prompts AS (INSERT INTO prompts (decision_id, router_key, prompt)
@@ -56,7 +57,15 @@ export const commitStatement = (
   const write = (part: (json: string) => string, rows: ReadonlyArray<unknown>) => {
     if (rows.length > 0) parts.push(part(add("json", toJson(rows))))
   }
-  write(insertDecisions, plan.decisions.map(decisionJson))
+  if (plan.decisions.length > 0) {
+    parts.push(
+      insertDecisions(
+        decisionArrays(plan.decisions)
+          .map(({ bytes, type }) => add(type, bytes))
+          .join(", ")
+      )
+    )
+  }
   write(insertPrompts, plan.decisions.filter(({ record }) => record.prompt !== null).map(promptJson))
   write(updateDecisions, plan.decisionUpdates.map(decisionUpdateJson))
   write(insertFeedback, plan.feedbackRows.map(feedbackJson))
