@@ -148,7 +148,7 @@ describe("compose.yaml", () => {
     const path = conduit.environment.CONDUIT_CONFIG
     assert.isTrue(path.startsWith(`${target}/`))
     const text = readDeploy(`${source}${path.slice(target?.length)}`)
-    assert.isTrue(Either.isRight(parseConfigFile(text)))
+    assert.isTrue(Either.isRight(parseConfigFile(text, new Map())))
     for (const [, name] of text.matchAll(/\$\{(\w+)\}/g)) assert.property(conduit.environment, name ?? "")
   })
 })

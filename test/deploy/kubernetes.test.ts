@@ -214,7 +214,7 @@ describe("the manifests", () => {
 
   it("hold a catalogue that the service accepts, whose keys come from the Secret", () => {
     const text: string = models.data["conduit.yaml"]
-    const parsed = parseConfigFile(text)
+    const parsed = parseConfigFile(text, new Map())
     assert.isTrue(Either.isRight(parsed), JSON.stringify(parsed))
     const named = [...text.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name)
     assert.isNotEmpty(named)

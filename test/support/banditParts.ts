@@ -38,6 +38,8 @@ export const request = (more: Partial<RoutingRequest> = {}): RoutingRequest => (
   sessionId: null,
   pinned: null,
   fallback: false,
+  isPreferenceStated: false,
+  askedModel: null,
   isRetry: false,
   ...more
 })

@@ -96,6 +96,7 @@ export const serveApi = (
       models: [],
       byId: new Map(),
       providers: new Map(),
+      aliases: [],
       policy: { algorithm: "auto", preference: "balanced" },
       costReferenceUsd: 0.001,
       source: "test",

@@ -51,6 +51,7 @@ export const catalogAt = (baseUrl: string, apiKey: string | null = null): Catalo
       }
     ]
   ]),
+  aliases: [],
   policy: { algorithm: "auto", preference: "balanced" },
   costReferenceUsd: 0.001,
   source: "test",
@@ -76,6 +77,7 @@ export const simulatedCatalog: Layer.Layer<ModelCatalog> = fixedCatalog({
       }
     ]
   ]),
+  aliases: [],
   policy: { algorithm: "auto", preference: "balanced" },
   costReferenceUsd: 0.001,
   source: "test",

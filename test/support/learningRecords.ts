@@ -61,6 +61,7 @@ export const recordOf = (
         stream: false,
         inputTokens: 30.5,
         maxTokens: 4e12,
+        askedModel: null,
         featuresVersion: "lexical-1",
         ...overrides.request
       },

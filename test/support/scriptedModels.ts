@@ -43,6 +43,7 @@ export const catalogFrom = (models: ReadonlyArray<Model>, policy: Partial<Catalo
   models,
   byId: new Map(models.map((model) => [model.id, model])),
   providers: new Map(),
+  aliases: [],
   policy: { algorithm: "auto", preference: "balanced", ...policy },
   costReferenceUsd: costReferenceUsd(models),
   source: "test",

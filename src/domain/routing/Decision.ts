@@ -16,6 +16,8 @@ export interface RoutingRequest {
   readonly stream: boolean
   readonly task: string | null
   readonly preference: Preference
+  /** By the caller, and not by the policy. */
+  readonly isPreferenceStated: boolean
   /** Normalised to sum 1. */
   readonly weights: Weights
   readonly constraints: Constraints
@@ -23,6 +25,8 @@ export interface RoutingRequest {
   readonly sessionId: string | null
   /** The model the caller named instead of `auto`. */
   readonly pinned: ModelId | null
+  /** The name that the caller gave, where it is an alias. */
+  readonly askedModel: string | null
   /** Whether a pinned model may fall back to another one. */
   readonly fallback: boolean
   /** The client says that it sends this again. */
@@ -83,6 +87,8 @@ export interface Decision {
     readonly preference: Preference
     readonly weights: Weights
     readonly constraints: Constraints
+    /** The name that the caller gave, where it is an alias of `conduit.yaml`. */
+    readonly askedModel: string | null
     readonly userId: string | null
     readonly sessionId: string | null
     readonly stream: boolean

@@ -1,19 +1,26 @@
 /** What clients put before a name: their own word for the protocol. */
 const protocols: ReadonlySet<string> = new Set(["openai", "models", "openai-compatible", "custom_openai", "litellm"])
 
-const bareName = (name: string) => name.slice(name.lastIndexOf("/") + 1).toLowerCase()
+const lastPart = (name: string) => name.slice(name.lastIndexOf("/") + 1).toLowerCase()
 
 /** What vendors hang onto a name without making it another model: a date, a number of a version, `latest`. */
 const sameModel = /^[-@:_](?:\d{4}-?\d{2}-?\d{2}|\d{2,4}|latest|stable|v\d+(?:\.\d+)*)$/
 
 /** Whether an answer names another model than the one that was asked, as `gpt-4o` for `gpt-3.5-turbo`. */
 export const isOtherModel = ({ id, upstream }: { readonly id: string; readonly upstream: string }, served: string) => {
-  const name = bareName(served)
+  const name = lastPart(served)
   const isSame = (asked: string) =>
     name === asked ||
     (name.startsWith(asked) && sameModel.test(name.slice(asked.length))) ||
     (asked.startsWith(name) && sameModel.test(asked.slice(name.length)))
-  return name !== "" && !isSame(bareName(upstream)) && !isSame(bareName(id))
+  return name !== "" && !isSame(lastPart(upstream)) && !isSame(lastPart(id))
+}
+
+/** The name without one of a protocol or a provider before it. */
+export const bareName = (name: string, isProvider: (name: string) => boolean): string => {
+  const slash = name.indexOf("/")
+  const prefix = name.slice(0, Math.max(0, slash)).toLowerCase()
+  return slash > 0 && (protocols.has(prefix) || isProvider(name.slice(0, slash))) ? name.slice(slash + 1) : name
 }
 
 /**
@@ -26,9 +33,6 @@ export const meantBy = (
   isProvider: (name: string) => boolean
 ): string | null => {
   if (isModel(name)) return name
-  const slash = name.indexOf("/")
-  const prefix = name.slice(0, Math.max(0, slash)).toLowerCase()
-  const isPrefixed = slash > 0 && (protocols.has(prefix) || isProvider(name.slice(0, slash)))
-  const bare = isPrefixed ? name.slice(slash + 1) : name
+  const bare = bareName(name, isProvider)
   return bare.toLowerCase() === "auto" && !isModel(bare) ? null : isModel(bare) ? bare : name
 }

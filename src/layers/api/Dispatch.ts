@@ -45,7 +45,7 @@ export const make = (
     })
     const startedAtSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const submission = { router, preferred, reference, ids: yield* Ids, readBody: bodyReader(limits, tracing) }
-    const lookup = { router, reference, startedAtSeconds }
+    const lookup = { router, reference, startedAtSeconds, aliases: () => catalog.current().aliases }
     const documentation = yield* Pages.documentation
 
     const keepAliveMs = Duration.toMillis(http.streamKeepAlive)

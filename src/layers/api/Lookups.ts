@@ -2,15 +2,17 @@ import * as Effect from "effect/Effect"
 import { DecisionsQuery } from "../../services/api/DecisionsQuery.ts"
 import type { DecisionList, ModelList } from "../../services/api/Responses.ts"
 import { type RouterShape, UnknownModel } from "../../services/routing/Router.ts"
+import { type Alias, aliasOf } from "../../domain/routing/Alias.ts"
 import { decoder } from "./Body.ts"
 import type { Handler } from "./Handler.ts"
-import { autoEntry, decisionEntry, decisionIdOf, modelEntry, type RewardReference } from "./Present.ts"
+import { aliasEntry, autoEntry, decisionEntry, decisionIdOf, modelEntry, type RewardReference } from "./Present.ts"
 import { query } from "./Query.ts"
 import { json } from "./Reply.ts"
 
 export interface LookupDependencies {
   readonly router: Pick<RouterShape, "decisions" | "decision" | "models">
   readonly reference: () => RewardReference
+  readonly aliases: () => ReadonlyArray<Alias>
   /** Unix time, seconds. */
   readonly startedAtSeconds: number
 }
@@ -57,26 +59,35 @@ export const decision =
     })
 
 export const models =
-  ({ router, startedAtSeconds }: LookupDependencies): Handler =>
+  ({ aliases, router, startedAtSeconds }: LookupDependencies): Handler =>
   () =>
     Effect.sync(() => {
       const all = router.models()
       const list: ModelList = {
         object: "list",
-        data: [autoEntry(all, startedAtSeconds), ...all.map((one) => modelEntry(one, startedAtSeconds))]
+        data: [
+          autoEntry(all, startedAtSeconds),
+          ...all.map((one) => modelEntry(one, startedAtSeconds)),
+          // Who stands for any name that begins so has no name to be listed by.
+          ...aliases()
+            .filter(({ name }) => !name.endsWith("*"))
+            .map((alias) => aliasEntry(alias, alias.name, all, startedAtSeconds))
+        ]
       }
       return json(list)
     })
 
 export const model =
-  ({ router, startedAtSeconds }: LookupDependencies): Handler =>
+  ({ aliases, router, startedAtSeconds }: LookupDependencies): Handler =>
   ({ target }) =>
     Effect.suspend(() => {
       const id = target?.id ?? ""
       const all = router.models()
       if (id === "auto") return Effect.succeed(json(autoEntry(all, startedAtSeconds)))
       const found = all.find((one) => one.model.id === id)
-      return found === undefined
+      if (found !== undefined) return Effect.succeed(json(modelEntry(found, startedAtSeconds)))
+      const alias = aliasOf(aliases(), id)
+      return alias === null
         ? Effect.fail(new UnknownModel({ model: id.slice(0, 128) }))
-        : Effect.succeed(json(modelEntry(found, startedAtSeconds)))
+        : Effect.succeed(json(aliasEntry(alias, id, all, startedAtSeconds)))
     })

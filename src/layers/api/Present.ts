@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
 import { DecisionId } from "../../domain/basics/Ids.ts"
+import type { Alias } from "../../domain/routing/Alias.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
 import { outcomeKind } from "../../domain/routing/Outcome.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
@@ -105,6 +106,7 @@ const requestEntry = (request: Decision["request"]): DecisionEntry["request"] =>
   preference: request.preference,
   weights: request.weights,
   constraints: { ...request.constraints },
+  asked_model: request.askedModel,
   user_id: request.userId,
   session_id: request.sessionId,
   stream: request.stream,
@@ -126,6 +128,7 @@ export const modelEntry = (
   conduit: {
     provider: model.provider,
     upstream: model.upstream,
+    alias_for: null,
     available: model.unavailable === null,
     reason: model.unavailable,
     simulated: model.simulated,
@@ -175,6 +178,7 @@ export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: nu
     conduit: {
       provider: "conduit",
       upstream: null,
+      alias_for: null,
       available: available.length > 0,
       reason: available.length > 0 ? null : "no model is available",
       simulated: available.length > 0 && available.every(({ model }) => model.simulated),
@@ -198,4 +202,18 @@ export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: nu
       circuit: null
     }
   }
+}
+
+/** An alias under its own name, or the name that begins as it does: as what it stands for. */
+export const aliasEntry = (
+  alias: Alias,
+  asked: string,
+  models: ReadonlyArray<RoutedModel>,
+  createdSeconds: number
+): ModelEntry => {
+  const one = models.find(({ model }) => model.id === alias.model)
+  const some = alias.models === null ? models : models.filter(({ model }) => alias.models?.includes(model.id) ?? true)
+  const entry = one === undefined ? autoEntry(some, createdSeconds) : modelEntry(one, createdSeconds)
+  const stands = alias.model !== null ? [alias.model] : (alias.models ?? ["auto"])
+  return { ...entry, id: asked, conduit: { ...entry.conduit, alias_for: [...stands] } }
 }

@@ -93,6 +93,7 @@ const build = (
       stream: chat.stream === true,
       task: options.task ?? null,
       preference,
+      isPreferenceStated: options.preference !== undefined || weights !== undefined,
       weights: normalise(
         weights === undefined
           ? preferences[preference]
@@ -102,6 +103,7 @@ const build = (
       userId: options.user_id ?? null,
       sessionId: options.session_id ?? sessionMark(headers, body),
       pinned: pinned === null ? null : ModelId(pinned),
+      askedModel: null,
       fallback: options.fallback ?? false,
       isRetry: /^[1-9]\d*$/.test(String(headers["x-stainless-retry-count"]))
     }

@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import type { Alias } from "../../domain/routing/Alias.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { type ListedModel, type ModelList, retirementText } from "../../domain/models/ModelList.ts"
 import { type Abilities, type Ability, capabilities, type Capability } from "../../domain/routing/Capability.ts"
@@ -18,19 +19,18 @@ export type ModelLists = ReadonlyMap<string, ModelList>
 export interface Configured {
   readonly fileName: string
   readonly file: ConfigFile
-  readonly problems: ReadonlyArray<string>
   /** What was left out and why. */
   readonly notices: ReadonlyArray<string>
   readonly providers: ReadonlyMap<string, Provider>
+  readonly aliases: ReadonlyArray<Alias>
 }
 
-/** What lacks a variable is left out with a notice. */
+/** What lacks a variable is left out with a notice; the file has no problems (`parseConfigFile`). */
 export const configuredFrom = (
   file: ConfigFile,
   variables: ReadonlyMap<string, string>,
   fileName: string
 ): Configured => {
-  const problems: Array<string> = []
   const notices: Array<string> = []
   const providers = new Map<string, Provider>()
   for (const [name, entry] of Object.entries(file.providers ?? {})) {
@@ -40,13 +40,6 @@ export const configuredFrom = (
     const key = apiKeyOf(apiKey.text)
     const missing = [...new Set([...baseUrl.missing, ...apiKey.missing])]
     if (missing.length > 0) notices.push(`provider ${name} is left out: ${notSet(missing)}`)
-    else {
-      for (const [field, value] of Object.entries({ baseUrl: address, apiKey: key })) {
-        if (Either.isLeft(value)) {
-          problems.push(`providers.${name}.${field}: its value (not shown) is not right: ${value.left}`)
-        }
-      }
-    }
     providers.set(name, {
       name,
       kind: entry.kind,
@@ -60,31 +53,19 @@ export const configuredFrom = (
       missing
     })
   }
-  return { fileName, file, providers, notices, problems: [...problems, ...entryProblems(file, providers)] }
+  return { fileName, file, providers, aliases: aliasesFrom(file), notices }
 }
+
+const aliasesFrom = ({ aliases = {} }: ConfigFile): ReadonlyArray<Alias> =>
+  Object.entries(aliases).map(([name, { model = "auto", models = null, preference = null }]) => ({
+    name,
+    model: model === "auto" ? null : ModelId(model),
+    models: models === null ? null : models.map((id) => ModelId(id)),
+    preference
+  }))
 
 const notSet = (missing: ReadonlyArray<string>) =>
   `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not set`
-
-/** What only shows between entries. */
-const entryProblems = (file: ConfigFile, providers: ReadonlyMap<string, Provider>): ReadonlyArray<string> => {
-  const seen = new Set<string>()
-  return (file.models ?? []).flatMap(({ id, priorQuality, priorSd, provider }, i) => {
-    const isTwice = seen.has(id)
-    seen.add(id)
-    return [
-      ...(isTwice ? [`models[${i}].id: ${JSON.stringify(id)} is there twice: ids are unique`] : []),
-      ...(providers.has(provider)
-        ? []
-        : [
-            `models[${i}].provider: ${JSON.stringify(provider)} is not under providers: there are ${[...providers.keys()].join(", ") || "none"}`
-          ]),
-      ...(priorSd !== undefined && priorQuality === undefined
-        ? [`models[${i}].priorSd: there is no priorQuality that it could be the deviation of`]
-        : [])
-    ]
-  })
-}
 
 /** What is known besides the file. */
 interface Known {

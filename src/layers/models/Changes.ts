@@ -13,9 +13,19 @@ export const changesBetween = (before: Catalog, after: Catalog): ReadonlyArray<s
   ...before.models.filter((model) => !after.byId.has(model.id)).map((model) => `removed ${model.id}`),
   ...(isReordered(before, after) ? ["the order changed"] : []),
   ...providerChanges(before.providers, after.providers),
+  ...aliasChanges(before.aliases, after.aliases),
   ...(before.policy.algorithm === after.policy.algorithm ? [] : [`policy.algorithm is ${after.policy.algorithm}`]),
   ...(before.policy.preference === after.policy.preference ? [] : [`policy.preference is ${after.policy.preference}`])
 ]
+
+const aliasChanges = (before: Catalog["aliases"], after: Catalog["aliases"]): ReadonlyArray<string> => {
+  const meant = (all: Catalog["aliases"]) => new Map(all.map((alias) => [alias.name, JSON.stringify(alias)]))
+  const [were, are] = [meant(before), meant(after)]
+  return [
+    ...after.flatMap(({ name }) => (were.get(name) === are.get(name) ? [] : [`alias ${name} is set`])),
+    ...before.flatMap(({ name }) => (are.has(name) ? [] : [`alias ${name} is gone`]))
+  ]
+}
 
 const price = (model: Model) => `${model.inputUsdPerMTok ?? "?"}/${model.outputUsdPerMTok ?? "?"}`
 

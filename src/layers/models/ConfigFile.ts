@@ -7,8 +7,10 @@ import { parseDocument } from "yaml"
 import { durationFromText } from "../../domain/basics/DurationText.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { nearestName } from "../../domain/basics/NearestName.ts"
+import { isObject } from "../../domain/models/Json.ts"
 import { policyAlgorithms } from "../../domain/routing/Policy.ts"
 import { preferenceNames } from "../../domain/routing/Weights.ts"
+import { problemsBetween } from "./ConfigProblems.ts"
 
 /** `actual` is shown with what would be right; keys and addresses may hold secrets and are not. */
 const must = (right: string) => ({
@@ -153,6 +155,24 @@ const ModelEntry = Schema.Struct({
   disabled: Schema.optionalWith(Flag, { exact: true })
 })
 
+const aliasName = '1 to 128 characters of A-Z a-z 0-9 . _ : / -, with or without * at the end, and not "auto"'
+const aliasModel = "the id of a model, or auto"
+const aliasModels = "a list of one or more ids of models"
+/** What it stands for: a model, or a choice among some, by a preference. A text alone is its `model`. */
+const AliasEntry = Schema.Struct({
+  model: Schema.optionalWith(Schema.String.annotations(must(aliasModel)), { exact: true }),
+  models: Schema.optionalWith(
+    Schema.Array(Schema.String.annotations(must("the id of a model")))
+      .annotations(must(aliasModels))
+      .pipe(Schema.minItems(1, must(aliasModels))),
+    { exact: true }
+  ),
+  preference: Schema.optionalWith(Schema.Literal(...preferenceNames).annotations(must(preferenceNames.join(", "))), {
+    exact: true
+  })
+})
+const isAliasName = (name: string) => ModelId.is(name.endsWith("*") ? `${name.slice(0, -1)}x` : name)
+
 const algorithm = policyAlgorithms.join(", ").replace(/, (?=[^,]*$)/, " or ")
 const preference = preferenceNames.join(", ")
 
@@ -160,6 +180,13 @@ const preference = preferenceNames.join(", ")
 const ConfigFile = Schema.Struct({
   providers: Schema.optionalWith(Schema.Record({ key: Name, value: ProviderEntry }), { exact: true }),
   models: Schema.optionalWith(Schema.Array(ModelEntry), { exact: true }),
+  aliases: Schema.optionalWith(
+    Schema.Record({
+      key: Schema.String.pipe(Schema.filter(isAliasName, must(aliasName))),
+      value: AliasEntry
+    }),
+    { exact: true }
+  ),
   policy: Schema.optionalWith(
     Schema.Struct({
       algorithm: Schema.optionalWith(Schema.Literal(...policyAlgorithms).annotations(must(algorithm)), {
@@ -186,8 +213,21 @@ const explain = (issue: ParseResult.ArrayFormatterIssue): string => {
   return `${path}: is not a key here${nearest === null ? `; there are ${known.join(", ")}` : `: did you mean ${nearest}?`}`
 }
 
-/** The content of a configuration file, or all its problems, a line each. */
-export const parseConfigFile = (text: string): Either.Either<ConfigFile, ReadonlyArray<string>> => {
+/** `gpt-4o: large` is short for `gpt-4o: { model: large }`. */
+const withWholeAliases = (content: unknown): unknown => {
+  if (!isObject(content) || !isObject(content["aliases"])) return content
+  const aliases = Object.entries(content["aliases"]).map(([name, entry]) => [
+    name,
+    typeof entry === "string" ? { model: entry } : entry
+  ])
+  return { ...content, aliases: Object.fromEntries(aliases) }
+}
+
+/** The content of a configuration file, or all its problems, a line each: of entries, and between them. */
+export const parseConfigFile = (
+  text: string,
+  variables: ReadonlyMap<string, string>
+): Either.Either<ConfigFile, ReadonlyArray<string>> => {
   const document = parseDocument(text, { prettyErrors: true })
   if (document.errors.length > 0) {
     return Either.left(
@@ -198,11 +238,18 @@ export const parseConfigFile = (text: string): Either.Either<ConfigFile, Readonl
   }
   // Aliases that expand without end are refused by the parser's own limit, with an exception.
   return Either.try({
-    try: () => (document.toJS() ?? {}) as unknown,
+    try: () => withWholeAliases((document.toJS() ?? {}) as unknown),
     catch: () => ["the file has too many aliases"]
   }).pipe(
-    Either.flatMap((content) =>
-      Either.mapLeft(decode(content), (error) => ParseResult.ArrayFormatter.formatErrorSync(error).map(explain))
-    )
+    Either.flatMap((content) => {
+      const between = problemsBetween(content, variables)
+      return Either.match(decode(content), {
+        onLeft: (error) => {
+          const within = ParseResult.ArrayFormatter.formatErrorSync(error).map(explain)
+          return Either.left([...new Set([...within, ...between])])
+        },
+        onRight: (file) => (between.length === 0 ? Either.right(file) : Either.left(between))
+      })
+    })
   )
 }

@@ -130,12 +130,9 @@ const readCatalog = (
 ): Effect.Effect<CatalogFor, InvalidSettings> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
-    const file = yield* readConfig(settings.models.configFile)
+    const file = yield* readConfig(settings.models.configFile, variables)
     const configured = configuredFrom(file.content, variables, file.name)
-    const { notices, problems, providers } = configured
-    if (problems.length > 0) {
-      return yield* new InvalidSettings({ problems: problems.map((problem) => `${file.name}: ${problem}`) })
-    }
+    const { aliases, notices, providers } = configured
     const policy = {
       algorithm: file.content.policy?.algorithm ?? ("auto" as const),
       preference: file.content.policy?.preference ?? ("balanced" as const)
@@ -147,7 +144,16 @@ const readCatalog = (
     if (simulate) {
       const why = Option.isSome(settings.models.simulate) ? "CONDUIT_SIMULATE=true" : "no model is usable"
       const said = `${why}: simulated models answer, ${simulatedModels.map((model) => model.id).join(", ")}`
-      const catalog = catalogOf(simulatedModels, simulatedProviders, policy, [...notices, said], "simulated")
+      const catalog = catalogOf({
+        models: simulatedModels,
+        providers: simulatedProviders,
+        // The others stand for models that are not there.
+        aliases: aliases.filter(({ model, models }) => model === null && models === null),
+        policy,
+        notices: [...notices, said],
+        source: "simulated",
+        shippedPrice: () => null
+      })
       return () => catalog
     }
     if (!hasUsable) {
@@ -159,14 +165,15 @@ const readCatalog = (
     }
     const shippedPrice = (file.content.models ?? []).every(isPriced) ? nothingShipped : yield* ShippedPrices.load
     return (lists: ModelLists, nowMillis: number) =>
-      catalogOf(
-        modelsFrom(configured, { lists, shippedPrice, nowMillis }),
+      catalogOf({
+        models: modelsFrom(configured, { lists, shippedPrice, nowMillis }),
         providers,
+        aliases,
         policy,
         notices,
-        file.name,
-        (provider, upstream) => shippedPrice(provider, upstream, clock.unsafeCurrentTimeMillis())
-      )
+        source: file.name,
+        shippedPrice: (provider, upstream) => shippedPrice(provider, upstream, clock.unsafeCurrentTimeMillis())
+      })
   })
 
 const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
@@ -184,25 +191,13 @@ const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
   ])
 )
 
-const catalogOf = (
-  models: ReadonlyArray<Model>,
-  providers: ReadonlyMap<string, Provider>,
-  policy: Catalog["policy"],
-  notices: ReadonlyArray<string>,
-  source: string,
-  shippedPrice: Catalog["shippedPrice"] = () => null
-): Catalog => ({
-  models,
-  byId: new Map(models.map((model) => [model.id, model])),
-  providers,
-  policy,
-  costReferenceUsd: costReferenceUsd(models.filter(isUsable)),
-  source,
-  shippedPrice,
-  notices
+const catalogOf = (said: Omit<Catalog, "byId" | "costReferenceUsd">): Catalog => ({
+  ...said,
+  byId: new Map(said.models.map((model) => [model.id, model])),
+  costReferenceUsd: costReferenceUsd(said.models.filter(isUsable))
 })
 
-const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>) {
+const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>, variables: ReadonlyMap<string, string>) {
   const path = Option.getOrElse(named, () => "conduit.yaml")
   const name = basename(path)
   const text = yield* Effect.tryPromise({
@@ -223,7 +218,7 @@ const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>) {
     )
   )
   if (Option.isNone(text)) return { name, found: false, content: {} as ConfigFile }
-  const content = parseConfigFile(text.value)
+  const content = parseConfigFile(text.value, variables)
   if (Either.isLeft(content)) {
     return yield* new InvalidSettings({ problems: content.left.map((problem) => `${name}: ${problem}`) })
   }

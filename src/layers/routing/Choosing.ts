@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
+import { aliasMeantBy, throughAlias } from "../../domain/routing/Alias.ts"
 import { meantBy } from "../../domain/routing/ModelName.ts"
 import { type BanditStateShape, type DecideInput, NoEligibleModel } from "../../services/learning/BanditState.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
@@ -153,11 +154,10 @@ const withWait = ({ circuits }: Parts, { excluded, isAnyEnabled, kept }: NoEligi
 
 const meant = (catalog: Parts["catalog"], request: RoutingRequest): RoutingRequest => {
   if (request.pinned === null) return request
-  const { byId, providers } = catalog.current()
-  const name = meantBy(
-    request.pinned,
-    (id) => ModelId.is(id) && byId.has(ModelId(id)),
-    (provider) => providers.has(provider)
-  )
+  const { aliases, byId, providers } = catalog.current()
+  const isProvider = (provider: string) => providers.has(provider)
+  const alias = byId.has(request.pinned) ? null : aliasMeantBy(aliases, request.pinned, isProvider)
+  if (alias !== null) return throughAlias(request, alias)
+  const name = meantBy(request.pinned, (id) => ModelId.is(id) && byId.has(ModelId(id)), isProvider)
   return name === request.pinned ? request : { ...request, pinned: name === null ? null : ModelId(name) }
 }

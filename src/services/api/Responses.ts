@@ -195,6 +195,9 @@ export const ModelEntry = Schema.Struct({
   conduit: Schema.Struct({
     provider: Schema.String,
     upstream: nullableString,
+    alias_for: Schema.NullOr(Schema.Array(Schema.String)).annotations({
+      description: "Of an alias: the model that it stands for, or those among which is chosen. Null for what is none."
+    }),
     available: Schema.Boolean,
     reason: nullableString.annotations({ description: "Why it is not available." }),
     simulated: Schema.Boolean,
@@ -229,7 +232,10 @@ export const ModelEntry = Schema.Struct({
     share: nullableNumber.annotations({ description: "Share of the recent decisions." }),
     circuit: Schema.NullOr(Schema.Literal("closed", "open", "half_open"))
   })
-}).annotations({ identifier: "Model", description: "`auto` is an entry too; what has no meaning for it is null." })
+}).annotations({
+  identifier: "Model",
+  description: "`auto` is an entry too, and so are aliases; what has no meaning for them is null."
+})
 export type ModelEntry = typeof ModelEntry.Type
 
 export const ModelList = Schema.Struct({
@@ -309,6 +315,7 @@ export const DecisionEntry = Schema.Struct({
     preference: Schema.String,
     weights: Schema.Struct({ quality: Schema.Number, cost: Schema.Number, latency: Schema.Number }),
     constraints: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+    asked_model: nullableString.annotations({ description: "The name that was asked for, where it is an alias." }),
     user_id: nullableString,
     session_id: nullableString,
     stream: Schema.Boolean,

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type { Alias } from "../../domain/routing/Alias.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import type { ModelList } from "../../domain/models/ModelList.ts"
 import type { MoreRates, Price } from "../../domain/routing/Cost.ts"
@@ -38,6 +39,8 @@ export interface Catalog {
   readonly models: ReadonlyArray<Model>
   readonly byId: ReadonlyMap<ModelId, Model>
   readonly providers: ReadonlyMap<string, Provider>
+  /** Names that stand for a model or a choice; none is a model's own. */
+  readonly aliases: ReadonlyArray<Alias>
   readonly policy: {
     readonly algorithm: PolicyAlgorithm
     readonly preference: Preference

@@ -404,6 +404,8 @@ describe("GET /v1/decisions/{id}", () => {
           sessionId: null,
           pinned: null,
           fallback: false,
+          isPreferenceStated: true,
+          askedModel: null,
           isRetry: false
         })
         const given = (over: Partial<Feedback>): Feedback => ({

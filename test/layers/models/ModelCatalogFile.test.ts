@@ -229,6 +229,73 @@ models: [{ id: a, provider: local }, { id: a, provider: other }]
     })
   )
 
+  it.effect("reports what is wrong within entries and between them together, each once", () =>
+    Effect.gen(function* () {
+      const problems = yield* problemsOf({
+        file: `
+providers:
+  local: { kind: grpc, baseUrl: "ftp://x", apiKey: 7 }
+  other: { kind: openai-compatible, baseUrl: "http://user:hunter2@x" }
+models:
+  - { id: a, provider: local, contextWindow: -1 }
+  - { id: a, provider: lokal, priorSd: 0.1 }
+aliases:
+  a: auto
+  gpt-4o: b
+  "gpt 4": auto
+  "claude-*": { model: a, models: [a], preference: best }
+  fast: { models: [] }
+  "o*": { models: [a, c], weights: 1 }
+`
+      })
+      const paths = problems.map((problem) => problem.replace(/^conduit\.yaml: /, "").split(": ")[0])
+      assert.deepStrictEqual(paths.toSorted(), [
+        "aliases.a",
+        "aliases.claude-*.models",
+        "aliases.claude-*.preference",
+        "aliases.fast.models",
+        "aliases.gpt 4",
+        "aliases.gpt-4o",
+        "aliases.o*",
+        "aliases.o*.weights",
+        "models[0].contextWindow",
+        "models[1].id",
+        "models[1].priorSd",
+        "models[1].provider",
+        "providers.local.apiKey",
+        "providers.local.baseUrl",
+        "providers.local.kind",
+        "providers.other.baseUrl"
+      ])
+      assert.lengthOf(new Set(problems), problems.length)
+      assert.notInclude(problems.join(), "hunter2")
+    })
+  )
+
+  it.effect("reads what aliases stand for", () =>
+    Effect.gen(function* () {
+      const aliases = `
+aliases:
+  gpt-4o-mini: auto
+  gpt-4o: small
+  "claude-*": { models: [small], preference: quality }
+  cheap: { model: auto, preference: cost }
+`
+      const catalog = yield* catalogOf({ file: twoModels + aliases, variables: { LOCAL_KEY: "k" } })
+      assert.deepStrictEqual(catalog.aliases, [
+        { name: "gpt-4o-mini", model: null, models: null, preference: null },
+        { name: "gpt-4o", model: ModelId("small"), models: null, preference: null },
+        { name: "claude-*", model: null, models: [ModelId("small")], preference: "quality" },
+        { name: "cheap", model: null, models: null, preference: "cost" }
+      ])
+      const simulated = yield* catalogOf({ file: twoModels + aliases, simulate: true })
+      assert.deepStrictEqual(
+        simulated.aliases.map(({ name }) => name),
+        ["gpt-4o-mini", "cheap"]
+      )
+    })
+  )
+
   it.effect("names the line of what is not YAML", () =>
     Effect.map(problemsOf({ file: "models:\n  - { id: a\nprovider: [" }), ([problem]) =>
       assert.match(problem ?? "", /conduit\.yaml: line \d+: /)

@@ -30,6 +30,7 @@ const slow = (requests: number) =>
           models: [model("a"), model("b")],
           byId: new Map(),
           providers: new Map(),
+          aliases: [],
           policy: { algorithm: "auto", preference: "balanced" },
           costReferenceUsd: 0.001,
           source: "test",

@@ -220,6 +220,7 @@ const decisionOf = (
       preference: request.preference,
       weights: request.weights,
       constraints: request.constraints,
+      askedModel: request.askedModel,
       userId: request.userId,
       sessionId: request.sessionId,
       stream: request.stream,

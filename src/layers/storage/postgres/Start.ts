@@ -11,6 +11,7 @@ import { init } from "./migrations/0001_init.ts"
 import { audit } from "./migrations/0002_audit.ts"
 import { outcomeDetails } from "./migrations/0003_outcome_details.ts"
 import { refused } from "./migrations/0004_refused.ts"
+import { askedModel } from "./migrations/0005_asked_model.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { readCommitted, transact } from "./store/Transaction.ts"
 import { type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
@@ -19,7 +20,8 @@ const migrations = {
   "0001_init": init,
   "0002_audit": audit,
   "0003_outcome_details": outcomeDetails,
-  "0004_refused": refused
+  "0004_refused": refused,
+  "0005_asked_model": askedModel
 }
 export const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"

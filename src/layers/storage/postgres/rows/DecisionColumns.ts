@@ -61,6 +61,7 @@ export const decidedColumns = {
   reason: decided("text", ReasonCell, ({ decision }) => decision.reason),
   owner: decided("text", NullableText, ({ decision }) => decision.owner),
   task: decided("text", NullableText, ({ decision }) => decision.request.task),
+  asked_model: decided("text", NullableText, ({ decision }) => decision.request.askedModel),
   user_id: decided("text", NullableText, ({ decision }) => decision.request.userId),
   session_id: decided("text", NullableText, ({ decision }) => decision.request.sessionId),
   weights: decided(

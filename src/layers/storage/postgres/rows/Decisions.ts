@@ -75,6 +75,7 @@ export const recordOf = (routerId: RouterId, row: DecisionRow): DecisionRecord =
         preference: row.preference,
         weights: quality === null ? presetWeights(row.preference) : { quality, cost, latency },
         constraints: row.constraints ?? {},
+        askedModel: row.asked_model,
         userId: row.user_id,
         sessionId: row.session_id,
         stream: row.stream,
