@@ -12,6 +12,7 @@ import { algorithms, byName } from "../domain/learning/algorithms/Algorithms.ts"
 import { scenarios } from "../domain/learning/evaluation/Scenario.ts"
 import { type RewardName, rewards } from "../domain/learning/evaluation/Table.ts"
 import { html } from "./evaluate/Html.ts"
+import { evaluateLog } from "./evaluate/Log.ts"
 import { runAll } from "./evaluate/Pool.ts"
 import { cellsOf, type Plan, report, withRuns } from "./evaluate/Results.ts"
 import { tableFiles, TableUnusable } from "./evaluate/Tables.ts"
@@ -19,6 +20,7 @@ import { terminal } from "./evaluate/Terminal.ts"
 import { tableOf } from "./evaluate/Work.ts"
 import { Refused, stopped } from "./tools/OpenRouter.ts"
 import { progressOf } from "./tools/Progress.ts"
+import { weightsOf } from "./tools/WeightsText.ts"
 
 const priorKinds = ["published", "none", "inverted"] as const
 type PriorKind = (typeof priorKinds)[number]
@@ -29,7 +31,24 @@ const example =
 const options = {
   data: Args.text({ name: "DATA" }).pipe(
     Args.withDescription("NAME.jsonl or NAME.jsonl.gz with NAME.meta.json beside it, or a folder of such tables"),
-    Args.atLeast(1)
+    Args.repeated
+  ),
+  log: Options.boolean("log").pipe(
+    Options.withDescription(
+      "instead of tables: what other policies would have earned on the requests of this router's own log, by its logged propensities"
+    )
+  ),
+  weights: Options.text("weights").pipe(
+    Options.withDescription("with --log, also the best by these: quality,cost,latency; for example 0.7,0.2,0.1"),
+    Options.optional
+  ),
+  without: Options.text("without").pipe(
+    Options.withDescription("with --log, also the choice without this model"),
+    Options.repeated
+  ),
+  price: Options.keyValueMap("price").pipe(
+    Options.withDescription("with --log, as if this model had so many times its price: ID=2"),
+    Options.optional
   ),
   algorithm: Options.text("algorithm").pipe(
     Options.withDescription(
@@ -169,9 +188,31 @@ const planOf = Effect.fnUntraced(function* (given: Given) {
   } satisfies Plan
 })
 
-/** `conduit evaluate`: what each algorithm would have earned on requests whose outcomes are all known. */
-export const evaluate = Command.make("evaluate", options, (given) =>
+const pricesOf = (given: Given): Effect.Effect<ReadonlyMap<string, number>, Refused> =>
+  Effect.map(
+    Effect.forEach(
+      Option.match(given.price, { onNone: () => [], onSome: (prices) => [...prices] }),
+      ([model, text]) => {
+        const times = Number(text)
+        return text.trim() !== "" && Number.isFinite(times) && times >= 0
+          ? Effect.succeed<[string, number]>([model, times])
+          : refuse(`--price ${model}=${text}: a number of 0 or more`)
+      }
+    ),
+    (prices) => new Map(prices)
+  )
+
+const ofLog = (given: Given) =>
   Effect.gen(function* () {
+    if (given.data.length > 0) return yield* refuse("--log asks this router's own log, and takes no table")
+    const { json, without } = given
+    const weights = Option.isNone(given.weights) ? null : yield* weightsOf(given.weights.value)
+    yield* evaluateLog({ weights, without, priceTimes: yield* pricesOf(given), json })
+  })
+
+const ofTables = (given: Given) =>
+  Effect.gen(function* () {
+    if (given.data.length === 0) return yield* refuse("name a table, or a folder of tables; or say --log")
     const plan = yield* planOf(given)
     const threads = yield* atLeast(
       "--jobs",
@@ -192,6 +233,13 @@ export const evaluate = Command.make("evaluate", options, (given) =>
     })
     if (!given.json) yield* Console.log(`\nThe plots are in ${file}`)
   }).pipe(Effect.raceFirst(stopped))
+
+/** `conduit evaluate`: what each algorithm would have earned on requests whose outcomes are all known. */
+export const evaluate = Command.make("evaluate", options, (given) =>
+  Effect.gen(function* () {
+    if (given.log) yield* ofLog(given)
+    else yield* ofTables(given)
+  })
 ).pipe(
   Command.withDescription(
     HelpDoc.blocks([

@@ -11,7 +11,7 @@ import type { Candidate, Decision } from "../domain/routing/Decision.ts"
 import type { DecisionId, Position, RouterId } from "../domain/basics/Ids.ts"
 import { referenceTokens } from "../domain/routing/Reference.ts"
 import { compose, costScore, latencyScore } from "../domain/routing/Score.ts"
-import { normalise, type Weights } from "../domain/routing/Weights.ts"
+import type { Weights } from "../domain/routing/Weights.ts"
 import type * as Learning from "../domain/learning/LearnedState.ts"
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
@@ -19,20 +19,9 @@ import { type Catalog, ModelCatalog } from "../services/models/ModelCatalog.ts"
 import { columns } from "./tools/Columns.ts"
 import { foldOn, type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
 import { progressOf } from "./tools/Progress.ts"
+import { weightsOf } from "./tools/WeightsText.ts"
 
 const decisionsPerPage = 500
-
-const weightsOf = (text: string): Effect.Effect<Weights, Refused> => {
-  const parts = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)))
-  const [quality, cost, latency] = parts
-  const isRight =
-    parts.length === 3 && parts.every((part) => Number.isFinite(part) && part >= 0) && parts.some((part) => part > 0)
-  return isRight && quality !== undefined && cost !== undefined && latency !== undefined
-    ? Effect.succeed(normalise({ quality, cost, latency }))
-    : new Refused({
-        detail: `--weights ${JSON.stringify(text)}: three numbers of 0 or more, quality,cost,latency, for example 0.7,0.2,0.1`
-      })
-}
 
 /** A whole number is a position; anything else a time. */
 const untilOf = (open: OpenRouter, text: Option.Option<string>, end: Position) =>

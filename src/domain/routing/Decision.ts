@@ -33,7 +33,7 @@ export interface RoutingRequest {
   readonly isRetry: boolean
 }
 
-/** Why the model was chosen. `fallback`: another one answered. */
+/** Why the model was chosen. `fallback`: another one answered. `observe`: it serves while choices are only looked at. */
 export const reasons = [
   "best",
   "explore",
@@ -43,6 +43,7 @@ export const reasons = [
   "only_eligible",
   "fallback",
   "control",
+  "observe",
   "static"
 ] as const
 export type Reason = (typeof reasons)[number]

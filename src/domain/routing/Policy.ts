@@ -1,3 +1,6 @@
 /** What a configuration may name: `auto` is `thompson`; `static` is the order of the configuration. */
 export const policyAlgorithms = ["auto", "thompson", "static"] as const
 export type PolicyAlgorithm = (typeof policyAlgorithms)[number]
+
+/** Whether the choice serves, or is made and logged while one model serves. */
+export const policyModes = ["serve", "observe"] as const

@@ -15,6 +15,13 @@ export const changesBetween = (before: Catalog, after: Catalog): ReadonlyArray<s
   ...providerChanges(before.providers, after.providers),
   ...aliasChanges(before.aliases, after.aliases),
   ...(before.policy.algorithm === after.policy.algorithm ? [] : [`policy.algorithm is ${after.policy.algorithm}`]),
+  ...(before.policy.observing === after.policy.observing
+    ? []
+    : [
+        after.policy.observing === undefined
+          ? "choices are followed again"
+          : `${after.policy.observing} serves, and choices are only observed`
+      ]),
   ...(before.policy.preference === after.policy.preference ? [] : [`policy.preference is ${after.policy.preference}`])
 ]
 

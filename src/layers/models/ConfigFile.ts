@@ -8,7 +8,7 @@ import { durationFromText } from "../../domain/basics/DurationText.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { nearestName } from "../../domain/basics/NearestName.ts"
 import { isObject } from "../../domain/models/Json.ts"
-import { policyAlgorithms } from "../../domain/routing/Policy.ts"
+import { policyAlgorithms, policyModes } from "../../domain/routing/Policy.ts"
 import { preferenceNames } from "../../domain/routing/Weights.ts"
 import { problemsBetween } from "./ConfigProblems.ts"
 
@@ -192,7 +192,15 @@ const ConfigFile = Schema.Struct({
       algorithm: Schema.optionalWith(Schema.Literal(...policyAlgorithms).annotations(must(algorithm)), {
         exact: true
       }),
-      preference: Schema.optionalWith(Schema.Literal(...preferenceNames).annotations(must(preference)), { exact: true })
+      preference: Schema.optionalWith(Schema.Literal(...preferenceNames).annotations(must(preference)), {
+        exact: true
+      }),
+      mode: Schema.optionalWith(Schema.Literal(...policyModes).annotations(must(policyModes.join(" or "))), {
+        exact: true
+      }),
+      observe: Schema.optionalWith(Schema.String.annotations(must("the id of the model that serves meanwhile")), {
+        exact: true
+      })
     }),
     { exact: true }
   )

@@ -11,13 +11,12 @@ export const problemsBetween = (content: unknown, variables: ReadonlyMap<string,
   const file = objectOf(content)
   const providers = objectOf(file["providers"])
   const models = arrayOf(file["models"]).map(objectOf)
+  const ids = models.flatMap(({ id }) => (typeof id === "string" ? [id] : []))
   return [
     ...Object.entries(providers).flatMap(([name, entry]) => providerProblems(name, objectOf(entry), variables)),
     ...modelProblems(models, Object.keys(providers)),
-    ...aliasProblems(
-      objectOf(file["aliases"]),
-      models.flatMap(({ id }) => (typeof id === "string" ? [id] : []))
-    )
+    ...aliasProblems(objectOf(file["aliases"]), ids),
+    ...policyProblems(objectOf(file["policy"]), ids)
   ]
 }
 
@@ -80,3 +79,16 @@ const aliasProblems = (aliases: JsonObject, ids: ReadonlyArray<string>): Readonl
       })
     ]
   })
+
+/** Who observes choices must make them, and needs a model that serves meanwhile. */
+const policyProblems = (
+  { algorithm, mode = "serve", observe }: JsonObject,
+  ids: ReadonlyArray<string>
+): ReadonlyArray<string> => {
+  if (mode !== "observe") return observe === undefined ? [] : ["policy.observe: counts only with mode: observe"]
+  if (algorithm === "static") return ["policy.mode: static makes no choice that could be observed"]
+  if (ids.length === 0) return ["policy.mode: there is no model that could serve meanwhile"]
+  return typeof observe !== "string" || ids.includes(observe)
+    ? []
+    : [`policy.observe: ${JSON.stringify(observe)} is not under models: there are ${ids.join(", ")}`]
+}

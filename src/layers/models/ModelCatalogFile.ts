@@ -17,6 +17,7 @@ import { CatalogListeners } from "./CatalogListeners.ts"
 import { configuredFrom, type ModelLists, modelsFrom } from "./CatalogModels.ts"
 import { isPriced } from "./CatalogPrices.ts"
 import { changesBetween, endsBetween } from "./Changes.ts"
+import { ModelId } from "../../domain/basics/Ids.ts"
 import { type ConfigFile, parseConfigFile } from "./ConfigFile.ts"
 import * as ShippedPrices from "./ShippedPrices.ts"
 
@@ -133,10 +134,7 @@ const readCatalog = (
     const file = yield* readConfig(settings.models.configFile, variables)
     const configured = configuredFrom(file.content, variables, file.name)
     const { aliases, notices, providers } = configured
-    const policy = {
-      algorithm: file.content.policy?.algorithm ?? ("auto" as const),
-      preference: file.content.policy?.preference ?? ("balanced" as const)
-    }
+    const policy = policyOf(file.content)
     const hasUsable = modelsFrom(configured, { lists: new Map(), shippedPrice: nothingShipped, nowMillis: 0 }).some(
       isUsable
     )
@@ -175,6 +173,15 @@ const readCatalog = (
         shippedPrice: (provider, upstream) => shippedPrice(provider, upstream, clock.unsafeCurrentTimeMillis())
       })
   })
+
+const policyOf = ({ models = [], policy = {} }: ConfigFile): Catalog["policy"] => {
+  const observing = models.find(({ id }) => policy.observe === undefined || id === policy.observe)?.id
+  return {
+    algorithm: policy.algorithm ?? "auto",
+    preference: policy.preference ?? "balanced",
+    ...(policy.mode === "observe" && observing !== undefined ? { observing: ModelId(observing) } : {})
+  }
+}
 
 const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
   simulatedModels.map((model) => [

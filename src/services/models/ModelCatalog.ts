@@ -44,6 +44,8 @@ export interface Catalog {
   readonly policy: {
     readonly algorithm: PolicyAlgorithm
     readonly preference: Preference
+    /** The model that serves while choices are only made and logged; none where they are followed. */
+    readonly observing?: ModelId
   }
   /** Geometric mean of the models' expected cost of one request at set-up, USD: what a cost is compared with. */
   readonly costReferenceUsd: number

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
+import type { Learned as Judgement } from "../../domain/learning/CommitPlan.ts"
 import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
 import type { DatabaseError, RouterRow, StoredSnapshot } from "./Database.ts"
 
@@ -26,13 +27,16 @@ export interface DatabaseToolsShape {
   /** The position of the newest commit that was begun before that instant (Unix milliseconds); 0 if there is none. */
   readonly positionAt: (routerId: RouterId, millis: number) => Effect.Effect<Position, DatabaseError>
 
-  /** Everybody's decisions that were made at states up to `position`, oldest first, after `after`, at most `limit`. */
+  /**
+   * Everybody's decisions that were made at states up to `position`, oldest first, after `after`, at most `limit`; each with
+   * how its answer was judged, if it was.
+   */
   readonly decisionsAfter: (
     routerId: RouterId,
     after: DecisionId | null,
     position: Position,
     limit: number
-  ) => Effect.Effect<ReadonlyArray<DecisionRecord>, DatabaseError>
+  ) => Effect.Effect<ReadonlyArray<DecisionRecord & { readonly judged: Judgement | null }>, DatabaseError>
 }
 
 export class DatabaseTools extends Context.Tag("conduit/services/DatabaseTools")<DatabaseTools, DatabaseToolsShape>() {}

@@ -50,15 +50,7 @@ export const decide = (
   if (request.pinned !== null) return answer(undrawn(prospects, request.pinned, "pinned"))
   if (catalog.policy.algorithm === "static") return inOrder(deciding, input, features, position, prospects)
 
-  if (
-    session !== null &&
-    // A replica that has folded more than this one may have chosen it.
-    session.epoch >= Hierarchical.epoch(state, session.model) &&
-    isEligible(prospects, session.model)
-  ) {
-    return answer(undrawn(prospects, session.model, "session"))
-  }
-  return answer(
+  const drawn = () =>
     choose({
       candidates: prospects,
       epsilon: state.parameters.epsilon,
@@ -68,8 +60,29 @@ export const decide = (
       key: request.sessionId ?? input.id,
       decisionId: input.id
     })
-  )
+  const { observing } = catalog.policy
+  if (observing !== undefined) return answer(observed(drawn(), prospects, observing))
+  if (
+    session !== null &&
+    // A replica that has folded more than this one may have chosen it.
+    session.epoch >= Hierarchical.epoch(state, session.model) &&
+    isEligible(prospects, session.model)
+  ) {
+    return answer(undrawn(prospects, session.model, "session"))
+  }
+  return answer(drawn())
 }
+
+/** The fixed model serves, or the first eligible one of the configuration; the candidates keep what the draw says of them. */
+const observed = (drawn: Choice, prospects: Prospects, observing: ModelId): Choice => ({
+  ...drawn,
+  chosen: isEligible(prospects, observing)
+    ? observing
+    : (prospects.find(({ eligible }) => eligible)?.model ?? drawn.chosen),
+  propensity: 1,
+  reason: "observe",
+  exploration: false
+})
 
 /** The choice when nothing that was learned can be used: the masks hold, and the order of the configuration decides. */
 export const decideWithoutLearning = (

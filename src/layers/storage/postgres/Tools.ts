@@ -67,7 +67,7 @@ export const makeTools = (sql: SqlClient.SqlClient): DatabaseToolsShape => ({
             WHERE r.id = $1 AND ($2::uuid IS NULL OR d.id > $2::uuid) AND d.policy_position <= $3 ORDER BY d.id LIMIT $4`,
           values: [routerId, after, position, limit]
         }),
-        (found) => found.map(({ record }) => record)
+        (found) => found.map(({ learned, record }) => ({ ...record, judged: learned }))
       ),
     guarded("decisionsAfter")
   )
