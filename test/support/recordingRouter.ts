@@ -6,7 +6,7 @@ import type { OutcomeReport } from "../../src/domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback } from "../../src/domain/learning/Feedback.ts"
 import { DecisionId, ModelId, RouterId, uuidV7From } from "../../src/domain/basics/Ids.ts"
 import { beginOf, effectfulSink } from "./effectful.ts"
-import { noFigures, type StatsQuery } from "../../src/domain/stats/Stats.ts"
+import { noStats, type StatsQuery } from "../../src/domain/stats/Stats.ts"
 import type { DecisionQuery } from "../../src/services/storage/Database.ts"
 import type { ChatBody } from "../../src/services/models/LanguageModels.ts"
 import {
@@ -138,7 +138,7 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
     stats: (query) =>
       Effect.sync(() => {
         addedUp.push(query)
-        return { totals: noFigures, byModel: [], byTask: [], tasks: 0, overTime: [], errors: [], savings: null }
+        return { ...noStats, savings: null }
       }),
     models: () => [
       {

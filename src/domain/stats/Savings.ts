@@ -72,6 +72,8 @@ export interface Comparison {
   readonly requests: number
   readonly savedUsd: Estimate
   readonly savedShare: Estimate
+  /** By the costs that were predicted, uncorrected; null where none is known. */
+  readonly predictedSavedUsd: number | null
   readonly qualityGain: Estimate
   readonly rewardGain: Estimate
 }
@@ -206,21 +208,23 @@ const unpriced = (model: string, s: SavingsSums): string | null => {
   if (s.priced === 0) return `no answered request has a known cost and one that was predicted for ${model}`
   return isPriced(s)
     ? null
-    : `${model} was drawn for ${s.answers} answers of known cost, worth ${effectiveAnswers(s)} of equal weight: ${leastAnswers} and ${leastEffectiveAnswers} are needed`
+    : `what the other answers would have cost with ${model} is not known yet: it was drawn for ${s.answers} answers of known cost ` +
+        `(needed: ${leastAnswers}), which tell as much as ${effectiveAnswers(s)} equally likely ones (needed: ${leastEffectiveAnswers}); more requests help`
 }
 
 /** Why the quality of this model on these requests is not known; null if it is. */
 const unjudged = (model: string, s: SavingsSums): string | null => {
   const worth = effective(s.weight, s.weightSquared)
   return s.judged < leastJudged || worth < leastEffective
-    ? `${model} was drawn for ${s.judged} requests whose answer was judged, worth ${worth} of equal weight: ${leastJudged} and ${leastEffective} are needed`
+    ? `how good ${model} is on these requests is not known yet: it was drawn for ${s.judged} whose answer was judged ` +
+        `(needed: ${leastJudged}), which tell as much as ${worth} equally likely ones (needed: ${leastEffective}); more feedback helps`
     : null
 }
 
 /** Why the quality of what answered these requests is not known; null if it is. */
 const unknownReal = (s: SavingsSums): string | null =>
   s.realUnknown > mostUnknown * s.requests
-    ? `${s.realUnknown} of ${s.requests} requests were answered by models of which no answer was judged`
+    ? `${s.realUnknown} of ${s.requests} requests were answered by models of which no answer was judged: feedback on some of theirs helps`
     : null
 
 const compared = ({ sampled }: SavingsRows, model: string, rows: ReadonlyArray<SavingsRow>): Comparison => {
@@ -232,6 +236,7 @@ const compared = ({ sampled }: SavingsRows, model: string, rows: ReadonlyArray<S
     requests: Math.round(sums.requests / sampled),
     savedUsd: cost === null ? times(jackknife(rows, savedPerRequest), sums.priced / sampled) : because(cost),
     savedShare: cost === null ? jackknife(rows, savedShare) : because(cost),
+    predictedSavedUsd: sums.priced === 0 ? null : (sums.own + sums.others - sums.actual) / sampled,
     qualityGain: quality === null ? jackknife(rows, qualityGain) : because(quality),
     rewardGain: quality === null ? jackknife(rows, rewardGain) : because(quality)
   }
@@ -242,6 +247,7 @@ const nobody = (reason: string): Comparison => ({
   requests: 0,
   savedUsd: because(reason),
   savedShare: because(reason),
+  predictedSavedUsd: null,
   qualityGain: because(reason),
   rewardGain: because(reason)
 })

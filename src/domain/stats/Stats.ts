@@ -11,9 +11,14 @@ export interface StatsQuery {
   readonly untilMillis: number
   /** Where the steps of the time series begin, ascending; the first one is not after `fromMillis`. */
   readonly stepsMillis: ReadonlyArray<number>
+  /** Of decisions for which no other one was told. */
   readonly costReferenceUsd: number
   readonly latencyReferenceSeconds: number
+  /** What `groups` are told apart by; empty for none. */
+  readonly groupBy: ReadonlyArray<Dimension>
 }
+
+export type Dimension = "model" | "task" | "step"
 
 /** Of `count` values; the variance is null for fewer than two. */
 export interface Sample {
@@ -47,7 +52,7 @@ export interface Figures {
   readonly costUsd: number
   /** How many have a cost. */
   readonly priced: number
-  /** Of the answered and refused ones, milliseconds; null if there is none. */
+  /** Of the answered and refused ones, milliseconds, within 9 %; null if there is none. */
   readonly latencyMs: Percentiles | null
   readonly firstTokenMs: Percentiles | null
   /** Of judged answers. */
@@ -67,9 +72,22 @@ export interface StatsRows {
   readonly tasks: number
   /** Only steps with requests, in order; `step` is an index into `stepsMillis`. */
   readonly overTime: ReadonlyArray<Figures & { readonly step: number }>
+  /** By the dimensions of `groupBy`, the others are null; steps in order, then most requests first, at most `mostCombined`. */
+  readonly groups: ReadonlyArray<Figures & Group>
+  /** How many there are in all. */
+  readonly groupCount: number
   /** Failures, empty answers too, most frequent first, at most `mostGroups`. */
   readonly errors: ReadonlyArray<{ readonly model: string; readonly reason: string | null; readonly count: number }>
 }
+
+export interface Group {
+  readonly model: string | null
+  readonly task: string | null
+  readonly step: number | null
+}
+
+/** No more combinations that `groupBy` asks for. */
+export const mostCombined = 1_000
 
 /** No more models, tasks and kinds of failure are told apart. */
 export const mostGroups = 50
@@ -93,18 +111,37 @@ export const noFigures: Figures = {
   reward: null
 }
 
+/** Of no decisions. */
+export const noStats: StatsRows = {
+  totals: noFigures,
+  byModel: [],
+  byTask: [],
+  tasks: 0,
+  overTime: [],
+  groups: [],
+  groupCount: 0,
+  errors: []
+}
+
 const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
-const widths = [minute, 2 * minute, 5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 6 * hour, 12 * hour, day]
+const widths = [minute, 2 * minute, hour, 2 * hour, 6 * hour, day]
 
-/** At most 100 steps of a round width, in UTC, that cover the window; the first one may begin before it. */
+/** Longer windows have no steps of minutes unless they are asked for: what divides an hour is read decision by decision. */
+export const longestByMinutesMillis = 3 * hour
+
+/**
+ * At most 100 steps of a round width, in UTC, that cover the window, or steps of the width that is asked for; the first one
+ * may begin before it.
+ */
 export const stepsOf = (
   fromMillis: number,
-  untilMillis: number
+  untilMillis: number,
+  askedMillis: number | null = null
 ): { readonly widthMillis: number; readonly stepsMillis: ReadonlyArray<number> } => {
   const least = (untilMillis - fromMillis) / 99
-  const widthMillis = widths.find((width) => width >= least) ?? Math.ceil(least / day) * day
+  const widthMillis = askedMillis ?? widths.find((width) => width >= least) ?? Math.ceil(least / day) * day
   const first = Math.floor(fromMillis / widthMillis) * widthMillis
   const count = Math.ceil((untilMillis - first) / widthMillis)
   return { widthMillis, stepsMillis: Array.from({ length: count }, (_, i) => first + i * widthMillis) }

@@ -1,9 +1,19 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type { Comparison, Estimate } from "../../domain/stats/Savings.ts"
-import { type Figures, meanInterval, type Sample, stepsOf, wilson } from "../../domain/stats/Stats.ts"
+import { dayHours, hourMillis } from "../../domain/stats/Cover.ts"
+import {
+  type Dimension,
+  type Figures,
+  longestByMinutesMillis,
+  meanInterval,
+  type Sample,
+  stepsOf,
+  wilson
+} from "../../domain/stats/Stats.ts"
 import type { StatsAnswer } from "../../services/api/StatsResponse.ts"
-import { StatsQuery } from "../../services/api/StatsQuery.ts"
+import { type Grouping, StatsQuery } from "../../services/api/StatsQuery.ts"
 import type { RouterShape, Stats } from "../../services/routing/Router.ts"
 import { decoder } from "./Body.ts"
 import type { Handler } from "./Handler.ts"
@@ -13,7 +23,8 @@ import { query } from "./Query.ts"
 import { json } from "./Reply.ts"
 
 const decodeQuery = decoder(StatsQuery)
-const defaultWindowMillis = 24 * 3_600_000
+const defaultWindowMillis = 24 * hourMillis
+const mostSteps = 1_000
 
 export const make = (router: Pick<RouterShape, "stats">, reference: () => RewardReference): Handler =>
   Effect.fnUntraced(function* ({ caller, request }) {
@@ -21,28 +32,68 @@ export const make = (router: Pick<RouterShape, "stats">, reference: () => Reward
     if (asked.window !== undefined && asked.from !== undefined) {
       return yield* new InvalidRequest({ param: "window", detail: "excludes from: send one" })
     }
-    const untilMillis = asked.until ?? (yield* Clock.currentTimeMillis)
-    const fromMillis = asked.from ?? Math.max(0, untilMillis - (asked.window ?? defaultWindowMillis))
+    const nowMillis = yield* Clock.currentTimeMillis
+    const untilMillis = asked.until ?? nowMillis
+    const fromMillis = asked.from ?? beginningOf(asked.window ?? defaultWindowMillis, asked.until, nowMillis)
     if (fromMillis >= untilMillis) {
       return yield* new InvalidRequest({
         param: "from",
         detail: "must be before until, which is now unless it is given"
       })
     }
-    const { stepsMillis, widthMillis } = stepsOf(fromMillis, untilMillis)
+    const { dimensions, widthMillis: asksMillis } = yield* groupingOf(asked)
+    if (asksMillis !== null && (untilMillis - fromMillis) / asksMillis > mostSteps) {
+      return yield* new InvalidRequest({
+        param: asked.interval === undefined ? "group_by" : "interval",
+        detail: `makes more than ${mostSteps} steps of this window: ask for longer ones, or for a shorter window`
+      })
+    }
+    const { stepsMillis, widthMillis } = stepsOf(fromMillis, untilMillis, asksMillis)
     const { costUsd, latencySeconds } = reference()
     const found = yield* router.stats({
       owner: caller.owner,
       model: asked.model ?? null,
       task: asked.task ?? null,
       fromMillis,
-      untilMillis,
+      // Of what is not over yet, the sum of the whole hour is the same.
+      untilMillis: asked.until === undefined && isByHours(stepsMillis) ? nextHour(untilMillis) : untilMillis,
       stepsMillis,
       costReferenceUsd: costUsd,
-      latencyReferenceSeconds: latencySeconds
+      latencyReferenceSeconds: latencySeconds,
+      groupBy: dimensions
     })
-    return json(presented(found, { fromMillis, untilMillis, stepsMillis, widthMillis }))
+    return json(presented(found, dimensions, { fromMillis, untilMillis, stepsMillis, widthMillis }))
   })
+
+const isByHours = (stepsMillis: ReadonlyArray<number>) => stepsMillis.every((millis) => millis % hourMillis === 0)
+const nextHour = (millis: number) => (Math.floor(millis / hourMillis) + 1) * hourMillis
+
+/** A long window that ends now begins with an hour, whose sum there is. */
+const beginningOf = (windowMillis: number, until: number | undefined, nowMillis: number): number => {
+  const begins = Math.max(0, (until ?? nowMillis) - windowMillis)
+  return until === undefined && windowMillis > longestByMinutesMillis ? begins - (begins % hourMillis) : begins
+}
+
+/** What the answer's groups are told apart by, and how long a step is if that is said. */
+const groupingOf = ({
+  group_by: names = [],
+  interval
+}: {
+  readonly group_by?: ReadonlyArray<Grouping>
+  readonly interval?: number
+}): Either.Either<
+  { readonly dimensions: ReadonlyArray<Dimension>; readonly widthMillis: number | null },
+  InvalidRequest
+> => {
+  const step = names.find((name) => name === "hour" || name === "day")
+  if (step !== undefined && interval !== undefined) {
+    return Either.left(new InvalidRequest({ param: "interval", detail: `excludes ${step} in group_by: send one` }))
+  }
+  return Either.right({
+    dimensions: names.map((name) => (name === "hour" || name === "day" ? "step" : name)),
+    widthMillis: interval ?? (step === undefined ? null : step === "day" ? dayHours * hourMillis : hourMillis)
+  })
+}
 
 const timeText = (millis: number) => new Date(millis).toISOString()
 
@@ -86,12 +137,14 @@ const comparison = (of: Comparison) => ({
   requests: of.requests,
   saved_usd: estimate(of.savedUsd),
   saved_share: estimate(of.savedShare),
+  predicted_saved_usd: of.predictedSavedUsd,
   quality_gain: estimate(of.qualityGain),
   reward_gain: estimate(of.rewardGain)
 })
 
 const presented = (
-  { byModel, byTask, errors, overTime, savings, tasks, totals }: Stats,
+  { byModel, byTask, errors, groupCount, groups, overTime, savings, tasks, totals }: Stats,
+  dimensions: ReadonlyArray<Dimension>,
   window: {
     readonly fromMillis: number
     readonly untilMillis: number
@@ -99,6 +152,7 @@ const presented = (
     readonly widthMillis: number
   }
 ): StatsAnswer => {
+  const begins = (step: number) => timeText(Math.max(window.fromMillis, window.stepsMillis[step] ?? window.fromMillis))
   const shown = byTask.reduce((sum, { requests }) => sum + requests, 0)
   return {
     object: "stats",
@@ -112,9 +166,19 @@ const presented = (
     by_task: byTask.map((one) => ({ task: one.task, ...figures(one) })),
     other_tasks: tasks > byTask.length ? { tasks: tasks - byTask.length, requests: totals.requests - shown } : null,
     over_time: overTime.map((one) => ({
-      from: timeText(Math.max(window.fromMillis, window.stepsMillis[one.step] ?? window.fromMillis)),
+      from: begins(one.step),
       ...figures(one)
     })),
+    groups:
+      dimensions.length === 0
+        ? null
+        : groups.map((one) => ({
+            ...(one.step === null ? {} : { from: begins(one.step) }),
+            ...(one.model === null ? {} : { model: one.model }),
+            ...(dimensions.includes("task") ? { task: one.task } : {}),
+            ...figures(one)
+          })),
+    other_groups: groupCount > groups.length ? groupCount - groups.length : 0,
     errors,
     savings:
       savings === null

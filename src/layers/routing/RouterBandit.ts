@@ -29,6 +29,7 @@ import * as Rewards from "./Rewards.ts"
 import * as SessionFeedback from "./SessionFeedback.ts"
 import { Settlement } from "./Settlement.ts"
 import * as Stats from "./StatsReader.ts"
+import * as Summing from "./Summing.ts"
 
 /** Everything that a request passes, from what it shares with others to its path (`RequestPath.ts`). */
 export const layer: Layer.Layer<
@@ -92,6 +93,7 @@ export const layer: Layer.Layer<
       storePrompts: learning.storePrompts
     })
 
+    yield* Summing.run({ catalog, database, log })
     log.onJudged(Rewards.compare(catalog, telemetry))
     const expiryMs = Duration.toMillis(learning.feedbackExpiry)
     return Router.of({

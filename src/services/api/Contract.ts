@@ -149,7 +149,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     tag: "Audit",
     summary: "Decisions, added up",
     description:
-      "Those of the asking key, from stored rows: counts, tokens, cost, latency, how much is judged, quality and reward, by model, task and time, and what routing saved against always the best and always the dearest model. Adding up takes about four seconds for a million decisions; a window with more than can be added up within five is 503 `window_too_long`. They are added up one at a time: who had to wait too long gets 503 `stats_busy`.",
+      "Those of the asking key, from stored rows: counts, tokens, cost, latency, how much is judged, quality and reward, by model, task and time, or by what `group_by` names, and what routing saved against always the best and always the dearest model. Whole hours are added up beforehand, so long windows cost no more than short ones; parts of hours are read decision by decision, and what takes more than five seconds is 503 `window_too_long`. They are added up one at a time: who had to wait too long gets 503 `stats_busy`.",
     query: StatsQuery,
     answer: StatsAnswer,
     errors: [400, 401]

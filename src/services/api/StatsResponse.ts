@@ -50,7 +50,7 @@ const Figures = {
   cost_usd: number("USD, sum over the requests whose cost is known."),
   cost_known: number("For how many requests the cost is known; of those reported by `/v1/outcomes` it is not."),
   latency_ms: percentiles(
-    "Of answered requests whose time is known: the whole call of the model that answered. Of more than 100,000 a random part of about so many is looked at. Null if there is none."
+    "Of answered requests whose time is known: the whole call of the model that answered. Counted in bins that are 9 % wide, so a percentile is within that of the true one. Null if there is none."
   ),
   first_token_ms: percentiles("The same of answered streams, until the first token. Null if there is none."),
   judged: number("Answered requests with feedback that says something about quality."),
@@ -66,7 +66,7 @@ const Figures = {
     "Of judged answers, [0, 1]: all feedback on a decision counts as one. Null if none is judged. Feedback that is parked counts once its decision has joined it."
   ),
   reward: mean(
-    "Mean of the `reward` that `GET /v1/decisions` shows, over the decisions that have one: judged answers, by the weights of their request, and failures, which are 0. As a failure needs no judge, few judgements make failures weigh more than they happen. Null if no decision has one."
+    "Mean of the `reward` that `GET /v1/decisions` shows, over the decisions that have one: judged answers, by the weights of their request, and failures, which are 0. Costs are measured with the reference of the time of the decision (the usual price of the models then), so that past rewards stay what they were when prices change; `GET /v1/decisions` uses today's. As a failure needs no judge, few judgements make failures weigh more than they happen. Null if no decision has one."
   )
 }
 
@@ -91,6 +91,10 @@ const comparison = (description: string) =>
       "USD that the compared requests would have cost more with this model for all of them; below 0 it would have been cheaper. Of answered requests with a known cost. A request that the model answered counts at its real cost, any other one at the cost that was predicted when it was decided, times the ratio of real to predicted cost of the answers for which the model was drawn; these are weighted by the odds of another draw, which makes them stand for what others answered. Needs 30 such answers that are worth 10 of equal weight."
     ),
     saved_share: estimate("The same as a share of what this model would have cost."),
+    predicted_saved_usd: nullable(
+      Schema.Number,
+      "USD saved if the costs that were predicted when deciding are right: a guess, without interval, and from the first request on. `saved_usd` corrects it by what came. Null where no cost is known."
+    ),
     quality_gain: estimate(
       "Mean quality of what was answered, minus the mean quality with this model for all compared requests; a failure is 0. Above 0 routing is better. The model's is estimated off-policy, doubly robust: the quality that was predicted for it, corrected by what came where it was drawn first, weighted by one over the propensity, normalised. Unjudged answers are taken to be like judged ones of the same model, and the later requests of a session, which are not drawn, like its first. Needs 30 such judged draws that are worth 100 of equal weight, and that no more than 5 % of the compared requests were answered by models of which no answer is judged."
     ),
@@ -124,8 +128,26 @@ export const StatsAnswer = Schema.Struct({
       ...Figures
     })
   ).annotations({
-    description: "By time, at most 100 steps of a round length in UTC; steps without requests are left out."
+    description:
+      "By time, in steps of `interval`, or else at most 100 of a round length, in UTC; steps without requests are left out."
   }),
+  groups: nullable(
+    Schema.Array(
+      Schema.Struct({
+        from: Schema.optionalWith(text("When the step begins; only by `hour` or `day`."), { exact: true }),
+        model: Schema.optionalWith(text("The model that answered, as in `by_model`; only by `model`."), {
+          exact: true
+        }),
+        task: Schema.optionalWith(
+          nullable(Schema.String, "The task, null for requests that named none; only by `task`."),
+          { exact: true }
+        ),
+        ...Figures
+      })
+    ),
+    "One for each combination that `group_by` asks for and that has requests: the oldest step first, in it most requests first, at most 1,000. Null without `group_by`."
+  ),
+  other_groups: number("How many more combinations there are than `groups` has room for."),
   errors: Schema.Array(
     Schema.Struct({
       model: text("The model that was called last."),

@@ -49,10 +49,20 @@ export interface DatabaseShape {
     query: DecisionQuery
   ) => Effect.Effect<ReadonlyArray<StoredDecision>, DatabaseError>
 
-  /** The decisions that the query names, added up. Reads all of them: what does not end in time is `WindowTooLong`. */
+  /**
+   * The decisions that the query names, added up, as they are stored at this moment: the sums of whole hours and days, what
+   * has changed since those were made, and the decisions of the rest of the window. What does not end in time is
+   * `WindowTooLong`.
+   */
   readonly stats: (routerId: RouterId, query: StatsQuery) => Effect.Effect<StatsRows, DatabaseError | WindowTooLong>
 
-  /** What savings are estimated from, of a random share (0, 1] of those decisions: of about so many of them. */
+  /**
+   * Adds some of what changed to the sums that `stats` reads, in one transaction. Without it answers are the same, and slow.
+   * Several replicas may do so at once, then one of them does.
+   */
+  readonly addUp: (routerId: RouterId, options: AddUpOptions) => Effect.Effect<AddedUp, DatabaseError>
+
+  /** What savings are estimated from, of a random share (0, 1] of those decisions, or of fewer where these are too many. */
   readonly savings: (
     routerId: RouterId,
     query: StatsQuery,
@@ -212,6 +222,24 @@ export interface DecisionQuery {
   /** The cursor: only older ones than this. */
   readonly before: DecisionId | null
   readonly limit: number
+}
+
+export interface AddUpOptions {
+  /** At most so many changed decisions, and so many older ones that no sum has yet. */
+  readonly batch: number
+  /** What the costs of decisions from half a minute on are measured with. */
+  readonly costReferenceUsd: number
+  /** Whether this is not known to be told already. */
+  readonly isReferenceNew: boolean
+  readonly latencyReferenceSeconds: number
+  readonly nowMillis: number
+}
+
+export interface AddedUp {
+  /** How many decisions. */
+  readonly added: number
+  /** Whether there is nothing more to add up by now. */
+  readonly isDone: boolean
 }
 
 /** What was made before these instants (Unix milliseconds) may go. */

@@ -159,7 +159,10 @@ describe("Savings", () => {
     assert.closeTo(dearest.savedUsd.low ?? 0, 2 * folds * 22, 1e-6)
     assert.closeTo(valueOf(dearest.savedShare), 1 - 14 / 36, 1e-12)
     assert.strictEqual(dearest.requests, 2 * 3 * folds)
-    assert.include(dearest.qualityGain.reason, "dear was drawn for 0 requests whose answer was judged")
+    assert.include(
+      dearest.qualityGain.reason,
+      "how good dear is on these requests is not known yet: it was drawn for 0 whose answer was judged"
+    )
     assert.deepStrictEqual([best.model, best.savedUsd.value], [null, null])
     assert.include(best.savedUsd.reason, "which model is best is not known")
   })
@@ -188,8 +191,10 @@ describe("Savings", () => {
     assert.strictEqual(few.dearest.model, "dear")
     assert.match(
       few.dearest.savedUsd.reason ?? "",
-      /^dear was drawn for \d+ answers of known cost, worth \d+ of equal weight: 30 and 10 are needed/
+      /with dear is not known yet: it was drawn for \d+ answers of known cost \(needed: 30\), which tell as much as \d+ /
     )
+    // A guess there is from the first request on.
+    assert.isNotNull(few.dearest.predictedSavedUsd)
     assert.sameMembers([...few.unknown], ["cheap", "dear"])
     const many = world({ seed: "many", count: 600, propensity: 0.5, judged: 1, failures: 0 }).found
     const together = savings({ ...many, rows: many.rows.map((row) => ({ ...row, fold: 3 })) })
@@ -238,7 +243,7 @@ describe("Savings", () => {
     const most = savings(share(60)).dearest
     assert.strictEqual(
       most.qualityGain.reason,
-      "1920 of 2400 requests were answered by models of which no answer was judged"
+      "1920 of 2400 requests were answered by models of which no answer was judged: feedback on some of theirs helps"
     )
     assert.strictEqual(most.rewardGain.reason, most.qualityGain.reason)
     assert.isNull(most.savedUsd.reason)

@@ -66,9 +66,10 @@ describe("Stats", () => {
     const until = Date.UTC(2026, 0, 31, 9, 30, 7)
     for (const [length, width] of [
       [hour, 60_000],
-      [24 * hour, hour / 4],
+      [3 * hour, 120_000],
+      [24 * hour, hour],
       [7 * 24 * hour, 2 * hour],
-      [30 * 24 * hour, 12 * hour],
+      [30 * 24 * hour, 24 * hour],
       [90 * 24 * hour, 24 * hour],
       [until, 207 * 24 * hour],
       [1, 60_000]

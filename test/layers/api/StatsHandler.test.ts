@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import { type Figures, noFigures } from "../../../src/domain/stats/Stats.ts"
+import { type Figures, noFigures, noStats } from "../../../src/domain/stats/Stats.ts"
 import { DatabaseError, WindowTooLong } from "../../../src/services/storage/Database.ts"
 import { type Stats, StatsBusy } from "../../../src/services/routing/Router.ts"
 import { serveApi } from "../../support/httpApi.ts"
@@ -36,6 +36,7 @@ const compared = {
   requests: 14,
   savedUsd: estimate,
   savedShare: estimate,
+  predictedSavedUsd: 2.5,
   qualityGain: unknown,
   rewardGain: unknown
 }
@@ -44,6 +45,8 @@ const found: Stats = {
   byModel: [{ model: "small", ...figures }],
   byTask: [{ task: null, ...figures, requests: 18 }],
   tasks: 4,
+  groups: [],
+  groupCount: 0,
   overTime: [{ step: 1, ...figures }],
   errors: [{ model: "small", reason: "timeout", count: 3 }],
   savings: { best: compared, dearest: compared, unknown: ["tiny"], sampled: 0.25 }
@@ -66,10 +69,15 @@ describe("GET /v1/stats", () => {
         model: null,
         task: null,
         costReferenceUsd: 0.001,
-        latencyReferenceSeconds: 2
+        latencyReferenceSeconds: 2,
+        groupBy: []
       })
-      assert.strictEqual(untilMillis - fromMillis, 24 * hour)
-      assert.isTrue(untilMillis >= before && untilMillis <= Date.now())
+      // Whole hours: the one that is not over is in it.
+      assert.deepStrictEqual([untilMillis % hour, fromMillis % hour], [0, 0])
+      assert.isTrue(untilMillis > before && untilMillis <= Date.now() + hour)
+      assert.isTrue(fromMillis <= before - 24 * hour && fromMillis > before - 25 * hour)
+      const shown = JSON.parse(answered.body).window
+      assert.isTrue(Date.parse(shown.until) >= before && Date.parse(shown.until) <= Date.now())
       assert.isAtMost(stepsMillis.length, 100)
       assert.strictEqual((yield* api.ask("GET", "/v1/stats")).status, 401)
     }).pipe(Effect.scoped)
@@ -113,7 +121,7 @@ describe("GET /v1/stats", () => {
       assert.deepStrictEqual(shown.window, {
         from: "2026-01-30T09:30:00.000Z",
         until: "2026-01-31T09:30:00.000Z",
-        step_seconds: 900
+        step_seconds: 3600
       })
       assert.strictEqual(shown.object, "stats")
       const { feedback_coverage: coverage, quality, reward, ...counts } = shown.totals
@@ -143,13 +151,14 @@ describe("GET /v1/stats", () => {
       assert.deepStrictEqual(shown.by_model, [{ model: "small", ...shown.totals }])
       assert.deepInclude(shown.by_task[0], { task: null, requests: 18 })
       assert.deepStrictEqual(shown.other_tasks, { tasks: 3, requests: 2 })
-      assert.strictEqual(shown.over_time[0].from, "2026-01-30T09:45:00.000Z")
+      assert.strictEqual(shown.over_time[0].from, "2026-01-30T10:00:00.000Z")
       assert.deepStrictEqual(shown.errors, [{ model: "small", reason: "timeout", count: 3 }])
       const comparison = {
         model: "large",
         requests: 14,
         saved_usd: estimate,
         saved_share: estimate,
+        predicted_saved_usd: 2.5,
         quality_gain: unknown,
         reward_gain: unknown
       }
@@ -162,15 +171,47 @@ describe("GET /v1/stats", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("has the steps that are asked for, and groups by what is named", () =>
+    Effect.gen(function* () {
+      const group = { model: "small", task: null, step: 2 }
+      const router = recordingRouter()
+      const api = yield* serveApi({
+        ...router,
+        stats: (query) =>
+          Effect.as(router.stats(query), {
+            ...found,
+            groups: [{ ...group, step: query.groupBy.includes("step") ? 2 : null, ...figures }],
+            groupCount: 1001
+          })
+      })
+      const at = "until=2026-01-31T09:30:00Z"
+      const ask = (text: string) =>
+        Effect.map(api.ask("GET", `/v1/stats?${at}&${text}`), ({ body }) => JSON.parse(body))
+      const byDay = yield* ask("window=7d&group_by=day,model")
+      assert.deepStrictEqual([byDay.window.step_seconds, byDay.groups.length, byDay.other_groups], [86_400, 1, 1000])
+      assert.deepInclude(byDay.groups[0], { model: "small", from: "2026-01-26T00:00:00.000Z", requests: 20 })
+      assert.notProperty(byDay.groups[0], "task")
+      const byTask = yield* ask("group_by=task,model")
+      assert.deepInclude(byTask.groups[0], { model: "small", task: null, requests: 20 })
+      assert.notProperty(byTask.groups[0], "from")
+      const steps = yield* ask("window=30m&interval=5m")
+      assert.deepStrictEqual([steps.window.step_seconds, steps.groups], [300, null])
+      assert.deepStrictEqual(
+        router.addedUp.map(({ groupBy, stepsMillis }) => [groupBy, stepsMillis.length]),
+        [
+          [["step", "model"], 8],
+          [["task", "model"], 25],
+          [[], 6]
+        ]
+      )
+    }).pipe(Effect.scoped)
+  )
+
   it.live("shows nothing as zeros and nulls, and the first step from where the window begins", () =>
     Effect.gen(function* () {
       const empty: Stats = {
-        totals: noFigures,
-        byModel: [],
-        byTask: [],
-        tasks: 0,
+        ...noStats,
         overTime: [{ step: 0, ...noFigures }],
-        errors: [],
         savings: null
       }
       const api = yield* serveApi(recordingRouter({ stats: () => Effect.succeed(empty) }))
@@ -184,7 +225,7 @@ describe("GET /v1/stats", () => {
   )
 
   const invalid: ReadonlyArray<readonly [query: string, param: string]> = [
-    ["group_by=model", "group_by"],
+    ["sort=model", "sort"],
     ["__proto__=1", "__proto__"],
     ["window=", "window"],
     ["window=0h", "window"],
@@ -201,7 +242,16 @@ describe("GET /v1/stats", () => {
     ["until=2026-02-30T00:00:00Z", "until"],
     ["model=", "model"],
     ["model=%00", "model"],
-    [`task=${"x".repeat(65)}`, "task"]
+    [`task=${"x".repeat(65)}`, "task"],
+    ["interval=0m", "interval"],
+    ["interval=fast", "interval"],
+    ["interval=1m", "interval"],
+    ["interval=1h&group_by=day", "interval"],
+    ["group_by=owner", "group_by"],
+    ["group_by=", "group_by"],
+    ["group_by=model,model", "group_by"],
+    ["group_by=hour,day", "group_by"],
+    ["group_by=hour&window=90d", "group_by"]
   ]
   for (const [query, param] of invalid) {
     it.live(`answers 400 naming ${param} to ${query.slice(0, 60)}`, () =>
@@ -260,7 +310,7 @@ describe("GET /v1/stats", () => {
       const { parameters, responses } = document.paths["/v1/stats"].get
       assert.sameMembers(
         parameters.map((one: { name: string }) => one.name),
-        ["window", "from", "until", "model", "task"]
+        ["window", "from", "until", "model", "task", "interval", "group_by"]
       )
       for (const one of parameters) assert.isString(one.schema.description ?? one.description, one.name)
       assert.sameMembers(Object.keys(responses), ["200", "400", "401", "405", "431", "500", "503"])

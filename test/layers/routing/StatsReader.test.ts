@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { RouterId } from "../../../src/domain/basics/Ids.ts"
-import { noFigures, type StatsQuery, stepsOf } from "../../../src/domain/stats/Stats.ts"
+import { noFigures, noStats, type StatsQuery, stepsOf } from "../../../src/domain/stats/Stats.ts"
 import * as Stats from "../../../src/layers/routing/StatsReader.ts"
 import { model } from "../../support/scriptedModels.ts"
 
@@ -17,7 +17,8 @@ const query: StatsQuery = {
   untilMillis: 1000,
   stepsMillis: stepsOf(0, 1000).stepsMillis,
   costReferenceUsd: 1,
-  latencyReferenceSeconds: 2
+  latencyReferenceSeconds: 2,
+  groupBy: []
 }
 
 /** A database whose additions end when the gate opens, and that counts how many are under way. */
@@ -45,12 +46,8 @@ const slow = (requests: number) =>
             seen.running++
             seen.most = Math.max(seen.most, seen.running)
             return Effect.as(Deferred.await(gate), {
-              totals: { ...noFigures, requests },
-              byModel: [],
-              byTask: [],
-              tasks: 0,
-              overTime: [],
-              errors: []
+              ...noStats,
+              totals: { ...noFigures, requests }
             })
           }).pipe(Effect.ensuring(Effect.sync(() => void seen.running--))),
         savings: (_router, _query, sampled) =>

@@ -55,7 +55,13 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
 
     decision: (id, decisionId) => rowsOf(id, (router) => Option.fromNullable(router.decision(decisionId))),
     decisions: (id, query) => rowsOf(id, (router) => router.list(query)),
-    stats: (id, query) => rowsOf(id, (router) => statsOf(router.decisions.values(), query)),
+    stats: (id, query) => rowsOf(id, (router) => statsOf(router.decisions.values(), query, router.costReferences)),
+    // They are added up at each question.
+    addUp: (id, options) =>
+      rowsOf(id, (router) => {
+        router.tellReference(options)
+        return { added: 0, isDone: true }
+      }),
     savings: (id, query) => rowsOf(id, (router) => savingsOf(router.decisions.values(), query)),
     sessionDecisions: (id, session, limit) => rowsOf(id, (router) => router.ofSession(session, limit)),
     feedbackByKey: (id, key) => rowsOf(id, (router) => Option.fromNullable(router.feedbackByKey(key))),

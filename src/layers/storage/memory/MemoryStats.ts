@@ -8,13 +8,15 @@ import { expectedReward, reward } from "../../../domain/learning/Reward.ts"
 import { folds, type SavingsRow, type SavingsRows } from "../../../domain/stats/Savings.ts"
 import {
   type Figures,
+  type Group,
+  mostCombined,
   mostGroups,
-  type Percentiles,
   type Sample,
   type StatsQuery,
   type StatsRows
 } from "../../../domain/stats/Stats.ts"
-import type { Kept } from "./RouterState.ts"
+import { binsOf, percentilesIn } from "../../../domain/stats/Times.ts"
+import type { CostReference, Kept } from "./RouterState.ts"
 
 const sum = (values: ReadonlyArray<number | null | undefined>): number =>
   values.reduce<number>((total, value) => total + (value ?? 0), 0)
@@ -29,19 +31,6 @@ const sampleOf = (values: ReadonlyArray<number>): Sample | null => {
   return { count, mean, variance: count < 2 ? null : sum(values.map((v) => (v - mean) ** 2)) / (count - 1) }
 }
 
-/** Between the two values around it, as PostgreSQL's `percentile_cont`. */
-const percentilesOf = (values: ReadonlyArray<number>): Percentiles | null => {
-  if (values.length === 0) return null
-  const sorted = values.toSorted((a, b) => a - b)
-  const at = (share: number) => {
-    const place = share * (sorted.length - 1)
-    const low = sorted[Math.floor(place)] ?? 0
-    const high = sorted[Math.ceil(place)] ?? 0
-    return low + (high - low) * (place - Math.floor(place))
-  }
-  return { p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99) }
-}
-
 const answererOf = ({ decision, outcome }: DecisionRecord) => outcome?.model ?? decision.chosen
 
 const qualityOf = ({ learned, record }: Kept): number | null =>
@@ -52,15 +41,23 @@ const referenceOf = ({ costReferenceUsd, latencyReferenceSeconds }: StatsQuery) 
   latencySeconds: latencyReferenceSeconds
 })
 
-const rewardOf = (kept: Kept, query: StatsQuery): number | null => {
+/** What a decision's costs are measured with, as `postgres/statistics/Measures.ts` has it. */
+const atItsTime =
+  (query: StatsQuery, references: ReadonlyArray<CostReference>) =>
+  ({ id }: Decision) => ({
+    costUsd: references.findLast(({ since }) => since <= id)?.costUsd ?? query.costReferenceUsd,
+    latencySeconds: query.latencyReferenceSeconds
+  })
+
+const rewardOf = (kept: Kept, reference: ReturnType<typeof referenceOf>): number | null => {
   const { decision, outcome } = kept.record
   const quality = qualityOf(kept)
   return outcome === null
     ? null
-    : reward(outcome, quality === null ? null : { quality }, decision.request.weights, referenceOf(query))
+    : reward(outcome, quality === null ? null : { quality }, decision.request.weights, reference)
 }
 
-const figuresOf = (all: ReadonlyArray<Kept>, query: StatsQuery): Figures => {
+const figuresOf = (all: ReadonlyArray<Kept>, reference: ReturnType<typeof atItsTime>): Figures => {
   const outcomes = known(all.map(({ record }) => record.outcome))
   const answered = outcomes.filter(({ ok }) => ok)
   const kinds = outcomes.map(outcomeKind)
@@ -78,10 +75,10 @@ const figuresOf = (all: ReadonlyArray<Kept>, query: StatsQuery): Figures => {
     outputTokens: sum(outcomes.map(({ outputTokens }) => outputTokens)),
     costUsd: sum(outcomes.map(({ costUsd }) => costUsd)),
     priced: known(outcomes.map(({ costUsd }) => costUsd)).length,
-    latencyMs: percentilesOf(known(answered.map(({ latencyMs }) => latencyMs))),
-    firstTokenMs: percentilesOf(known(answered.map(({ firstTokenMs }) => firstTokenMs))),
+    latencyMs: percentilesIn(binsOf(known(answered.map(({ latencyMs }) => latencyMs)))),
+    firstTokenMs: percentilesIn(binsOf(known(answered.map(({ firstTokenMs }) => firstTokenMs)))),
     quality: sampleOf(known(all.map(qualityOf))),
-    reward: sampleOf(known(all.map((kept) => rewardOf(kept, query))))
+    reward: sampleOf(known(all.map((kept) => rewardOf(kept, reference(kept.record.decision)))))
   }
 }
 
@@ -108,27 +105,55 @@ const groupsBy = <K>(all: ReadonlyArray<Kept>, keyOf: (kept: Kept) => K): Readon
 
 /** Most members first, then by name; what has none is last. */
 const frequentFirst = <K extends string | null>(groups: ReadonlyArray<readonly [K, ReadonlyArray<Kept>]>) =>
-  groups.toSorted(
-    ([a, one], [b, other]) =>
-      other.length - one.length || (a === b ? 0 : a === null ? 1 : b === null ? -1 : a < b ? -1 : 1)
-  )
+  groups.toSorted(([a, one], [b, other]) => other.length - one.length || byName(a, b))
 
-export const statsOf = (kept: Iterable<Kept>, query: StatsQuery): StatsRows => {
+/** Steps in order, then most requests first. */
+const combined = (
+  all: ReadonlyArray<Kept>,
+  dimensions: StatsQuery["groupBy"],
+  stepOf: (kept: Kept) => number
+): ReadonlyArray<readonly [Group, ReadonlyArray<Kept>]> => {
+  const groupOf = (kept: Kept): Group => ({
+    model: dimensions.includes("model") ? answererOf(kept.record) : null,
+    task: dimensions.includes("task") ? kept.record.decision.request.task : null,
+    step: dimensions.includes("step") ? stepOf(kept) : null
+  })
+  return groupsBy(all, (kept) => JSON.stringify(groupOf(kept)))
+    .flatMap(([, of]) => of.slice(0, 1).map((one) => [groupOf(one), of] as const))
+    .toSorted(
+      ([a, one], [b, other]) =>
+        (a.step ?? 0) - (b.step ?? 0) || other.length - one.length || byName(a.model, b.model) || byName(a.task, b.task)
+    )
+}
+
+/** What has no name is last. */
+const byName = (a: string | null, b: string | null): number =>
+  a === b ? 0 : a === null ? 1 : b === null ? -1 : a < b ? -1 : 1
+
+export const statsOf = (
+  kept: Iterable<Kept>,
+  query: StatsQuery,
+  references: ReadonlyArray<CostReference>
+): StatsRows => {
   const all = selected(kept, query)
+  const reference = atItsTime(query, references)
   const byTask = frequentFirst(groupsBy(all, ({ record }) => record.decision.request.task))
   const failures = all.filter(({ record: { outcome } }) => outcome !== null && !outcome.ok && !outcome.aborted)
+  const stepOf = ({ record }: Kept) =>
+    query.stepsMillis.findLastIndex((millis) => millis <= record.decision.createdAtMillis)
+  const groups = query.groupBy.length === 0 ? [] : combined(all, query.groupBy, stepOf)
   return {
-    totals: figuresOf(all, query),
+    totals: figuresOf(all, reference),
     byModel: frequentFirst(groupsBy(all, ({ record }) => answererOf(record)))
       .slice(0, mostGroups)
-      .map(([model, group]) => ({ model, ...figuresOf(group, query) })),
-    byTask: byTask.slice(0, mostGroups).map(([task, group]) => ({ task, ...figuresOf(group, query) })),
+      .map(([model, group]) => ({ model, ...figuresOf(group, reference) })),
+    byTask: byTask.slice(0, mostGroups).map(([task, group]) => ({ task, ...figuresOf(group, reference) })),
     tasks: byTask.length,
-    overTime: groupsBy(all, ({ record }) =>
-      query.stepsMillis.findLastIndex((millis) => millis <= record.decision.createdAtMillis)
-    )
+    overTime: groupsBy(all, stepOf)
       .toSorted(([a], [b]) => a - b)
-      .map(([step, group]) => ({ step, ...figuresOf(group, query) })),
+      .map(([step, group]) => ({ step, ...figuresOf(group, reference) })),
+    groups: groups.slice(0, mostCombined).map(([group, of]) => ({ ...group, ...figuresOf(of, reference) })),
+    groupCount: groups.length,
     errors: frequentFirst(groupsBy(failures, ({ record }) => answererOf(record)))
       .flatMap(([model, group]) =>
         groupsBy(group, ({ record }) => record.outcome?.error ?? null).map(([reason, of]) => ({
@@ -178,7 +203,7 @@ export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows 
     const isOwn = outcome.model === candidate.model
     const fellBack = outcome.model !== decision.chosen
     const quality = outcome.ok ? qualityOf(one) : 0
-    const worth = rewardOf(one, query)
+    const worth = rewardOf(one, referenceOf(query))
     const isPriced = outcome.ok && outcome.costUsd !== null && candidate.costUsd !== null
     const paid = isPriced ? (outcome.costUsd ?? 0) : 0
     const expected = isPriced ? (candidate.costUsd ?? 0) : 0

@@ -15,6 +15,7 @@ import { type DecisionId, type Position, uuidV7Floor } from "../../../domain/bas
 import type { CommitKey } from "../../../domain/learning/LogMark.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import type {
+  AddUpOptions,
   Commit,
   Committed,
   DecisionQuery,
@@ -34,6 +35,15 @@ export interface Kept {
   readonly learned: Learned | null
 }
 
+/** What the costs of decisions with this id or a later one are measured with. */
+export interface CostReference {
+  readonly since: string
+  readonly costUsd: number
+}
+
+/** Decisions of that much later have the new one, as `postgres/statistics/Summing.ts` has it. */
+const referenceDelayMillis = 30_000
+
 /** A decision with this id is stored already. */
 export class RepeatedDecision extends Error {}
 
@@ -46,6 +56,8 @@ export class RouterState {
   /** Of the newest commit. */
   position: Position = 0
   readonly decisions = new Map<DecisionId, Kept>()
+  /** Oldest first. */
+  readonly costReferences: Array<CostReference> = []
   /** By commit id; null for a commit without a position. */
   private readonly commits = new Map<string, Position | null>()
   /** Without gaps. */
@@ -147,6 +159,13 @@ export class RouterState {
       parked: parked.length,
       commits: this.pruneLog(limits, batch)
     }
+  }
+
+  tellReference({ costReferenceUsd, isReferenceNew, nowMillis }: AddUpOptions): void {
+    const newest = this.costReferences.at(-1)
+    if (!isReferenceNew || newest?.costUsd === costReferenceUsd) return
+    const since = uuidV7Floor(newest === undefined ? 0 : nowMillis + referenceDelayMillis)
+    this.costReferences.push({ since, costUsd: costReferenceUsd })
   }
 
   snapshots(fingerprint: string): ReadonlyArray<StoredSnapshot> {

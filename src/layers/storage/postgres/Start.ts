@@ -12,6 +12,7 @@ import { audit } from "./migrations/0002_audit.ts"
 import { outcomeDetails } from "./migrations/0003_outcome_details.ts"
 import { refused } from "./migrations/0004_refused.ts"
 import { askedModel } from "./migrations/0005_asked_model.ts"
+import { sums } from "./migrations/0006_sums.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { readCommitted, transact } from "./store/Transaction.ts"
 import { type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
@@ -21,7 +22,8 @@ const migrations = {
   "0002_audit": audit,
   "0003_outcome_details": outcomeDetails,
   "0004_refused": refused,
-  "0005_asked_model": askedModel
+  "0005_asked_model": askedModel,
+  "0006_sums": sums
 }
 export const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"

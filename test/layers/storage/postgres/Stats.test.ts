@@ -1,17 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
+import { uniform } from "../../../../src/domain/basics/Rng.ts"
 import { RouterId } from "../../../../src/domain/basics/Ids.ts"
 import { stepsOf } from "../../../../src/domain/stats/Stats.ts"
 import { reading } from "../../../../src/layers/storage/postgres/statistics/Parts.ts"
 import { Database } from "../../../../src/services/storage/Database.ts"
 import { databaseAt, scopedUrl } from "../../../support/closing.ts"
+import { answered, commitOf, feedbackOn, recordOf } from "../../../support/learningRecords.ts"
 import { createDatabase, query } from "../../../support/postgres.ts"
 import { eventually } from "../../../support/traffic.ts"
 
@@ -24,7 +27,8 @@ const asked = {
   untilMillis: 1000,
   stepsMillis: stepsOf(0, 1000).stepsMillis,
   costReferenceUsd: 1,
-  latencyReferenceSeconds: 2
+  latencyReferenceSeconds: 2,
+  groupBy: []
 }
 
 /** Somebody holds the table, so that whoever reads it waits. */
@@ -72,6 +76,127 @@ describe("statistics that do not end", () => {
       }
       const waited = yield* Effect.flip(db.stats(routerId, asked))
       assert.isTrue(waited._tag === "DatabaseError" && waited.reason === "timeout", String(waited))
+    })
+  )
+})
+
+const adding = {
+  batch: 20,
+  costReferenceUsd: 0.001,
+  isReferenceNew: true,
+  latencyReferenceSeconds: 2,
+  nowMillis: 0
+}
+
+/** What the sums of hours, and of days, say beside what the rows say; and what is not added up yet. */
+const compare = async (url: string) => {
+  const of = (from: string, requests: string, judged: string, costUsd: string, failed: string) =>
+    query(
+      url,
+      `SELECT owner, task, model, ${requests}::int AS requests, ${judged}::int AS judged, round(${costUsd}, 12)::text AS cost,
+         ${failed}::int AS failed FROM ${from} GROUP BY 1, 2, 3 HAVING ${requests} > 0 ORDER BY 1, 2, 3`
+    )
+  const sums = (hours: number) =>
+    of(
+      `(SELECT * FROM decision_sums WHERE hours = ${hours}) s`,
+      "sum(requests)",
+      "sum(judged)",
+      "sum(cost_usd)",
+      "sum(failed)"
+    )
+  const rows = await of(
+    `(SELECT coalesce(owner, '') AS owner, coalesce(task, '') AS task, coalesce(answered_by, chosen) AS model, ok, aborted, cost_usd,
+        learned_weight FROM decisions) d`,
+    "count(*)",
+    "count(*) FILTER (WHERE ok AND learned_weight > 0)",
+    "coalesce(sum(cost_usd::numeric), 0)",
+    "count(*) FILTER (WHERE NOT ok AND NOT aborted)"
+  )
+  const [left] = await query<{ count: number }>(url, "SELECT count(*)::int AS count FROM decision_changes")
+  assert.strictEqual(left?.count, 0, "all is added up")
+  assert.isAbove(rows.length, 0)
+  assert.deepStrictEqual(await sums(1), rows, "by hour")
+  assert.deepStrictEqual(await sums(24), rows, "by day")
+}
+
+describe("sums", () => {
+  it.scopedLive("agree with rows that several replicas write, and add up, at the same time", () =>
+    Effect.gen(function* () {
+      const url = yield* scopedUrl(createDatabase)
+      const replica = Effect.map(Layer.build(Layer.fresh(databaseAt(url))), Context.get(Database))
+      const [one, other] = [yield* replica, yield* replica]
+      const { id } = yield* one.router(Option.some(routerId))
+      let isWriting = true
+      const write = (db: Database["Type"], name: string) =>
+        Effect.forEach(Array.from({ length: 40 }), (_, round) =>
+          Effect.gen(function* () {
+            const decisions = Array.from({ length: 5 }, (_, i) =>
+              recordOf(id, {
+                request: { task: i === 0 ? null : `task-${i % 2}` },
+                outcome: i === 4 ? null : i === 3 ? { ...answered(), ok: false, error: "timeout" } : answered()
+              })
+            )
+            yield* db.commit(commitOf(id, { decisions }))
+            const feedback = decisions.map(({ decision }, i) =>
+              feedbackOn(decision.id, { value: uniform(`${name} ${round} ${i}`) })
+            )
+            yield* db.commit(commitOf(id, { feedback }))
+            yield* db.commit(
+              commitOf(id, {
+                reports: decisions.slice(4).map(({ decision }) => ({
+                  decisionId: decision.id,
+                  ok: true,
+                  inputTokens: 1,
+                  outputTokens: 2,
+                  latencyMs: 3,
+                  error: null,
+                  owner: null
+                })),
+                feedback: decisions.slice(0, 2).map(({ decision }) => feedbackOn(decision.id, { value: 0.5 }))
+              })
+            )
+          })
+        )
+      const addUp = (db: Database["Type"]) =>
+        Effect.repeat(
+          Effect.suspend(() => Effect.zipRight(db.addUp(id, adding), Effect.sleep("5 millis"))),
+          { while: () => isWriting }
+        )
+      const adders = yield* Effect.fork(Effect.all([addUp(one), addUp(other)], { concurrency: 2 }))
+      yield* Effect.all([write(one, "one"), write(other, "other")], { concurrency: 2 })
+      isWriting = false
+      yield* Fiber.join(adders)
+      yield* Effect.repeat(one.addUp(id, adding), { until: ({ isDone }) => isDone })
+      yield* Effect.promise(() => compare(url))
+    })
+  )
+
+  it.scopedLive("follow a program that knows nothing of them, and whoever deletes rows", () =>
+    Effect.gen(function* () {
+      const url = yield* scopedUrl(createDatabase)
+      const db = Context.get(yield* Layer.build(Layer.fresh(databaseAt(url))), Database)
+      const { id } = yield* db.router(Option.some(routerId))
+      const ask = (text: string) => Effect.promise(() => query(url, text))
+      const all = Effect.zipRight(
+        Effect.repeat(db.addUp(id, adding), { until: ({ isDone }) => isDone }),
+        Effect.promise(() => compare(url))
+      )
+      // As if they were from before the sums.
+      yield* db.commit(commitOf(id, { decisions: Array.from({ length: 50 }, () => recordOf(id)) }))
+      yield* ask("DELETE FROM decision_changes")
+      yield* ask(
+        "UPDATE decisions SET learned_quality = 0.5, learned_weight = 1 WHERE get_byte(uuid_send(id), 15) < 128"
+      )
+      yield* db.addUp(id, adding)
+      yield* ask("UPDATE decisions SET learned_quality = 0.25, learned_weight = 1")
+      yield* db.addUp(id, adding)
+      yield* ask("UPDATE decisions SET cost_usd = 1e50 WHERE get_byte(uuid_send(id), 15) < 100")
+      yield* all
+      yield* ask("UPDATE decisions SET cost_usd = 0.001")
+      yield* ask("DELETE FROM decisions WHERE get_byte(uuid_send(id), 15) > 200")
+      yield* all
+      yield* ask("DELETE FROM decisions WHERE id <> (SELECT id FROM decisions ORDER BY id DESC LIMIT 1)")
+      yield* all
     })
   )
 })

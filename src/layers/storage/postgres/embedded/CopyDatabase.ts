@@ -80,6 +80,8 @@ const connect = (url: Redacted.Redacted): Effect.Effect<Ask, DatabaseError, Scop
 
 const copyTable = (source: Ask, target: Ask, table: string): Effect.Effect<number, DatabaseError> =>
   Effect.gen(function* () {
+    // What a trigger would note is copied too.
+    yield* target(`ALTER TABLE ${table} DISABLE TRIGGER USER`)
     yield* source(`DECLARE lines NO SCROLL CURSOR FOR SELECT t::text AS line FROM ${table} t`)
     let count = 0
     while (true) {
@@ -93,6 +95,7 @@ const copyTable = (source: Ask, target: Ask, table: string): Effect.Effect<numbe
       count += lines.length
     }
     yield* source("CLOSE lines")
+    yield* target(`ALTER TABLE ${table} ENABLE TRIGGER USER`)
     const identities = yield* target<{ column: string; name: string }>(
       `SELECT attname AS column, quote_ident(attname) AS name FROM pg_attribute
        WHERE attrelid = $1::regclass AND attidentity <> ''`,

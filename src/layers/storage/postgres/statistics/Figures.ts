@@ -1,143 +1,158 @@
-import { emptyError, refusedError } from "../../../../domain/routing/Outcome.ts"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
+import { type RouterId, uuidV7Floor, uuidV7Millis } from "../../../../domain/basics/Ids.ts"
+import { type Cover, coverOf, hourMillis, type Span } from "../../../../domain/stats/Cover.ts"
 import {
+  type Dimension,
   type Figures,
+  mostCombined,
   mostGroups,
   noFigures,
+  noStats,
   type Sample,
   type StatsQuery,
   type StatsRows
 } from "../../../../domain/stats/Stats.ts"
+import { binsIn, percentilesIn } from "../../../../domain/stats/Times.ts"
 import { type Parameters, parameters, run, type Statement } from "../Statement.ts"
-import {
-  answerer,
-  bounded,
-  conditions,
-  presets,
-  quality,
-  reading,
-  references,
-  reward,
-  sample,
-  type StatsError,
-  sum,
-  summed
-} from "./Parts.ts"
+import { countNames, isFailure, measured, measureNames, noted, numberNames, sumsOf, timeNames } from "./Measures.ts"
+import { reading, type StatsError } from "./Parts.ts"
 
-const stepOf = ({ add }: Parameters, query: StatsQuery): string =>
-  `width_bucket(d.id, ${add("uuid[]", query.stepsMillis.map(uuidV7Floor))}) - 1 AS step`
-
-/** Over the rows of `figuresStatement`'s `d`. */
-const sums = {
-  requests: sum("count(*)"),
-  answered: sum("count(*) FILTER (WHERE ok AND NOT refused)"),
-  failed: sum("count(*) FILTER (WHERE NOT ok AND NOT aborted AND NOT is_empty)"),
-  refused: sum("count(*) FILTER (WHERE ok AND refused)"),
-  empty: sum("count(*) FILTER (WHERE NOT ok AND NOT aborted AND is_empty)"),
-  aborted: sum("count(*) FILTER (WHERE aborted)"),
-  fallbacks: sum("count(*) FILTER (WHERE fell_back)"),
-  explored: sum("count(*) FILTER (WHERE exploration)"),
-  inputTokens: sum("sum(input_tokens)"),
-  outputTokens: sum("sum(output_tokens)"),
-  costUsd: sum("sum(cost_usd)"),
-  priced: sum("count(cost_usd)"),
-  judged: sum("count(quality)"),
-  quality: sum("sum(quality)"),
-  qualitySquares: sum("sum(quality * quality)"),
-  rewarded: sum("count(reward)"),
-  reward: sum("sum(reward)"),
-  rewardSquares: sum("sum(reward * reward)")
+/** A router as the statements name it, and which sums and rows an answer is made of. */
+interface Found {
+  readonly key: number
+  readonly cover: Cover
 }
 
-/**
- * Everything but percentiles. One pass over the window adds up each combination, which workers can do together; the rest
- * is a few thousand rows. Of the models and tasks only the most frequent ones are answered.
- */
-const figuresStatement = (routerId: RouterId, query: StatsQuery): Statement => {
+/** The decisions that no sum tells of, each with a `sign`: those of the rest of the window, and what changed since. */
+const liveRows = ({ add }: Parameters, { cover, key }: Found): string => {
+  const ids = (span: Span, id: string) =>
+    `${id} >= ${add("uuid", uuidV7Floor(span.fromMillis))} AND ${id} < ${add("uuid", uuidV7Floor(span.untilMillis))}`
+  const rest = cover.rest.map(
+    (span) => `SELECT 1 AS sign, d.* FROM decisions d WHERE d.router_key = ${add("int", key)} AND ${ids(span, "d.id")}`
+  )
+  const changed =
+    cover.summed === null
+      ? []
+      : [
+          noted(`(SELECT DISTINCT ON (decision_id) decision_id, before FROM decision_changes
+            WHERE router_key = ${add("int", key)} AND ${ids(cover.summed, "decision_id")} ORDER BY decision_id, seq)`)
+        ]
+  return [...rest, ...changed].join("\nUNION ALL ") || "SELECT 1 AS sign, d.* FROM decisions d WHERE false"
+}
+
+const filters = ({ addText }: Parameters, query: StatsQuery): string =>
+  [
+    `owner = ${addText(query.owner ?? "")}`,
+    ...(query.model === null ? [] : [`model = ${addText(query.model)}`]),
+    ...(query.task === null ? [] : [`task = ${addText(query.task)}`])
+  ].join(" AND ")
+
+/** One `SELECT` of each range of sums. */
+const sumRows = (given: Parameters, { cover, key }: Found, query: StatsQuery, table: string, columns: string) =>
+  cover.sums.map(
+    ({ from, hours, until }) => `SELECT ${columns} FROM ${table} s
+      WHERE router_key = ${given.add("int", key)} AND ${filters(given, query)} AND hours = ${given.add("smallint", hours)}
+        AND bucket >= ${given.add("int", from)} AND bucket < ${given.add("int", until)}`
+  )
+
+const floats = (names: ReadonlyArray<string>) => names.map((name) => `${name}::float8`)
+
+/** What `grouping(model, task, step)` answers has a bit for each that is not grouped by. */
+const bits: Record<Dimension, number> = { model: 4, task: 2, step: 1 }
+const kindOf = (dimensions: ReadonlyArray<Dimension>) =>
+  dimensions.reduce((kind, dimension) => kind & ~bits[dimension], bits.model | bits.task | bits.step)
+
+const usual: ReadonlyArray<ReadonlyArray<Dimension>> = [[], ["model"], ["task"], ["step"]]
+const steps = kindOf(["step"])
+
+/** Adds up what the answer is told apart by. Of models and tasks only the most frequent ones are answered. */
+const figuresStatement = (found: Found, query: StatsQuery): Statement => {
   const given = parameters()
-  const { cost, latency } = references(given, query)
+  const asked = kindOf(query.groupBy)
+  const sets = [...usual, ...(usual.some((one) => kindOf(one) === asked) ? [] : [query.groupBy])]
+  const stepOfId = `width_bucket(d.id, ${given.add("uuid[]", query.stepsMillis.map(uuidV7Floor))}) - 1`
+  const hours = `'{${query.stepsMillis.map((millis) => Math.floor(millis / hourMillis)).join(",")}}'::int[]`
+  const columns = [...floats([...countNames, ...numberNames]), ...timeNames].join(", ")
+  const parts = [
+    `SELECT model, task, step, ${columns} FROM live`,
+    ...sumRows(
+      given,
+      found,
+      query,
+      "decision_sums",
+      `model, task, width_bucket(bucket, ${hours}) - 1 AS step, ${columns}`
+    )
+  ]
+  const summed = measureNames.map((name) => `sum(${name}) AS ${name}`).join(", ")
   const text = `
-    WITH d AS (
-      SELECT ${answerer} AS model, d.task, ${stepOf(given, query)}, d.ok, d.aborted,
-        d.error IS NOT DISTINCT FROM '${refusedError}' AS refused, d.error IS NOT DISTINCT FROM '${emptyError}' AS is_empty,
-        d.answered_by <> d.chosen AS fell_back, d.exploration, ${bounded("d.input_tokens")} AS input_tokens,
-        ${bounded("d.output_tokens")} AS output_tokens, ${bounded("d.cost_usd")} AS cost_usd,
-        CASE WHEN d.ok AND d.learned_weight > 0 THEN ${quality} END AS quality, ${reward(cost, latency)} AS reward
-      FROM decisions d JOIN ${presets}
-      WHERE ${conditions(given, routerId, query)}),
-    combined AS (SELECT model, task, step, ${summed(sums, (sql) => sql)} FROM d GROUP BY model, task, step),
+    WITH live AS (
+      SELECT d.model, d.task, ${stepOfId} AS step, ${sumsOf("float8")}
+      FROM (${measured(given, liveRows(given, found), query)}) d WHERE ${filters(given, query)} GROUP BY 1, 2, 3),
+    parts AS (${parts.join("\nUNION ALL ")}),
     grouped AS (
-      SELECT grouping(model, task, step) AS grouped_by, model, task, step,
-        ${summed(sums, (_, name) => `coalesce(sum("${name}"), 0)::float8`)}
-      FROM combined GROUP BY GROUPING SETS ((), (model), (task), (step))),
+      SELECT grouping(model, task, step) AS kind, model, nullif(task, '') AS task, step, ${summed}
+      FROM parts GROUP BY GROUPING SETS (${sets.map((set) => `(${set.join(", ")})`).join(", ")})),
     ranked AS (
-      SELECT *, row_number() OVER (PARTITION BY grouped_by ORDER BY requests DESC, model, task) AS rank,
-        (count(*) OVER (PARTITION BY grouped_by))::float8 AS groups FROM grouped)
-    SELECT * FROM ranked WHERE grouped_by = ${groupedBy.step} OR rank <= ${mostGroups} ORDER BY grouped_by, step, rank`
+      SELECT *, row_number() OVER (PARTITION BY kind ORDER BY requests DESC, model, task, step) AS rank,
+        (count(*) OVER (PARTITION BY kind))::float8 AS groups FROM grouped WHERE requests > 0)
+    SELECT kind, model, task, step, groups, ${[...countNames, ...numberNames].join(", ")},
+      ${timeNames.map((name) => `${name}::text`).join(", ")}
+    FROM ranked WHERE kind = ${steps} OR rank <= CASE WHEN kind = ${asked} THEN ${mostCombined} ELSE ${mostGroups} END
+    ORDER BY kind, step, rank`
   return { text, values: given.values }
 }
-
-const percentiles = (column: string) =>
-  `percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP (ORDER BY ${column}) AS ${column}`
-
-/** Each set sorts all rows, so there must not be too many of them. */
-const percentilesStatement = (
-  routerId: RouterId,
-  query: StatsQuery,
-  share: number,
-  shown: { readonly models: ReadonlyArray<string | null>; readonly tasks: ReadonlyArray<string | null> }
-): Statement => {
-  const given = parameters()
-  const text = `
-    WITH d AS (
-      SELECT ${answerer} AS model, d.task, ${stepOf(given, query)}, d.latency_ms, d.first_token_ms
-      FROM decisions d WHERE ${conditions(given, routerId, query)} AND d.ok ${sample(given, share)})
-    SELECT grouping(model, task, step) AS grouped_by, model, task, step, ${percentiles("latency_ms")}, ${percentiles("first_token_ms")}
-    FROM d GROUP BY GROUPING SETS ((), (model), (task), (step))
-    HAVING grouping(model, task) = 3 OR (grouping(model) = 0 AND model = ANY(${given.add("text[]", shown.models)}))
-      OR (grouping(task) = 0 AND (task IS NULL OR task = ANY(${given.add("text[]", shown.tasks)})))`
-  return { text, values: given.values }
-}
-
-/** What `grouping(model, task, step)` answers: a bit for each that is not grouped by. */
-const groupedBy = { model: 3, task: 5, step: 6, nothing: 7 }
 
 /** The failed ones have an index of their own. */
-const errorsStatement = (routerId: RouterId, query: StatsQuery): Statement => {
+const errorsStatement = (found: Found, query: StatsQuery): Statement => {
   const given = parameters()
+  const parts = [
+    `SELECT d.model, coalesce(d.error, '') AS reason, d.sign AS count FROM (${measured(given, liveRows(given, found), query)}) d
+     WHERE ${isFailure} AND ${filters(given, query)}`,
+    ...sumRows(given, found, query, "failure_sums", "model, reason, count")
+  ]
   const text = `
-    SELECT ${answerer} AS model, d.error AS reason, count(*)::float8 AS count
-    FROM decisions d WHERE ${conditions(given, routerId, query)} AND d.ok IS NOT TRUE AND NOT d.ok AND NOT d.aborted
-    GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT ${mostGroups}`
+    SELECT model, nullif(reason, '') AS reason, sum(count)::float8 AS count FROM (${parts.join("\nUNION ALL ")}) p
+    GROUP BY 1, 2 HAVING sum(count) > 0 ORDER BY 3 DESC, 1, 2 LIMIT ${mostGroups}`
   return { text, values: given.values }
 }
 
-const Group = {
-  grouped_by: Schema.Number,
+const FiguresRow = Schema.Struct({
+  kind: Schema.Number,
   model: Schema.NullOr(Schema.String),
   task: Schema.NullOr(Schema.String),
-  step: Schema.NullOr(Schema.Number)
-}
-const FiguresRow = Schema.Struct({ ...Group, groups: Schema.Number, ...sums })
+  step: Schema.NullOr(Schema.Number),
+  groups: Schema.Number,
+  requests: Schema.Number,
+  answered: Schema.Number,
+  failed: Schema.Number,
+  refused: Schema.Number,
+  empty: Schema.Number,
+  aborted: Schema.Number,
+  fallbacks: Schema.Number,
+  explored: Schema.Number,
+  priced: Schema.Number,
+  judged: Schema.Number,
+  rewarded: Schema.Number,
+  input_tokens: Schema.Number,
+  output_tokens: Schema.Number,
+  cost_usd: Schema.Number,
+  quality: Schema.Number,
+  quality_squares: Schema.Number,
+  reward: Schema.Number,
+  reward_squares: Schema.Number,
+  latencies: Schema.String,
+  first_tokens: Schema.String
+})
 type FiguresRow = typeof FiguresRow.Type
 const decodeFigures = Schema.decodeUnknown(Schema.Array(FiguresRow))
-
-const PercentilesColumn = Schema.NullOr(Schema.Tuple(Schema.Number, Schema.Number, Schema.Number, Schema.Number))
-const PercentilesRow = Schema.Struct({ ...Group, latency_ms: PercentilesColumn, first_token_ms: PercentilesColumn })
-type PercentilesRow = typeof PercentilesRow.Type
-const decodePercentiles = Schema.decodeUnknown(Schema.Array(PercentilesRow))
 
 const ErrorRow = Schema.Struct({ model: Schema.String, reason: Schema.NullOr(Schema.String), count: Schema.Number })
 const decodeErrors = Schema.decodeUnknown(Schema.Array(ErrorRow))
 
-const percentilesOf = (cell: PercentilesRow["latency_ms"] = null): Figures["latencyMs"] => {
-  if (cell === null) return null
-  const [p50, p90, p95, p99] = cell
-  return { p50, p90, p95, p99 }
-}
+const RouterRow = Schema.Struct({ key: Schema.Number, summed_from: Schema.NullOr(Schema.String) })
+const decodeRouter = Schema.decodeUnknown(Schema.Array(RouterRow))
 
 const sampleOf = (count: number, sum: number, squares: number): Sample | null => {
   if (count === 0) return null
@@ -145,7 +160,7 @@ const sampleOf = (count: number, sum: number, squares: number): Sample | null =>
   return { count, mean, variance: count < 2 ? null : Math.max(0, squares - sum * mean) / (count - 1) }
 }
 
-const figuresOf = (row: FiguresRow, times: PercentilesRow | undefined): Figures => ({
+const figuresOf = (row: FiguresRow): Figures => ({
   requests: row.requests,
   answered: row.answered,
   failed: row.failed,
@@ -154,21 +169,37 @@ const figuresOf = (row: FiguresRow, times: PercentilesRow | undefined): Figures 
   empty: row.empty,
   fallbacks: row.fallbacks,
   explored: row.explored,
-  inputTokens: row.inputTokens,
-  outputTokens: row.outputTokens,
-  costUsd: row.costUsd,
+  inputTokens: row.input_tokens,
+  outputTokens: row.output_tokens,
+  costUsd: row.cost_usd,
   priced: row.priced,
-  latencyMs: percentilesOf(times?.latency_ms),
-  firstTokenMs: percentilesOf(times?.first_token_ms),
-  quality: sampleOf(row.judged, row.quality, row.qualitySquares),
-  reward: sampleOf(row.rewarded, row.reward, row.rewardSquares)
+  latencyMs: percentilesIn(binsIn(row.latencies)),
+  firstTokenMs: percentilesIn(binsIn(row.first_tokens)),
+  quality: sampleOf(row.judged, row.quality, row.quality_squares),
+  reward: sampleOf(row.rewarded, row.reward, row.reward_squares)
 })
 
-/** Percentiles are of so many answers, drawn from all of them. */
-const mostTimes = 100_000
+const rowsOf = (query: StatsQuery, rows: ReadonlyArray<FiguresRow>): Omit<StatsRows, "errors"> => {
+  const by = (...dimensions: ReadonlyArray<Dimension>) => rows.filter((row) => row.kind === kindOf(dimensions))
+  const [total] = by()
+  const tasks = by("task")
+  const groups = query.groupBy.length === 0 ? [] : by(...query.groupBy)
+  return {
+    totals: total === undefined ? noFigures : figuresOf(total),
+    byModel: by("model")
+      .slice(0, mostGroups)
+      .map((row) => ({ model: row.model ?? "", ...figuresOf(row) })),
+    byTask: tasks.slice(0, mostGroups).map((row) => ({ task: row.task, ...figuresOf(row) })),
+    tasks: tasks[0]?.groups ?? 0,
+    overTime: by("step").map((row) => ({ step: row.step ?? 0, ...figuresOf(row) })),
+    groups: groups.map((row) => ({ model: row.model, task: row.task, step: row.step, ...figuresOf(row) })),
+    groupCount: groups[0]?.groups ?? 0
+  }
+}
 
-const keyOf = ({ grouped_by, model, step, task }: Pick<FiguresRow, keyof typeof Group>) =>
-  JSON.stringify([grouped_by, model, task, step])
+/** No id is lower than that of 1970: then all is in the sums. */
+const summedFromMillis = (id: string | null) =>
+  id === null ? Infinity : uuidV7Millis(id) === 0 ? 0 : uuidV7Millis(id) + 1
 
 export const selectStats = (
   sql: SqlClient.SqlClient,
@@ -178,29 +209,15 @@ export const selectStats = (
   reading(
     sql,
     Effect.gen(function* () {
-      const rows = yield* Effect.flatMap(run(sql, figuresStatement(routerId, query)), decodeFigures)
-      const by = (kind: number) => rows.filter((row) => row.grouped_by === kind)
-      const [models, tasks] = [by(groupedBy.model), by(groupedBy.task)]
-      const total = rows.find((row) => row.grouped_by === groupedBy.nothing)
-      const share = Math.min(1, mostTimes / Math.max(1, total?.answered ?? 0))
-      const shown = { models: models.map(({ model }) => model), tasks: tasks.map(({ task }) => task) }
-      const times = new Map(
-        (yield* Effect.flatMap(run(sql, percentilesStatement(routerId, query, share, shown)), decodePercentiles)).map(
-          (row) => [keyOf(row), row]
-        )
-      )
-      const figures = (row: FiguresRow) => figuresOf(row, times.get(keyOf(row)))
+      const known = sql`
+        SELECT r.key, s.summed_from FROM routers r LEFT JOIN summing s ON s.router_key = r.key WHERE r.id = ${routerId}`
+      const [router] = yield* Effect.flatMap(known, decodeRouter)
+      if (router === undefined) return noStats
+      const found = { key: router.key, cover: coverOf(query, query.stepsMillis, summedFromMillis(router.summed_from)) }
+      const rows = rowsOf(query, yield* Effect.flatMap(run(sql, figuresStatement(found, query)), decodeFigures))
+      const { empty, failed } = rows.totals
       const errors =
-        total === undefined || total.failed === 0
-          ? []
-          : yield* Effect.flatMap(run(sql, errorsStatement(routerId, query)), decodeErrors)
-      return {
-        totals: total === undefined ? noFigures : figures(total),
-        byModel: models.map((row) => ({ model: row.model ?? "", ...figures(row) })),
-        byTask: tasks.map((row) => ({ task: row.task, ...figures(row) })),
-        tasks: tasks[0]?.groups ?? 0,
-        overTime: by(groupedBy.step).map((row) => ({ step: row.step ?? 0, ...figures(row) })),
-        errors
-      }
+        failed + empty === 0 ? [] : yield* Effect.flatMap(run(sql, errorsStatement(found, query)), decodeErrors)
+      return { ...rows, errors }
     })
   )

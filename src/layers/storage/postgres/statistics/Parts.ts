@@ -74,12 +74,6 @@ export const reward = (cost: string, latency: string) =>
      ${weight("quality")} * ${quality} + ${weight("cost")} * ${costScore(bounded("d.cost_usd"), cost)}
      + ${weight("latency")} * ${latencyScore(`${bounded("coalesce(d.first_token_ms, d.latency_ms)")} / 1000`, latency)} END`
 
-/** The last 16 bits of an id are random. */
-export const sample = ({ add }: Parameters, share: number): string =>
-  share < 1
-    ? `AND get_byte(uuid_send(d.id), 14) * 256 + get_byte(uuid_send(d.id), 15) < ${add("int", Math.round(share * 65_536))}`
-    : ""
-
 export type StatsError = SqlError.SqlError | ParseResult.ParseError
 
 /**

@@ -3,7 +3,9 @@ import { unlearnedReasons } from "../../../../domain/routing/Fault.ts"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { RouterId } from "../../../../domain/basics/Ids.ts"
+import { type RouterId, uuidV7Floor, uuidV7Millis } from "../../../../domain/basics/Ids.ts"
+import { cellsOf } from "../../../../domain/stats/Cells.ts"
+import type { Span } from "../../../../domain/stats/Cover.ts"
 import { folds, type SavingsRows, type SavingsSums } from "../../../../domain/stats/Savings.ts"
 import type { StatsQuery } from "../../../../domain/stats/Stats.ts"
 import { parameters, run, type Statement } from "../Statement.ts"
@@ -18,7 +20,6 @@ import {
   reading,
   references,
   reward,
-  sample,
   type StatsError,
   sum,
   summed,
@@ -63,10 +64,12 @@ const unlearned = [...unlearnedReasons, refusedError].map((reason) => `'${reason
 /**
  * The sums of `Savings.ts`: each request of the sample beside each of its candidates. A fallback is a failure of the
  * first choice, whose propensity is stored; a session's later requests were not drawn. `per_judged` is how many answers
- * of a model stand behind a judged one.
+ * of a model stand behind a judged one. What was decided in the same stretch of time is in one fold, or else, where that is
+ * all, what is of the same session.
  */
-const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number): Statement => {
+const savingsStatement = (routerId: RouterId, query: StatsQuery, cells: ReadonlyArray<Span>): Statement => {
   const given = parameters()
+  const floorsOf = (end: keyof Span) => cells.map((cell) => uuidV7Floor(cell[end]))
   const { cost, latency } = references(given, query)
   const text = `
     WITH base AS MATERIALIZED (
@@ -75,11 +78,12 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, sampled: number
         d.propensity >= 1e-50 AND d.reason IN (${drawnReasons.map((reason) => `'${reason}'`).join(", ")}) AS drawn,
         coalesce(d.answered_by <> d.chosen, false) AS fell_back, ${weight("quality")} AS quality_weight,
         ${weight("cost")} AS cost_weight, ${weight("latency")} AS latency_weight,
-        get_byte(sha256(convert_to(coalesce(d.session_id, d.id::text), 'UTF8')), 0) % ${folds} AS fold,
+        ${cells.length === 1 ? `get_byte(sha256(convert_to(coalesce(d.session_id, d.id::text), 'UTF8')), 0)` : "cell.number::int"} % ${folds} AS fold,
         CASE WHEN NOT d.ok THEN 0 WHEN d.learned_weight > 0 THEN ${quality} END AS quality, ${reward(cost, latency)} AS reward
-      FROM decisions d JOIN ${presets}
+      FROM unnest(${given.add("uuid[]", floorsOf("fromMillis"))}, ${given.add("uuid[]", floorsOf("untilMillis"))})
+        WITH ORDINALITY AS cell(low, high, number) JOIN decisions d ON d.id >= cell.low AND d.id < cell.high JOIN ${presets}
       WHERE ${conditions(given, routerId, query)} AND d.ok IS NOT NULL AND NOT d.aborted AND (d.error IS NULL OR d.error NOT IN (${unlearned}))
-        AND d.reason <> 'pinned' ${sample(given, sampled)}),
+        AND d.reason <> 'pinned'),
     shares AS (
       SELECT model, CASE WHEN bool_or(ok) THEN (count(*) FILTER (WHERE ok))::float8 / nullif(count(quality) FILTER (WHERE ok), 0) ELSE 1 END AS per_judged
       FROM base GROUP BY model),
@@ -115,6 +119,29 @@ const SavingsRowColumns = Schema.Struct({
 })
 const decodeSavings = Schema.decodeUnknown(Schema.Array(SavingsRowColumns))
 
+/** Whoever they are of: so many decisions are read. */
+const mostRead = 400_000
+
+/** About how many decisions of anybody are in the window: as if they were spread evenly over the time that the table has. */
+const tableStatement: Statement = {
+  text: `SELECT greatest(0, reltuples)::float8 AS rows, (SELECT id FROM decisions ORDER BY id LIMIT 1) AS first,
+    (SELECT id FROM decisions ORDER BY id DESC LIMIT 1) AS last FROM pg_class WHERE oid = 'decisions'::regclass`,
+  values: []
+}
+const TableRow = Schema.Struct({
+  rows: Schema.Number,
+  first: Schema.NullOr(Schema.String),
+  last: Schema.NullOr(Schema.String)
+})
+const decodeTable = Schema.decodeUnknown(Schema.Array(TableRow))
+
+const readOf = (query: StatsQuery, row: typeof TableRow.Type | undefined): number => {
+  if (row === undefined || row.first === null || row.last === null) return 0
+  const [first, last] = [uuidV7Millis(row.first), uuidV7Millis(row.last) + 1]
+  const common = Math.min(last, query.untilMillis) - Math.max(first, query.fromMillis)
+  return (row.rows * Math.max(0, common)) / (last - first)
+}
+
 export const selectSavings = (
   sql: SqlClient.SqlClient,
   routerId: RouterId,
@@ -123,9 +150,11 @@ export const selectSavings = (
 ): Effect.Effect<SavingsRows, StatsError> =>
   reading(
     sql,
-    Effect.map(Effect.flatMap(run(sql, savingsStatement(routerId, query, sampled)), decodeSavings), (rows) => ({
-      sampled,
-      requests: rows[0]?.all_requests ?? 0,
-      rows
-    }))
+    Effect.gen(function* () {
+      const [table] = yield* Effect.flatMap(run(sql, tableStatement), decodeTable)
+      const every = Math.ceil(Math.max(1 / sampled, readOf(query, table) / mostRead))
+      const statement = savingsStatement(routerId, query, cellsOf(query, every))
+      const rows = yield* Effect.flatMap(run(sql, statement), decodeSavings)
+      return { sampled: 1 / every, requests: rows[0]?.all_requests ?? 0, rows }
+    })
   )

@@ -7,12 +7,13 @@ import { storable } from "../../../../domain/basics/StorableText.ts"
 import { type DatabaseShape, WindowTooLong } from "../../../../services/storage/Database.ts"
 import { sqlState, toDatabaseError } from "../DatabaseError.ts"
 import { selectStats } from "../statistics/Figures.ts"
+import { addUp } from "../statistics/Summing.ts"
 import { selectSavings } from "../statistics/Savings.ts"
 import { guarded, repeated, type StoreError } from "./Transaction.ts"
 import { listStatement } from "./Listing.ts"
 import { decisionsById, feedbackBy, selectDecisions, selectFeedback } from "./Reading.ts"
 
-type Decisions = Pick<DatabaseShape, "decision" | "decisions" | "sessionDecisions" | "stats" | "savings">
+type Decisions = Pick<DatabaseShape, "decision" | "decisions" | "sessionDecisions" | "stats" | "savings" | "addUp">
 
 /** A statement that was cancelled at its limit had too much to read. */
 const inTime =
@@ -50,6 +51,8 @@ export const makeDecisions = (sql: SqlClient.SqlClient): Decisions => {
     }, guarded("decisions")),
 
     stats: Effect.fn("Database.stats")((routerId, query) => selectStats(sql, routerId, query), inTime("stats")),
+
+    addUp: Effect.fn("Database.addUp")((routerId, options) => addUp(sql, routerId, options), guarded("addUp")),
 
     savings: Effect.fn("Database.savings")(
       (routerId, query, sampled) => selectSavings(sql, routerId, query, sampled),
