@@ -1,4 +1,4 @@
-import { changeMembers, type Edit, elementsOf, membersOf, skipSpace, splice } from "../basics/JsonText.ts"
+import { changeMembers, type Edit, elementsOf, type Member, membersOf, skipSpace, splice } from "../basics/JsonText.ts"
 import { finishReasonOf } from "./Finish.ts"
 import { arrayOf, isObject, type JsonObject, partsText, partsThinking, textOf } from "./Json.ts"
 
@@ -33,20 +33,31 @@ type Form<A> = Readonly<Record<string, Rule<A>>>
 const mendObject = <A>(place: Place, value: JsonObject, form: Form<A>, about: A): void => {
   const { edits, start, text } = place
   const members = membersOf(text, start)
-  const spans = new Map(members.map((member) => [member.name, member]))
-  const changes = new Map<string, string | null>()
-  for (const [name, rule] of Object.entries(form)) {
-    const span = spans.get(name)
+  // An answer in the form, as most are, makes none.
+  let changes: Map<string, string | null> | null = null
+  for (const name in form) {
+    const span = lastNamed(members, name)
     const inner =
       span === undefined
         ? { value: undefined, text, start: -1, end: -1, edits }
         : { value: value[name], text, start: span.valueStart, end: span.end, edits }
-    const json = rule(inner, about)
+    const json = form[name]?.(inner, about)
     if (json === undefined || (json === null && span === undefined)) continue
+    changes ??= new Map()
     changes.set(name, json)
   }
-  changeMembers(start, members, changes, edits)
+  if (changes !== null || hasTwins(members)) changeMembers(start, members, changes ?? new Map(), edits)
 }
+
+const lastNamed = (members: ReadonlyArray<Member>, name: string): Member | undefined => {
+  for (let i = members.length - 1; i >= 0; i--) if (members[i]?.name === name) return members[i]
+  return undefined
+}
+
+const hasTwins = (members: ReadonlyArray<Member>): boolean =>
+  members.length > 16
+    ? new Set(members.map(({ name }) => name)).size < members.length
+    : members.some(({ name }, i) => lastNamed(members, name) !== members[i])
 
 /** An object of this form; what is no object becomes what `otherwise` says. */
 const object =

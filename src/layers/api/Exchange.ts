@@ -8,7 +8,7 @@ import type { InFlightRequest } from "../../services/running/InFlight.ts"
 import { preflightHeaders } from "./Cors.ts"
 import { type AnyError, toPublic } from "./ErrorTable.ts"
 import { InternalError } from "./HttpErrors.ts"
-import { discardLimits, failure, type Reply, write } from "./Reply.ts"
+import { discardLimits, failure, linesOf, type Reply, write } from "./Reply.ts"
 import type { Target } from "./RouteFinder.ts"
 import { endBroken } from "./SseSink.ts"
 
@@ -85,8 +85,9 @@ export class Exchange implements Arrival {
   answer(reply: Reply): void {
     if (this.#state !== "open") return
     this.#end(reply.status, reply.error ?? null)
-    const headers = { ...reply.headers, ...this.cors, "x-request-id": this.requestId }
-    this.#stop = write(this.request, this.response, { ...reply, headers }, discardLimits)
+    const headers = linesOf(reply.headers, this.cors)
+    headers.push("x-request-id", this.requestId)
+    this.#stop = write(this.request, this.response, reply, headers, discardLimits)
   }
 
   /** Answers OPTIONS, a browser's preflight too. */
@@ -104,7 +105,9 @@ export class Exchange implements Arrival {
   beginStream(headers: Readonly<Record<string, string>>): void {
     if (this.#state !== "open") return
     this.#state = "streaming"
-    this.response.writeHead(200, { ...headers, ...this.cors, "x-request-id": this.requestId })
+    const lines = linesOf(headers, this.cors)
+    lines.push("x-request-id", this.requestId)
+    this.response.writeHead(200, lines)
   }
 
   /** Ends a streamed answer by an error, without its proper end. */

@@ -82,12 +82,12 @@ const hasLargeRest = (request: Http.IncomingMessage): boolean =>
 export const write = (
   request: Http.IncomingMessage,
   response: Http.ServerResponse,
-  reply: Reply,
+  reply: Pick<Reply, "status" | "body">,
+  headers: Array<string>,
   limits: DiscardLimits
 ): (() => void) | null => {
   if (response.headersSent || response.destroyed) return null
-  const headers: Record<string, string | number> = { ...reply.headers }
-  if (reply.status !== 204) headers["content-length"] = Buffer.byteLength(reply.body)
+  if (reply.status !== 204) headers.push("content-length", String(Buffer.byteLength(reply.body)))
   const body = request.method === "HEAD" ? "" : reply.body
   if (!hasLargeRest(request)) {
     response.writeHead(reply.status, headers)
@@ -95,10 +95,17 @@ export const write = (
     return null
   }
   // The answer is complete by its length; only then does the end of the response close the connection.
-  headers["connection"] = "close"
+  headers.push("connection", "close")
   response.writeHead(reply.status, headers)
   response.write(body)
   return discard(request, response, limits)
+}
+
+/** Names and values in turn, which node writes without looking at each twice. */
+export const linesOf = (...all: ReadonlyArray<Readonly<Record<string, string>> | null>): Array<string> => {
+  const lines: Array<string> = []
+  for (const headers of all) for (const name in headers) lines.push(name, headers[name] ?? "")
+  return lines
 }
 
 /** Reads and ignores until the body ends, the client leaves, or a limit is reached; then ends the response. */

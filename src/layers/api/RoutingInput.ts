@@ -18,7 +18,7 @@ import type { ChatBody } from "../../services/models/LanguageModels.ts"
 import { UnknownModel } from "../../services/routing/Router.ts"
 import { decoder } from "./Body.ts"
 import type { InvalidRequest } from "./HttpErrors.ts"
-import { isPlainChat } from "./PlainChat.ts"
+import { isPlainChat, type PlainChat } from "./PlainChat.ts"
 
 /** What the router needs, from what came: the decoded view decides, the original object is forwarded. */
 export interface RoutingInput {
@@ -32,12 +32,16 @@ const decodeComplete = decoder(CompleteRequest)
 const decodeRoute = decoder(RouteRequest)
 const decodeHeaders = decoder(ConduitHeaders)
 
-export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
-  Either.gen(function* () {
-    const chat = isPlainChat(input) ? input : yield* decodeChat(input)
-    const options = merge(yield* fromHeaders(headers), chat.conduit)
-    return yield* build(chat, options, policy, asBody(input), headers)
-  })
+/** On the path of every request: without a generator. */
+export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed => {
+  const chat: Either.Either<PlainChat | typeof ChatRequest.Type, InvalidRequest> = isPlainChat(input)
+    ? Either.right(input)
+    : decodeChat(input)
+  if (Either.isLeft(chat)) return Either.left(chat.left)
+  const given = fromHeaders(headers)
+  if (Either.isLeft(given)) return Either.left(given.left)
+  return build(chat.right, merge(given.right, chat.right.conduit), policy, asBody(input), headers)
+}
 
 export const fromComplete = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
   Either.gen(function* () {

@@ -5,7 +5,7 @@ import type { ChatStream as ChatStreamShape, ProviderError } from "../../service
 import { streamWhole } from "../../domain/models/WholeAnswer.ts"
 import { streamFailure } from "./ProviderErrors.ts"
 import { SseParser } from "./SseParser.ts"
-import type { ResponseHeaders } from "./ResponseHeaders.ts"
+import type { RawHeaders } from "./ResponseHeaders.ts"
 import {
   type Caller,
   errorBodyMs,
@@ -105,7 +105,7 @@ export class EventStream implements Caller, ChatStreamShape {
     return Number(this.parts.clock.unsafeCurrentTimeNanos()) / 1e6
   }
 
-  head(status: number, headers: ResponseHeaders): void {
+  head(status: number, headers: RawHeaders): void {
     this.received.head(status, headers)
     this.lifeMs = this.nowMs()
     if (!this.received.isError || this.waiting === null) return

@@ -5,7 +5,7 @@ import { withoutMark } from "../../domain/models/Json.ts"
 import type { SilenceLimits } from "../../domain/routing/Model.ts"
 import { type Decoding, decodingOf } from "./Decoding.ts"
 import { failure, refusal } from "./ProviderErrors.ts"
-import { headerOf, type ResponseHeaders } from "./ResponseHeaders.ts"
+import { parsedHeaders, rawHeaderOf, type RawHeaders } from "./ResponseHeaders.ts"
 
 /** Where one model is called, and how errors name it. */
 export interface Target {
@@ -27,19 +27,25 @@ const aborted = new Error("aborted")
 
 /** Who makes a call. */
 export interface Caller {
-  readonly head: (status: number, headers: ResponseHeaders) => void
+  readonly head: (status: number, headers: RawHeaders) => void
   /** Of the body, decoded. */
   readonly data: (chunk: Buffer) => void
   readonly end: () => void
   readonly error: (error: unknown) => void
 }
 
-/** One POST. The callbacks come after `start`, none of them after `abort`; `pause` stops reading from the socket. */
-export class UpstreamCall {
+/**
+ * One POST. The callbacks come after `start`, none of them after `abort`; `pause` stops reading from the socket. It is the
+ * library's handler itself, in the form that gets header fields as they came: the newer one makes two objects more for
+ * each call, and parses fields that nobody reads.
+ */
+export class UpstreamCall implements Dispatcher.DispatchHandler {
   private readonly target: Target
   private readonly body: string
   private readonly on: Caller
-  private controller: Dispatcher.DispatchController | null = null
+  private abortCall: ((reason: Error) => void) | null = null
+  private resumeReading: (() => void) | null = null
+  private isPaused = false
   private decoding: Decoding | null = null
   private state: "open" | "ended" | "aborted" = "open"
 
@@ -54,54 +60,63 @@ export class UpstreamCall {
   }
 
   start(): void {
-    const { body, target } = this
-    target.dispatcher.dispatch(
-      { path: target.path, method: "POST", headers: target.headers, body },
-      {
-        onRequestStart: (started) => {
-          this.controller = started
-          if (this.state === "aborted") started.abort(aborted)
-        },
-        onResponseStart: (_, status, headers) => {
-          if (this.isOpen && status >= 200) this.begin(status, headers)
-        },
-        onResponseData: (_, chunk) => {
-          if (this.decoding === null) this.arrived(chunk)
-          else if (this.isOpen) this.decoding.push(chunk)
-        },
-        onResponseEnd: () => {
-          if (this.decoding === null) this.ended()
-          else if (this.isOpen) this.decoding.end()
-        },
-        onResponseError: (_, error) => this.broke(error)
-      }
-    )
+    const { dispatcher, headers, path } = this.target
+    dispatcher.dispatch({ path, method: "POST", headers, body: this.body }, this)
   }
 
   abort(): void {
     if (!this.isOpen) return
     this.state = "aborted"
-    this.controller?.abort(aborted)
+    this.abortCall?.(aborted)
     this.decoding?.destroy()
   }
 
   pause(): void {
-    this.controller?.pause()
+    this.isPaused = true
     this.decoding?.pause()
   }
 
   resume(): void {
-    if (this.controller?.paused === true) this.controller.resume()
+    if (this.isPaused) {
+      this.isPaused = false
+      this.resumeReading?.()
+    }
     this.decoding?.resume()
   }
 
-  private begin(status: number, headers: ResponseHeaders): void {
-    this.decoding = decodingOf(headerOf(headers, "content-encoding") ?? "", {
+  onConnect(abort: (reason: Error) => void): void {
+    this.abortCall = abort
+    if (this.state === "aborted") abort(aborted)
+  }
+
+  onHeaders(status: number, headers: Array<Buffer>, resume: () => void): boolean {
+    this.resumeReading = resume
+    if (this.isOpen && status >= 200) this.begin(status, headers)
+    return !this.isPaused
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.decoding === null) this.arrived(chunk)
+    else if (this.isOpen) this.decoding.push(chunk)
+    return !this.isPaused
+  }
+
+  onComplete(): void {
+    if (this.decoding === null) this.ended()
+    else if (this.isOpen) this.decoding.end()
+  }
+
+  onError(error: unknown): void {
+    this.broke(error)
+  }
+
+  private begin(status: number, headers: RawHeaders): void {
+    this.decoding = decodingOf(rawHeaderOf(headers, "content-encoding") ?? "", {
       data: (chunk) => this.arrived(chunk),
       end: () => this.ended(),
       error: (error) => {
         this.broke(error)
-        this.controller?.abort(aborted)
+        this.abortCall?.(aborted)
       }
     })
     this.on.head(status, headers)
@@ -157,7 +172,7 @@ export class Received {
   private readonly clock: Clock.Clock
   private readonly chunks: Array<Buffer> = []
   private bytes = 0
-  private headers: ResponseHeaders = {}
+  private headers: RawHeaders = []
   status: number | null = null
   /** The id by which the upstream knows this call, for its support. */
   requestId: string | null = null
@@ -171,10 +186,10 @@ export class Received {
     return this.status !== null && (this.status < 200 || this.status >= 300)
   }
 
-  head(status: number, headers: ResponseHeaders): void {
+  head(status: number, headers: RawHeaders): void {
     this.status = status
     this.headers = headers
-    const id = headerOf(headers, "x-request-id") ?? headerOf(headers, "request-id")
+    const id = rawHeaderOf(headers, "x-request-id") ?? rawHeaderOf(headers, "request-id")
     this.requestId = id !== null && /^[\x21-\x7e]{1,128}$/.test(id) ? id : null
   }
 
@@ -191,7 +206,11 @@ export class Received {
 
   refusal() {
     const { headers, status, target, text } = this
-    return refusal(target, { status: status ?? 500, body: text, headers }, this.clock.unsafeCurrentTimeMillis())
+    return refusal(
+      target,
+      { status: status ?? 500, body: text, headers: parsedHeaders(headers) },
+      this.clock.unsafeCurrentTimeMillis()
+    )
   }
 
   broken(error: unknown) {

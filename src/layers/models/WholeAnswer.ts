@@ -5,7 +5,7 @@ import { isAnswer, readAnswer } from "../../domain/models/WholeAnswer.ts"
 import { answerFromStream } from "../../domain/models/WholeFromStream.ts"
 import type { ChatAnswer, ProviderError } from "../../services/models/LanguageModels.ts"
 import { streamFailure } from "./ProviderErrors.ts"
-import type { ResponseHeaders } from "./ResponseHeaders.ts"
+import type { RawHeaders } from "./ResponseHeaders.ts"
 import { SseParser } from "./SseParser.ts"
 import {
   type Caller,
@@ -78,7 +78,7 @@ export class WholeCall implements Caller {
     this.#call.abort()
   }
 
-  head(status: number, headers: ResponseHeaders): void {
+  head(status: number, headers: RawHeaders): void {
     const received = this.#received
     const before = this.#nearestMs
     received.head(status, headers)

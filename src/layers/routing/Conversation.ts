@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { isObject } from "../../domain/models/Json.ts"
 import type { ChatBody } from "../../services/models/LanguageModels.ts"
 
@@ -30,12 +30,13 @@ const nameOf = (messages: ReadonlyArray<unknown>): string | null => {
   const question = messages.findIndex((message) => !isOpening(message))
   const first = messages[question]
   if (!isObject(first) || first["role"] !== "user") return null
-  const hash = createHash("sha256")
-  for (const message of messages.slice(0, question + 1)) {
+  let said = ""
+  for (let i = 0; i <= question; i++) {
+    const message = messages[i]
     const text = textOf(isObject(message) ? message["content"] : null)
-    hash.update(`${text.length}\n${text.slice(0, hashedChars)}\n${text.slice(-hashedChars)}\n`)
+    said += `${text.length}\n${text.slice(0, hashedChars)}\n${text.slice(-hashedChars)}\n`
   }
-  return `first:${hash.digest("base64url")}`
+  return `first:${hash("sha256", said, "base64url")}`
 }
 
 const callOf = (message: unknown): string | null =>
