@@ -62,7 +62,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     tag: "Routing",
     summary: "Chat, as OpenAI's",
     description:
-      '`model: "auto"` routes, a model\'s id pins it. With `stream: true` the answer is server-sent events that end with `[DONE]`; a stream that breaks ends with an event `error`, whose data is the error envelope, without `[DONE]`, and its connection is broken. Where nothing comes for a while a comment shows that it lives. The usage chunk carries `conduit.cost_usd`.',
+      '`model: "auto"` routes, a model\'s id pins it. With `stream: true` the answer is server-sent events that end with `[DONE]`; a stream that breaks ends with an event `error`, whose data is the error envelope, without `[DONE]`, and its connection is broken. Where nothing comes for a while a comment shows that it lives. The usage chunk carries `conduit.cost_usd`. Generated clients know the whole answer; they read a stream from the raw body, whose events have a ChatCompletionChunk each as their data.',
     headers: ConduitHeaders,
     body: ChatRequest,
     examples: {

@@ -39,6 +39,9 @@ export const Constraints = Schema.Struct({
   description: "What the chosen model must satisfy: applied before the choice. If no model does, the answer is 422."
 })
 
+// Rules about which members there are go into the JSON Schema by `if` and `not`: an object with `anyOf` or `oneOf` beside its
+// properties is a union to generators of clients, of members without names.
+
 export const WeightsInput = Schema.Struct({
   quality: optional(between(0, 1)),
   cost: optional(between(0, 1)),
@@ -50,14 +53,9 @@ export const WeightsInput = Schema.Struct({
       (w) => (w.quality ?? 0) + (w.cost ?? 0) + (w.latency ?? 0) > 0 || "at least one weight must be above 0",
       {
         jsonSchema: {
-          allOf: [
-            {
-              anyOf: ["quality", "cost", "latency"].map((name) => ({
-                required: [name],
-                properties: { [name]: { exclusiveMinimum: 0 } }
-              }))
-            }
-          ]
+          not: {
+            properties: Object.fromEntries(["quality", "cost", "latency"].map((name) => [name, { maximum: 0 }]))
+          }
         }
       }
     )
@@ -185,7 +183,7 @@ export const RouteRequest = Schema.Struct(
         messages !== undefined || prompt !== undefined
           ? undefined
           : { path: ["messages"], message: "is missing: messages or prompt is needed" },
-      { jsonSchema: { allOf: [{ anyOf: [{ required: ["messages"] }, { required: ["prompt"] }] }] } }
+      { jsonSchema: { if: { not: { required: ["messages"] } }, then: { required: ["prompt"] } } }
     )
   )
   .annotations({
@@ -234,7 +232,11 @@ const feedbackOf = <K extends FeedbackKind, A extends number | boolean | string>
   Schema.Struct({ ...feedbackFields, kind: Schema.Literal(kind), value }, open)
     .pipe(
       Schema.filter(({ decision_id, session_id }) => aboutOne(decision_id, session_id), {
-        jsonSchema: { allOf: [{ oneOf: [{ required: ["decision_id"] }, { required: ["session_id"] }] }] }
+        jsonSchema: {
+          if: { required: ["decision_id"] },
+          then: { not: { required: ["session_id"] } },
+          else: { required: ["session_id"] }
+        }
       })
     )
     .annotations({ identifier: `Feedback${kind.replace(/(?:^|_)(.)/g, (_, first: string) => first.toUpperCase())}` })
