@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { normal, uniform } from "../../../src/domain/basics/Rng.ts"
+import { hash64 } from "../../../src/domain/basics/Rng.ts"
 import {
   type Comparison,
   type Estimate,
@@ -18,6 +18,14 @@ const valueOf = ({ reason, value }: Estimate): number => {
   return value ?? Number.NaN
 }
 
+/** Uniform on [0, 1), 32 bits, for hundreds of thousands of requests. */
+const mulberry = (seed: number) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let x = Math.imul(seed ^ (seed >>> 15), seed | 1)
+  x ^= x + Math.imul(x ^ (x >>> 7), x | 61)
+  return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32
+}
+
 interface World {
   readonly seed: string
   readonly count: number
@@ -32,43 +40,47 @@ const trueQuality = { cheap: 0.6, dear: 0.7 }
 const predictedQuality = { cheap: 0.9, dear: 0.7 }
 const trueCost = { cheap: 1, dear: 20 }
 
+type Sum = keyof typeof noSums
+const sumNames = Object.keys(noSums).filter((name): name is Sum => name in noSums)
+
 /** One row for each model and fold, as databases answer. */
 const added = (rows: ReadonlyArray<SavingsRow>): ReadonlyArray<SavingsRow> => {
-  const groups = new Map<string, Record<string, number>>()
-  const keys = new Map<string, Pick<SavingsRow, "model" | "fold">>()
-  for (const { fold, model, ...sums } of rows) {
-    const group = groups.get(`${model} ${fold}`) ?? {}
-    for (const [name, value] of Object.entries(sums)) group[name] = (group[name] ?? 0) + value
-    groups.set(`${model} ${fold}`, group)
-    keys.set(`${model} ${fold}`, { model, fold })
+  const groups = new Map<string, { -readonly [Name in keyof SavingsRow]: SavingsRow[Name] }>()
+  for (const row of rows) {
+    const key = `${row.model} ${row.fold}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { ...row })
+    else for (const name of sumNames) group[name] += row[name]
   }
-  return Array.from(keys, ([key, { fold, model }]) => ({ ...nothing(model, fold), ...groups.get(key) }))
+  return [...groups.values()]
 }
 
 /** A policy that sends large and difficult requests to the dear model, and fewer as it learns. */
 const world = ({ count, failures, judged, propensity, seed }: World) => {
+  const random = mulberry(hash64(seed)[0])
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
   const rows: Array<SavingsRow> = []
   let actual = 0
   let always = 0
   for (let i = 0; i < count; i++) {
-    const draw = (what: string) => uniform(`${seed}|${i}|${what}`)
-    const size = 0.5 + draw("size")
-    const difficulty = draw("difficulty")
+    const size = 0.5 + random()
+    const difficulty = random()
     const isEarly = i < count / 4
     const dearProbability =
       (difficulty > 0.5 ? propensity : propensity / 2) * (size > 1 ? 1 : 0.6) * (isEarly ? 1 : 0.6)
-    const chosen = draw("chosen") < dearProbability ? "dear" : "cheap"
+    const chosen = random() < dearProbability ? "dear" : "cheap"
     const probability = chosen === "dear" ? dearProbability : 1 - dearProbability
-    const ok = draw("ok") >= failures
-    const qualityWith = (model: "cheap" | "dear") =>
-      trueQuality[model] + 0.4 * (0.5 - difficulty) + 0.1 * normal(`${seed}|${i}|${model}|quality`)
-    const costWith = (model: "cheap" | "dear") =>
-      trueCost[model] * size * (1 + 0.3 * normal(`${seed}|${i}|${model}|cost`))
-    const isJudged = ok && draw("judged") < judged
-    const paid = ok ? costWith(chosen) : 0
+    const ok = random() >= failures
+    const qualityWith = (model: "cheap" | "dear") => trueQuality[model] + 0.4 * (0.5 - difficulty) + 0.1 * normal()
+    const costWith = (model: "cheap" | "dear") => trueCost[model] * size * (1 + 0.3 * normal())
+    const isJudged = ok && random() < judged
+    const fold = Math.floor(random() * folds)
+    const quality = { cheap: qualityWith("cheap"), dear: qualityWith("dear") }
+    const cost = { cheap: costWith("cheap"), dear: costWith("dear") }
+    const paid = ok ? cost[chosen] : 0
     if (ok) {
       actual += paid
-      always += chosen === "dear" ? paid : costWith("dear")
+      always += cost.dear
     }
     for (const model of ["cheap", "dear"] as const) {
       const isOwn = chosen === model
@@ -76,13 +88,13 @@ const world = ({ count, failures, judged, propensity, seed }: World) => {
       const predicted = ok ? trueCost[model] * size * (isEarly ? 8 : 0.5) : 0
       const seen = ok ? (isJudged ? 1 / judged : 0) : 1
       const weight = isOwn ? seen / probability : 0
-      const y = isJudged ? qualityWith(model) : 0
+      const y = isJudged ? quality[model] : 0
       const odds = isOwn && ok ? 1 / probability - 1 : 0
       const real = ok ? (isJudged ? 1 / judged : 0) : 1
-      const realQuality = isJudged ? qualityWith(chosen) : 0
+      const realQuality = isJudged ? quality[chosen] : 0
       rows.push({
         model,
-        fold: Math.floor(draw("fold") * folds),
+        fold,
         requests: 1,
         priced: ok ? 1 : 0,
         actual: paid,
