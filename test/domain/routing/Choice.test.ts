@@ -5,7 +5,7 @@ import { choose, roundForAudit, type Option } from "../../../src/domain/routing/
 import { costReferenceUsd } from "../../../src/domain/routing/Cost.ts"
 import { ModelId } from "../../../src/domain/basics/Ids.ts"
 import { largestDraw, standardNormalCdf } from "../../../src/domain/routing/Propensity.ts"
-import { hash64, normal, uniform } from "../../../src/domain/basics/Rng.ts"
+import { Draws, hash64, normal, uniform } from "../../../src/domain/basics/Rng.ts"
 import { compose } from "../../../src/domain/routing/Score.ts"
 import { preferences } from "../../../src/domain/routing/Weights.ts"
 import { qualityEvent, seeded } from "../../support/learningEvents.ts"
@@ -115,7 +115,52 @@ describe("largestDraw", () => {
   })
 })
 
+/** The choice as it is defined, draw by draw. */
+const defined = ({ candidates, control, decisionId, epsilon, key, seed }: Parameters<typeof choose>[0]) => {
+  const eligible = candidates.filter((candidate) => candidate.eligible)
+  const scores = eligible.map(({ mean, model, sd }) => mean + sd * normal(`${seed}|${key}|${model}|score`))
+  const anyBy = (draw: string) => {
+    const draws = eligible.map(({ model }) => uniform(`${seed}|${draw}|${model}|any`))
+    return draws.indexOf(Math.max(...draws))
+  }
+  const best = Math.max(...eligible.map(({ mean }) => mean))
+  const byMean = (k: number) => [eligible[k]!.model, eligible[k]!.mean === best ? "best" : "explore"]
+  const largest = largestDraw(eligible)
+  const share = 1 / eligible.length
+  const propensities = new Map(
+    eligible.map(({ model }, k) => [
+      model,
+      control * share + (1 - control) * ((1 - epsilon) * largest[k]! + epsilon * share)
+    ])
+  )
+  const [chosen, reason] =
+    eligible.length === 1
+      ? [eligible[0]!.model, "only_eligible"]
+      : uniform(`${seed}|${decisionId}|control`) < control
+        ? [eligible[anyBy(decisionId)]!.model, "control"]
+        : byMean(uniform(`${seed}|${key}|floor`) < epsilon ? anyBy(key) : scores.indexOf(Math.max(...scores)))
+  return { chosen, reason, propensities }
+}
+
 describe("choose", () => {
+  it("takes the model of its definition, for the same reason, with the same propensities", () => {
+    const random = seeded("definition")
+    for (let i = 0; i < 3000; i++) {
+      const candidates = Array.from({ length: 1 + Math.floor(random() * 10) }, (_, k) =>
+        option(`m${k}`, random(), 0.3 * 10 ** (-3 * random()), { eligible: k === 0 || random() > 0.1 })
+      )
+      const input = { candidates, epsilon: 0.1, control: 0.1, mostProbes: 0.2, seed: "s", decisionId: `d${i}` }
+      const asked = { ...input, key: random() < 0.5 ? `d${i}` : "a session" }
+      const expected = defined(asked)
+      const actual = choose(asked)
+      assert.deepStrictEqual([actual.chosen, actual.reason], [expected.chosen, expected.reason])
+      assert.closeTo(actual.propensity, expected.propensities.get(actual.chosen) ?? 0, 1e-9)
+      for (const { model, propensity } of actual.candidates) {
+        assert.closeTo(propensity, expected.propensities.get(model) ?? 0, 1e-6)
+      }
+    }
+  })
+
   it("chooses each model as often as its propensity says", () => {
     const counts = new Map<string, number>()
     const draws = 20_000
@@ -250,6 +295,15 @@ describe("Rng", () => {
     assert.closeTo(sum / n, 0, 0.03)
     assert.closeTo(squares / n, 1, 0.04)
     assert.strictEqual(new Set(Array.from({ length: n }, (_, i) => hash64(`${i}`).join())).size, n)
+    // What draws begin with may be hashed before.
+    for (const [beginning, rest] of [
+      ["", "ab"],
+      ["a", "b"],
+      ["ab", ""],
+      ["s|d|\u{1F642}", "m|score"]
+    ] as const) {
+      assert.deepStrictEqual(new Draws(beginning).hash(rest), hash64(beginning + rest))
+    }
   })
 
   it("flips about half of all bits for any one changed bit of the key", () => {
