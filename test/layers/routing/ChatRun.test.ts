@@ -25,6 +25,8 @@ import { catalogWith, model } from "../../support/scriptedModels.ts"
 
 // Every state of a chat, and what may come in it: the client leaves, the time is up, something ends twice, somebody throws.
 
+type State = "deciding" | "calling" | "relaying" | "settling" | "over"
+
 const timeoutMs = Duration.toMillis(defaults.http.requestTimeout)
 
 const said: Said = {
@@ -176,7 +178,7 @@ const to = {
     it.hand.chosen.shift()?.()
   }
 } as const
-type State = keyof typeof to
+
 const kindOf = (state: State) => (state === "relaying" ? "stream" : "whole")
 
 describe("a chat", () => {

@@ -14,7 +14,16 @@ export const parameters = () => {
     values.push(value)
     return `$${values.length}::${type}`
   }
-  return { values, add, addText: (value: string): string => add("text", storable(value)) }
+  /** Several at once, in their order. */
+  const addAll = (parameters: ReadonlyArray<{ readonly type: string; readonly bytes: Buffer }>): string => {
+    let text = ""
+    for (const { bytes, type } of parameters) {
+      values.push(bytes)
+      text += `${text === "" ? "" : ", "}$${values.length}::${type}`
+    }
+    return text
+  }
+  return { values, add, addAll, addText: (value: string): string => add("text", storable(value)) }
 }
 
 export type Parameters = ReturnType<typeof parameters>

@@ -1,5 +1,5 @@
 import type * as Schema from "effect/Schema"
-import { ColumnArray, elementTypeOf } from "./ColumnArray.ts"
+import { elementTypeOf } from "./ColumnArray.ts"
 
 /** What a table's statements know of a column, beside how its cell is read. */
 export interface Stored<Source> {
@@ -25,7 +25,7 @@ export const columnOf =
     // A copy: a schema is a class, and may be the cell of other columns too.
     Object.assign(cell.annotations({}), { sqlType, cellOf, stored })
 
-type Columns<Source> = Readonly<Record<string, Stored<Source>>>
+export type Columns<Source> = Readonly<Record<string, Stored<Source>>>
 
 const each = (columns: Columns<never>, text: (name: string, column: Stored<never>) => string): string =>
   Object.entries(columns)
@@ -35,23 +35,11 @@ const each = (columns: Columns<never>, text: (name: string, column: Stored<never
 /** `json_to_recordset(...) AS x(...)`. */
 export const recordset = (columns: Columns<never>): string => each(columns, (name, { sqlType }) => `${name} ${sqlType}`)
 
-/** `unnest(...) AS x(...)`, of arrays as `arraysOf` makes them. */
+/** What is inserted of the row `x` of `unnest(...) AS x(...)`, whose arrays `arraysOf` makes. */
 export const unnested = (columns: Columns<never>): string =>
   each(columns, (name, { sqlType, stored }) => {
     const sent = elementTypeOf(sqlType) === sqlType ? `x.${name}` : `x.${name}::${sqlType}`
     return stored(sent, "x")
-  })
-
-/** The cells of new rows, column by column, each as one array. */
-export const arraysOf = <Source>(
-  columns: Columns<Source>,
-  sources: ReadonlyArray<Source>
-): ReadonlyArray<{ readonly name: string; readonly type: string; readonly bytes: Buffer }> =>
-  Object.entries(columns).map(([name, { cellOf, sqlType }]) => {
-    const type = elementTypeOf(sqlType)
-    const cells = new ColumnArray(type, sources.length)
-    for (const source of sources) cells.add(cellOf(source))
-    return { name, type: `${type}[]`, bytes: cells.bytes() }
   })
 
 /** `INSERT INTO ... (...)`. */

@@ -1,4 +1,5 @@
 import { storable } from "../../../../domain/basics/StorableText.ts"
+import type { Columns } from "./Column.ts"
 
 /** Types of which PostgreSQL takes an array in its binary form: their OIDs, from `pg_type`. */
 const oids = { uuid: 2950, bigint: 20, float8: 701, boolean: 16, text: 25 } as const
@@ -109,4 +110,27 @@ export class ColumnArray {
     this.#bytes.copy(larger, 0, 0, this.#end)
     this.#bytes = larger
   }
+}
+
+/** The cells of one column, and the type of the parameter that they are. */
+export interface ColumnCells {
+  readonly type: string
+  readonly bytes: Buffer
+}
+
+/** The cells of new rows, column by column. */
+export const arraysOf = <Source>(
+  columns: Columns<Source>,
+  sources: ReadonlyArray<Source>
+): ReadonlyArray<ColumnCells> => {
+  const arrays: Array<ColumnCells> = []
+  for (const name in columns) {
+    const column = columns[name]
+    if (column === undefined) continue
+    const type = elementTypeOf(column.sqlType)
+    const cells = new ColumnArray(type, sources.length)
+    for (const source of sources) cells.add(column.cellOf(source))
+    arrays.push({ type: `${type}[]`, bytes: cells.bytes() })
+  }
+  return arrays
 }

@@ -5,7 +5,8 @@ import { type RouterId, uuidV7Millis } from "../../../../domain/basics/Ids.ts"
 import type { Outcome } from "../../../../domain/routing/Outcome.ts"
 import { attemptsOf } from "./Attempts.ts"
 import { candidatesOf } from "./Candidates.ts"
-import { arraysOf, rowOf } from "./Column.ts"
+import { rowOf } from "./Column.ts"
+import { arraysOf } from "./ColumnArray.ts"
 import { decidedColumns, DecisionRow, learnedColumns, outcomeColumns, presetWeights } from "./DecisionColumns.ts"
 
 export const decodeDecision = Schema.decodeUnknown(DecisionRow)

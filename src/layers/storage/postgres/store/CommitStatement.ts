@@ -14,10 +14,12 @@ const decisionChange = { ...outcomeColumns, ...learnedColumns }
 /** The commit's own position, for the decisions that it is the first to judge. */
 const judgedAt = "CASE WHEN x.learned_weight IS NOT NULL THEN (SELECT position FROM advanced) END"
 
-/** The columns in the order in which `decisionArrays` has their cells. */
+// The columns in the order in which `decisionArrays` has their cells.
+const decisionNames = names(newDecision)
+const decisionCells = unnested(newDecision)
 const insertDecisions = (arrays: string) =>
-  `new_decisions AS (INSERT INTO decisions (router_key, learned_position, ${names(newDecision)})
-     SELECT r.key, ${judgedAt}, ${unnested(newDecision)} FROM r, unnest(${arrays}) AS x(${names(newDecision)}))`
+  `new_decisions AS (INSERT INTO decisions (router_key, learned_position, ${decisionNames})
+     SELECT r.key, ${judgedAt}, ${decisionCells} FROM r, unnest(${arrays}) AS x(${decisionNames}))`
 
 const insertPrompts = (json: string) =>
   `new_prompts AS (INSERT INTO prompts (decision_id, router_key, prompt)
@@ -45,7 +47,7 @@ export const commitStatement = (
   plan: CommitPlan,
   encodedEvents: Uint8Array | null
 ): Statement => {
-  const { add, values } = parameters()
+  const { add, addAll, values } = parameters()
   const id = add("text", routerId)
   const payload = add("bytea", encodedEvents)
   const parts = [
@@ -57,15 +59,7 @@ export const commitStatement = (
   const write = (part: (json: string) => string, rows: ReadonlyArray<unknown>) => {
     if (rows.length > 0) parts.push(part(add("json", toJson(rows))))
   }
-  if (plan.decisions.length > 0) {
-    parts.push(
-      insertDecisions(
-        decisionArrays(plan.decisions)
-          .map(({ bytes, type }) => add(type, bytes))
-          .join(", ")
-      )
-    )
-  }
+  if (plan.decisions.length > 0) parts.push(insertDecisions(addAll(decisionArrays(plan.decisions))))
   write(insertPrompts, plan.decisions.filter(({ record }) => record.prompt !== null).map(promptJson))
   write(updateDecisions, plan.decisionUpdates.map(decisionUpdateJson))
   write(insertFeedback, plan.feedbackRows.map(feedbackJson))
