@@ -199,6 +199,21 @@ describe("bad input", () => {
     assert.include(text, '"code":"body_timeout"')
   })
 
+  for (const head of ["CONNECT x:1 HTTP/1.1", "OPTIONS * HTTP/1.1", "POST /v1/feedback HTTP/1.1", "nonsense"]) {
+    it(`outlives who resets the connection after "${head}"`, async () => {
+      for (let i = 0; i < 50; i++) {
+        await new Promise<void>((resolve) => {
+          const socket = Net.connect(Number(new URL(conduit.url).port), "127.0.0.1", () => {
+            socket.write(`${head}\r\nhost: x\r\n\r\n`)
+            setTimeout(() => socket.resetAndDestroy(), i % 5)
+          })
+          socket.on("error", () => {}).on("close", () => resolve())
+        })
+      }
+      assert.strictEqual((await request(`${conduit.url}/health/ready`)).status, 200)
+    })
+  }
+
   it("answers what is no HTTP with 400 and the envelope", async () => {
     const { hostname, port } = new URL(conduit.url)
     const socket = Net.connect(Number(port), hostname)

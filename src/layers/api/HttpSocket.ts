@@ -138,7 +138,11 @@ const listenerOf = (
   })
   // Without these two, node answers an expectation that it does not know by an empty 417, and CONNECT not at all.
   server.on("checkExpectation", receive)
-  server.on("connect", (_, socket) => refuse(socket, new MethodNotAllowed({ allow: serverAllow })))
+  server.on("connect", (_, socket) => {
+    // It is nobody's any more: node has taken its own listeners off, and an error that nobody hears ends the process.
+    socket.on("error", () => socket.destroy())
+    refuse(socket, new MethodNotAllowed({ allow: serverAllow }))
+  })
   return server
 }
 
