@@ -1,9 +1,11 @@
+import { storedStatuses } from "../../src/domain/learning/Feedback.ts"
+
 // What is tried with every client, and what is right: the same for all of them. `npm run test:clients` runs it with clients
 // in other languages, `test/process/clients.test.ts` with those in JavaScript, and `docs/clients.md` shows it.
 
 /** What a client is told to do; each in its own way. */
 export interface Call {
-  readonly do: "text" | "stream" | "tools" | "streamTools" | "structured"
+  readonly do: "text" | "stream" | "tools" | "streamTools" | "structured" | "feedback"
   readonly model: string
   readonly key: string
   /** A stream is asked for its token counts. */
@@ -215,6 +217,30 @@ export const cases: ReadonlyArray<Case> = [
     do: "stream",
     upstream: "failing",
     problem: fails(/fail/i, hundred(500))
+  }
+]
+
+const ofGenerated = new Set([
+  "a text",
+  "a stream",
+  "the counts of a stream",
+  "a wrong key",
+  "an unknown model",
+  "a stream of an unknown model",
+  "a rate limit",
+  "all models fail"
+])
+
+/** What is tried with clients that are generated from /openapi.json. */
+export const casesOfGenerated: ReadonlyArray<Case> = [
+  ...cases.filter(({ name }) => ofGenerated.has(name)),
+  {
+    name: "feedback by its kind",
+    column: "feedback",
+    do: "feedback",
+    upstream: "plain",
+    problem: (got) =>
+      first(noError(got), storedStatuses.some((status) => status === got.value) ? null : JSON.stringify(got))
   }
 ]
 

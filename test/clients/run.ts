@@ -7,12 +7,12 @@ import { once } from "node:events"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { createInterface } from "node:readline"
-import { type Case, cases, type Got, noAnswer } from "./cases.ts"
+import { type Case, cases, casesOfGenerated, type Got, noAnswer } from "./cases.ts"
 import { type Client, clients, root } from "./clients.ts"
 import { describeError, jsClients } from "./javascript.ts"
 import { written } from "./matrix.ts"
 import { type ClientService, startClientService } from "./service.ts"
-import { type Driver, missing, toolchains } from "./toolchains.ts"
+import { type Driver, type Generator, generators, missing, type Toolchain, toolchains } from "./toolchains.ts"
 
 /** From one answer to the next, the driver's start included. */
 const limitMs = 120_000
@@ -81,8 +81,12 @@ const runJavaScript = async (service: ClientService, told: ReadonlyArray<Case>, 
 }
 
 /** What is not as the tables say. */
-const differences = ({ flaws }: Client, got: ReadonlyMap<string, Got>): ReadonlyArray<string> =>
-  cases.flatMap((one) => {
+const differences = (
+  flaws: Client["flaws"],
+  told: ReadonlyArray<Case>,
+  got: ReadonlyMap<string, Got>
+): ReadonlyArray<string> =>
+  told.flatMap((one) => {
     const problem = one.problem(got.get(one.name) ?? {})
     const flaw = flaws[one.name]
     if (flaw === undefined) return problem === null ? [] : [`${one.name}: ${problem}`]
@@ -90,48 +94,70 @@ const differences = ({ flaws }: Client, got: ReadonlyMap<string, Got>): Readonly
     return flaw.problem.test(problem) ? [] : [`${one.name}: not ${String(flaw.problem)} but ${problem}`]
   })
 
-const runClient = async (client: Client, driver: Driver | null, service: ClientService): Promise<number> => {
+/** The slow cases run beside the others. Returns how many differ. */
+const runClient = async (
+  { flaws, id }: Pick<Client, "flaws" | "id">,
+  told: ReadonlyArray<Case>,
+  some: (told: ReadonlyArray<Case>) => Promise<ReadonlyMap<string, Got>>
+): Promise<number> => {
   const startedAt = Date.now()
-  const some = (told: ReadonlyArray<Case>) =>
-    driver === null ? runJavaScript(service, told, client.id) : runDriver(driver, service, told, client.id)
-  const slow = cases.filter(({ isSlow }) => isSlow === true)
+  const slow = told.filter(({ isSlow }) => isSlow === true)
   const parts = await Promise.all([
-    some(cases.filter(({ isSlow }) => isSlow !== true)),
+    some(told.filter(({ isSlow }) => isSlow !== true)),
     ...slow.map((one) => some([one]))
   ])
   const got = new Map(parts.flatMap((part) => [...part]))
   if (process.env["CLIENTS_VERBOSE"] === "true") for (const [name, one] of got) say(`  ${name}: ${JSON.stringify(one)}`)
-  const differs = differences(client, got)
-  const flaws = Object.keys(client.flaws).length
+  const differs = differences(flaws, told, got)
+  const right = told.filter((one) => one.problem(got.get(one.name) ?? {}) === null).length
   const seconds = Math.round((Date.now() - startedAt) / 1000)
   say(
-    `${client.id}: ${differs.length === 0 ? "as the table says" : `${differs.length} differ`}, ${cases.length - flaws} of ${cases.length} right, ${seconds} s`
+    `${id}: ${differs.length === 0 ? "as the table says" : `${differs.length} differ`}, ${right} of ${told.length} right, ${seconds} s`
   )
   for (const line of differs) say(`  ${line}`)
   return differs.length
 }
 
-const run = async (chosen: ReadonlyArray<Client>): Promise<number> => {
-  const dead = new Set(
-    Object.entries(toolchains).flatMap(([language, toolchain]) => {
-      const program = missing(toolchain)
-      if (program !== null) say(`${language}: skipped, ${program} is not on this machine`)
-      return program === null ? [] : [language]
-    })
+/** One that cannot be built is a failure, and no reason to leave the others out. */
+const orFailure = (id: string, run: () => Promise<number>): Promise<number> =>
+  run().catch((error: unknown) => {
+    say(`${id}: ${error instanceof Error ? error.message : String(error)}`)
+    return 1
+  })
+
+const runOne = async (client: Client, service: ClientService): Promise<number> => {
+  const { id, language } = client
+  if (language === "JavaScript") return runClient(client, cases, (told) => runJavaScript(service, told, id))
+  const driver = await toolchains[language].build(client)
+  return runClient(client, cases, (told) => runDriver(driver, service, told, id))
+}
+
+const runGenerated = async ({ build, id }: Generator, service: ClientService): Promise<number> => {
+  const driver = await build(service.url)
+  return runClient({ flaws: {}, id }, casesOfGenerated, (told) => runDriver(driver, service, told, id))
+}
+
+const isHere = (what: string, toolchain: Pick<Toolchain, "programs">): boolean => {
+  const program = missing(toolchain)
+  if (program !== null) say(`${what}: skipped, ${program} is not on this machine`)
+  return program === null
+}
+
+const run = async (only: RegExp): Promise<number> => {
+  const chosen = clients.filter(({ id }) => only.test(id))
+  const made = generators.filter((generator) => only.test(generator.id) && isHere(generator.id, generator))
+  const withoutToolchain = new Set(
+    Object.entries(toolchains).flatMap(([language, toolchain]) =>
+      chosen.some((client) => client.language === language) && !isHere(language, toolchain) ? [language] : []
+    )
   )
-  const service = await startClientService(clients.map(({ id }) => id))
+  const service = await startClientService([...clients, ...generators].map(({ id }) => id))
   let failures = 0
   try {
     for (const client of chosen) {
-      if (dead.has(client.language)) continue
-      try {
-        const driver = client.language === "JavaScript" ? null : await toolchains[client.language].build(client)
-        failures += await runClient(client, driver, service)
-      } catch (error) {
-        failures++
-        say(`${client.id}: ${error instanceof Error ? error.message : String(error)}`)
-      }
+      if (!withoutToolchain.has(client.language)) failures += await orFailure(client.id, () => runOne(client, service))
     }
+    for (const one of made) failures += await orFailure(one.id, () => runGenerated(one, service))
   } finally {
     await service.close()
   }
@@ -145,7 +171,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.exit(1)
   })
 }
-const failures = await run(clients.filter(({ id }) => only.test(id)))
+const failures = await run(only)
 const page = Path.join(root, "docs", "clients.md")
 const text = written(Fs.readFileSync(page, "utf8"))
 say(text)

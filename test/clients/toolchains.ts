@@ -55,6 +55,11 @@ const builtOnce = async (folder: string, marker: string, make: () => Promise<unk
   await make()
   Fs.writeFileSync(file, marker)
 }
+const pip = (interpreter: string, folder: string, requirements: string) =>
+  builtOnce(folder, digest(requirements), async () => {
+    await build("python3", ["-m", "venv", "--clear", folder], folder)
+    await build(interpreter, ["-m", "pip", "install", "--quiet", "-r", requirements], folder)
+  })
 const digest = (...files: ReadonlyArray<string>) => {
   const hash = createHash("sha256")
   for (const file of files) hash.update(Fs.readFileSync(file))
@@ -67,10 +72,7 @@ const python: Toolchain = {
     const requirements = Path.join(root, file)
     const folder = cacheOf("python", id)
     const interpreter = Path.join(folder, "bin", "python")
-    await builtOnce(folder, digest(requirements), async () => {
-      await build("python3", ["-m", "venv", "--clear", folder], folder)
-      await build(interpreter, ["-m", "pip", "install", "--quiet", "-r", requirements], folder)
-    })
+    await pip(interpreter, folder, requirements)
     return {
       command: [interpreter, Path.join(Path.dirname(requirements), "driver.py")],
       env: { PYTHONPATH: Path.join(sources, "python"), PYTHONDONTWRITEBYTECODE: "1" }
@@ -128,6 +130,62 @@ export const toolchains: Readonly<Record<Exclude<Client["language"], "JavaScript
   Rust: rust
 }
 
+/** A generator, which makes a client of the service's document. */
+export interface Generator extends Omit<Toolchain, "build"> {
+  readonly id: string
+  readonly build: (url: string) => Promise<Driver>
+}
+
+const document = async (url: string, folder: string): Promise<string> => {
+  const file = Path.join(folder, "openapi.json")
+  const answer = await fetch(`${url}/openapi.json`)
+  Fs.writeFileSync(file, await answer.text())
+  return file
+}
+
+const pythonClient: Generator = {
+  id: "openapi-python-client",
+  programs: python.programs,
+  build: async (url) => {
+    const from = Path.join(sources, "generated", "python")
+    const folder = cacheOf("generated", "python")
+    const interpreter = Path.join(folder, "bin", "python")
+    await pip(interpreter, folder, Path.join(from, "requirements.txt"))
+    const made = Path.join(folder, "made", "conduit_client")
+    Fs.mkdirSync(Path.dirname(made), { recursive: true })
+    const options = ["--path", await document(url, folder), "--output-path", made, "--meta", "none", "--overwrite"]
+    await build(Path.join(folder, "bin", "openapi-python-client"), ["generate", ...options], folder)
+    return {
+      command: [interpreter, Path.join(from, "driver.py")],
+      env: {
+        PYTHONPATH: [Path.join(sources, "python"), Path.dirname(made)].join(Path.delimiter),
+        PYTHONDONTWRITEBYTECODE: "1"
+      }
+    }
+  }
+}
+
+const typescriptClient: Generator = {
+  id: "openapi-fetch",
+  programs: [["npm", "--version"]],
+  build: async (url) => {
+    const from = Path.join(sources, "generated", "typescript")
+    const folder = cacheOf("generated", "typescript")
+    const manifest = Path.join(from, "package.json")
+    for (const name of ["package.json", "driver.ts"]) Fs.copyFileSync(Path.join(from, name), Path.join(folder, name))
+    await builtOnce(folder, digest(manifest), () =>
+      build("npm", ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"], folder)
+    )
+    const program = (name: string) => Path.join(folder, "node_modules", ".bin", name)
+    await build(program("openapi-typescript"), [await document(url, folder), "-o", "schema.d.ts"], folder)
+    const strict = ["--strict", "--target", "es2022", "--module", "nodenext", "--skipLibCheck", "--types", "node"]
+    await build(program("tsc"), [...strict, "--lib", "es2023,dom,dom.iterable,dom.asynciterable", "driver.ts"], folder)
+    return { command: [process.execPath, Path.join(folder, "driver.js")] }
+  }
+}
+
+export const generators: ReadonlyArray<Generator> = [pythonClient, typescriptClient]
+
 /** The first program that is not there. */
-export const missing = ({ programs }: Toolchain): string | null =>
+export const missing = ({ programs }: Pick<Toolchain, "programs">): string | null =>
   programs.find(([program, ...args]) => !isInstalled(program, args))?.[0] ?? null
