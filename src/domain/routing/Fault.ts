@@ -38,6 +38,9 @@ export const faults = {
   /** Refused by a content policy before a model saw it. */
   filtered: { ...request, next: "none" },
 
+  /** The model, or a filter behind it, declined in an answer, and another one is asked: only where that is configured. */
+  declined: { ...request, next: "counted" },
+
   /** 429. */
   rate_limited: { circuit: "failure", isLearned: true, next: "counted", side: "limit", mayPass: true },
   /** 429 that does not pass by waiting: the account has run out of money or quota. */

@@ -22,6 +22,9 @@ export const changesBetween = (before: Catalog, after: Catalog): ReadonlyArray<s
           ? "choices are followed again"
           : `${after.policy.observing} serves, and choices are only observed`
       ]),
+  ...(before.policy.passesOnRefusals === after.policy.passesOnRefusals
+    ? []
+    : [`policy.passesOnRefusals is ${after.policy.passesOnRefusals === true}`]),
   ...(before.policy.preference === after.policy.preference ? [] : [`policy.preference is ${after.policy.preference}`])
 ]
 

@@ -200,7 +200,8 @@ const ConfigFile = Schema.Struct({
       }),
       observe: Schema.optionalWith(Schema.String.annotations(must("the id of the model that serves meanwhile")), {
         exact: true
-      })
+      }),
+      passesOnRefusals: Schema.optionalWith(Flag, { exact: true })
     }),
     { exact: true }
   )

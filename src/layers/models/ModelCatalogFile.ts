@@ -179,6 +179,7 @@ const policyOf = ({ models = [], policy = {} }: ConfigFile): Catalog["policy"] =
   return {
     algorithm: policy.algorithm ?? "auto",
     preference: policy.preference ?? "balanced",
+    ...(policy.passesOnRefusals === true ? { passesOnRefusals: true } : {}),
     ...(policy.mode === "observe" && observing !== undefined ? { observing: ModelId(observing) } : {})
   }
 }

@@ -95,6 +95,16 @@ export class Attempts {
     return null
   }
 
+  /** The call under way has declined, and another model may be asked instead. */
+  passesOn(routed: RoutedRequest, untried: Untried): boolean {
+    return (
+      this.#parts.catalog.current().policy.passesOnRefusals === true &&
+      untried.counted + 1 < mostCounted &&
+      this.remainingMs(routed) >= leastMillis &&
+      untried.models.some((model) => !this.#isBarred(routed, model))
+    )
+  }
+
   /** The call under way is the answer. */
   answers(routed: RoutedRequest, model: Model): void {
     routed.answering(monotonicMs(this.#parts.clock))
@@ -173,6 +183,16 @@ const resultOf = (routed: RoutedRequest, ending: Ending): CallResult =>
     : ending._tag === "Aborted"
       ? "aborted"
       : ending.reason
+
+/** The model, or a filter behind it, declined to answer. */
+export const declined = (model: Model, status: number): ProviderError =>
+  new ProviderError({
+    model: model.id,
+    reason: "declined",
+    status,
+    retryAfterSeconds: null,
+    detail: "it declined to answer"
+  })
 
 /** The model did not answer within what it may take. */
 export const late = (model: Model): ProviderError =>

@@ -26,7 +26,8 @@ import {
   UnknownModel
 } from "../../services/routing/Router.ts"
 import type { Accounting } from "./Accounting.ts"
-import { type Attempts, late, type Untried } from "./Attempts.ts"
+import type { Attempt } from "../../domain/routing/Outcome.ts"
+import { type Attempts, declined, late, type Untried } from "./Attempts.ts"
 import type { Choosing } from "./Choosing.ts"
 import * as Conversation from "./Conversation.ts"
 import type { Experience } from "./Experience.ts"
@@ -70,6 +71,8 @@ export class ChatRun implements ChatRunShape {
   #calls = 0
   #opening: Opening<AnswerHead> | null = null
   #relay: Relay | null = null
+  /** The first answer that declined, while other models are asked. */
+  #declined: Declined | null = null
   /** What is left when it is settled. */
   #finish: (() => void) | null = null
 
@@ -166,9 +169,26 @@ export class ChatRun implements ChatRunShape {
   #answered(routed: RoutedRequest, model: Model, told: ChatAnswer | ProviderError): void {
     if (told instanceof ProviderError) return this.#callFailed(routed, model, told)
     if (this.#state !== "calling") return
-    const { accounting, attempts, settlement } = this.#parts
+    if (told.said.isRefusal && this.#parts.attempts.passesOn(routed, this.#untried)) {
+      return this.#passedOn(routed, model, told)
+    }
     this.#stop()
-    attempts.answers(routed, model)
+    this.#parts.attempts.answers(routed, model)
+    this.#deliver(routed, model, told)
+  }
+
+  /** Keeps an answer that declined, and asks the next model. */
+  #passedOn(routed: RoutedRequest, model: Model, told: ChatAnswer): void {
+    const { costUsd } = this.#parts.accounting.of(model, routed.request, told.said, told.requestId)
+    this.#stop()
+    this.#parts.attempts.failed(routed, this.#untried, model, declined(model, told.status))
+    const attempt = routed.declined(costUsd)
+    this.#declined ??= { model, told, attempt, costUsd }
+    this.#call(routed)
+  }
+
+  #deliver(routed: RoutedRequest, model: Model, told: ChatAnswer): void {
+    const { accounting, settlement } = this.#parts
     const { requestId, said, status, text } = told
     const account = accounting.of(model, routed.request, said, requestId)
     routed.told(() => ({ ...account, said, firstTokenMs: null }))
@@ -185,6 +205,9 @@ export class ChatRun implements ChatRunShape {
   #opened(routed: RoutedRequest, model: Model, told: ChatStream | ProviderError): void {
     if (told instanceof ProviderError) return this.#callFailed(routed, model, told)
     if (this.#state !== "calling" || this.#opening === null) return
+    if (told.said().isRefusal && this.#parts.attempts.passesOn(routed, this.#untried)) {
+      return this.#callFailed(routed, model, declined(model, told.status))
+    }
     const { accounting, attempts, clock, deadlines } = this.#parts
     this.#deadline?.cancel()
     this.#state = "relaying"
@@ -235,6 +258,11 @@ export class ChatRun implements ChatRunShape {
 
   #fail(routed: RoutedRequest, error: RouterError): void {
     this.#stop()
+    if (this.#declined !== null) {
+      const { attempt, costUsd, model, told } = this.#declined
+      routed.answeredBy(attempt, costUsd)
+      return this.#deliver(routed, model, told)
+    }
     this.#parts.settlement.settle(routed, endingOf(routed))
     this.#end(Exit.fail(error))
   }
@@ -293,6 +321,14 @@ export class ChatRun implements ChatRunShape {
   #headOf(routed: RoutedRequest, model: Model, requestId: string | null): AnswerHead {
     return { ...this.#streamHead(routed, model, requestId), model: model.id }
   }
+}
+
+/** An answer that declined, and the call that it was. */
+interface Declined {
+  readonly model: Model
+  readonly told: ChatAnswer
+  readonly attempt: Attempt | null
+  readonly costUsd: number | null
 }
 
 /** What is logged of a bug says which decision it broke. */

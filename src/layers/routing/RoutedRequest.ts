@@ -95,6 +95,8 @@ export class RoutedRequest {
   private waitedMs = 0
   private facts: () => Facts = () => nothingSaid
   private hasOutcome = false
+  private answer: Attempt | null = null
+  private declinedUsd = 0
 
   constructor(begun: Begun) {
     this.begun = begun
@@ -160,6 +162,18 @@ export class RoutedRequest {
     return { attempt, step: call.step }
   }
 
+  /** The last call has answered, and another model is asked all the same; its answer cost that much, USD. */
+  declined(costUsd: number | null): Attempt | null {
+    this.declinedUsd += costUsd ?? 0
+    return this.attempts.at(-1) ?? null
+  }
+
+  /** What was passed on is the answer after all: no other model had one. */
+  answeredBy(attempt: Attempt | null, costUsd: number | null): void {
+    this.answer = attempt
+    this.declinedUsd -= costUsd ?? 0
+  }
+
   settled(): void {
     this.hasOutcome = true
   }
@@ -167,7 +181,7 @@ export class RoutedRequest {
   /** What is learned from. Its latency is that of the last call: what came before it was another model's. */
   record(ending: Ending): DecisionRecord & { readonly outcome: Outcome } {
     const { attempts, decision } = this
-    const last = attempts.at(-1)
+    const last = this.answer ?? attempts.at(-1)
     const { costUsd, details, firstTokenMs, outputTokens, said, usage } = this.said
     const { error, ok } = resultOf(ending)
     const refused = ending._tag === "Answered" && said?.isRefusal === true ? refusedError : null
@@ -181,7 +195,7 @@ export class RoutedRequest {
         finishReason: said?.finishReason ?? null,
         inputTokens: usage?.inputTokens ?? null,
         outputTokens: usage?.outputTokens ?? outputTokens,
-        costUsd,
+        costUsd: costUsd === null ? null : costUsd + this.declinedUsd,
         latencyMs: last?.latencyMs ?? 0,
         firstTokenMs,
         // What the last model said is closer to the cause than how the request ended.

@@ -46,6 +46,8 @@ export interface Catalog {
     readonly preference: Preference
     /** The model that serves while choices are only made and logged; none where they are followed. */
     readonly observing?: ModelId
+    /** Another model is asked where one declines to answer; not there: its answer is passed on. */
+    readonly passesOnRefusals?: boolean
   }
   /** Geometric mean of the models' expected cost of one request at set-up, USD: what a cost is compared with. */
   readonly costReferenceUsd: number
