@@ -27,6 +27,7 @@ const catalogue: Readonly<Record<string, readonly [type: string, ...labels: Read
   conduit_provider_attempts_total: ["counter", "model", "outcome"],
   conduit_provider_latency_seconds: ["histogram", "model"],
   conduit_provider_first_token_seconds: ["histogram", "model"],
+  conduit_model_list_reads_total: ["counter", "provider", "result"],
   conduit_fallbacks_total: ["counter", "model"],
   conduit_circuit_state: ["gauge", "model", "state"],
   conduit_upstream_connections: ["gauge", "state"],
