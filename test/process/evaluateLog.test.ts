@@ -131,5 +131,16 @@ describe("conduit evaluate --log", () => {
     await conduit.logged("the configuration was read again: choices are followed again")
     const [next] = await judgedRequests(conduit, 1)
     assert.notStrictEqual(next!.reason, "observe")
+    // Other algorithms choose by the same fold.
+    for (const algorithm of ["squarecb", "random"]) {
+      assert.strictEqual((await reload(`{ algorithm: ${algorithm} }`)).code, 0)
+      await conduit.logged(`the configuration was read again: policy.algorithm is ${algorithm}`)
+      const [drawn] = await judgedRequests(conduit, 1)
+      assert.include(["best", "explore", "control"], drawn!.reason)
+      const [made] = (await request(`${conduit.url}/v1/decisions?limit=1`)).json.data
+      assert.strictEqual(made.policy.algorithm, algorithm)
+      assert.closeTo(made.candidates[0].propensity + made.candidates[1].propensity, 1, 1e-4)
+      if (algorithm === "random") assert.closeTo(made.propensity, 0.5, 1e-4)
+    }
   }, 120_000)
 })

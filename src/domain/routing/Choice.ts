@@ -103,7 +103,7 @@ const partAt = ({ options, probes }: Drawn, point: number): number | undefined =
   return undefined
 }
 
-interface ChoiceInput {
+export interface ChoiceInput {
   readonly candidates: ReadonlyArray<Option>
   readonly epsilon: number
   readonly control: number
@@ -161,7 +161,7 @@ export const draw = (input: ChoiceInput): ModelId | undefined => {
 }
 
 /** As the audit keeps it. */
-const audited = (option: Option, score: number, propensity: number): Candidate => ({
+export const audited = (option: Option, score: number, propensity: number): Candidate => ({
   model: option.model,
   eligible: option.eligible,
   excludedBy: option.excludedBy,

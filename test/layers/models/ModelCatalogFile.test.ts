@@ -209,7 +209,10 @@ policy: { algorithm: best }
       assert.include(text, "models[1].inputUsdPerMTok: -1 is not right: USD per million tokens, 0 or more")
       assert.include(text, "models[1].priorQuality: 2 is not right: a number from 0 to 1")
       assert.include(text, "models[2].id: is missing")
-      assert.include(text, 'policy.algorithm: "best" is not right: auto, thompson or static')
+      assert.include(
+        text,
+        'policy.algorithm: "best" is not right: auto, thompson, ucb, epsilon-greedy, squarecb, random or static'
+      )
       assert.lengthOf(problems, 8)
       assert.notInclude(text, "12345678")
     })

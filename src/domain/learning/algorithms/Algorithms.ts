@@ -6,6 +6,9 @@ import { epsilonGreedy } from "./EpsilonGreedy.ts"
 import { fixed } from "./Fixed.ts"
 import { h } from "./H.ts"
 import { h2 } from "./H2.ts"
+import { h2EpsilonGreedy } from "./H2EpsilonGreedy.ts"
+import { h2SquareCb } from "./H2SquareCb.ts"
+import { h2Ucb } from "./H2Ucb.ts"
 import { linUcb } from "./LinUcb.ts"
 import { normalThompson } from "./NormalThompson.ts"
 import { oracle } from "./Oracle.ts"
@@ -17,6 +20,9 @@ import { ucb1 } from "./Ucb1.ts"
 /** All that can be compared; the first one is what is served. */
 export const algorithms: ReadonlyArray<Algorithm> = [
   h2,
+  h2Ucb,
+  h2EpsilonGreedy,
+  h2SquareCb,
   h,
   betaThompson,
   normalThompson,

@@ -1,7 +1,7 @@
 import * as Linalg from "../bandit/Linalg.ts"
 import * as Ridge from "../bandit/Ridge.ts"
 import type { Algorithm, World } from "./Algorithm.ts"
-import { served } from "./Served.ts"
+import { type QualityModel, served } from "./Served.ts"
 
 const { at } = Linalg
 
@@ -193,14 +193,15 @@ const make = (world: World) => {
     world.dimension
   )
   const index = new Map(world.arms.map(({ model }, k) => [model, k]))
-  return served(world, {
+  const model: QualityModel = {
     qualityOf: ({ model }, { features, task }) => {
       const { mean, sd } = predictQuality(quality, index.get(model) ?? 0, features, task)
       return { quality: mean, qualitySd: sd, qualityRise: 0, probeShare: 0 }
     },
     judged: ({ features, task }, { arm, quality: judged }, at) =>
       foldQuality(quality, { k: arm, features, task, judged, ...at }).isReset
-  })
+  }
+  return served(world, { model })
 }
 
 /** Its successor is `h2`; it is here to be compared with. */

@@ -1,9 +1,11 @@
 import { DecisionId, type Position, uuidV7From } from "../../basics/Ids.ts"
 import { draw, type Option } from "../../routing/Choice.ts"
+import { chooseByShares } from "../../routing/ShareChoice.ts"
 import { compose, latencyScore, logOutputTokens } from "../../routing/Score.ts"
 import type { Answer, Arm, Asked, Learner, World } from "./Algorithm.ts"
 import * as Hierarchical from "../bandit/Hierarchical.ts"
 import type { LearningEvent } from "../LearningEvent.ts"
+import type { Rule } from "./Rules.ts"
 
 /** Another idea of what a model's answers are like than the fold's. */
 export interface QualityModel {
@@ -23,7 +25,11 @@ export interface QualityModel {
  * Chooses as the service does, by a log of events that is folded at once: quality, tokens and latency are learned each for
  * itself, and composed with the price of the request. No control slice: that is for measuring, and earns nothing.
  */
-export const served = (world: World, model: QualityModel | null = null): Learner => {
+export const served = (
+  world: World,
+  options: { readonly model?: QualityModel; readonly rule?: Rule } = {}
+): Learner => {
+  const { model = null, rule } = options
   const parameters = Hierarchical.defaultParameters
   const state = Hierarchical.make(parameters, world.dimension)
   const changes = world.arms.map(() => 0)
@@ -70,15 +76,12 @@ export const served = (world: World, model: QualityModel | null = null): Learner
     choose: (asked) => {
       asked.eligible.forEach(meet)
       decidedAt.set(asked, position)
-      const chosen = draw({
-        candidates: asked.eligible.flatMap((arm) => optionOf(arm, asked)),
-        epsilon: parameters.epsilon,
-        control: 0,
-        mostProbes: parameters.mostProbes,
-        seed: world.seed,
-        key: asked.key,
-        decisionId: asked.key
-      })
+      const candidates = asked.eligible.flatMap((arm) => optionOf(arm, asked))
+      const keys = { seed: world.seed, key: asked.key, decisionId: asked.key, control: 0 }
+      const chosen =
+        rule === undefined
+          ? draw({ candidates, ...keys, epsilon: parameters.epsilon, mostProbes: parameters.mostProbes })
+          : chooseByShares({ candidates, ...keys }, (options) => rule(options, state)).chosen
       return world.arms.findIndex((arm) => arm.model === chosen)
     },
     ran: (asked, { arm, latencySeconds, outputTokens }) => {

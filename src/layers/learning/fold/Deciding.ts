@@ -1,9 +1,11 @@
 import * as Hierarchical from "../../../domain/learning/bandit/Hierarchical.ts"
+import { rules } from "../../../domain/learning/algorithms/Rules.ts"
 import { choose, type Option, roundForAudit } from "../../../domain/routing/Choice.ts"
 import { excludedBy } from "../../../domain/routing/Constraint.ts"
 import type { Candidate, Decision, Reason } from "../../../domain/routing/Decision.ts"
 import type { ModelId, Position, RouterId } from "../../../domain/basics/Ids.ts"
 import type { Model } from "../../../domain/routing/Model.ts"
+import { chooseByShares } from "../../../domain/routing/ShareChoice.ts"
 import { compose } from "../../../domain/routing/Score.ts"
 import type { DecideInput } from "../../../services/learning/BanditState.ts"
 import { NoEligibleModel } from "../../../services/learning/BanditState.ts"
@@ -42,24 +44,27 @@ export const decide = (
   const prospects = prospectsOf(deciding, input, (model) =>
     Hierarchical.predict(state, model.id, model.priorQuality, request.task, features)
   )
-  const policy = { algorithm: Hierarchical.algorithm, version: Hierarchical.version, position }
+  const { algorithm } = catalog.policy
+  const rule = algorithm === "auto" || algorithm === "thompson" || algorithm === "static" ? null : rules[algorithm]
+  const policy = {
+    algorithm: rule === null ? Hierarchical.algorithm : algorithm,
+    version: Hierarchical.version,
+    position
+  }
   const answer = (choice: Choice) => decisionOf(deciding, input, features, policy, choice)
 
   const excluded = nobodyLeft(prospects, request.pinned)
   if (excluded !== null) return excluded
   if (request.pinned !== null) return answer(undrawn(prospects, request.pinned, "pinned"))
-  if (catalog.policy.algorithm === "static") return inOrder(deciding, input, features, position, prospects)
+  if (algorithm === "static") return inOrder(deciding, input, features, position, prospects)
 
-  const drawn = () =>
-    choose({
-      candidates: prospects,
-      epsilon: state.parameters.epsilon,
-      control: state.parameters.control,
-      mostProbes: state.parameters.mostProbes,
-      seed: router.seed,
-      key: request.sessionId ?? input.id,
-      decisionId: input.id
-    })
+  const drawn = () => {
+    const { control, epsilon, mostProbes } = state.parameters
+    const keys = { seed: router.seed, key: request.sessionId ?? input.id, decisionId: input.id }
+    return rule === null
+      ? choose({ candidates: prospects, control, epsilon, mostProbes, ...keys })
+      : chooseByShares({ candidates: prospects, control, ...keys }, (options) => rule(options, state))
+  }
   const { observing } = catalog.policy
   if (observing !== undefined) return answer(observed(drawn(), prospects, observing))
   if (
