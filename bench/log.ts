@@ -2,6 +2,7 @@
 // decision in all tables and indexes.
 // node bench/run.mjs log [events, 200000; 1000000 takes some minutes] [decisions, 4000]
 import { randomUUID } from "node:crypto"
+import { setTimeout as sleep } from "node:timers/promises"
 import * as Either from "effect/Either"
 import * as Pg from "pg"
 import { decodeEvents } from "../src/domain/learning/EventCodec.ts"
@@ -130,12 +131,19 @@ const bytesOf = async (url: string): Promise<ReadonlyMap<string, number>> => {
   return new Map(rows.map(({ bytes, name }) => [name, Number(bytes)]))
 }
 
+/** What waits to be added up is no lasting row. */
+const addedUp = async (url: string) => {
+  const left = async () => Number((await query<{ n: string }>(url, "SELECT count(*) AS n FROM decision_changes"))[0]?.n)
+  while ((await left()) > 0) await sleep(200)
+}
+
 const stored = async (postgres: TestPostgres) => {
   const url = await databaseOf(postgres, "stored")
   const conduit = await startConduit({ databaseUrl: url })
   const count = async () => Number((await query<{ n: string }>(url, "SELECT count(*) AS n FROM decisions"))[0]?.n)
   const before = await bytesOf(url)
   while ((await count()) < decisions) await load(conduit.url, 16, false, 1000)
+  await addedUp(url)
   const ids = await query<{ id: string; all: string }>(url, "SELECT id FROM decisions")
   await stopped(conduit)
   const after = await bytesOf(url)
@@ -149,6 +157,7 @@ const stored = async (postgres: TestPostgres) => {
     }
   }
   await Promise.all(Array.from({ length: 16 }, judge))
+  await addedUp(url)
   await stopped(judged)
   const withFeedback = await bytesOf(url)
   const stat = await query<{ candidates: string }>(

@@ -2,6 +2,7 @@
 import { makeRunMain } from "@effect/platform/Runtime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { keepCompiled } from "./CompileCache.ts"
 
 // Signals belong to the lifecycle, which counts them; here only the exit code is taken home.
 const runMain = makeRunMain(({ fiber, teardown }) => {
@@ -12,6 +13,7 @@ const runMain = makeRunMain(({ fiber, teardown }) => {
   })
 })
 
+keepCompiled()
 const [command, ...rest] = process.argv.slice(2)
 
 /** A signal that comes while the service is loaded: as PID 1 it would never hear of it, else it would end without a report. */

@@ -18,7 +18,7 @@ import { closePool } from "./Close.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { listen } from "./Listen.ts"
 import { type BoundedPool, makePool, observePool, type PoolOptions } from "./Pool.ts"
-import { awaitDatabase, migrate } from "./Start.ts"
+import { awaitDatabase, isUpToDate, migrate } from "./Start.ts"
 import { makeServers } from "./Servers.ts"
 import { makeStore } from "./Store.ts"
 import { makeTools } from "./Tools.ts"
@@ -68,8 +68,12 @@ export const layerWith = ({
       // A database that goes away in the middle of it is waited for again.
       yield* untilGivenUp.pipe(
         Effect.flatMap((left) => awaitDatabase(bounded, left)),
-        Effect.zipRight(creates ? Effect.void : refuseForeign(bounded)),
-        Effect.zipRight(migrate(options)),
+        Effect.zipRight(
+          Effect.unlessEffect(
+            Effect.zipRight(creates ? Effect.void : refuseForeign(bounded), migrate(options)),
+            isUpToDate(bounded)
+          )
+        ),
         Effect.retry({
           schedule: Schedule.spaced(Duration.millis(100)),
           while: (error) =>

@@ -98,6 +98,14 @@ export const currentMigration = (sql: SqlClient.SqlClient) =>
     return row?.id ?? 0
   })
 
+/** Whether there is nothing to migrate, which is usual; what goes wrong here is told by the migration. */
+export const isUpToDate = ({ pool }: BoundedPool): Effect.Effect<boolean> =>
+  Effect.tryPromise(() => pool.query<{ id: number | null }>(`SELECT max(migration_id) AS id FROM ${table}`)).pipe(
+    Effect.map(({ rows }) => rows[0]?.id === newestMigration),
+    Effect.orElseSucceed(() => false),
+    Effect.disconnect
+  )
+
 const run = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const current = yield* currentMigration(sql)

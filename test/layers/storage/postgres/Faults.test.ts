@@ -204,6 +204,16 @@ describe("DatabasePg, at its limits", () => {
           })
           yield* db.commit(commitOf(id, { decisions }))
         }
+        // What waits to be added up is no lasting row.
+        const adding = {
+          batch: 2000,
+          costReferenceUsd: 1e-3,
+          isReferenceNew: true,
+          latencyReferenceSeconds: 2,
+          nowMillis: 0
+        }
+        yield* Effect.repeat(db.addUp(id, adding), { until: ({ isDone }) => isDone })
+        yield* Effect.promise(() => query(url, "VACUUM FULL decision_changes"))
         const [size] = yield* Effect.promise(() =>
           query<{ bytes: number }>(
             url,
