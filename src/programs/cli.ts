@@ -3,6 +3,8 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as LogLevel from "effect/LogLevel"
 import { stripVTControlCharacters } from "node:util"
 import { version } from "../domain/basics/Version.ts"
 import { doctor } from "./doctor.ts"
@@ -14,11 +16,19 @@ import { models } from "./models.ts"
 import { reload } from "./reload.ts"
 import { replay } from "./replay.ts"
 import { route } from "./route.ts"
-import { start } from "./start.ts"
+import { start, startLoggingFrom } from "./start.ts"
 import { state } from "./state.ts"
 import { EndedWith, ending } from "./tools/Ending.ts"
+import { helpText } from "./tools/HelpText.ts"
 
-const serve = Command.make("serve", {}, () => ending(start)).pipe(
+/** What a log level is where `--log-level` does not say: equal to INFO, and not the same. */
+const unstated: LogLevel.LogLevel = { ...LogLevel.Info }
+
+const serve = Command.make("serve", {}, () =>
+  Effect.flatMap(FiberRef.get(FiberRef.currentMinimumLogLevel), (level) =>
+    ending(level === unstated ? start : startLoggingFrom(level))
+  )
+).pipe(
   Command.withDescription("Run the service until a signal; settings come from the environment (docs/operations.md)")
 )
 
@@ -33,20 +43,25 @@ const conduit = Command.make("conduit").pipe(
   Command.withSubcommands([serve, migrate, route, models, reload, state, replay, evaluate, doctor, mockLlm, health])
 )
 
-/** The library writes colours whatever it writes to. */
-const plainText =
-  (isTerminal: boolean) =>
-  (part: unknown): unknown =>
-    typeof part === "string" && !isTerminal ? stripVTControlCharacters(part) : part
+/** The library writes colours whatever it writes to, and calls a command by the last of its names only. */
+const toldText =
+  (words: ReadonlyArray<string>, isTerminal: boolean) =>
+  (part: unknown): unknown => {
+    if (typeof part !== "string") return part
+    const text = helpText(words, part)
+    return isTerminal ? text : stripVTControlCharacters(text)
+  }
 
-const withPlainPipes = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Console.consoleWith((console) =>
-    Effect.withConsole(program, {
-      ...console,
-      log: (...parts) => console.log(...parts.map(plainText(process.stdout.isTTY))),
-      error: (...parts) => console.error(...parts.map(plainText(process.stderr.isTTY)))
-    })
-  )
+const withOwnTexts =
+  (words: ReadonlyArray<string>) =>
+  <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Console.consoleWith((console) =>
+      Effect.withConsole(program, {
+        ...console,
+        log: (...parts) => console.log(...parts.map(toldText(words, process.stdout.isTTY))),
+        error: (...parts) => console.error(...parts.map(toldText(words, process.stderr.isTTY)))
+      })
+    )
 
 /** Every command; `serve` and `healthcheck` without arguments come here only in tests. Answers the exit code. */
 export const cli = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
@@ -58,6 +73,7 @@ export const cli = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
         ? Effect.succeed(error.code)
         : Effect.as(ValidationError.isValidationError(error) ? Effect.void : Console.error(error.message), 1)
     ),
-    withPlainPipes,
+    withOwnTexts(argv.slice(2)),
+    Effect.locally(FiberRef.currentMinimumLogLevel, unstated),
     Effect.provide(NodeContext.layer)
   )

@@ -1,6 +1,5 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -24,9 +23,6 @@ import { weightsOf } from "./tools/WeightsText.ts"
 
 const priorKinds = ["published", "none", "inverted"] as const
 type PriorKind = (typeof priorKinds)[number]
-
-const example =
-  "conduit evaluate examples/outcomes/sample.jsonl --algorithm h2,ucb1,random --seeds 3 --html result.html"
 
 const options = {
   data: Args.text({ name: "DATA" }).pipe(
@@ -242,11 +238,6 @@ export const evaluate = Command.make("evaluate", options, (given) =>
   })
 ).pipe(
   Command.withDescription(
-    HelpDoc.blocks([
-      HelpDoc.p(
-        "What each algorithm would have earned on requests to which the outcome of every model is known: only the outcome of the chosen model is revealed to it."
-      ),
-      HelpDoc.p(`For example: ${example}`)
-    ])
+    "What each algorithm would have earned on requests to which the outcome of every model is known: only the outcome of the chosen model is revealed to it."
   )
 )

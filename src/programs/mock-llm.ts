@@ -6,16 +6,18 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Yaml from "yaml"
+import { problemsOf } from "../domain/basics/SchemaProblems.ts"
 import { defaultScript, MockScript } from "./mockLlm/MockScript.ts"
 import { make } from "./mockLlm/Server.ts"
 
 /** The file cannot be read, or does not say what a script can say. */
 export class InvalidMockScript extends Schema.TaggedError<InvalidMockScript>()("InvalidMockScript", {
   file: Schema.String,
-  detail: Schema.String
+  /** All of them, a line each. */
+  problems: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `${this.file}: ${this.detail}`
+    return this.problems.map((problem) => `${this.file}: ${problem}`).join("\n")
   }
 }
 
@@ -23,11 +25,21 @@ const decodeScript = Schema.decodeUnknown(MockScript, { onExcessProperty: "error
 
 export const readScript = Effect.fn("MockLlm.readScript")(function* (file: string) {
   const files = yield* FileSystem.FileSystem
-  const invalid = (error: unknown) =>
-    new InvalidMockScript({ file, detail: error instanceof Error ? error.message : String(error) })
-  const text = yield* Effect.mapError(files.readFileString(file), invalid)
-  const value = yield* Effect.try({ try: (): unknown => Yaml.parse(text), catch: invalid })
-  return yield* Effect.mapError(decodeScript(value), invalid)
+  const invalid = (problems: ReadonlyArray<string>) => new InvalidMockScript({ file, problems })
+  const text = yield* Effect.mapError(files.readFileString(file), ({ message }) => invalid([message]))
+  const document = Yaml.parseDocument(text, { prettyErrors: true })
+  if (document.errors.length > 0) {
+    return yield* invalid(
+      document.errors.map(
+        (error) => `line ${error.linePos?.[0].line ?? "?"}: ${error.message.split("\n")[0] ?? error.code}`
+      )
+    )
+  }
+  const value = yield* Effect.try({
+    try: (): unknown => document.toJS() ?? {},
+    catch: () => invalid(["the file has too many aliases"])
+  })
+  return yield* Effect.mapError(decodeScript(value), (error) => invalid(problemsOf(error)))
 })
 
 /** Completes with the first SIGTERM or SIGINT: as the first process of a container nothing else would end it. */

@@ -1,7 +1,9 @@
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import type * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as Lifecycle from "../layers/running/Lifecycle.ts"
@@ -32,12 +34,16 @@ const withProblemsOfFile = (wrong: InvalidSettings) =>
     return Either.isRight(file) ? wrong : new InvalidSettings({ problems: [...wrong.problems, ...file.left.problems] })
   })
 
-/** Runs a service until a signal, writes the report as the last line, and answers the exit code. */
+/** With `stated` over the environment. Runs a service until a signal, writes the report as the last line, and answers the exit code. */
 export const startWith = <A, E>(
-  application: Layer.Layer<A, E, Layer.Layer.Context<typeof ServeLayer>>
+  application: Layer.Layer<A, E, Layer.Layer.Context<typeof ServeLayer>>,
+  stated: Readonly<Record<string, string>> = {}
 ): Effect.Effect<number> =>
   Effect.gen(function* () {
-    const environment = SettingsEnv.environment
+    const environment = Layer.map(SettingsEnv.environment, (context) => {
+      const { terminal, variables } = Context.get(context, Environment)
+      return Context.make(Environment, { terminal, variables: new Map([...variables, ...Object.entries(stated)]) })
+    })
     const read = yield* Effect.either(Effect.provide(Settings, Layer.provide(SettingsEnv.fromEnvironment, environment)))
     const output = yield* Output
     const settings = Either.getOrElse(read, () => ({
@@ -72,6 +78,22 @@ export const startWith = <A, E>(
       )
     )
   }).pipe(Effect.provide(OutputStdio.layer))
+
+/** What `LOG_LEVEL` calls the levels of the command line. */
+const logLevels: Readonly<Record<LogLevel.LogLevel["_tag"], string>> = {
+  All: "DEBUG",
+  Trace: "DEBUG",
+  Debug: "DEBUG",
+  Info: "INFO",
+  Warning: "WARNING",
+  Error: "ERROR",
+  Fatal: "ERROR",
+  None: "ERROR"
+}
+
+/** `conduit serve --log-level LEVEL`: it counts before `LOG_LEVEL`. */
+export const startLoggingFrom = ({ _tag }: LogLevel.LogLevel): Effect.Effect<number> =>
+  startWith(ServeLayer, { LOG_LEVEL: logLevels[_tag] })
 
 /** `conduit serve`. */
 export const start: Effect.Effect<number> = startWith(ServeLayer)

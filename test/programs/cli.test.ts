@@ -36,6 +36,38 @@ describe("the command line", () => {
     })
   )
 
+  it("names each command whole in its help, and shows how it is called", async () => {
+    const helpOf = async (words: ReadonlyArray<string>) => {
+      const logged = vi.spyOn(console, "log").mockReturnValue()
+      assert.strictEqual(await Effect.runPromise(cli(["node", "conduit", ...words, "--help"])), 0)
+      const text = logged.mock.calls.map(([part]) => String(part)).join("\n")
+      logged.mockRestore()
+      return text
+    }
+    const listed = Array.from((await helpOf([])).matchAll(/^  - ([a-z-]+(?: [a-z]+)?)/gm), ([, name = ""]) => name)
+    assert.includeMembers(listed, ["serve", "models disable", "state verify", "mock-llm"])
+    for (const name of listed) {
+      const help = await helpOf(name.split(" "))
+      assert.include(help, `$ conduit ${name}`)
+      assert.match(help, new RegExp(`EXAMPLE\\n\\n  .*conduit ${name}`), name)
+    }
+  })
+
+  it("logs from the level of --log-level on, whatever LOG_LEVEL says", () => {
+    // A data directory that is a file: it says so and ends.
+    const env = { PATH: process.env["PATH"], CONDUIT_DATA_DIRECTORY: binary, CONDUIT_PORT: "0", LOG_FORMAT: "json" }
+    const levelsOf = (level: string, args: ReadonlyArray<string>) => {
+      const { stdout } = spawnSync(process.execPath, [binary, "serve", ...args], {
+        encoding: "utf8",
+        env: { ...env, LOG_LEVEL: level }
+      })
+      return new Set(Array.from(stdout.matchAll(/"level":"(\w+)"/g), ([, name]) => name))
+    }
+    assert.isTrue(levelsOf("ERROR", ["--log-level", "info"]).has("INFO"))
+    assert.deepStrictEqual([...levelsOf("DEBUG", ["--log-level", "error"])], ["ERROR"])
+    assert.deepStrictEqual([...levelsOf("ERROR", [])], ["ERROR"])
+  })
+
   it("writes no colour into a pipe", () => {
     const help = spawnSync(process.execPath, [binary, "state", "--help"], { encoding: "utf8" })
     assert.include(help.stdout, "USAGE")

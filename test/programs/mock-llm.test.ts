@@ -214,6 +214,43 @@ describe("mock-llm", () => {
     })
   )
 
+  it.scoped("says all that is wrong with a script at once, a line each with its path and what would be right", () =>
+    Effect.gen(function* () {
+      const directory = yield* Effect.acquireRelease(
+        Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "mock-llm-"))),
+        (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true }))
+      )
+      const file = Path.join(directory, "script.yaml")
+      Fs.writeFileSync(
+        file,
+        `
+defaults: { quality: 2, firstTokenMs: -1, answerTokens: 1.5, tokensPerSecond: .inf }
+models:
+  - { name: small, qualty: 0.5, scenario: nope, faults: { broken: 1 } }
+  - { quality: { code: high } }
+list: x
+`
+      )
+      const { message, problems } = yield* Effect.flip(readScript(file))
+      assert.deepStrictEqual(
+        problems.map((problem) => problem.split(": ")[0]),
+        [
+          "defaults.quality",
+          "defaults.firstTokenMs",
+          "defaults.answerTokens",
+          "models[0].qualty",
+          "models[0].scenario",
+          "models[0].faults.broken",
+          "models[1].name",
+          "models[1].quality",
+          "list"
+        ]
+      )
+      assert.include(message, `${file}: defaults.firstTokenMs: -1 is not right: a number of 0 or more`)
+      assert.include(message, `${file}: models[0].qualty: is not a key here: did you mean quality?`)
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
   it.effect("reads a script, and says what is wrong with one", () =>
     Effect.gen(function* () {
       const example = yield* readScript("examples/mock-llm.yaml")

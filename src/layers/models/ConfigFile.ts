@@ -1,30 +1,15 @@
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { parseDocument } from "yaml"
 import { durationFromText } from "../../domain/basics/DurationText.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
-import { nearestName } from "../../domain/basics/NearestName.ts"
+import { must, mustSecretly, problemsOf } from "../../domain/basics/SchemaProblems.ts"
 import { isObject } from "../../domain/models/Json.ts"
 import { policyAlgorithms, policyModes } from "../../domain/routing/Policy.ts"
 import { preferenceNames } from "../../domain/routing/Weights.ts"
 import { problemsBetween } from "./ConfigProblems.ts"
-
-/** `actual` is shown with what would be right; keys and addresses may hold secrets and are not. */
-const must = (right: string) => ({
-  message: (issue: ParseResult.ParseIssue) => ({
-    message: `${shown(issue.actual)} is not right: ${right}`,
-    override: true
-  })
-})
-const mustSecretly = (right: string) => ({
-  message: () => ({ message: `its value (not shown) is not right: ${right}`, override: true })
-})
-
-const shown = (value: unknown): string =>
-  value === undefined ? "nothing" : (JSON.stringify(value)?.slice(0, 100) ?? typeof value)
 
 const price = "USD per million tokens, 0 or more"
 const Price = Schema.Number.annotations(must(price)).pipe(Schema.finite(must(price)), Schema.nonNegative(must(price)))
@@ -210,18 +195,6 @@ export type ConfigFile = typeof ConfigFile.Type
 
 const decode = Schema.decodeUnknownEither(ConfigFile, { errors: "all", onExcessProperty: "error" })
 
-const pathOf = (path: ReadonlyArray<PropertyKey>) =>
-  path.map((key, i) => (typeof key === "number" ? `[${key}]` : `${i === 0 ? "" : "."}${String(key)}`)).join("")
-
-const explain = (issue: ParseResult.ArrayFormatterIssue): string => {
-  const path = pathOf(issue.path)
-  if (issue._tag === "Missing") return `${path}: is missing`
-  if (issue._tag !== "Unexpected") return `${path === "" ? "the file" : path}: ${issue.message}`
-  const known = [...issue.message.matchAll(/"([^"]+)"/g)].flatMap(([, key]) => (key === undefined ? [] : [key]))
-  const nearest = nearestName(String(issue.path.at(-1)), known)
-  return `${path}: is not a key here${nearest === null ? `; there are ${known.join(", ")}` : `: did you mean ${nearest}?`}`
-}
-
 /** `gpt-4o: large` is short for `gpt-4o: { model: large }`. */
 const withWholeAliases = (content: unknown): unknown => {
   if (!isObject(content) || !isObject(content["aliases"])) return content
@@ -254,7 +227,7 @@ export const parseConfigFile = (
       const between = problemsBetween(content, variables)
       return Either.match(decode(content), {
         onLeft: (error) => {
-          const within = ParseResult.ArrayFormatter.formatErrorSync(error).map(explain)
+          const within = problemsOf(error)
           return Either.left([...new Set([...within, ...between])])
         },
         onRight: (file) => (between.length === 0 ? Either.right(file) : Either.left(between))

@@ -1,12 +1,20 @@
 import * as Schema from "effect/Schema"
+import { must } from "../../domain/basics/SchemaProblems.ts"
 import { scenarioNames } from "../../domain/simulation/Scenario.ts"
 import { evenQuality, faults, type ModelScript } from "../../domain/simulation/Script.ts"
 import { type Topic, topics } from "../../domain/simulation/Topic.ts"
 
-const Probability = Schema.Number.pipe(Schema.between(0, 1))
 const exact = { exact: true } as const
-const Positive = Schema.Number.pipe(Schema.positive())
-const NonNegative = Schema.Number.pipe(Schema.nonNegative())
+const within = (right: string, isRight: (value: number) => boolean) =>
+  Schema.Number.annotations(must(right)).pipe(Schema.filter(isRight, must(right)))
+const Probability = within("a number from 0 to 1", (value) => value >= 0 && value <= 1)
+const Positive = within("a number above 0, or .inf", (value) => value > 0)
+const NonNegative = within("a number of 0 or more", (value) => value >= 0)
+const Whole = (most: number, right: string) =>
+  within(right, (value) => Number.isInteger(value) && value >= 1 && value <= most)
+const oneOf = <const Names extends ReadonlyArray<string>>(names: Names) =>
+  Schema.Literal(...names).annotations(must(`one of ${names.join(", ")}`))
+const quality = `a number from 0 to 1, or one for each of default, ${topics.join(", ")}`
 
 /** What can be said about a model; what is left out is as in `defaults`, or as it was. */
 export const Behaviour = Schema.Struct({
@@ -15,20 +23,20 @@ export const Behaviour = Schema.Struct({
     Schema.Union(
       Probability,
       Schema.partialWith(Schema.Record({ key: Schema.Literal("default", ...topics), value: Probability }), exact)
-    ),
+    ).annotations(must(quality)),
     exact
   ),
   firstTokenMs: Schema.optionalWith(NonNegative, exact),
   /** `.inf` (the default) writes the whole answer at once. */
   tokensPerSecond: Schema.optionalWith(Positive, exact),
-  answerTokens: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 100_000)), exact),
+  answerTokens: Schema.optionalWith(Whole(100_000, "a whole number from 1 to 100000"), exact),
   inputUsdPerMTok: Schema.optionalWith(NonNegative, exact),
   outputUsdPerMTok: Schema.optionalWith(NonNegative, exact),
-  contextWindow: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), exact),
+  contextWindow: Schema.optionalWith(Whole(Number.MAX_SAFE_INTEGER, "a whole number of tokens above 0"), exact),
   /** What `GET /v1/models` says of it besides OpenAI's members, as it is sent: docs/mock-llm.md has examples. */
   listed: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.Unknown }), exact),
   /** What it does on the wire; docs/mock-llm.md has the table. */
-  scenario: Schema.optionalWith(Schema.Literal(...scenarioNames), exact),
+  scenario: Schema.optionalWith(oneOf(scenarioNames), exact),
   /** Probability of each fault. */
   faults: Schema.optionalWith(
     Schema.partialWith(Schema.Record({ key: Schema.Literal(...faults), value: Probability }), exact),
@@ -49,7 +57,7 @@ export const MockScript = Schema.Struct({
   /** Whether a model of another name is answered too, by the defaults; otherwise it is 404. */
   anyModel: Schema.optionalWith(Schema.Boolean, exact),
   /** How `GET /v1/models` answers. */
-  list: Schema.optionalWith(Schema.Literal(...listForms), exact)
+  list: Schema.optionalWith(oneOf(listForms), exact)
 })
 export type MockScript = typeof MockScript.Type
 

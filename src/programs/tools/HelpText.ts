@@ -1,0 +1,40 @@
+/** How each command is called, by its name. */
+const examples: Readonly<Record<string, string>> = {
+  "": "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit serve",
+  serve: "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit serve --log-level debug",
+  migrate: "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit migrate",
+  route: 'conduit route --task arithmetic "What is 17 * 23?"',
+  models: "conduit models list",
+  "models list": "conduit models list --json",
+  "models disable": "conduit models disable gpt-4o",
+  "models enable": "conduit models enable gpt-4o",
+  "models confirm": "conduit models confirm --by alice gpt-4o",
+  "models dismiss": "conduit models dismiss --by alice gpt-4o",
+  reload: "conduit reload",
+  state: "conduit state show",
+  "state show": "conduit state show --json",
+  "state export": "conduit state export learned.json",
+  "state import": "conduit state import --yes learned.json",
+  "state reset": "conduit state reset --yes gpt-4o",
+  "state verify": "conduit state verify",
+  replay: "conduit replay --weights 0.7,0.2,0.1",
+  evaluate: "conduit evaluate --algorithm h2,ucb1,random --seeds 3 --html result.html examples/outcomes/sample.jsonl",
+  doctor: "conduit doctor --url http://127.0.0.1:8000",
+  "mock-llm": "conduit mock-llm --port 9001 --script script.yaml",
+  healthcheck: "CONDUIT_PORT=8000 conduit healthcheck"
+}
+
+const colours = String.raw`(?:\u001b\[[0-9;]*m)*`
+const usage = new RegExp(String.raw`(USAGE${colours}\s+${colours}\$ )(\S+)`)
+const description = new RegExp(String.raw`\n(${colours}DESCRIPTION)`)
+
+/** The library's help of a command, with its whole name and an example. Any other text stays as it is. */
+export const helpText = (words: ReadonlyArray<string>, text: string): string => {
+  if (!usage.test(text)) return text
+  const [first = "", second = ""] = words
+  const name = [`${first} ${second}`, first].find((given) => given in examples) ?? ""
+  const called = name === "" ? "conduit" : `conduit ${name}`
+  return text
+    .replace(usage, (_, before: string) => before + called)
+    .replace(description, (_, title: string) => `\nEXAMPLE\n\n  ${examples[name] ?? called}\n\n${title}`)
+}
