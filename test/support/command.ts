@@ -13,7 +13,12 @@ export interface CommandResult {
 /** Runs a command of the built program to its end; killed at the limit, and then its code is null. */
 export const runCommand = (
   args: ReadonlyArray<string>,
-  options: { readonly env?: Readonly<Record<string, string>>; readonly directory?: string } = {}
+  options: {
+    readonly env?: Readonly<Record<string, string>>
+    readonly directory?: string
+    /** For one that computes for long. */
+    readonly limitMs?: number
+  } = {}
 ): Promise<CommandResult> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [binary, ...args], {
@@ -21,7 +26,7 @@ export const runCommand = (
       env: { PATH: process.env["PATH"] ?? "", NO_COLOR: "1", ...options.env },
       stdio: ["ignore", "pipe", "pipe"]
     })
-    const timer = setTimeout(() => child.kill("SIGKILL"), limitMs)
+    const timer = setTimeout(() => child.kill("SIGKILL"), options.limitMs ?? limitMs)
     let stdout = ""
     let stderr = ""
     child.stdout.on("data", (chunk) => (stdout += String(chunk)))
