@@ -26,6 +26,25 @@ const chatBody = (stream: boolean, sessions: number): string =>
     ...(stream ? { stream: true } : {})
   })
 
+const ask = async (pool: Pool, stream: boolean, sessions: number): Promise<void> => {
+  const headers = { "content-type": "application/json" }
+  const body = chatBody(stream, sessions)
+  const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", headers, body })
+  const text = await answer.body.text()
+  if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${text.slice(0, 300)}`)
+  if (stream && !text.endsWith("data: [DONE]\n\n")) throw new Error(`a cut stream: ${text.slice(-100)}`)
+}
+
+const loadOf = (took: ReadonlyArray<number>, startedMs: number): Load => ({
+  requests: took.length,
+  perSecond: (took.length * 1000) / (performance.now() - startedMs),
+  p50: quantile(took, 0.5),
+  p99: quantile(took, 0.99)
+})
+
+/** For so long, or so many requests in all. */
+export type Amount = { readonly millis: number } | { readonly requests: number }
+
 /**
  * Each connection sends its next request when the answer to its last one is whole; an answer that is not 200 ends the run.
  * The requests take turns in so many sessions, or are in none.
@@ -34,32 +53,41 @@ export const load = async (
   origin: string,
   connections: number,
   stream: boolean,
-  millis: number,
+  amount: Amount,
   sessions = 0
 ): Promise<Load> => {
   const pool = new Pool(origin, { connections, pipelining: 1 })
-  const headers = { "content-type": "application/json" }
   const took: Array<number> = []
   const startedMs = performance.now()
-  const untilMs = startedMs + millis
+  let left = "requests" in amount ? amount.requests : Infinity
+  const untilMs = "millis" in amount ? startedMs + amount.millis : Infinity
   const client = async () => {
-    while (performance.now() < untilMs) {
+    while (performance.now() < untilMs && left-- > 0) {
       const beganMs = performance.now()
-      const body = chatBody(stream, sessions)
-      const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", headers, body })
-      const text = await answer.body.text()
-      if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${text.slice(0, 300)}`)
-      if (stream && !text.endsWith("data: [DONE]\n\n")) throw new Error(`a cut stream: ${text.slice(-100)}`)
+      await ask(pool, stream, sessions)
       took.push(performance.now() - beganMs)
     }
   }
   await Promise.all(Array.from({ length: connections }, client))
-  const seconds = (performance.now() - startedMs) / 1000
+  const result = loadOf(took, startedMs)
   await pool.close()
-  return {
-    requests: took.length,
-    perSecond: took.length / seconds,
-    p50: quantile(took, 0.5),
-    p99: quantile(took, 0.99)
+  return result
+}
+
+/** So many requests a second, whether or not the answers come: how long each took counts from when it was due. */
+export const openLoad = async (origin: string, rate: number, stream: boolean, millis: number): Promise<Load> => {
+  const pool = new Pool(origin, { connections: 1024, pipelining: 1 })
+  const took: Array<number> = []
+  const startedMs = performance.now()
+  const asked: Array<Promise<void>> = []
+  for (let n = 0; (n * 1000) / rate < millis; n++) {
+    const dueMs = startedMs + (n * 1000) / rate
+    const waitMs = dueMs - performance.now()
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+    asked.push(ask(pool, stream, 0).then(() => void took.push(performance.now() - dueMs)))
   }
+  await Promise.all(asked)
+  const result = loadOf(took, startedMs)
+  await pool.close()
+  return result
 }

@@ -20,10 +20,16 @@ export const peakMiB = (pid: number): number => {
   return Number(found?.[1]) / 1024
 }
 
-/** Whole number of the command line after the benchmark's name. */
+/** What stands behind `--name`. */
+export const option = (name: string): string | undefined => {
+  const at = process.argv.indexOf(`--${name}`)
+  return at === -1 ? undefined : process.argv[at + 1]
+}
+
+/** Number of the command line after the benchmark's name, options left out. */
 export const argument = (index: number, fallback: number): number => {
-  const given = process.argv[3 + index]
-  return given === undefined ? fallback : Number(given)
+  const given = process.argv.slice(3).filter((word, i, all) => !word.startsWith("--") && !all[i - 1]?.startsWith("--"))
+  return given[index] === undefined ? fallback : Number(given[index])
 }
 
 /** One line: a name and figures, right-aligned. */

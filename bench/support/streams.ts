@@ -1,0 +1,50 @@
+import { request } from "undici"
+import { quantile } from "./measure.ts"
+
+export interface Held {
+  readonly streams: number
+  /** Frames that came, and that should have. */
+  readonly frames: number
+  readonly expected: number
+  readonly firstMs: number
+  readonly gapP50: number
+  readonly gapP99: number
+}
+
+/** So many streams at once, each of `tokens` events one each `gapMs`: when the first came, and the gaps between them. */
+export const hold = async (origin: string, streams: number, tokens: number, gapMs: number): Promise<Held> => {
+  const firsts: Array<number> = []
+  const gaps: Array<number> = []
+  let frames = 0
+  const body = JSON.stringify({
+    model: "auto",
+    messages: [{ role: "user", content: "Count." }],
+    stream: true,
+    mock: { tokens, token_ms: gapMs }
+  })
+  const one = async () => {
+    const beganMs = performance.now()
+    const headers = { "content-type": "application/json" }
+    const answer = await request(`${origin}/v1/chat/completions`, { method: "POST", headers, body })
+    if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${await answer.body.text()}`)
+    let last: number | null = null
+    for await (const chunk of answer.body) {
+      const now = performance.now()
+      const count = String(chunk).split('"content":').length - 1
+      if (count === 0) continue
+      frames += count
+      if (last === null) firsts.push(now - beganMs)
+      else gaps.push(now - last)
+      last = now
+    }
+  }
+  await Promise.all(Array.from({ length: streams }, one))
+  return {
+    streams,
+    frames,
+    expected: streams * tokens,
+    firstMs: quantile(firsts, 0.5),
+    gapP50: quantile(gaps, 0.5),
+    gapP99: quantile(gaps, 0.99)
+  }
+}
