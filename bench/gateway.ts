@@ -4,6 +4,7 @@
 //   --against DIR   another built checkout, as a further arm
 //   --json FILE     writes every turn
 //   --profile DIR   a CPU profile of Conduit
+//   --warm N        requests that each arm answers before it is measured, 8000 by default
 //   --rate N        open loop instead of closed: N requests a second, whether or not answers come
 //   --held N        so many streams at once instead, and the gaps between their frames
 import * as Fs from "node:fs"
@@ -19,7 +20,7 @@ import { hold } from "./support/streams.ts"
 const rounds = argument(0, 7)
 const turnMillis = argument(1, 1.5) * 1000
 /** Compiling takes thousands of requests. */
-const warmUpRequests = 8000
+const warmUpRequests = Number(option("warm") ?? 8000)
 const models = Array.from({ length: argument(2, 3) }, (_, k) => ({ id: `model-${k}`, outputUsdPerMTok: 1 + k }))
 const against = option("against")
 const profileDirectory = option("profile")

@@ -60,18 +60,10 @@ export const make = ({
     })
   }
 
-  const asked = (exchange: Exchange, { body, request }: RoutingInput) => ({
-    request,
-    body,
-    caller: watchedCaller(exchange),
-    span: exchange.span?.span,
-    log: (line: Effect.Effect<void>) => serving.log(exchange, line)
-  })
-
   const completed = (exchange: Exchange, input: RoutingInput, present: (answer: Answer) => Reply) =>
     serving.run(exchange, (ended) =>
       router.begin({
-        ...asked(exchange, input),
+        ...asked(serving, exchange, input),
         open: null,
         onEnd: (exit, about) => ended(presented(exit, present), about)
       })
@@ -80,7 +72,7 @@ export const make = ({
   const streamed = (exchange: Exchange, input: RoutingInput) =>
     serving.run(exchange, (ended) =>
       router.begin({
-        ...asked(exchange, input),
+        ...asked(serving, exchange, input),
         open: (head) => new SseSink(exchange, headHeaders(head), keepAliveMs),
         onEnd: (exit, about) => ended(Exit.as(exit, null), about)
       })
@@ -101,6 +93,14 @@ export const make = ({
       )
   }
 }
+
+const asked = (serving: Serving, exchange: Exchange, { body, request }: RoutingInput) => ({
+  request,
+  body,
+  caller: watchedCaller(exchange),
+  span: exchange.span?.span,
+  log: (line: Effect.Effect<void>) => serving.log(exchange, line)
+})
 
 const presented = (
   exit: Exit.Exit<Answer | null, RouterError>,

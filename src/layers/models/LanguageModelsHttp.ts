@@ -62,6 +62,19 @@ const encode = (
     catch: () => failure(model.id, "rejected", null, "the request is nested too deeply")
   })
 
+const targetIn = (
+  endpoints: ReadonlyMap<string, Endpoint>,
+  model: Model,
+  more: CallLimits["headers"]
+): Either.Either<Target, ProviderError> => {
+  const endpoint = endpoints.get(model.provider)
+  if (endpoint === undefined) {
+    return Either.left(failure(model.id, "connection", null, `there is no provider ${JSON.stringify(model.provider)}`))
+  }
+  const headers = more === undefined ? endpoint.headers : { ...more, ...endpoint.headers }
+  return Either.right({ ...endpoint, headers, model: model.id, silence: model.timeouts ?? noLimits })
+}
+
 /** Calls OpenAI-compatible providers and passes what they say through. */
 export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPools> = Layer.scoped(
   LanguageModels,
@@ -88,21 +101,6 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
       })
     )
 
-    const targetOf = (
-      kind: "whole" | "streamed",
-      model: Model,
-      more: CallLimits["headers"]
-    ): Either.Either<Target, ProviderError> => {
-      const endpoint = known[kind].get(model.provider)
-      if (endpoint === undefined) {
-        return Either.left(
-          failure(model.id, "connection", null, `there is no provider ${JSON.stringify(model.provider)}`)
-        )
-      }
-      const headers = more === undefined ? endpoint.headers : { ...more, ...endpoint.headers }
-      return Either.right({ ...endpoint, headers, model: model.id, silence: model.timeouts ?? noLimits })
-    }
-
     const clock = yield* Effect.clock
     const deadlines = yield* Effect.acquireRelease(
       Effect.sync(() => new Deadlines({ nowMillis: () => clock.unsafeCurrentTimeMillis(), sleep })),
@@ -114,7 +112,7 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
       body: ChatBody,
       limits: CallLimits
     ): Either.Either<CallParts, ProviderError> =>
-      Either.flatMap(targetOf(kind, model, limits.headers), (target) =>
+      Either.flatMap(targetIn(known[kind], model, limits.headers), (target) =>
         Either.map(encode(body, model, limits, kind === "streamed"), (json) => ({
           target,
           body: json,

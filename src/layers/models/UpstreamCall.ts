@@ -37,7 +37,7 @@ export interface Caller {
 /**
  * One POST. The callbacks come after `start`, none of them after `abort`; `pause` stops reading from the socket. It is the
  * library's handler itself, in the form that gets header fields as they came: the newer one makes two objects more for
- * each call, and parses fields that nobody reads.
+ * each call, and parses fields that nobody reads. Whole, because all of it turns on one state.
  */
 export class UpstreamCall implements Dispatcher.DispatchHandler {
   private readonly target: Target

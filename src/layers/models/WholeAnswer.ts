@@ -50,7 +50,7 @@ export interface CallParts {
   readonly choices: number
 }
 
-/** A call that is answered as a whole; calls back once, unless it is aborted. */
+/** A call that is answered as a whole; calls back once, unless it is aborted. Whole, for each event moves the same deadline. */
 export class WholeCall implements Caller {
   readonly #parts: CallParts
   readonly #done: (answer: ChatAnswer | ProviderError) => void

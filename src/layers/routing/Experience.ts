@@ -47,6 +47,17 @@ export interface Experience {
   readonly counted: (model: ModelId, estimated: number, inputTokens: number) => void
 }
 
+/** What the model refused counts as lacking, unless the configuration says otherwise. */
+const abilitiesAfter = ({ lacks }: Known, { abilities }: Model, now: number): Abilities => {
+  const refused = [...lacks].filter(([, until]) => now < until)
+  const learned = Object.fromEntries(
+    refused
+      .filter(([name]) => abilities[name]?.source !== "configuration")
+      .map(([name]) => [name, { can: false, source: "refusal" as const }])
+  )
+  return { ...abilities, ...learned }
+}
+
 export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">): Experience => {
   const byModel = new Map<Model["id"], Known>()
   const withoutStreamUsage = new Set<string>()
@@ -58,15 +69,9 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
 
   const abilities: Experience["abilities"] = (model) => {
     const known = byModel.get(model.id)
-    if (known === undefined || known.lacks.size === 0) return model.abilities
-    const now = clock.unsafeCurrentTimeMillis()
-    const refused = [...known.lacks].filter(([, until]) => now < until)
-    const learned = Object.fromEntries(
-      refused
-        .filter(([name]) => model.abilities[name]?.source !== "configuration")
-        .map(([name]) => [name, { can: false, source: "refusal" as const }])
-    )
-    return { ...model.abilities, ...learned }
+    return known === undefined || known.lacks.size === 0
+      ? model.abilities
+      : abilitiesAfter(known, model, clock.unsafeCurrentTimeMillis())
   }
 
   const dialect: Experience["dialect"] = (model) => {

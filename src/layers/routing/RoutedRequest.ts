@@ -85,7 +85,7 @@ interface Begun {
 
 /**
  * A request from its decision to its outcome. `called` and `ended` alternate, a call at a time; `answering` says that the
- * call under way is the answer; `told` what it has said so far, which `record` keeps; `settled` is the last.
+ * call under way is the answer; `told` what it has said so far, which `record` keeps; `settled` is the last. Whole, because these are the facts of one request.
  */
 export class RoutedRequest {
   readonly begun: Begun

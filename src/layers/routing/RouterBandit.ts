@@ -50,15 +50,11 @@ export const layer: Layer.Layer<
   Router,
   Effect.gen(function* () {
     const state = yield* BanditState
-    const sessions = yield* Sessions
-    const models = yield* LanguageModels
     const catalog = yield* ModelCatalog
-    const extractor = yield* FeatureExtractor
     const tracing = yield* Tracing
     const log = RequestTrace.persisting(yield* LearningLog, tracing)
     const database = yield* Database
     const { http, learning, log: logSettings } = yield* Settings
-    const ids = yield* Ids
     const telemetry = yield* Telemetry
     const clock = yield* Effect.clock
 
@@ -71,25 +67,24 @@ export const layer: Layer.Layer<
       clock,
       deadlines,
       experience: Experience.make(clock, catalog),
-      extractor,
-      ids,
+      extractor: yield* FeatureExtractor,
+      ids: yield* Ids,
       isDebug: logSettings.level === "DEBUG",
       log,
-      models,
+      models: yield* LanguageModels,
       requestTimeoutMs: Duration.toMillis(http.requestTimeout),
-      sessions,
+      sessions: yield* Sessions,
       state,
       telemetry,
       tracing
     }
     const attempts = new Attempts(shared)
-    const settlement = new Settlement({ ...shared, attempts })
     const path = RequestPath.make({
       ...shared,
       attempts,
       choosing: Choosing.make(shared),
       earlyMs: (2 / 3) * Duration.toMillis(http.streamKeepAlive),
-      settlement,
+      settlement: new Settlement({ ...shared, attempts }),
       storePrompts: learning.storePrompts
     })
 
@@ -98,8 +93,8 @@ export const layer: Layer.Layer<
     const expiryMs = Duration.toMillis(learning.feedbackExpiry)
     return Router.of({
       ...path,
-      ...DecisionReports.make({ log, database, state, telemetry, clock, expiryMs }),
-      sessionFeedback: SessionFeedback.make({ log, database, state, telemetry, ids, clock, expiryMs }),
+      ...DecisionReports.make({ ...shared, database, expiryMs }),
+      sessionFeedback: SessionFeedback.make({ ...shared, database, expiryMs }),
       stats: Stats.make({ catalog, database, log }),
       models: listed(shared)
     })

@@ -10,7 +10,7 @@ import {
 } from "../../domain/learning/Feedback.ts"
 import { type DecisionId, uuidV7Millis } from "../../domain/basics/Ids.ts"
 import type { BanditStateShape } from "../../services/learning/BanditState.ts"
-import type { DatabaseError, DatabaseShape } from "../../services/storage/Database.ts"
+import type { DatabaseError, DatabaseShape, FeedbackResult } from "../../services/storage/Database.ts"
 import type { IdsShape } from "../../services/running/Ids.ts"
 import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
 import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
@@ -32,6 +32,9 @@ interface Parts {
   readonly clock: Clock
   readonly expiryMs: number
 }
+
+const isCredited = (status: FeedbackResult["status"] | undefined) =>
+  status !== "conflict" && status !== "not_yours" && status !== "parking_full"
 
 /** Feedback on a session: one feedback on each of its newest answered decisions, in one commit. */
 export const make = ({
@@ -99,14 +102,7 @@ export const make = ({
     }
     if (newest.status === "parking_full") return yield* new ParkingFull()
     yield* state.caughtUp(position)
-    const isCredited = (rank: number) => {
-      const status = results[rank]?.status
-      return status !== "conflict" && status !== "not_yours" && status !== "parking_full"
-    }
-    return {
-      id: newest.id,
-      decisionIds: submissions.filter((_, rank) => isCredited(rank)).map(({ decisionId }) => decisionId),
-      status: newest.status
-    }
+    const credited = submissions.filter((_, rank) => isCredited(results[rank]?.status))
+    return { id: newest.id, decisionIds: credited.map(({ decisionId }) => decisionId), status: newest.status }
   }, countAnswers(telemetry))
 }
