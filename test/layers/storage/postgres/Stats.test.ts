@@ -197,6 +197,15 @@ describe("sums", () => {
       yield* all
       yield* ask("DELETE FROM decisions WHERE id <> (SELECT id FROM decisions ORDER BY id DESC LIMIT 1)")
       yield* all
+      // Nothing is kept of what is gone.
+      yield* ask("DELETE FROM decisions")
+      yield* Effect.repeat(db.addUp(id, adding), { until: ({ isDone }) => isDone })
+      assert.deepStrictEqual(
+        yield* ask(
+          "SELECT (SELECT count(*)::int FROM decision_sums) AS sums, (SELECT count(*)::int FROM failure_sums) AS failures"
+        ),
+        [{ sums: 0, failures: 0 }]
+      )
     })
   )
 })

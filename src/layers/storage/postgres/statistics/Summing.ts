@@ -22,7 +22,8 @@ const addition = (given: Parameters, key: string, rows: string, options: AddUpOp
     SELECT ${key}, d.owner, w.hours, d.hour - d.hour % w.hours AS bucket, d.task, d.model, ${sumsOf("numeric")}
     FROM measured_rows d CROSS JOIN (VALUES (1), (24)) AS w(hours) GROUP BY d.owner, w.hours, bucket, d.task, d.model
     ON CONFLICT (router_key, owner, hours, bucket, task, model)
-    DO UPDATE SET ${measureNames.map((name) => `${name} = s.${name} + excluded.${name}`).join(", ")})`,
+    DO UPDATE SET ${measureNames.map((name) => `${name} = s.${name} + excluded.${name}`).join(", ")}
+    RETURNING s.owner, s.hours, s.bucket, s.task, s.model, s.requests)`,
   `added_failures AS (
     INSERT INTO failure_sums AS s (router_key, owner, hours, bucket, task, model, reason, count)
     SELECT ${key}, d.owner, w.hours, d.hour - d.hour % w.hours AS bucket, d.task, d.model, coalesce(d.error, ''), sum(d.sign)
@@ -45,7 +46,8 @@ const changesStatement = (routerKey: number, summedFrom: string, options: AddUpO
       RETURNING c.decision_id, c.seq, c.before),
     noted AS MATERIALIZED (SELECT DISTINCT ON (decision_id) decision_id, before FROM taken ORDER BY decision_id, seq),
     ${addition(given, key, noted("noted"), options).join(",\n")}
-    SELECT count(*)::float8 AS added, (SELECT count(*) FROM taken)::float8 AS noted FROM noted`
+    SELECT count(*)::float8 AS added, (SELECT count(*) FROM taken)::float8 AS noted,
+      (SELECT json_agg(a)::text FROM added a WHERE requests = 0) AS emptied FROM noted`
   return { text, values: given.values }
 }
 
@@ -70,6 +72,17 @@ const olderStatement = (routerKey: number, summedFrom: string, options: AddUpOpt
     SELECT count(*)::float8 AS added FROM measured_rows`
   return { text, values: given.values }
 }
+
+/** Sums of which all was taken back, as where decisions are past their retention; `emptied` are their keys as JSON. */
+const removeEmptied = (sql: SqlClient.SqlClient, routerKey: number, emptied: string) =>
+  Effect.forEach(["decision_sums", "failure_sums"], (table) =>
+    sql.unsafe(
+      `DELETE FROM ${table} s USING json_to_recordset($2::json) AS e(owner text, hours smallint, bucket integer, task text, model text)
+       WHERE s.router_key = $1 AND s.owner = e.owner AND s.hours = e.hours AND s.bucket = e.bucket AND s.task = e.task
+         AND s.model = e.model`,
+      [routerKey, emptied]
+    )
+  )
 
 /** The first one is for all decisions before it too. */
 const toldReference = (
@@ -110,12 +123,15 @@ export const addUp = (
         yield* sql`INSERT INTO summing (router_key, summed_from) VALUES (${router.key}, ${highest})`
       const from = known[0]?.from ?? highest
       const changes = yield* run(sql, changesStatement(router.key, from, options))
-      const [{ added, noted }] = yield* decodeChanges(changes)
+      const [{ added, emptied, noted }] = yield* decodeChanges(changes)
+      if (emptied !== null) yield* removeEmptied(sql, router.key, emptied)
       if (from === lowest) return { added, isDone: noted < options.batch }
       const older = yield* decodeOlder(yield* run(sql, olderStatement(router.key, from, options)))
       return { added: added + older[0].added, isDone: false }
     })
   )
 
-const decodeChanges = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ added: Schema.Number, noted: Schema.Number })))
+const decodeChanges = Schema.decodeUnknown(
+  Schema.Tuple(Schema.Struct({ added: Schema.Number, noted: Schema.Number, emptied: Schema.NullOr(Schema.String) }))
+)
 const decodeOlder = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ added: Schema.Number })))
