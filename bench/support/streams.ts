@@ -6,6 +6,8 @@ export interface Held {
   /** Frames that came, and that should have. */
   readonly frames: number
   readonly expected: number
+  /** Streams that were not begun. */
+  readonly refused: number
   readonly firstMs: number
   readonly gapP50: number
   readonly gapP99: number
@@ -16,6 +18,7 @@ export const hold = async (origin: string, streams: number, tokens: number, gapM
   const firsts: Array<number> = []
   const gaps: Array<number> = []
   let frames = 0
+  let refused = 0
   const body = JSON.stringify({
     model: "auto",
     messages: [{ role: "user", content: "Count." }],
@@ -26,11 +29,15 @@ export const hold = async (origin: string, streams: number, tokens: number, gapM
     const beganMs = performance.now()
     const headers = { "content-type": "application/json" }
     const answer = await request(`${origin}/v1/chat/completions`, { method: "POST", headers, body })
-    if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${await answer.body.text()}`)
+    if (answer.statusCode !== 200) {
+      refused++
+      await answer.body.dump()
+      return
+    }
     let last: number | null = null
     for await (const chunk of answer.body) {
       const now = performance.now()
-      const count = String(chunk).split('"content":').length - 1
+      const count = String(chunk).split(/"content":"[^"]/).length - 1
       if (count === 0) continue
       frames += count
       if (last === null) firsts.push(now - beganMs)
@@ -42,7 +49,8 @@ export const hold = async (origin: string, streams: number, tokens: number, gapM
   return {
     streams,
     frames,
-    expected: streams * tokens,
+    expected: (streams - refused) * tokens,
+    refused,
     firstMs: quantile(firsts, 0.5),
     gapP50: quantile(gaps, 0.5),
     gapP99: quantile(gaps, 0.99)
