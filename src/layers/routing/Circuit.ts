@@ -1,3 +1,5 @@
+import type { CircuitState } from "../../domain/routing/CircuitState.ts"
+
 /** Consecutive failures that open a circuit. */
 const threshold = 5
 const openMillis = 10_000
@@ -63,7 +65,7 @@ const calm: State = {
   doubters: new Set()
 }
 
-const phaseOf = ({ openUntil }: State, now: number) =>
+const phaseOf = ({ openUntil }: State, now: number): CircuitState =>
   openUntil === null ? "closed" : now < openUntil ? "open" : "half_open"
 
 const isRepeated = ({ counted }: State, now: number, { isRetry, request }: Failure): boolean => {
@@ -116,7 +118,7 @@ const failed = (before: State, now: number, failure: Failure): readonly [State, 
  */
 export interface Circuit {
   /** `open` too while the model has asked to be left alone. */
-  readonly state: (now: number) => "closed" | "open" | "half_open"
+  readonly state: (now: number) => CircuitState
   /** What keeps the model from being called now; `circuit` too while another request is trying it. */
   readonly barrier: (now: number) => "circuit" | "rate_limit" | null
   /** When that may have passed. */

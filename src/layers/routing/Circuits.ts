@@ -1,6 +1,7 @@
 import type { Clock } from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import { type CircuitState, circuitStates } from "../../domain/routing/CircuitState.ts"
 import { isBarrier } from "../../domain/routing/Constraint.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
 import { NoEligibleModel } from "../../services/learning/BanditState.ts"
@@ -18,10 +19,6 @@ export interface Circuits {
   readonly decided: (decision: Decision | NoEligibleModel) => void
   readonly state: (model: ModelId) => CircuitState
 }
-
-type CircuitState = ReturnType<Circuit.Circuit["state"]>
-
-const states: ReadonlyArray<CircuitState> = ["closed", "open", "half_open"]
 
 /** One circuit a model, made when it is first called, and their metrics. */
 export const make = ({
@@ -50,7 +47,7 @@ export const make = ({
     /** A model that has left the catalogue has no series. */
     const show = (model: ModelId) =>
       Effect.forEach(
-        states,
+        circuitStates,
         (one) =>
           telemetry.gauge(
             "conduit_circuit_state",

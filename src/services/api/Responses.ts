@@ -2,6 +2,7 @@ import * as Schema from "effect/Schema"
 import { optional } from "./Fields.ts"
 import { outcomeKinds } from "../../domain/routing/Outcome.ts"
 import { storedStatuses } from "../../domain/learning/Feedback.ts"
+import { circuitStates } from "../../domain/routing/CircuitState.ts"
 
 /** The one shape of every error, OpenAI's. */
 export const ErrorEnvelope = Schema.Struct({
@@ -230,7 +231,7 @@ export const ModelEntry = Schema.Struct({
     output_tokens: Schema.NullOr(Schema.Struct({ mean: Schema.Number })),
     latency_seconds: Schema.NullOr(Schema.Struct({ mean: Schema.Number })),
     share: nullableNumber.annotations({ description: "Share of the recent decisions." }),
-    circuit: Schema.NullOr(Schema.Literal("closed", "open", "half_open"))
+    circuit: Schema.NullOr(Schema.Literal(...circuitStates))
   })
 }).annotations({
   identifier: "Model",

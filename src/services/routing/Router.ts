@@ -15,6 +15,7 @@ import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
 import type { LearnedModel, NoEligibleModel } from "../learning/BanditState.ts"
 import type { DatabaseError, DecisionQuery, StoredDecision, WindowTooLong } from "../storage/Database.ts"
 import type { TokenUsage } from "../../domain/routing/Usage.ts"
+import type { CircuitState } from "../../domain/routing/CircuitState.ts"
 import type { ChatBody } from "../models/LanguageModels.ts"
 
 /** Decides, calls, falls back, learns. */
@@ -149,7 +150,7 @@ export interface StreamSink {
 export interface RoutedModel {
   readonly model: Model
   readonly learned: LearnedModel
-  readonly circuit: "closed" | "open" | "half_open"
+  readonly circuit: CircuitState
   /** What it can do, as far as anybody says, and how it spells a request. */
   readonly abilities: Abilities
   readonly dialect: Dialect
