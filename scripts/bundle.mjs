@@ -18,7 +18,13 @@ export const bundleInto = (outdir) => ({
   target: "node20",
   // Of a package that has both, the ES modules: what is not used of them is left out.
   mainFields: ["module", "main"],
+  // Reads in 30 ms less at each start. Names stay, and lines stay short: Node prints the one that an error comes from.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 160,
   sourcemap: true,
+  // Places in the sources are enough for a stack: their texts would be a third of the package.
+  sourcesContent: false,
   logLevel: "warning",
   chunkNames: "[name]-[hash]",
   external: ["pg-native", "@electric-sql/pglite", "@electric-sql/pglite-socket"],
