@@ -34,7 +34,12 @@ export const drainTimeout = ({ inFlight, shutdown }: DrainDependencies, nowMilli
  * Waits for what is in flight after the listener is closed, interrupts what is left when the time is up, and closes every
  * connection. The settling before it and the closing of the listener (`used`) have used part of the same limit.
  */
-export const drain = (dependencies: DrainDependencies, used: Duration.Duration): Effect.Effect<void, DrainTimeout> =>
+export const drain = (
+  dependencies: DrainDependencies,
+  used: Duration.Duration,
+  /** Told what is cut, before it is: some of it has ended when the phase's own limit comes meanwhile. */
+  onCut: (timeout: DrainTimeout) => void
+): Effect.Effect<void, DrainTimeout> =>
   Effect.gen(function* () {
     const { inFlight, listener, report, shutdown } = dependencies
     const limitMs = Duration.toMillis(shutdown.drainTimeout)
@@ -54,6 +59,7 @@ export const drain = (dependencies: DrainDependencies, used: Duration.Duration):
       return yield* listener.closeConnections
     }
     const timeout = drainTimeout(dependencies, yield* Clock.currentTimeMillis)
+    onCut(timeout)
     yield* Effect.logWarning(
       Option.isNone(drained)
         ? `Timeout waiting for requests, ${left.length} still in flight`

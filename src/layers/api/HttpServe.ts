@@ -90,14 +90,15 @@ const drained = (dependencies: DrainDependencies, intake: Intake) =>
   Effect.flatMap(Effect.clock, (clock) => {
     const { listener, report, shutdown } = dependencies
     const limitMs = Duration.toMillis(shutdown.drainTimeout) - Duration.toMillis(shutdown.settle)
+    let cut: DrainTimeout | undefined
     return report.phase(
       "drain",
       {
         limit: Duration.millis(Math.max(0, limitMs)),
-        onTimeout: () => drainTimeout(dependencies, clock.unsafeCurrentTimeMillis())
+        onTimeout: () => cut ?? drainTimeout(dependencies, clock.unsafeCurrentTimeMillis())
       },
       Effect.flatMap(Effect.timed(listenerClosed(listener, intake, report.forced)), ([used]) =>
-        drain(dependencies, used)
+        drain(dependencies, used, (timeout) => (cut = timeout))
       )
     )
   })
