@@ -296,6 +296,7 @@ export const dismiss = (quality: Quality, model: ModelEvidence, change: QualityC
     const cell = model.cells.get(task)
     if (cell === undefined) return
     const { memory } = cell
+    Bets.clear(cell.detector)
     const levelOf = () =>
       at(posteriorOf(quality, model).theta, 0) + effectOf(quality, model, cell, model.posterior.theta)
     const level = levelOf() + shift
@@ -309,6 +310,9 @@ export const dismiss = (quality: Quality, model: ModelEvidence, change: QualityC
   }
   const { memory } = model
   const level = at(posteriorOf(quality, model).theta, 0) + shift
+  // Answers that speak for a rise since would else stay as the evidence of the level that it goes back to.
+  for (const cell of model.cells.values()) Bets.clear(cell.detector)
+  beginAnew(model)
   moveModelBack(quality, model, shift, position)
   model.memory = remembered(memory, earlierFall(memory.fall))
   // The mean level of all models may have moved with it.

@@ -310,6 +310,12 @@ describe("Hierarchical", () => {
       }
       throw new Error("no change was noticed")
     }
+    const since = fallen(null)
+    for (let n = since.n + 1; n <= since.n + 3; n++) {
+      H.fold(since.state, n, qualityEvent(n, "a", [1], 0.45, { task: null }))
+    }
+    H.fold(since.state, since.n + 4, { type: "verdict", model: a, verdict: "dismiss", by: "kim" })
+    near(H.predict(since.state, a, null, null, Float32Array.of(1)).quality, 0.98 * 0.9, 0.15, "what came since is void")
     const verdict = (verdict: "confirm" | "dismiss"): LearningEvent => ({
       type: "verdict",
       model: a,
