@@ -98,10 +98,17 @@ export const currentMigration = (sql: SqlClient.SqlClient) =>
     return row?.id ?? 0
   })
 
-/** Whether there is nothing to migrate, which is usual; what goes wrong here is told by the migration. */
+/**
+ * Whether there is nothing to migrate, which is usual; what goes wrong here is told by the migration. A table that is not
+ * there is no error: that would cost the pool its connection.
+ */
 export const isUpToDate = ({ pool }: BoundedPool): Effect.Effect<boolean> =>
-  Effect.tryPromise(() => pool.query<{ id: number | null }>(`SELECT max(migration_id) AS id FROM ${table}`)).pipe(
-    Effect.map(({ rows }) => rows[0]?.id === newestMigration),
+  Effect.tryPromise(async () => {
+    const { rows } = await pool.query<{ known: boolean }>(`SELECT to_regclass('${table}') IS NOT NULL AS known`)
+    if (rows[0]?.known !== true) return false
+    const newest = await pool.query<{ id: number | null }>(`SELECT max(migration_id) AS id FROM ${table}`)
+    return newest.rows[0]?.id === newestMigration
+  }).pipe(
     Effect.orElseSucceed(() => false),
     Effect.disconnect
   )
