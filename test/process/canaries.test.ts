@@ -195,6 +195,9 @@ const metricsOf = async (conduit: ConduitProcess) => {
 
 /** By design, and told to operators: what the caller says of itself and of the answer. */
 const meantToBeStored = [
+  // The row as it was, until a change of it is added up.
+  "decision_changes.before canary-task-7f3a",
+  "decision_sums.task canary-task-7f3a",
   "decisions.error canary-reported-error-7f3a",
   "decisions.session_id canary-session-id-7f3a",
   "decisions.task canary-task-7f3a",

@@ -4,7 +4,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 /**
  * Decisions added up by hour and by day. Triggers note every change of a decision, whoever makes it, a program that knows
  * nothing of the sums too; the service adds up what is noted, and bit by bit the decisions that are older than the
- * triggers: those from `summing.summed_from` on are in the sums. `before` is the row as it was; null is a new one.
+ * triggers: those from `summing.summed_from` on are in the sums. `before` is the row as it was, but for its user, session and features; null is a new one.
  * Numbers are decimal, so that taking back what was added leaves nothing. An empty `owner`, `task` or `reason` is none;
  * `bucket` is the hour since 1970 with which the sum begins.
  */
@@ -76,7 +76,7 @@ export const sums = Effect.gen(function* () {
         INSERT INTO decision_changes (router_key, decision_id) SELECT n.router_key, n.id FROM new_rows n;
       ELSE
         INSERT INTO decision_changes (router_key, decision_id, before)
-        SELECT o.router_key, o.id, jsonb_strip_nulls(to_jsonb(o) - 'features') FROM old_rows o
+        SELECT o.router_key, o.id, jsonb_strip_nulls(to_jsonb(o) - ARRAY['features', 'user_id', 'session_id']) FROM old_rows o
         WHERE EXISTS (SELECT FROM routers r WHERE r.key = o.router_key);
       END IF;
       RETURN NULL;
