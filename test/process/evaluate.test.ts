@@ -103,7 +103,7 @@ describe("conduit evaluate", () => {
       assert.include(stderr, problem)
     }
     const help = await evaluate("--help")
-    assert.include(help.stdout, "conduit evaluate examples/outcomes/sample.jsonl")
+    assert.include(help.stdout, "conduit evaluate --algorithm h2,ucb1")
   }, 320_000)
 
   it("agrees with what is known of the tables beside the project", async (context) => {

@@ -85,7 +85,15 @@ describe("conduit doctor", () => {
 
   it("says what is wrong with the file of models, and looks at the rest", async () => {
     const broken = Path.join(site.folder, "broken.yaml")
-    Fs.writeFileSync(broken, "models:\n  - { id: small, provider: nobody, upstrem: x }\n")
+    Fs.writeFileSync(
+      broken,
+      [
+        "providers:",
+        "  local: { kind: openai-compatible, baseUrl: 'http://127.0.0.1:9/v1' }",
+        "models:",
+        "  - { id: small, provider: local, upstrem: x }"
+      ].join("\n")
+    )
     await site.failing("models", /models\[0\]\.upstrem: .*did you mean upstream/, { CONDUIT_CONFIG: broken })
   })
 
