@@ -37,9 +37,10 @@ const pool = {
 let database: TestDatabase
 let upstream: ScriptedUpstream
 let folder: string
+let files = 0
 
 const starting = (models: ReadonlyArray<object>): Promise<ConduitProcess> => {
-  const config = Path.join(folder, `${models.length}.yaml`)
+  const config = Path.join(folder, `${files++}.yaml`)
   const providers = { local: { kind: "openai-compatible", baseUrl: upstream.url } }
   Fs.writeFileSync(config, JSON.stringify({ providers, models }))
   return startConduit({ databaseUrl: database.url, env: { CONDUIT_CONFIG: config, CONDUIT_SIMULATE: "false" } })
@@ -47,7 +48,7 @@ const starting = (models: ReadonlyArray<object>): Promise<ConduitProcess> => {
 
 beforeAll(async () => {
   database = await createDatabase()
-  upstream = await startScripted(pool)
+  upstream = await startScripted({ ...pool, plain: answers(), able: answers() })
   folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-pool-"))
 })
 afterAll(async () => {
@@ -106,6 +107,49 @@ describe("a pool in which no model can do everything", () => {
     // Refusals are nobody's failure.
     for (const { id } of models) {
       assert.strictEqual((await request(`${conduit.url}/v1/models/${id}`)).json.conduit.circuit, "closed", id)
+    }
+    await killAll()
+  })
+})
+
+const user = (...parts: ReadonlyArray<object>) => ({ messages: [{ role: "user", content: parts }] })
+const text = { type: "text", text: "What is this?" }
+const schema = { name: "answer", schema: { type: "object", properties: {} } }
+const byCapability = {
+  vision: user(text, image),
+  audio: user(text, { type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }),
+  files: user(text, { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,AAAA" } }),
+  tools: { ...user(text), tools },
+  json_schema: { ...user(text), response_format: { type: "json_schema", json_schema: schema } },
+  reasoning: { ...user(text), reasoning_effort: "high" },
+  logprobs: { ...user(text), logprobs: true }
+}
+
+describe("a model that lacks a capability", () => {
+  it("is asked for nothing that needs it, and is said to lack it where no other is allowed", async () => {
+    const price = { provider: "local", inputUsdPerMTok: 1, outputUsdPerMTok: 1 }
+    const none = Object.fromEntries(Object.keys(byCapability).map((name) => [name, false]))
+    const conduit = await starting([
+      { id: "plain", ...price, capabilities: none },
+      { id: "able", ...price }
+    ])
+    const ask = (body: object) => request(`${conduit.url}/v1/chat/completions`, { body })
+    const seen = new Set<unknown>()
+    for (let i = 0; i < 40 && seen.size < 2; i++) {
+      seen.add((await ask({ model: "auto", ...user(text) })).headers["x-conduit-model"])
+    }
+    assert.strictEqual(seen.size, 2, "both are asked for what needs nothing")
+    for (const [capability, body] of Object.entries(byCapability)) {
+      for (let i = 0; i < 10; i++) {
+        const { headers, status, text } = await ask({ model: "auto", ...body })
+        assert.deepStrictEqual([status, headers["x-conduit-model"]], [200, "able"], `${capability}: ${text}`)
+      }
+      const alone = await ask({ model: "auto", ...body, conduit: { constraints: { allowed_models: ["plain"] } } })
+      assert.strictEqual(alone.status, 422, capability)
+      assert.deepInclude(alone.json.error.details.excluded, {
+        model: "plain",
+        excluded_by: `capability:${capability}`
+      })
     }
     await killAll()
   })
