@@ -4,17 +4,38 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { keepCompiled } from "./CompileCache.ts"
 
+const [command, ...rest] = process.argv.slice(2)
+const isService = command === undefined || command === "serve"
+
+/**
+ * What a command has still to write into a pipe goes out before the end, or its reader gets a text that is cut; a pager may
+ * take as long as it likes. The service has written its report by then, and waits for nobody.
+ */
+const exitWhenWritten = (code: number) => {
+  const streams = isService ? [] : [process.stdout, process.stderr]
+  const writing = streams.filter(({ writableLength }) => writableLength > 0)
+  let left = writing.length
+  if (left === 0) process.exit(code)
+  for (const stream of writing) {
+    // A reader that has gone is told as an error of the stream as well.
+    stream.on("error", () => undefined)
+    stream.write("", () => {
+      left -= 1
+      if (left === 0) process.exit(code)
+    })
+  }
+}
+
 // Signals belong to the lifecycle, which counts them; here only the exit code is taken home.
 const runMain = makeRunMain(({ fiber, teardown }) => {
   const keepAlive = setInterval(() => {}, 2 ** 31 - 1)
   fiber.addObserver((exit) => {
     clearInterval(keepAlive)
-    teardown(exit, (code) => process.exit(code))
+    teardown(exit, exitWhenWritten)
   })
 })
 
 keepCompiled()
-const [command, ...rest] = process.argv.slice(2)
 
 /** A signal that comes while the service is loaded: as PID 1 it would never hear of it, else it would end without a report. */
 const keepForLater = (signal: NodeJS.Signals) => {

@@ -1,4 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -50,6 +51,30 @@ describe("conduit evaluate", () => {
     assert.closeTo(at("dearest", "q")[1].percent_of_best_single, 100, 1e-9)
     assert.isNull(at("h2", "q")[1].difference)
   }, 320_000)
+
+  it("prints all of a long result into a pipe whose reader takes its time", () => {
+    const args = [
+      Path.join(root, "dist/bin/conduit.js"),
+      "evaluate",
+      sample,
+      "--seeds",
+      "1",
+      "--requests",
+      "100",
+      "--json"
+    ]
+    // A pipe of a shell holds 64 KiB.
+    const piped = spawnSync(
+      "sh",
+      ["-c", '"$0" "$@" | { read -r first; printf "%s\\n" "$first"; cat; }', process.execPath, ...args],
+      {
+        encoding: "utf8",
+        maxBuffer: 16 * 1024 * 1024
+      }
+    )
+    assert.isAbove(piped.stdout.length, 100_000)
+    assert.lengthOf(JSON.parse(piped.stdout).tables, 34)
+  })
 
   it("prints a table, and writes a page that loads nothing", async () => {
     const page = Path.join(folder, "result.html")
