@@ -1,0 +1,20 @@
+import type * as Either from "effect/Either"
+import type { JsonObject } from "../Json.ts"
+import type { About, Answer } from "./Answer.ts"
+import type { Conversation, ProtocolName, Toward, Unfit, Written } from "./Conversation.ts"
+import type { EventReader, EventWriter } from "./Event.ts"
+
+/**
+ * A protocol as what translates needs it: three small modules, of the request, the whole answer and the stream, each both
+ * ways. A client whose model speaks the same protocol never comes here: its bytes pass.
+ */
+export interface Protocol {
+  readonly name: ProtocolName
+  readonly readRequest: (body: JsonObject) => Either.Either<Conversation, Unfit>
+  /** Without the model's name, which whoever calls it writes. */
+  readonly writeRequest: (conversation: Conversation, toward: Toward) => Either.Either<Written, Unfit>
+  readonly readAnswer: (body: JsonObject) => Answer
+  readonly writeAnswer: (answer: Answer, about: About) => JsonObject
+  readonly eventReader: () => EventReader
+  readonly eventWriter: (about: About) => EventWriter
+}
