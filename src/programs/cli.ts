@@ -10,6 +10,7 @@ import { version } from "../domain/basics/Version.ts"
 import { doctor } from "./doctor.ts"
 import { evaluate } from "./evaluate.ts"
 import { healthcheck } from "./healthcheck.ts"
+import { init } from "./init.ts"
 import { migrate } from "./migrate.ts"
 import { mockLlm } from "./mock-llm.ts"
 import { models } from "./models.ts"
@@ -40,7 +41,20 @@ const health = Command.make("healthcheck", {}, () => ending(healthcheck)).pipe(
 
 const conduit = Command.make("conduit").pipe(
   Command.withDescription("An LLM router that learns which model suits which request"),
-  Command.withSubcommands([serve, migrate, route, models, reload, state, replay, evaluate, doctor, mockLlm, health])
+  Command.withSubcommands([
+    serve,
+    init,
+    migrate,
+    route,
+    models,
+    reload,
+    state,
+    replay,
+    evaluate,
+    doctor,
+    mockLlm,
+    health
+  ])
 )
 
 /** The library writes colours whatever it writes to, and calls a command by the last of its names only. */

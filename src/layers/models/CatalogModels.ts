@@ -3,13 +3,14 @@ import * as Redacted from "effect/Redacted"
 import type { Alias } from "../../domain/routing/Alias.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { type ListedModel, type ModelList, retirementText } from "../../domain/models/ModelList.ts"
+import { presetOf } from "../../domain/models/Presets.ts"
 import { type Abilities, type Ability, capabilities, type Capability } from "../../domain/routing/Capability.ts"
 import type { LimitSource, Model, SilenceLimits } from "../../domain/routing/Model.ts"
 import { familyOf } from "../../domain/routing/ModelFamilies.ts"
 import type { Provider } from "../../services/models/ModelCatalog.ts"
 import { type ConfigFile, timeoutMillis } from "./ConfigFile.ts"
 import { configuredPrice, type ModelEntry, type Priced, shippedPriceOf } from "./CatalogPrices.ts"
-import { apiKeyOf, baseUrlOf, fill } from "./ProviderValues.ts"
+import { addressIn, apiKeyOf, baseUrlOf, keyIn } from "./ProviderValues.ts"
 import type * as ShippedPrices from "./ShippedPrices.ts"
 
 /** The newest lists, by provider. */
@@ -34,15 +35,17 @@ export const configuredFrom = (
   const notices: Array<string> = []
   const providers = new Map<string, Provider>()
   for (const [name, entry] of Object.entries(file.providers ?? {})) {
-    const baseUrl = fill(entry.baseUrl, variables)
-    const apiKey = fill(entry.apiKey ?? "", variables)
+    const baseUrl = addressIn(entry, variables)
+    const apiKey = keyIn(entry, variables)
+    const preset = entry.preset === undefined ? null : presetOf(entry.preset)
     const address = baseUrlOf(baseUrl.text)
     const key = apiKeyOf(apiKey.text)
     const missing = [...new Set([...baseUrl.missing, ...apiKey.missing])]
     if (missing.length > 0) notices.push(`provider ${name} is left out: ${notSet(missing)}`)
     providers.set(name, {
       name,
-      kind: entry.kind,
+      kind: entry.kind ?? preset?.kind ?? "openai-compatible",
+      ...(preset === null || preset.pricedAt === null ? {} : { pricedAt: preset.pricedAt }),
       baseUrl: Either.getOrElse(address, () => ""),
       apiKey: Either.match(key, {
         onLeft: () => null,

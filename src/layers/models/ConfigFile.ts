@@ -7,6 +7,7 @@ import { durationFromText } from "../../domain/basics/DurationText.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { must, mustSecretly, problemsOf } from "../../domain/basics/SchemaProblems.ts"
 import { isObject } from "../../domain/models/Json.ts"
+import { presetNames } from "../../domain/models/Presets.ts"
 import { policyAlgorithms, policyModes } from "../../domain/routing/Policy.ts"
 import { preferenceNames } from "../../domain/routing/Weights.ts"
 import { problemsBetween } from "./ConfigProblems.ts"
@@ -96,9 +97,15 @@ export const timeoutMillis = (given: string | number): number | null => {
 /** How long the provider, or the model, may say nothing. */
 const timeouts = { firstByteTimeout: Timeout, idleTimeout: Timeout }
 
+/** `kind` and `baseUrl` may be left out where there is a `preset` (`problemsBetween`). */
 const ProviderEntry = Schema.Struct({
-  kind: Schema.Literal("openai-compatible").annotations(must("openai-compatible")),
-  baseUrl: Schema.String.annotations(mustSecretly(baseUrl)),
+  preset: Schema.optionalWith(Schema.Literal(...presetNames).annotations(must(presetNames.join(", "))), {
+    exact: true
+  }),
+  kind: Schema.optionalWith(Schema.Literal("openai-compatible").annotations(must("openai-compatible")), {
+    exact: true
+  }),
+  baseUrl: Schema.optionalWith(Schema.String.annotations(mustSecretly(baseUrl)), { exact: true }),
   apiKey: Schema.optionalWith(Schema.String.annotations(mustSecretly(apiKey)), { exact: true }),
   streamUsage: Schema.optionalWith(Flag, { exact: true }),
   modelList: Schema.optionalWith(

@@ -31,14 +31,17 @@ const providerProblems = (
   const [baseUrl, apiKey] = [entry["baseUrl"], entry["apiKey"]].map((given) =>
     typeof given === "string" ? fill(given, variables) : null
   )
-  if ((baseUrl?.missing.length ?? 0) + (apiKey?.missing.length ?? 0) > 0) return []
+  const lacks = entry["preset"] === undefined ? ["kind", "baseUrl"].filter((field) => entry[field] === undefined) : []
+  const lacking = lacks.map((field) => `providers.${name}.${field}: is missing`)
+  if ((baseUrl?.missing.length ?? 0) + (apiKey?.missing.length ?? 0) > 0) return lacking
   const checked = {
     baseUrl: baseUrl ? baseUrlOf(baseUrl.text) : Either.right(null),
     apiKey: apiKey ? apiKeyOf(apiKey.text) : Either.right(null)
   }
-  return Object.entries(checked).flatMap(([field, value]) =>
+  const wrong = Object.entries(checked).flatMap(([field, value]) =>
     Either.isLeft(value) ? [`providers.${name}.${field}: its value (not shown) is not right: ${value.left}`] : []
   )
+  return [...lacking, ...wrong]
 }
 
 const modelProblems = (models: ReadonlyArray<JsonObject>, providers: ReadonlyArray<string>): ReadonlyArray<string> => {

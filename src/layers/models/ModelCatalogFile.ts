@@ -11,6 +11,7 @@ import { costReferenceUsd } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { simulatedModels } from "../../domain/simulation/SimulatedModel.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
+import type { EnvironmentModelsFound } from "../../services/models/EnvironmentModels.ts"
 import { Environment } from "../../services/running/Environment.ts"
 import { InvalidSettings, Settings, type SettingsShape } from "../../services/running/Settings.ts"
 import { CatalogListeners } from "./CatalogListeners.ts"
@@ -19,6 +20,7 @@ import { isPriced } from "./CatalogPrices.ts"
 import { changesBetween, endsBetween } from "./Changes.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { type ConfigFile, parseConfigFile } from "./ConfigFile.ts"
+import { environmentModels } from "./EnvironmentModels.ts"
 import * as ShippedPrices from "./ShippedPrices.ts"
 
 /** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
@@ -130,10 +132,24 @@ const readCatalog = (
   variables: ReadonlyMap<string, string>
 ): Effect.Effect<CatalogFor, InvalidSettings> =>
   Effect.gen(function* () {
-    const clock = yield* Effect.clock
     const file = yield* readConfig(settings.models.configFile, variables)
-    const configured = configuredFrom(file.content, variables, file.name)
-    const { aliases, notices, providers } = configured
+    const isSimulationStated = Option.getOrElse(settings.models.simulate, () => false)
+    const keys = file.found || isSimulationStated ? null : yield* environmentModels(settings.models, variables)
+    return yield* catalogFrom(settings, variables, keys === null ? file : { ...file, content: keys.content }, keys)
+  })
+
+const catalogFrom = (
+  settings: SettingsShape,
+  variables: ReadonlyMap<string, string>,
+  file: ReadFile,
+  keys: EnvironmentModelsFound | null
+): Effect.Effect<CatalogFor, InvalidSettings> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const source = keys === null || keys.presets.length === 0 ? file.name : "the environment"
+    const configured = configuredFrom(file.content, variables, source)
+    const { aliases, providers } = configured
+    const notices = [...configured.notices, ...noticesOf(file, keys)]
     const policy = policyOf(file.content)
     const hasUsable = modelsFrom(configured, { lists: new Map(), shippedPrice: nothingShipped, nowMillis: 0 }).some(
       isUsable
@@ -157,7 +173,7 @@ const readCatalog = (
     if (!hasUsable) {
       return yield* new InvalidSettings({
         problems: [
-          `${file.name}: no model is usable${notices.map((notice) => `; ${notice}`).join("")}: ${file.found ? "complete it" : "write one (conduit.example.yaml shows how), or name one by CONDUIT_CONFIG"}, or set CONDUIT_SIMULATE=true`
+          `${file.name}: no model is usable${notices.map((notice) => `; ${notice}`).join("")}: ${file.found ? "complete it" : "write one (conduit.example.yaml shows how), name one by CONDUIT_CONFIG, or set the key of a provider such as OPENAI_API_KEY"}, or set CONDUIT_SIMULATE=true`
         ]
       })
     }
@@ -169,10 +185,20 @@ const readCatalog = (
         aliases,
         policy,
         notices,
-        source: file.name,
+        source,
         shippedPrice: (provider, upstream) => shippedPrice(provider, upstream, clock.unsafeCurrentTimeMillis())
       })
   })
+
+/** What was made of the keys in the environment, where there is no file. */
+const noticesOf = (file: ReadFile, keys: EnvironmentModelsFound | null): ReadonlyArray<string> => {
+  if (keys === null) return []
+  const isServing = (file.content.models ?? []).length > 0
+  return [
+    ...keys.notices,
+    ...(isServing ? [`there is no ${file.name}: \`conduit init\` writes one with these models, to change it`] : [])
+  ]
+}
 
 const policyOf = ({ models = [], policy = {} }: ConfigFile): Catalog["policy"] => {
   const observing = models.find(({ id }) => policy.observe === undefined || id === policy.observe)?.id
@@ -205,6 +231,12 @@ const catalogOf = (said: Omit<Catalog, "byId" | "costReferenceUsd">): Catalog =>
   costReferenceUsd: costReferenceUsd(said.models.filter(isUsable))
 })
 
+interface ReadFile {
+  readonly name: string
+  readonly found: boolean
+  readonly content: ConfigFile
+}
+
 const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>, variables: ReadonlyMap<string, string>) {
   const path = Option.getOrElse(named, () => "conduit.yaml")
   const name = basename(path)
@@ -225,10 +257,10 @@ const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>, va
           })
     )
   )
-  if (Option.isNone(text)) return { name, found: false, content: {} as ConfigFile }
+  if (Option.isNone(text)) return { name, found: false, content: {} } satisfies ReadFile
   const content = parseConfigFile(text.value, variables)
   if (Either.isLeft(content)) {
     return yield* new InvalidSettings({ problems: content.left.map((problem) => `${name}: ${problem}`) })
   }
-  return { name, found: true, content: content.right }
+  return { name, found: true, content: content.right } satisfies ReadFile
 })

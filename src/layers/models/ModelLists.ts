@@ -27,11 +27,11 @@ const concurrency = 4
 /** Statuses by which a server says that it has no list. */
 const listless: ReadonlySet<number> = new Set([404, 405, 410, 501])
 
-interface Listing extends Provider {
+export interface Listing extends Provider {
   readonly modelList: string
 }
 
-const isListing = (provider: Provider): provider is Listing =>
+export const isListing = (provider: Provider): provider is Listing =>
   provider.kind !== "simulated" && provider.missing.length === 0 && provider.modelList !== null
 
 /** Who is asked, and where: a catalogue that differs in something else needs no new lists. */
@@ -109,7 +109,7 @@ const troubleWith = (provider: string): EpisodeLog.EpisodeLog<string> =>
   })
 
 /** Null where the provider has no list; or why it was not read, in words without address and key. */
-const listOf = (provider: Listing, dispatcher: Dispatcher): Effect.Effect<ModelList | null, string> =>
+export const listOf = (provider: Listing, dispatcher: Dispatcher): Effect.Effect<ModelList | null, string> =>
   Effect.gen(function* () {
     const { status, text } = yield* Effect.tryPromise({
       try: (signal) => bodyOf(provider, dispatcher, signal),

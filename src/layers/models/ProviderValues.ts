@@ -1,4 +1,5 @@
 import * as Either from "effect/Either"
+import { presetAddress, presetKey, type PresetName, presetOf } from "../../domain/models/Presets.ts"
 
 /** The whole value names one variable, as other gateways write it. */
 const wholeForms = [/^\$([A-Za-z_][A-Za-z0-9_]*)$/, /^os\.environ\/([A-Za-z_][A-Za-z0-9_]*)$/]
@@ -23,6 +24,26 @@ export const fill = (text: string, variables: ReadonlyMap<string, string>): Fill
     }
   )
   return { text: filled, missing }
+}
+
+/** The address of a provider, as it is written, or that of its preset. */
+export const addressIn = ({ baseUrl, preset }: ProviderText, variables: ReadonlyMap<string, string>): Filled => {
+  if (baseUrl !== undefined || preset === undefined) return fill(baseUrl ?? "", variables)
+  const { missing, url } = presetAddress(presetOf(preset), variables)
+  return { text: url, missing }
+}
+
+/** Its key, as it is written, or that of its preset. */
+export const keyIn = ({ apiKey, preset }: ProviderText, variables: ReadonlyMap<string, string>): Filled => {
+  if (apiKey !== undefined || preset === undefined) return fill(apiKey ?? "", variables)
+  const { key, missing } = presetKey(presetOf(preset), variables)
+  return { text: key, missing }
+}
+
+interface ProviderText {
+  readonly preset?: PresetName
+  readonly baseUrl?: string
+  readonly apiKey?: string
 }
 
 const addressForm = 'an http:// or https:// address, for example "http://127.0.0.1:9001/v1"'

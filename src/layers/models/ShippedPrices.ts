@@ -59,7 +59,7 @@ const tiersOf = (priced: Priced): ReadonlyArray<PriceTier> => {
  * elsewhere has another. Null if nobody states one.
  */
 export type ShippedPrices = (
-  provider: Pick<Provider, "baseUrl">,
+  provider: Pick<Provider, "baseUrl" | "pricedAt">,
   upstream: string,
   nowMillis: number
 ) => ShippedPrice | null
@@ -82,9 +82,9 @@ const namesFor = (upstream: string): ReadonlyArray<string> => {
 export const load: Effect.Effect<ShippedPrices> = Effect.map(
   Effect.promise(() => import("@pydantic/genai-prices")),
   ({ calcPrice }) =>
-    ({ baseUrl }, upstream, nowMillis) => {
-      if (baseUrl === "") return null
-      const options = { providerApiUrl: baseUrl, timestamp: new Date(nowMillis) }
+    ({ baseUrl, pricedAt = baseUrl }, upstream, nowMillis) => {
+      if (pricedAt === "") return null
+      const options = { providerApiUrl: pricedAt, timestamp: new Date(nowMillis) }
       for (const name of namesFor(upstream)) {
         const found = calcPrice({ input_tokens: 1, output_tokens: 1 }, name, options)
         if (found === null) continue

@@ -70,7 +70,7 @@ const proxied = (origin: string, { http, https, no }: SettingsShape["models"]["p
   }
 }
 
-const upstreamOf = (origin: string, { proxy }: SettingsShape["models"]): Upstream => {
+export const upstreamOf = (origin: string, { proxy }: SettingsShape["models"]): Upstream => {
   const { hostname, protocol } = new URL(origin)
   const isProxied = Option.isSome(protocol === "https:" ? proxy.https : proxy.http)
   return isProxied && !isLoopback(hostname.replace(/^\[(.*)\]$/, "$1")) ? proxied(origin, proxy) : direct(origin)

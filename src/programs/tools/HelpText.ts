@@ -2,6 +2,7 @@
 const examples: Readonly<Record<string, string>> = {
   "": "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit serve",
   serve: "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit serve --log-level debug",
+  init: "OPENAI_API_KEY=sk-... conduit init --out conduit.yaml",
   migrate: "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit migrate",
   route: 'conduit route --task arithmetic "What is 17 * 23?"',
   models: "conduit models list",

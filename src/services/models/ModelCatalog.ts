@@ -17,6 +17,8 @@ export interface Provider {
   readonly kind: "openai-compatible" | "simulated"
   /** Without a trailing slash; `/chat/completions` is appended. Empty for simulated models. */
   readonly baseUrl: string
+  /** The address by which the catalogue of prices knows it, where that is another one. */
+  readonly pricedAt?: string
   readonly apiKey: Redacted.Redacted | null
   /** It takes `stream_options`, by which streams say what they used. */
   readonly streamUsage: boolean
@@ -54,7 +56,7 @@ export interface Catalog {
   /** Name of the configuration's file, as prices name it. */
   readonly source: string
   /** The price that ships with the program; null where it states none, or was not needed and therefore not loaded. */
-  readonly shippedPrice: (provider: Pick<Provider, "baseUrl">, upstream: string) => ShippedPrice | null
+  readonly shippedPrice: (provider: Pick<Provider, "baseUrl" | "pricedAt">, upstream: string) => ShippedPrice | null
   /** What was left out and why, for the start-up log. */
   readonly notices: ReadonlyArray<string>
 }

@@ -1,0 +1,168 @@
+import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import * as Fs from "node:fs"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { type PresetName, presetNames, presetOf } from "../../src/domain/models/Presets.ts"
+import { runCommand } from "../support/command.ts"
+import { chat, killAll, request, startConduit } from "../support/conduit.ts"
+import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+import { answers } from "../support/scriptedUpstream.ts"
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createDatabase()
+})
+const closing: Array<() => void> = []
+afterEach(async () => {
+  await killAll()
+  for (const close of closing.splice(0)) close()
+})
+afterAll(() => database.drop())
+
+/** Stands in for vendors: what it lists, by the beginning of the path, and all that it was asked. */
+const startStandIn = async (listed: (path: string) => ReadonlyArray<string> | null) => {
+  const asked: Array<{ readonly path: string; readonly key: string; readonly model: string | null }> = []
+  const server = Http.createServer((incoming, response) => {
+    const path = incoming.url ?? ""
+    const key = String(incoming.headers.authorization ?? incoming.headers["x-api-key"] ?? "none")
+    if (incoming.method === "GET") {
+      asked.push({ path, key, model: null })
+      const names = listed(path)
+      if (names === null) return void response.writeHead(404).end()
+      response.writeHead(200, { "content-type": "application/json" })
+      return void response.end(JSON.stringify({ object: "list", data: names.map((id) => ({ id, object: "model" })) }))
+    }
+    const chunks: Array<Buffer> = []
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
+    incoming.on("end", () => {
+      const body = JSON.parse(Buffer.concat(chunks).toString("utf8"))
+      asked.push({ path, key, model: body.model })
+      answers()(response, { model: body.model, body, headers: incoming.headers })
+    })
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  closing.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+}
+
+/** Without a file, and without simulation being asked for. */
+const starting = (env: Record<string, string>) =>
+  startConduit({ databaseUrl: database.url, env: { CONDUIT_SIMULATE: "", ...env } })
+
+const modelsOf = async (url: string): Promise<ReadonlyArray<any>> =>
+  (await request(`${url}/v1/models`)).json.data.filter((model: any) => model.id !== "auto")
+
+const ownModel = (name: PresetName) => `${name}-local-chat`
+const keyOf = (name: PresetName) => `key-of-${name}`
+
+describe("a start without a file", () => {
+  it("serves with the models of every preset whose key is set, at its address", async () => {
+    const standIn = await startStandIn((path) => {
+      const name = presetNames.find((one) => path.startsWith(`/${one}/`))
+      if (name === undefined) return null
+      const { models } = presetOf(name)
+      return [`${name}-embedding`, ...(models.length > 0 ? models : [ownModel(name)])]
+    })
+    const env: Record<string, string> = { AZURE_OPENAI_DEPLOYMENT: ownModel("azure") }
+    for (const name of presetNames) {
+      const { address, keys } = presetOf(name)
+      env[address.variable] = `${standIn.url}/${name}`
+      if (keys[0] !== undefined) env[keys[0]] = keyOf(name)
+    }
+    const conduit = await starting(env)
+    const models = await modelsOf(conduit.url)
+    assert.deepStrictEqual(
+      models.map((model) => model.conduit.provider),
+      [...presetNames]
+    )
+    for (const name of presetNames) {
+      const preset = presetOf(name)
+      const model = models.find((one) => one.conduit.provider === name)
+      const upstream = preset.models[0] ?? ownModel(name)
+      const answer = await request(`${conduit.url}/v1/chat/completions`, { body: chat("hello", { model: model.id }) })
+      assert.strictEqual(answer.status, 200, `${name}: ${answer.text}`)
+      assert.deepStrictEqual(
+        standIn.asked.filter(({ model, path }) => path.startsWith(`/${name}/`) && model !== null),
+        [
+          {
+            path: `/${name}${preset.address.suffix}/chat/completions`,
+            key: preset.keys.length === 0 ? "none" : `Bearer ${keyOf(name)}`,
+            model: upstream
+          }
+        ]
+      )
+      // What costs is known at the vendor's own price, wherever the calls go.
+      if (preset.isFree === true) assert.strictEqual(model.conduit.input_usd_per_mtok, 0)
+      else if (preset.pricedAt !== null && preset.models.length > 0) {
+        assert.isAbove(model.conduit.input_usd_per_mtok, 0, name)
+      }
+    }
+  })
+
+  it("serves the current models that the provider lists, a few of them, and says which", async () => {
+    const standIn = await startStandIn(() => ["gpt-5.6-terra-2026-09-01", "gpt-5.6-luna", "gpt-3.5-turbo", "whisper-1"])
+    const conduit = await starting({ OPENAI_API_KEY: "sk-1", OPENAI_BASE_URL: `${standIn.url}/v1` })
+    const served = ["gpt-5.6-terra-2026-09-01", "gpt-5.6-luna"]
+    assert.deepStrictEqual(
+      (await modelsOf(conduit.url)).map(({ id }) => id),
+      served
+    )
+    const said = await conduit.logged("OpenAI answers, as OPENAI_API_KEY is set, by")
+    assert.include(said["message"], served.join(", "))
+    assert.include((await conduit.logged("there is no conduit.yaml"))["message"], "conduit init")
+    const { status } = await request(`${conduit.url}/v1/chat/completions`, { body: chat("hello") })
+    assert.strictEqual(status, 200)
+  })
+
+  it("serves what it knows of a provider that cannot be asked for its list", async () => {
+    const conduit = await starting({ DEEPSEEK_API_KEY: "sk-1", DEEPSEEK_BASE_URL: "http://127.0.0.1:9/v1" })
+    assert.deepStrictEqual(
+      (await modelsOf(conduit.url)).map(({ id }) => id),
+      [...presetOf("deepseek").models]
+    )
+    assert.include((await conduit.logged("DeepSeek answers"))["message"], "not compared with its list")
+  })
+
+  it("says which value of the environment is wrong, and does not show it", async () => {
+    const conduit = await starting({ OPENAI_API_KEY: "sk-1", OPENAI_BASE_URL: "ftp://hunter2" })
+    const said = await conduit.logged("OpenAI is left out: the value of OPENAI_BASE_URL")
+    assert.notInclude(JSON.stringify([said, conduit.lines]), "hunter2")
+    await conduit.logged("no model is usable: simulated models answer")
+  })
+})
+
+describe("conduit init", () => {
+  const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-init-"))
+  afterAll(() => Fs.rmSync(folder, { recursive: true }))
+
+  it("writes the file that serves the same models, and never over another", async () => {
+    const standIn = await startStandIn(() => ["llama3.3:70b", "nomic-embed-text:latest"])
+    const env = { OLLAMA_HOST: standIn.url.slice("http://".length) }
+    const file = Path.join(folder, "conduit.yaml")
+    const made = await runCommand(["init", "--out", file], { env })
+    assert.strictEqual(made.code, 0, made.stderr)
+    const again = await runCommand(["init", "--out", file], { env })
+    assert.strictEqual(again.code, 1)
+    assert.include(again.stderr, "is there already")
+    const conduit = await starting({ ...env, CONDUIT_CONFIG: file })
+    const [model, ...others] = await modelsOf(conduit.url)
+    assert.deepStrictEqual(others, [])
+    assert.deepInclude(model.conduit, { provider: "ollama", input_usd_per_mtok: 0 })
+    assert.strictEqual(model.id, "llama3.3:70b")
+    const { status } = await request(`${conduit.url}/v1/chat/completions`, { body: chat("hello") })
+    assert.strictEqual(status, 200)
+  })
+
+  it("says which variables name a provider where none does", async () => {
+    const { code, stderr } = await runCommand(["init", "--out", "-"], { env: {} })
+    assert.strictEqual(code, 1)
+    for (const text of ["OPENAI_API_KEY", "OLLAMA_HOST", "AZURE_OPENAI_ENDPOINT"]) assert.include(stderr, text)
+  })
+})
