@@ -14,7 +14,7 @@ import { plainUsage } from "../../src/domain/routing/Usage.ts"
 // Conversations and answers as both OpenAI's and Anthropic's protocols can say them.
 
 /** A model that takes everything. */
-export const anyModel: Toward = { abilities: {}, maxOutputTokens: null }
+export const anyModel: Toward = { abilities: {}, maxOutputTokens: null, upstream: "any" }
 
 const text = FastCheck.string({ minLength: 1, maxLength: 12 })
 const name = FastCheck.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,11}$/)

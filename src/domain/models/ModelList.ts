@@ -148,7 +148,9 @@ const signs: Readonly<Record<Capability, ReadonlyArray<Sign>>> = {
     tagged("tags", "reasoning"),
     tagged("metadata.tags", "reasoning")
   ],
-  logprobs: [oneOf("supported_parameters", "logprobs")]
+  logprobs: [oneOf("supported_parameters", "logprobs")],
+  choices: [],
+  native_tools: []
 }
 
 const capabilityOf = (item: JsonObject, capability: Capability): boolean | undefined => {

@@ -34,6 +34,8 @@ export const exclusions = [
   "capability:json_schema",
   "capability:reasoning",
   "capability:logprobs",
+  "capability:choices",
+  "capability:native_tools",
   ...barriers
 ] as const satisfies ReadonlyArray<
   keyof Constraints | Barrier | `capability:${Capability}` | "context" | "price_unknown" | "disabled"

@@ -63,7 +63,9 @@ const Capabilities = Schema.Struct({
   tools: Schema.optionalWith(Flag, { exact: true }),
   json_schema: Schema.optionalWith(Flag, { exact: true }),
   reasoning: Schema.optionalWith(Flag, { exact: true }),
-  logprobs: Schema.optionalWith(Flag, { exact: true })
+  logprobs: Schema.optionalWith(Flag, { exact: true }),
+  choices: Schema.optionalWith(Flag, { exact: true }),
+  native_tools: Schema.optionalWith(Flag, { exact: true })
 })
 
 const spelling = "the name of the field for this model, or null where it does not take it"

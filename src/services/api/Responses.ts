@@ -170,7 +170,7 @@ const ChangeEntry = Schema.Struct({
 
 const Ability = Schema.Struct({
   can: Schema.Boolean,
-  source: Schema.Literal("configuration", "upstream", "families", "refusal").annotations({
+  source: Schema.Literal("configuration", "upstream", "families", "refusal", "protocol").annotations({
     description: "`refusal`: the model refused it lately, and another one answered."
   })
 })

@@ -196,7 +196,7 @@ export interface Unfit {
 }
 
 /** For whom a request is written: what is known of the model. */
-export type Toward = Pick<Model, "abilities" | "maxOutputTokens">
+export type Toward = Pick<Model, "abilities" | "maxOutputTokens" | "upstream">
 
 /** A request in a protocol. */
 export interface Written {

@@ -109,7 +109,7 @@ describe("chat", () => {
   it("asks a model for no more tokens than it can make, and says so", () => {
     const conversation = read({ messages: [{ role: "user", content: "hi" }], max_tokens: 64_000 })
     const { adjusted, body } = Either.getOrThrow(
-      chat.writeRequest(conversation, { abilities: {}, maxOutputTokens: 8192 })
+      chat.writeRequest(conversation, { ...anyModel, maxOutputTokens: 8192 })
     )
     assert.deepStrictEqual([body["max_tokens"], adjusted], [8192, ["max_tokens->8192"]])
   })
