@@ -34,13 +34,23 @@ export const saneRequestId = (header: unknown): string | null =>
 
 const hex = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"))
 
-/** The UUIDv7 of `millis` (Unix time) and 10 random bytes; with equal bytes the same id. */
-export const uuidV7From = (millis: number, random: Uint8Array): string => {
-  const byte = (i: number) => hex[random[i] ?? 0] ?? "00"
-  const time = Math.floor(millis).toString(16).padStart(12, "0")
-  const version = hex[0x70 | ((random[0] ?? 0) & 0x0f)] ?? "70"
-  const variant = hex[0x80 | ((random[2] ?? 0) & 0x3f)] ?? "80"
-  return `${time.slice(0, 8)}-${time.slice(8)}-${version}${byte(1)}-${variant}${byte(3)}-${byte(4)}${byte(5)}${byte(6)}${byte(7)}${byte(8)}${byte(9)}`
+/** The time of the last id as it is written: many are made within a millisecond. */
+let written = { millis: Number.NaN, text: "" }
+
+const timeText = (millis: number): string => {
+  if (written.millis !== millis) {
+    const time = Math.floor(millis).toString(16).padStart(12, "0")
+    written = { millis, text: `${time.slice(0, 8)}-${time.slice(8)}-` }
+  }
+  return written.text
+}
+
+/** The UUIDv7 of `millis` (Unix time) and of the 10 random bytes from `start` on; with equal bytes the same id. */
+export const uuidV7From = (millis: number, random: Uint8Array, start = 0): string => {
+  const byte = (i: number) => hex[random[start + i] ?? 0] ?? "00"
+  const version = hex[0x70 | ((random[start] ?? 0) & 0x0f)] ?? "70"
+  const variant = hex[0x80 | ((random[start + 2] ?? 0) & 0x3f)] ?? "80"
+  return `${timeText(millis)}${version}${byte(1)}-${variant}${byte(3)}-${byte(4)}${byte(5)}${byte(6)}${byte(7)}${byte(8)}${byte(9)}`
 }
 
 /** The Unix time in milliseconds that a UUIDv7 carries. */

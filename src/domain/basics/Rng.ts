@@ -48,16 +48,39 @@ export class Draws {
 
   /** Uniform on (0, 1), 53 bits, never 0 or 1, of the key that goes on so. */
   uniform(rest: string): number {
-    const [high, low] = this.hash(rest)
-    return ((high >>> 5) * 67_108_864 + (low >>> 6) + 0.5) / 9_007_199_254_740_992
+    return uniformAfter(this.#a, this.#b, this.#length, rest)
   }
 
-  /** Standard normal (Box and Muller). */
+  /** Standard normal (Box and Muller), of the uniform draws that go on with `|radius` and `|angle`. */
   normal(rest: string): number {
+    let a = this.#a
+    let b = this.#b
+    for (let i = 0; i < rest.length; i++) {
+      const code = rest.charCodeAt(i)
+      a = laneA(a, code)
+      b = laneB(b, code, a)
+    }
+    const length = this.#length + rest.length
     return (
-      Math.sqrt(-2 * Math.log(this.uniform(`${rest}|radius`))) * Math.cos(2 * Math.PI * this.uniform(`${rest}|angle`))
+      Math.sqrt(-2 * Math.log(uniformAfter(a, b, length, "|radius"))) *
+      Math.cos(2 * Math.PI * uniformAfter(a, b, length, "|angle"))
     )
   }
+}
+
+/** Of a key of which `length` code units have brought the lanes to `fromA` and `fromB`, and of the rest of it. */
+const uniformAfter = (fromA: number, fromB: number, length: number, rest: string): number => {
+  let a = fromA
+  let b = fromB
+  for (let i = 0; i < rest.length; i++) {
+    const code = rest.charCodeAt(i)
+    a = laneA(a, code)
+    b = laneB(b, code, a)
+  }
+  const left = mix(a ^ (length + rest.length))
+  const right = mix(b ^ Math.imul(left, 0x27d4eb2f))
+  const high = mix((left + Math.imul(right, 0x165667b1)) | 0)
+  return ((high >>> 5) * 67_108_864 + (right >>> 6) + 0.5) / 9_007_199_254_740_992
 }
 
 const laneA = (a: number, code: number): number =>

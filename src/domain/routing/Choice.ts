@@ -64,6 +64,8 @@ const argmax = (values: ReadonlyArray<number>): number => {
 
 /** The eligible models with what is drawn of them, each in its place. */
 interface Drawn {
+  /** Of the session or else of the decision. */
+  readonly draws: Draws
   readonly options: ReadonlyArray<Option>
   /** A mean that is not finite counts as the worst. */
   readonly means: ReadonlyArray<number>
@@ -117,19 +119,32 @@ export interface ChoiceInput {
 
 const drawnOf = ({ candidates, key, mostProbes, seed }: ChoiceInput): Drawn => {
   const draws = new Draws(`${seed}|${key}|`)
-  const options = candidates.filter(({ eligible }) => eligible)
-  const means = options.map(({ mean }) => (Number.isFinite(mean) ? mean : -1))
-  const sds = options.map(({ sd }) => (Number.isFinite(sd) ? Math.max(sd, leastSd) : leastSd))
-  const scores = options.map(({ model }, k) => (means[k] ?? 0) + (sds[k] ?? 0) * draws.normal(`${model}|score`))
-  return { options, means, sds, scores, probes: probesOf(options, means, mostProbes) }
+  const options: Array<Option> = []
+  const means: Array<number> = []
+  const sds: Array<number> = []
+  const scores: Array<number> = []
+  for (const option of candidates) {
+    if (!option.eligible) continue
+    const mean = Number.isFinite(option.mean) ? option.mean : -1
+    const sd = Number.isFinite(option.sd) ? Math.max(option.sd, leastSd) : leastSd
+    options.push(option)
+    means.push(mean)
+    sds.push(sd)
+    scores.push(mean + sd * draws.normal(`${option.model}|score`))
+  }
+  return { draws, options, means, sds, scores, probes: probesOf(options, means, mostProbes) }
 }
 
 const propensitiesOf = ({ means, probes, sds }: Drawn, { control, epsilon }: ChoiceInput): ReadonlyArray<number> => {
   const share = 1 / means.length
   const drawn = 1 - epsilon - (probes?.reduce((sum, probe) => sum + probe, 0) ?? 0)
-  return largestDraw(means.map((mean, k) => ({ mean, sd: sds[k] ?? leastSd }))).map(
-    (largest, k) => control * share + (1 - control) * (drawn * largest + epsilon * share + (probes?.[k] ?? 0))
-  )
+  const largest = largestDraw(means, sds)
+  const propensities: Array<number> = []
+  for (let k = 0; k < largest.length; k++) {
+    const probe = probes === null ? 0 : (probes[k] ?? 0)
+    propensities.push(control * share + (1 - control) * (drawn * (largest[k] ?? 0) + epsilon * share + probe))
+  }
+  return propensities
 }
 
 /** Which one is taken. */
@@ -141,13 +156,13 @@ const take = (
   // The largest of independent uniforms is any of them with equal chances, in whatever order they stand.
   const anyBy = (draws: Draws) => argmax(options.map(({ model }) => draws.uniform(`${model}|any`)))
   const byMean = (taken: number) => {
-    const reason = means[taken] === Math.max(...means) ? ("best" as const) : ("explore" as const)
+    const reason = means[taken] === means[argmax(means)] ? ("best" as const) : ("explore" as const)
     return { taken, reason }
   }
   if (options.length === 1) return { taken: 0, reason: "only_eligible" }
-  const ofDecision = new Draws(`${seed}|${decisionId}|`)
+  const ofKey = drawn.draws
+  const ofDecision = key === decisionId ? ofKey : new Draws(`${seed}|${decisionId}|`)
   if (ofDecision.uniform("control") < control) return { taken: anyBy(ofDecision), reason: "control" }
-  const ofKey = key === decisionId ? ofDecision : new Draws(`${seed}|${key}|`)
   const floor = ofKey.uniform("floor")
   if (floor < epsilon) return byMean(anyBy(ofKey))
   const probed = partAt(drawn, floor - epsilon)

@@ -110,10 +110,11 @@ export interface Decision {
 }
 
 /** The models to try, best first: the chosen one, then the other eligible ones by their drawn score. */
-export const ranking = (decision: Decision): ReadonlyArray<ModelId> => [
-  decision.chosen,
-  ...decision.candidates
-    .filter((c) => c.eligible && c.model !== decision.chosen)
-    .sort((a, b) => b.score - a.score)
-    .map((c) => c.model)
-]
+export const ranking = ({ candidates, chosen }: Decision): ReadonlyArray<ModelId> => {
+  const others: Array<Candidate> = []
+  for (const candidate of candidates) if (candidate.eligible && candidate.model !== chosen) others.push(candidate)
+  if (others.length > 1) others.sort((a, b) => b.score - a.score)
+  const models = [chosen]
+  for (const { model } of others) models.push(model)
+  return models
+}

@@ -1,9 +1,3 @@
-/** A score that is drawn from a normal distribution; sd > 0. */
-export interface NormalScore {
-  readonly mean: number
-  readonly sd: number
-}
-
 /** P(Z > x) of a standard normal Z, x >= 0, given exp(-x²/2); to about 1e-15. Hart, Computer Approximations (1968), no. 5666. */
 const upperTail = (x: number, e: number): number => {
   if (x >= 7.07106781186547) return e / (x + 1 / (x + 2 / (x + 3 / (x + 4 / (x + 0.65))))) / 2.506628274631
@@ -69,43 +63,43 @@ const mostSteps = 400
 const stepShare = 0.4
 
 /**
- * For each score the probability that its draw is the largest, to about 1e-9; they sum to 1. One integral of density times
- * the others' distribution functions. O(n²) evaluations.
+ * For each score, drawn from the normal distribution of its mean and deviation (> 0), the probability that its draw is the
+ * largest, to about 1e-9; they sum to 1. One integral of density times the others' distribution functions. O(n²)
+ * evaluations.
  */
-export const largestDraw = (scores: ReadonlyArray<NormalScore>): ReadonlyArray<number> => {
+export const largestDraw = (means: ReadonlyArray<number>, sds: ReadonlyArray<number>): ReadonlyArray<number> => {
   let low = Number.NEGATIVE_INFINITY
   let high = Number.NEGATIVE_INFINITY
-  for (const { mean, sd } of scores) {
+  for (let k = 0; k < means.length; k++) {
+    const mean = means[k] ?? 0
+    const sd = sds[k] ?? 0
     low = Math.max(low, mean - reach * sd)
     high = Math.max(high, mean + reach * sd)
   }
-  // Whoever cannot reach the range has no chance, and its distribution function is 1 all over it.
-  const live = scores.flatMap(({ mean, sd }, index) => (mean + reach * sd > low ? [{ mean, sd, index }] : []))
-  const probability = scores.map(() => 0)
-  if (live.length === 1) {
-    for (const { index } of live) probability[index] = 1
-    return probability
+  const mass = integral
+  mass.begin()
+  for (let k = 0; k < means.length; k++) {
+    const mean = means[k] ?? 0
+    const sd = sds[k] ?? 0
+    // Whoever cannot reach the range has no chance, and its distribution function is 1 all over it.
+    if (mean + reach * sd > low) mass.score(mean, sd, k)
   }
-  const mass = new Integral(live)
-  const step = stepShare * Math.min(...live.map(({ sd }) => sd))
+  const step = stepShare * mass.leastSd
   const steps = Math.ceil((high - low) / step)
   // Smooth functions that vanish at both ends: the trapezoidal rule converges faster than any power of its step.
+  if (mass.isCertain) return mass.shares(means.length)
   if (steps <= mostSteps) for (let s = 0; s <= steps; s++) mass.add(low + s * step, 1)
-  else addPieces(mass, live, low, high)
-  const shares = mass.shares()
-  for (const [k, { index }] of live.entries()) probability[index] = shares[k] ?? 0
-  return probability
+  else addPieces(mass, low, high)
+  return mass.shares(means.length)
 }
 
 /** A grid that is cut where any of the scores bends, with Gauss's rule on each piece. */
-const addPieces = (mass: Integral, live: ReadonlyArray<NormalScore>, low: number, high: number): void => {
-  const edges = live
-    .flatMap(({ mean, sd }) => cuts.map((cut) => mean + cut * sd))
-    .filter((edge) => edge > low && edge < high)
+const addPieces = (mass: Integral, low: number, high: number): void => {
+  const edges = mass.edges().filter((edge) => edge > low && edge < high)
   edges.push(low, high)
   edges.sort((a, b) => a - b)
   // Nothing bends much within the smallest deviation.
-  const grid = merged(edges, 1.5 * Math.min(...live.map(({ sd }) => sd)))
+  const grid = merged(edges, 1.5 * mass.leastSd)
   for (let piece = 1; piece < grid.length; piece++) {
     const from = grid[piece - 1] ?? low
     const half = ((grid[piece] ?? high) - from) / 2
@@ -114,36 +108,67 @@ const addPieces = (mass: Integral, live: ReadonlyArray<NormalScore>, low: number
   }
 }
 
-/** Sums each score's density times the others' distribution functions, point by point. */
+/**
+ * Sums each score's density times the others' distribution functions, point by point. Used again for each choice: `begin`,
+ * then `score` for each, then `add`.
+ */
 class Integral {
-  readonly #means: Float64Array
-  readonly #precisions: Float64Array
-  readonly #mass: Float64Array
-  readonly #density: Float64Array
-  readonly #before: Float64Array
-  readonly #below: Float64Array
+  #n = 0
+  #least = Number.POSITIVE_INFINITY
+  #indices = new Uint32Array(16)
+  #means = new Float64Array(16)
+  #precisions = new Float64Array(16)
+  #mass = new Float64Array(16)
+  #density = new Float64Array(16)
+  #before = new Float64Array(16)
+  #below = new Float64Array(16)
 
-  constructor(scores: ReadonlyArray<NormalScore>) {
-    const n = scores.length
-    this.#means = new Float64Array(n)
-    this.#precisions = new Float64Array(n)
-    for (const [k, { mean, sd }] of scores.entries()) {
-      this.#means[k] = mean
-      this.#precisions[k] = 1 / sd
+  begin(): void {
+    this.#n = 0
+    this.#least = Number.POSITIVE_INFINITY
+  }
+
+  /** `index` is its place in what is answered. */
+  score(mean: number, sd: number, index: number): void {
+    const k = this.#n++
+    if (k === this.#means.length) this.#grow()
+    this.#indices[k] = index
+    this.#means[k] = mean
+    this.#precisions[k] = 1 / sd
+    this.#mass[k] = 0
+    this.#least = Math.min(this.#least, sd)
+  }
+
+  get leastSd(): number {
+    return this.#least
+  }
+
+  /** There is only one. */
+  get isCertain(): boolean {
+    return this.#n === 1
+  }
+
+  /** Where the scores bend. */
+  edges(): Array<number> {
+    const edges: Array<number> = []
+    for (let k = 0; k < this.#n; k++) {
+      for (const cut of cuts) edges.push((this.#means[k] ?? 0) + cut / (this.#precisions[k] ?? 1))
     }
-    this.#mass = new Float64Array(n)
-    this.#density = new Float64Array(n)
-    this.#before = new Float64Array(n)
-    this.#below = new Float64Array(n)
+    return edges
   }
 
   add(at: number, share: number): void {
-    const [before, below, density, mass] = [this.#before, this.#below, this.#density, this.#mass]
-    const n = mass.length
+    const n = this.#n
+    const before = this.#before
+    const below = this.#below
+    const density = this.#density
+    const mass = this.#mass
+    const means = this.#means
+    const precisions = this.#precisions
     let product = 1
     for (let k = 0; k < n; k++) {
-      const precision = this.#precisions[k] ?? 1
-      const z = (at - (this.#means[k] ?? 0)) * precision
+      const precision = precisions[k] ?? 1
+      const z = (at - (means[k] ?? 0)) * precision
       before[k] = product
       if (z >= tableReach) {
         density[k] = 0
@@ -172,10 +197,32 @@ class Integral {
     }
   }
 
-  /** Of the whole, which is 1. */
-  shares(): Float64Array {
+  /** Of the whole, which is 1; 0 for those of so many that have no score here. */
+  shares(count: number): ReadonlyArray<number> {
+    const shares: Array<number> = []
+    for (let k = 0; k < count; k++) shares.push(0)
     let total = 0
-    for (const value of this.#mass) total += value
-    return this.#mass.map((value) => value / total)
+    for (let k = 0; k < this.#n; k++) total += this.#mass[k] ?? 0
+    for (let k = 0; k < this.#n; k++) shares[this.#indices[k] ?? 0] = this.isCertain ? 1 : (this.#mass[k] ?? 0) / total
+    return shares
+  }
+
+  #grow(): void {
+    const grown = (array: Float64Array) => {
+      const larger = new Float64Array(2 * array.length)
+      larger.set(array)
+      return larger
+    }
+    const indices = new Uint32Array(2 * this.#indices.length)
+    indices.set(this.#indices)
+    this.#indices = indices
+    this.#means = grown(this.#means)
+    this.#precisions = grown(this.#precisions)
+    this.#mass = grown(this.#mass)
+    this.#density = grown(this.#density)
+    this.#before = grown(this.#before)
+    this.#below = grown(this.#below)
   }
 }
+
+const integral = new Integral()

@@ -21,7 +21,7 @@ const idsOf = (pool: Buffer, refill: (pool: Buffer) => void) => {
   return Ids.of({
     uuidV7: (millis) => {
       const start = take(uuidBytes)
-      return uuidV7From(millis, pool.subarray(start, start + uuidBytes))
+      return uuidV7From(millis, pool, start)
     },
     randomHex: (bytes) => {
       const start = take(bytes)

@@ -44,6 +44,12 @@ const decide = (n: number, candidates = options, rest: Partial<Parameters<typeof
     ...rest
   })
 
+const chancesOf = (scores: ReadonlyArray<{ readonly mean: number; readonly sd: number }>) =>
+  largestDraw(
+    scores.map(({ mean }) => mean),
+    scores.map(({ sd }) => sd)
+  )
+
 describe("largestDraw", () => {
   it("reproduces the reference probabilities", () => {
     const {
@@ -53,7 +59,7 @@ describe("largestDraw", () => {
     )
     assert.strictEqual(cases.length, 5)
     for (const { mean, p, sd } of cases) {
-      const actual = largestDraw(mean.map((m, k) => ({ mean: m, sd: sd[k]! })))
+      const actual = largestDraw(mean, sd)
       for (const [k, value] of p.entries()) assert.closeTo(actual[k]!, value, 1e-9)
     }
   })
@@ -65,7 +71,7 @@ describe("largestDraw", () => {
         mean: random(),
         sd: 10 ** (-5 * random())
       }))
-      const all = largestDraw(scores)
+      const all = chancesOf(scores)
       assert.closeTo(
         all.reduce((sum, p) => sum + p, 0),
         1,
@@ -74,7 +80,7 @@ describe("largestDraw", () => {
       assert.isTrue(all.every((p) => p >= 0 && p <= 1))
       const [a, b] = [scores[0]!, scores[1] ?? { mean: 0.5, sd: 0.1 }]
       const expected = standardNormalCdf((a.mean - b.mean) / Math.hypot(a.sd, b.sd))
-      assert.closeTo(largestDraw([a, b])[0]!, expected, 1e-9)
+      assert.closeTo(chancesOf([a, b])[0]!, expected, 1e-9)
     }
   })
 
@@ -97,7 +103,7 @@ describe("largestDraw", () => {
           expected[k] = expected[k]! + density * others * width
         }
       }
-      for (const [k, value] of largestDraw(scores).entries()) assert.closeTo(value, expected[k]!, 1e-9)
+      for (const [k, value] of chancesOf(scores).entries()) assert.closeTo(value, expected[k]!, 1e-9)
     }
   })
 
@@ -125,7 +131,7 @@ const defined = ({ candidates, control, decisionId, epsilon, key, seed }: Parame
   }
   const best = Math.max(...eligible.map(({ mean }) => mean))
   const byMean = (k: number) => [eligible[k]!.model, eligible[k]!.mean === best ? "best" : "explore"]
-  const largest = largestDraw(eligible)
+  const largest = chancesOf(eligible)
   const share = 1 / eligible.length
   const propensities = new Map(
     eligible.map(({ model }, k) => [

@@ -58,8 +58,10 @@ describe("H", () => {
         }
       }
       for (const [q, expected] of after.propensity.entries()) {
-        const scores = after.models.map((model) => ({ mean: model.query[q]!.mean, sd: model.query[q]!.score_sd }))
-        for (const [m, p] of largestDraw(scores).entries()) near(0.99 * p + 0.01 / 3, expected[m]!, 1e-9, "propensity")
+        const means = after.models.map((model) => model.query[q]!.mean)
+        const sds = after.models.map((model) => model.query[q]!.score_sd)
+        for (const [m, p] of largestDraw(means, sds).entries())
+          near(0.99 * p + 0.01 / 3, expected[m]!, 1e-9, "propensity")
       }
     }
     assert.strictEqual(checked, 3)
