@@ -88,6 +88,65 @@ export const membersOf = (text: string, at: number): ReadonlyArray<Member> => {
   return members
 }
 
+/** Where the value of a member stands, and how many members there are in all. */
+export interface Found {
+  readonly count: number
+  /** -1 where there is none of that name, as it is written without an escape. */
+  readonly valueStart: number
+  readonly end: number
+}
+
+/** The last member of that name of the object that begins at `at`, and how many members the object has. */
+export const findMember = (text: string, at: number, name: string): Found => {
+  let count = 0
+  let foundStart = -1
+  let foundEnd = -1
+  let i = skipSpace(text, at + 1)
+  while (i < text.length && text.charCodeAt(i) === quote) {
+    const nameEnd = endOfText(text, i)
+    const valueStart = skipSpace(text, skipSpace(text, nameEnd) + 1)
+    const end = endOfValue(text, valueStart)
+    count++
+    if (nameEnd - i === name.length + 2 && text.startsWith(name, i + 1)) {
+      foundStart = valueStart
+      foundEnd = end
+    }
+    i = skipSpace(text, skipSpace(text, end) + 1)
+  }
+  return { count, valueStart: foundStart, end: foundEnd }
+}
+
+/**
+ * The same, but `count` is that of the members of all objects in the text: each has a colon outside of texts. One pass, which
+ * makes nothing.
+ */
+export const findMemberOfAll = (text: string, at: number, name: string): Found => {
+  let count = 0
+  let depth = 0
+  let foundStart = -1
+  let foundEnd = -1
+  let textStart = at
+  for (let i = at; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === quote) {
+      textStart = i
+      i = endOfText(text, i) - 1
+    } else if (code === 0x3a) {
+      count++
+      if (
+        depth === 1 &&
+        text.startsWith(name, textStart + 1) &&
+        text.charCodeAt(textStart + name.length + 1) === quote
+      ) {
+        foundStart = skipSpace(text, i + 1)
+        foundEnd = endOfValue(text, foundStart)
+      }
+    } else if (isOpening(code)) depth++
+    else if (isClosing(code)) depth--
+  }
+  return { count, valueStart: foundStart, end: foundEnd }
+}
+
 /** Where the elements of the array that begins at `at` begin. */
 export const elementsOf = (text: string, at: number): ReadonlyArray<number> => {
   const starts: Array<number> = []

@@ -1,6 +1,15 @@
-import { changeMembers, type Edit, elementsOf, type Member, membersOf, skipSpace, splice } from "../basics/JsonText.ts"
+import {
+  changeMembers,
+  type Edit,
+  elementsOf,
+  findMemberOfAll,
+  type Member,
+  membersOf,
+  skipSpace,
+  splice
+} from "../basics/JsonText.ts"
 import { finishReasonOf } from "./Finish.ts"
-import { arrayOf, isObject, type JsonObject, partsText, partsThinking, textOf } from "./Json.ts"
+import { arrayOf, isObject, type JsonObject, membersInAll, partsText, partsThinking, textOf } from "./Json.ts"
 
 // OpenAI's form of a chat answer as tables of rules, one a member. An answer that is in the form passes byte by byte; what
 // is not is mended where it stands, and only that. The form is that of OpenAI's specification, but for `refusal` and
@@ -233,9 +242,58 @@ const answerForm: Form<Label> = {
   error: noNull
 }
 
+const isText = (value: unknown) => typeof value === "string" && value !== ""
+const isWhole = (value: unknown) => typeof value === "number" && Number.isInteger(value)
+
+const isPlainChoice = (choice: unknown): boolean => {
+  if (!isObject(choice) || !isWhole(choice["index"])) return false
+  const { finish_reason: reason, message } = choice
+  return (
+    isObject(message) &&
+    isRole(message["role"]) &&
+    (typeof message["content"] === "string" || message["content"] === null) &&
+    message["tool_calls"] === undefined &&
+    message["function_call"] === undefined &&
+    message["annotations"] !== null &&
+    reason === (finishReasonOf(reason, false) ?? "stop")
+  )
+}
+
+const isPlainUsage = (counts: unknown): boolean =>
+  counts === undefined ||
+  (isObject(counts) &&
+    isWhole(counts["prompt_tokens"]) &&
+    isWhole(counts["completion_tokens"]) &&
+    isWhole(counts["total_tokens"]) &&
+    hasCounts(counts))
+
+/** Whether nothing of an answer of texts is to be mended but for the model's name: of most, nothing else is. */
+const isPlainAnswer = (body: JsonObject): boolean =>
+  isText(body["id"]) &&
+  body["object"] === "chat.completion" &&
+  isWhole(body["created"]) &&
+  Array.isArray(body["choices"]) &&
+  body["choices"].every(isPlainChoice) &&
+  isPlainUsage(body["usage"]) &&
+  body["service_tier"] === undefined &&
+  body["error"] === undefined
+
+const plainAnswer = (json: string, start: number, body: JsonObject, { model }: Label): string | null => {
+  if (!isPlainAnswer(body)) return null
+  const { count, end, valueStart } = findMemberOfAll(json, start, "model")
+  // Else one of them stands there twice, or under a name with an escape.
+  if (valueStart === -1 || count !== membersInAll(body)) return null
+  return body["model"] === model ? json : `${json.slice(0, valueStart)}${JSON.stringify(model)}${json.slice(end)}`
+}
+
 /** Mends a whole answer: `body` is what its text is in JSON. */
 export const mendAnswer = (json: string, body: JsonObject, label: Label): string => {
   const start = skipSpace(json, 0)
+  return plainAnswer(json, start, body, label) ?? mendedAnswer(json, start, body, label)
+}
+
+/** The same by the rules, whatever the answer is. */
+export const mendedAnswer = (json: string, start: number, body: JsonObject, label: Label): string => {
   const edits: Array<Edit> = []
   mendObject({ value: body, text: json, start, end: json.length, edits }, body, answerForm, label)
   return splice(json, edits)

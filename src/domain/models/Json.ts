@@ -8,6 +8,30 @@ export const arrayOf = (value: unknown): ReadonlyArray<unknown> => (Array.isArra
 /** A text that says something. */
 export const textOf = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null)
 
+/** How many members an object has. */
+export const membersIn = (object: JsonObject): number => {
+  let count = 0
+  for (const _ in object) count++
+  return count
+}
+
+/** The same of all objects in a value that was parsed. */
+export const membersInAll = (value: unknown): number => {
+  if (typeof value !== "object" || value === null) return 0
+  let count = 0
+  if (Array.isArray(value)) {
+    for (const element of arrayOf(value)) if (typeof element === "object") count += membersInAll(element)
+    return count
+  }
+  if (!isObject(value)) return 0
+  for (const name in value) {
+    count++
+    const inner = value[name]
+    if (typeof inner === "object") count += membersInAll(inner)
+  }
+  return count
+}
+
 /** The text of a list of content parts, as some write what OpenAI writes as one text. */
 export const partsText = (parts: unknown): string =>
   arrayOf(parts)

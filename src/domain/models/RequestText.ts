@@ -1,5 +1,5 @@
-import { changeMembers, type Edit, membersOf, skipSpace, splice } from "../basics/JsonText.ts"
-import { isObject, type JsonObject } from "./Json.ts"
+import { changeMembers, type Edit, findMember, membersOf, skipSpace, splice } from "../basics/JsonText.ts"
+import { isObject, type JsonObject, membersIn } from "./Json.ts"
 
 /** The texts that bodies were parsed from, for as long as these live. */
 const sources = new WeakMap<object, string>()
@@ -30,6 +30,24 @@ export interface Forwarding {
 export const requestText = (body: JsonObject, forwarding: Forwarding): string => {
   const json = sourceOf(body)
   const at = skipSpace(json, 0)
+  return plainText(json, at, body, forwarding) ?? changedText(json, at, body, forwarding)
+}
+
+/** For most requests: only the name of the model changes, and a stream is asked for its counts. Null for the others. */
+const plainText = (json: string, at: number, body: JsonObject, forwarding: Forwarding): string | null => {
+  const { asksForUsage, changes, stream, upstream } = forwarding
+  if (body["conduit"] !== undefined || (changes !== undefined && changes.size > 0)) return null
+  if (stream && (body["stream"] !== true || (asksForUsage && "stream_options" in body))) return null
+  const { count, end, valueStart } = findMember(json, at, "model")
+  // Else one of them stands there twice, or under a name with an escape.
+  if (valueStart === -1 || count !== membersIn(body)) return null
+  const rest = `${json.slice(at + 1, valueStart)}${JSON.stringify(upstream)}${json.slice(end)}`
+  const options = stream && asksForUsage ? '"stream_options":{"include_usage":true},' : ""
+  return `${json.slice(0, at + 1)}${options}${rest}`
+}
+
+/** The same by edits, whatever is to change. */
+export const changedText = (json: string, at: number, body: JsonObject, forwarding: Forwarding): string => {
   const members = membersOf(json, at)
   const edits: Array<Edit> = []
   const values = new Map<string, string | null>([

@@ -45,19 +45,28 @@ const usageObjectIn = (body: JsonObject): JsonObject | null => {
 const isSubstance = (value: unknown): boolean =>
   value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0)
 
+const hasSubstance = (content: JsonObject): boolean => {
+  for (const name in content) if (name !== "role" && isSubstance(content[name])) return true
+  return false
+}
+
 const lengthOf = (value: unknown): number => (typeof value === "string" ? value.length : 0)
 
 const contentLength = (content: unknown): number =>
   Array.isArray(content) ? partsText(content).length + partsThinking(content).length : lengthOf(content)
 
+const noIds: ReadonlyArray<string> = []
+
 const argumentsLength = (calls: unknown): number =>
-  arrayOf(calls).reduce<number>((sum, call) => {
-    const called = isObject(call) ? call["function"] : undefined
-    return sum + (isObject(called) ? lengthOf(called["arguments"]) : 0)
-  }, 0)
+  calls === undefined
+    ? 0
+    : arrayOf(calls).reduce<number>((sum, call) => {
+        const called = isObject(call) ? call["function"] : undefined
+        return sum + (isObject(called) ? lengthOf(called["arguments"]) : 0)
+      }, 0)
 
 const idsOf = (calls: unknown): ReadonlyArray<string> =>
-  arrayOf(calls).flatMap((call) => (isObject(call) ? (textOf(call["id"]) ?? []) : []))
+  calls === undefined ? noIds : arrayOf(calls).flatMap((call) => (isObject(call) ? (textOf(call["id"]) ?? []) : []))
 
 /** Of a choice, whole or in a chunk. */
 export interface ChoiceSaid {
@@ -80,7 +89,7 @@ export const choiceSaid = (choice: unknown, position: number): ChoiceSaid => {
     finishReason: textOf(word),
     hasToolCalls: arrayOf(calls).length > 0,
     toolCallIds: idsOf(calls),
-    hasSubstance: Object.entries(content).some(([name, value]) => name !== "role" && isSubstance(value)),
+    hasSubstance: hasSubstance(content),
     isRefusal:
       textOf(content["refusal"]) !== null ||
       finishReasonOf(word, false) === "content_filter" ||

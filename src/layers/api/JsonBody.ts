@@ -16,18 +16,18 @@ export const parseJson = (bytes: Buffer): Either.Either<unknown, MalformedBody |
   const { depth, values } = shapeOf(text)
   if (depth > maxDepth) return malformed(`the body is nested deeper than ${maxDepth} levels`)
   if (values > maxValues) return Either.left(new BodyTooLarge({ limit: maxValues, unit: "JSON values" }))
-  const parsed = Either.try({
-    try: (): unknown => JSON.parse(text),
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
     // V8's own message quotes the body.
-    catch: () => new MalformedBody({ detail: "the body is not valid JSON" })
-  })
-  return Either.flatMap(parsed, (value) => {
-    if (mayNamePrototype(text) && namesPrototype(value)) {
-      return malformed(`the body has a key ${JSON.stringify(prototypeKey)}, which is refused: it names a prototype`)
-    }
-    rememberSource(value, text)
-    return Either.right(value)
-  })
+    return malformed("the body is not valid JSON")
+  }
+  if (mayNamePrototype(text) && namesPrototype(value)) {
+    return malformed(`the body has a key ${JSON.stringify(prototypeKey)}, which is refused: it names a prototype`)
+  }
+  rememberSource(value, text)
+  return Either.right(value)
 }
 
 /** RFC 8259, 8.1: a byte order mark may be ignored. */

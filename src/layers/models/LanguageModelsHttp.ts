@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { Dispatcher } from "undici"
@@ -7,12 +6,7 @@ import { Deadlines } from "../../domain/basics/Deadlines.ts"
 import { requestText } from "../../domain/models/RequestText.ts"
 import { changesOf } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
-import {
-  type CallLimits,
-  type ChatBody,
-  LanguageModels,
-  type ProviderError
-} from "../../services/models/LanguageModels.ts"
+import { type CallLimits, type ChatBody, LanguageModels, ProviderError } from "../../services/models/LanguageModels.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
 import { EventStream } from "./EventStream.ts"
@@ -50,30 +44,45 @@ const encode = (
   model: Model,
   { adjustments = [], streamUsage = true }: CallLimits,
   stream: boolean
-): Either.Either<string, ProviderError> =>
-  Either.try({
-    try: () =>
-      requestText(body, {
-        upstream: model.upstream,
-        stream,
-        asksForUsage: stream && streamUsage,
-        changes: changesOf(body, adjustments, streamUsage)
-      }),
-    catch: () => failure(model.id, "rejected", null, "the request is nested too deeply")
-  })
-
-const targetIn = (
-  endpoints: ReadonlyMap<string, Endpoint>,
-  model: Model,
-  more: CallLimits["headers"]
-): Either.Either<Target, ProviderError> => {
-  const endpoint = endpoints.get(model.provider)
-  if (endpoint === undefined) {
-    return Either.left(failure(model.id, "connection", null, `there is no provider ${JSON.stringify(model.provider)}`))
+): string | ProviderError => {
+  try {
+    return requestText(body, {
+      upstream: model.upstream,
+      stream,
+      asksForUsage: stream && streamUsage,
+      changes: changesOf(body, adjustments, streamUsage)
+    })
+  } catch {
+    return failure(model.id, "rejected", null, "the request is nested too deeply")
   }
-  const headers = more === undefined ? endpoint.headers : { ...more, ...endpoint.headers }
-  return Either.right({ ...endpoint, headers, model: model.id, silence: model.timeouts ?? noLimits })
 }
+
+/** Where the models of one catalogue are called, by the kind of answer. */
+class Targets {
+  readonly #endpoints: ReadonlyMap<string, Endpoint>
+  readonly #byModel = new Map<Model, Target>()
+
+  constructor(endpoints: ReadonlyMap<string, Endpoint>) {
+    this.#endpoints = endpoints
+  }
+
+  /** Null if the provider is none of the catalogue's. */
+  of(model: Model, more: CallLimits["headers"]): Target | null {
+    const target = this.#byModel.get(model) ?? this.#add(model)
+    return target === null || more === undefined ? target : { ...target, headers: { ...more, ...target.headers } }
+  }
+
+  #add(model: Model): Target | null {
+    const endpoint = this.#endpoints.get(model.provider)
+    if (endpoint === undefined) return null
+    const target = { ...endpoint, model: model.id, silence: model.timeouts ?? noLimits }
+    this.#byModel.set(model, target)
+    return target
+  }
+}
+
+const noProvider = ({ id, provider }: Model): ProviderError =>
+  failure(id, "connection", null, `there is no provider ${JSON.stringify(provider)}`)
 
 /** Calls OpenAI-compatible providers and passes what they say through. */
 export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPools> = Layer.scoped(
@@ -82,16 +91,18 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
     const catalog = yield* ModelCatalog
     const upstreams = yield* UpstreamPools
 
-    const endpoints = ({ providers }: Catalog, accept: string): ReadonlyMap<string, Endpoint> =>
-      new Map(
-        [...upstreams.pools()].flatMap(([name, dispatcher]) => {
-          const provider = providers.get(name)
-          return provider === undefined ? [] : [[name, endpointOf(provider, dispatcher, accept)]]
-        })
+    const targets = ({ providers }: Catalog, accept: string) =>
+      new Targets(
+        new Map(
+          [...upstreams.pools()].flatMap(([name, dispatcher]) => {
+            const provider = providers.get(name)
+            return provider === undefined ? [] : [[name, endpointOf(provider, dispatcher, accept)]]
+          })
+        )
       )
     const of = (catalog: Catalog) => ({
-      whole: endpoints(catalog, "application/json"),
-      streamed: endpoints(catalog, "text/event-stream")
+      whole: targets(catalog, "application/json"),
+      streamed: targets(catalog, "text/event-stream")
     })
     let known = of(catalog.current())
     // After the pools, which are made first.
@@ -111,31 +122,35 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
       model: Model,
       body: ChatBody,
       limits: CallLimits
-    ): Either.Either<CallParts, ProviderError> =>
-      Either.flatMap(targetIn(known[kind], model, limits.headers), (target) =>
-        Either.map(encode(body, model, limits, kind === "streamed"), (json) => ({
-          target,
-          body: json,
-          timeoutMs: limits.timeoutMs,
-          clock,
-          deadlines,
-          label: labelOf(model, body, limits, clock),
-          choices: choicesAsked(body)
-        }))
-      )
+    ): CallParts | ProviderError => {
+      const target = known[kind].of(model, limits.headers)
+      if (target === null) return noProvider(model)
+      const json = encode(body, model, limits, kind === "streamed")
+      return json instanceof ProviderError
+        ? json
+        : {
+            target,
+            body: json,
+            timeoutMs: limits.timeoutMs,
+            clock,
+            deadlines,
+            label: labelOf(model, body, limits, clock),
+            choices: choicesAsked(body)
+          }
+    }
 
     return LanguageModels.of({
       complete: (model, body, limits, done) => {
         const parts = partsOf("whole", model, body, limits)
-        if (Either.isRight(parts)) return new WholeCall(parts.right, done).abort
-        done(parts.left)
+        if (!(parts instanceof ProviderError)) return new WholeCall(parts, done).abort
+        done(parts)
         return nothing
       },
 
       stream: (model, body, limits, opened) => {
         const parts = partsOf("streamed", model, body, limits)
-        if (Either.isRight(parts)) return new EventStream(parts.right, opened).release
-        opened(parts.left)
+        if (!(parts instanceof ProviderError)) return new EventStream(parts, opened).release
+        opened(parts)
         return nothing
       }
     })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import { ChatStream } from "../../../src/domain/models/ChatStream.ts"
-import type { Label } from "../../../src/domain/models/Form.ts"
+import { type Label, mendAnswer, mendedAnswer } from "../../../src/domain/models/Form.ts"
 import { isAnswer, readAnswer } from "../../../src/domain/models/WholeAnswer.ts"
 import { jsonTexts } from "../../support/jsonTexts.ts"
 import { Completion, CompletionChunk } from "../../support/openaiForm.ts"
@@ -94,6 +94,28 @@ describe("Form", () => {
       }),
       { numRuns: 500 }
     )
+  })
+
+  it("writes in one cut what the rules would, also where a member stands twice or under an escape", () => {
+    const twice = FastCheck.constantFrom(
+      "",
+      '"id":"other",',
+      '"model":"other",',
+      '"mod\\u0065l":"other",',
+      '"x":{"model":1},'
+    )
+    let cuts = 0
+    FastCheck.assert(
+      FastCheck.property(FastCheck.oneof(answers, FastCheck.constant(JSON.stringify(right))), twice, (answer, more) => {
+        const text = answer.replace("{", () => ` { ${more}`)
+        const body = JSON.parse(text)
+        const mended = mendAnswer(text, body, label)
+        assert.strictEqual(mended, mendedAnswer(text, 1, body, label))
+        if (mended === text.replace('"upstream"', '"small"')) cuts++
+      }),
+      { numRuns: 2000 }
+    )
+    assert.isAbove(cuts, 100)
   })
 
   it("makes OpenAI's form of any lean or ill-typed chunk", () => {

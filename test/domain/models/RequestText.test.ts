@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { rememberSource, requestText } from "../../../src/domain/models/RequestText.ts"
+import { changedText, rememberSource, requestText } from "../../../src/domain/models/RequestText.ts"
 import { jsonTexts } from "../../support/jsonTexts.ts"
 
 const parsed = (json: string) => {
@@ -18,6 +18,31 @@ describe("RequestText", () => {
         const around = (model: string) => `{ "tools": ${one},\n "model" : ${model}, "n":1.0, "vendor":${two} }`
         assert.strictEqual(requestText(parsed(around('"auto"')), whole), around('"up"'))
       })
+    )
+  })
+
+  it("writes in one cut what the edits would, of any members in any order, once, twice and with escapes", () => {
+    const members = FastCheck.constantFrom(
+      '"model":"auto"',
+      '"mod\\u0065l":"b"',
+      '"model" : null',
+      '"modelx":{"model":"deep"}',
+      '"stream":true',
+      '"stream":false',
+      '"stream_options":{"a":[1, "}"]}',
+      '"conduit":{}',
+      '"text":"a \\"model\\":1, {"',
+      '"messages":[{"model":"x","content":"\\\\"}]'
+    )
+    const bodies = FastCheck.tuple(FastCheck.array(members, { maxLength: 6 }), FastCheck.constantFrom("", " ", "\n"))
+    FastCheck.assert(
+      FastCheck.property(bodies, FastCheck.boolean(), FastCheck.boolean(), ([all, space], stream, asksForUsage) => {
+        const json = `${space}{${space}${all.join(`${space},${space}`)}${space}}${space}`
+        const body = parsed(json)
+        const forwarding = { upstream: 'u"p', stream, asksForUsage: stream && asksForUsage }
+        assert.strictEqual(requestText(body, forwarding), changedText(json, space.length, body, forwarding))
+      }),
+      { numRuns: 2000 }
     )
   })
 
