@@ -11,6 +11,9 @@ export interface Adjustment {
 
 type Body = Readonly<Record<string, unknown>>
 
+const none: ReadonlyArray<Adjustment> = []
+const noChanges: ReadonlyMap<string, string | null> = new Map()
+
 const isDialectField = (field: string): field is DialectField => dialectFields.some((known) => known === field)
 
 /** A limit of -1 is how some clients say that there is none. */
@@ -18,14 +21,16 @@ const isNoLimit = (field: DialectField, value: unknown) =>
   (field === "max_tokens" || field === "max_completion_tokens") && typeof value === "number" && value < 0
 
 /** What has to change in the body for a model that speaks so. */
-export const adjustmentsOf = (body: Body, dialect: Dialect): ReadonlyArray<Adjustment> =>
-  dialectFields.flatMap((field): ReadonlyArray<Adjustment> => {
+export const adjustmentsOf = (body: Body, dialect: Dialect): ReadonlyArray<Adjustment> => {
+  let adjustments: Array<Adjustment> | null = null
+  for (const field of dialectFields) {
     const value = body[field]
-    if (value === undefined || value === null) return []
-    if (isNoLimit(field, value)) return [{ field, to: null }]
-    const to = dialect[field]
-    return to === undefined || to === field ? [] : [{ field, to }]
-  })
+    if (value === undefined || value === null) continue
+    const to = isNoLimit(field, value) ? null : dialect[field]
+    if (to !== undefined && to !== field) (adjustments ??= []).push({ field, to })
+  }
+  return adjustments ?? none
+}
 
 /**
  * Members at the top that change, in JSON, null for one that is left out. A name that is there already keeps its value;
@@ -36,8 +41,10 @@ export const changesOf = (
   adjustments: ReadonlyArray<Adjustment>,
   streamUsage: boolean
 ): ReadonlyMap<string, string | null> => {
+  const withoutOptions = !streamUsage && body["stream_options"] !== undefined
+  if (adjustments.length === 0 && !withoutOptions) return noChanges
   const changes = new Map<string, string | null>()
-  if (!streamUsage && body["stream_options"] !== undefined) changes.set("stream_options", null)
+  if (withoutOptions) changes.set("stream_options", null)
   for (const { field, to } of adjustments) {
     changes.set(field, null)
     if (to !== null && body[to] === undefined) changes.set(to, JSON.stringify(body[field]))
@@ -47,10 +54,12 @@ export const changesOf = (
 
 /** As `x-conduit-adjusted` says it; a limit that is none is no change. */
 export const adjustedText = (body: Body, adjustments: ReadonlyArray<Adjustment>): string | null =>
-  adjustments
-    .filter(({ field }) => !isNoLimit(field, body[field]))
-    .map(({ field, to }) => `${field}->${to ?? "none"}`)
-    .join(", ") || null
+  adjustments.length === 0
+    ? null
+    : adjustments
+        .filter(({ field }) => !isNoLimit(field, body[field]))
+        .map(({ field, to }) => `${field}->${to ?? "none"}`)
+        .join(", ") || null
 
 const otherName: Dialect = { max_tokens: "max_completion_tokens", max_completion_tokens: "max_tokens" }
 

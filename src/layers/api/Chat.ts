@@ -1,4 +1,3 @@
-import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import { isObject, parseJson } from "../../domain/models/Json.ts"
@@ -63,7 +62,11 @@ export const make = ({
   const completed = (exchange: Exchange, input: RoutingInput, present: (answer: Answer) => Reply) =>
     serving.run(exchange, (ended) =>
       router.begin({
-        ...asked(serving, exchange, input),
+        request: input.request,
+        body: input.body,
+        caller: watchedCaller(exchange),
+        span: exchange.span?.span,
+        log: (line) => serving.log(exchange, line),
         open: null,
         onEnd: (exit, about) => ended(presented(exit, present), about)
       })
@@ -72,7 +75,11 @@ export const make = ({
   const streamed = (exchange: Exchange, input: RoutingInput) =>
     serving.run(exchange, (ended) =>
       router.begin({
-        ...asked(serving, exchange, input),
+        request: input.request,
+        body: input.body,
+        caller: watchedCaller(exchange),
+        span: exchange.span?.span,
+        log: (line) => serving.log(exchange, line),
         open: (head) => new SseSink(exchange, headHeaders(head), keepAliveMs),
         onEnd: (exit, about) => ended(Exit.as(exit, null), about)
       })
@@ -94,14 +101,6 @@ export const make = ({
   }
 }
 
-const asked = (serving: Serving, exchange: Exchange, { body, request }: RoutingInput) => ({
-  request,
-  body,
-  caller: watchedCaller(exchange),
-  span: exchange.span?.span,
-  log: (line: Effect.Effect<void>) => serving.log(exchange, line)
-})
-
 const presented = (
   exit: Exit.Exit<Answer | null, RouterError>,
   present: (answer: Answer) => Reply
@@ -121,11 +120,11 @@ const forModel = (body: unknown, model: string | null): unknown => {
   return named
 }
 
-const chatReply = (answer: Answer): Reply => ({
-  status: answer.status,
-  headers: { "content-type": "application/json", ...answerHeaders(answer) },
-  body: answer.text
-})
+const chatReply = (answer: Answer): Reply => {
+  const headers = answerHeaders(answer)
+  headers["content-type"] = "application/json"
+  return { status: answer.status, headers, body: answer.text }
+}
 
 const completeReply = (answer: Answer): Reply => {
   const body = parseJson(answer.text)

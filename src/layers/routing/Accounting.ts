@@ -51,26 +51,49 @@ export const make = (catalog: Pick<ModelCatalogShape, "current">): Accounting =>
         outputTokens,
         costUsd: costOf(price, used),
         details: detailsOf({
-          ...(usage === null ? { usageEstimated: true } : {}),
-          ...countsOf(used),
+          isEstimated: usage === null,
+          price,
           // What is not in the configuration.
-          ...(source !== null && source !== catalog.current().source ? { priceSource: source } : {}),
-          ...(isCachePriceAssumed(price, used) ? { cachePriceAssumed: true } : {}),
-          ...(used.serviceTier === null ? {} : { serviceTier: used.serviceTier }),
-          ...(isTierPriceAssumed(price, used) ? { tierPriceAssumed: true } : {}),
-          ...(other === null ? {} : { servedModel: other.slice(0, 200) }),
-          ...(requestId === null ? {} : { upstreamRequestId: requestId })
+          priceSource: source !== null && source !== catalog.current().source ? source : null,
+          requestId,
+          servedModel: other,
+          used
         })
       }
     }
   }
 }
 
-const countsOf = ({ cachedTokens, reasoningTokens, written1hTokens, writtenTokens }: TokenUsage): OutcomeDetails => ({
-  ...(cachedTokens > 0 ? { cachedTokens } : {}),
-  ...(writtenTokens + written1hTokens > 0 ? { writtenTokens: writtenTokens + written1hTokens } : {}),
-  ...(reasoningTokens > 0 ? { reasoningTokens } : {})
-})
+interface Noteworthy {
+  readonly isEstimated: boolean
+  readonly price: Price
+  readonly priceSource: string | null
+  readonly requestId: string | null
+  readonly servedModel: string | null
+  readonly used: TokenUsage
+}
 
-const detailsOf = (details: OutcomeDetails): OutcomeDetails | null =>
-  Object.keys(details).length === 0 ? null : details
+/** Null where all is as usual. */
+const detailsOf = ({
+  isEstimated,
+  price,
+  priceSource,
+  requestId,
+  servedModel,
+  used
+}: Noteworthy): OutcomeDetails | null => {
+  const details: { -readonly [Key in keyof OutcomeDetails]: OutcomeDetails[Key] } = {}
+  const writtenTokens = used.writtenTokens + used.written1hTokens
+  if (isEstimated) details.usageEstimated = true
+  if (used.cachedTokens > 0) details.cachedTokens = used.cachedTokens
+  if (writtenTokens > 0) details.writtenTokens = writtenTokens
+  if (used.reasoningTokens > 0) details.reasoningTokens = used.reasoningTokens
+  if (priceSource !== null) details.priceSource = priceSource
+  if (isCachePriceAssumed(price, used)) details.cachePriceAssumed = true
+  if (used.serviceTier !== null) details.serviceTier = used.serviceTier
+  if (isTierPriceAssumed(price, used)) details.tierPriceAssumed = true
+  if (servedModel !== null) details.servedModel = servedModel.slice(0, 200)
+  if (requestId !== null) details.upstreamRequestId = requestId
+  for (const _ in details) return details
+  return null
+}

@@ -70,8 +70,12 @@ export class Attempts {
   /** The chosen one and those to fall back to. */
   untried({ decision, request }: RoutedRequest): Untried {
     const { byId } = this.#parts.catalog.current()
-    const order = request.pinned !== null && !request.fallback ? [decision.chosen] : ranking(decision)
-    return { models: order.flatMap((id) => byId.get(id) ?? []), counted: 0 }
+    const models: Array<Model> = []
+    for (const id of request.pinned !== null && !request.fallback ? [decision.chosen] : ranking(decision)) {
+      const model = byId.get(id)
+      if (model !== undefined) models.push(model)
+    }
+    return { models, counted: 0 }
   }
 
   /** Begins the next call; null if there is none to make. */

@@ -35,7 +35,7 @@ import * as Failures from "./Failures.ts"
 import { monotonicMs } from "./MonotonicTime.ts"
 import { Opening } from "./Opening.ts"
 import { type Broken, Relay } from "./Relay.ts"
-import { aborted, answered, type Ending, failed, RoutedRequest } from "./RoutedRequest.ts"
+import { aborted, answered, type Ending, factsOf, failed, RoutedRequest } from "./RoutedRequest.ts"
 import type { Settlement } from "./Settlement.ts"
 
 /** What every chat runs with. */
@@ -130,9 +130,7 @@ export class ChatRun implements ChatRunShape {
     })
     this.#routed = routed
     if (open !== null) {
-      this.#opening = new Opening<AnswerHead>(deadlines, earlyMs, (head) =>
-        open(head ?? this.#streamHead(routed, null, null))
-      )
+      this.#opening = new Opening<AnswerHead>(deadlines, earlyMs, (head) => open(head ?? this.#silentHead(routed)))
     }
     this.#untried = attempts.untried(routed)
     this.#call(routed)
@@ -191,13 +189,28 @@ export class ChatRun implements ChatRunShape {
     const { accounting, settlement } = this.#parts
     const { requestId, said, status, text } = told
     const account = accounting.of(model, routed.request, said, requestId)
-    routed.told(() => ({ ...account, said, firstTokenMs: null }))
+    const facts = factsOf(account, said, null)
+    routed.told(() => facts)
     const outcome = settlement.settle(routed, answered(status))
     const { costUsd, latencyMs } = outcome
     this.#settled(routed, outcome, () => {
       const head = this.#headOf(routed, model, requestId)
       this.#end(
-        Exit.succeed<Answer>({ ...head, status, text, usage: account.usage, costUsd, latencyMs: latencyMs ?? 0 })
+        Exit.succeed<Answer>({
+          decisionId: head.decisionId,
+          model: head.model,
+          reason: head.reason,
+          propensity: head.propensity,
+          simulated: head.simulated,
+          upstreamRequestId: head.upstreamRequestId,
+          adjusted: head.adjusted,
+          overheadMs: head.overheadMs,
+          status,
+          text,
+          usage: account.usage,
+          costUsd,
+          latencyMs: latencyMs ?? 0
+        })
       )
     })
   }
@@ -302,24 +315,34 @@ export class ChatRun implements ChatRunShape {
     }
   }
 
-  /** Without a model: before one answers. */
-  #streamHead(routed: RoutedRequest, model: Model | null, upstreamRequestId: string | null): StreamHead {
+  /** Before a model answers. */
+  #silentHead(routed: RoutedRequest): StreamHead {
+    const { decision } = routed.begun
+    return {
+      decisionId: decision.id,
+      model: null,
+      reason: decision.reason,
+      propensity: decision.propensity,
+      simulated: false,
+      upstreamRequestId: null,
+      adjusted: null,
+      overheadMs: routed.overheadMs(monotonicMs(this.#parts.clock))
+    }
+  }
+
+  #headOf(routed: RoutedRequest, model: Model, upstreamRequestId: string | null): AnswerHead {
     const { clock, experience } = this.#parts
     const { body, decision } = routed.begun
     return {
       decisionId: decision.id,
-      model: model?.id ?? null,
-      reason: model === null || model.id === decision.chosen ? decision.reason : "fallback",
+      model: model.id,
+      reason: model.id === decision.chosen ? decision.reason : "fallback",
       propensity: decision.propensity,
-      simulated: model?.simulated ?? false,
+      simulated: model.simulated,
       upstreamRequestId,
-      adjusted: model === null ? null : adjustedText(body, experience.limits(model, body).adjustments ?? []),
+      adjusted: adjustedText(body, experience.limits(model, body).adjustments ?? []),
       overheadMs: routed.overheadMs(monotonicMs(clock))
     }
-  }
-
-  #headOf(routed: RoutedRequest, model: Model, requestId: string | null): AnswerHead {
-    return { ...this.#streamHead(routed, model, requestId), model: model.id }
   }
 }
 

@@ -27,7 +27,8 @@ const isOpening = (message: unknown) =>
 
 /** The instructions and the first question: equal byte for byte in all turns. */
 const nameOf = (messages: ReadonlyArray<unknown>): string | null => {
-  const question = messages.findIndex((message) => !isOpening(message))
+  let question = 0
+  while (question < messages.length && isOpening(messages[question])) question++
   const first = messages[question]
   if (!isObject(first) || first["role"] !== "user") return null
   let said = ""
@@ -39,6 +40,8 @@ const nameOf = (messages: ReadonlyArray<unknown>): string | null => {
   return `first:${hash("sha256", said, "base64url")}`
 }
 
+const isAnswer = (message: unknown) => isObject(message) && message["role"] === "assistant"
+
 const callOf = (message: unknown): string | null =>
   isObject(message) && message["role"] === "tool" && typeof message["tool_call_id"] === "string"
     ? callName(message["tool_call_id"])
@@ -49,9 +52,9 @@ export const of = ({ messages }: ChatBody): Conversation => {
   if (!Array.isArray(messages)) return none
   const name = nameOf(messages)
   const call = callOf(messages.at(-1))
-  const isContinued = messages.some((message: unknown) => isObject(message) && message["role"] === "assistant")
-  return {
-    name,
-    earlier: [call, isContinued ? name : null].flatMap((earlier) => earlier ?? [])
-  }
+  const continued = messages.some(isAnswer) ? name : null
+  if (call === null && continued === null) return { name, earlier: nothing }
+  return { name, earlier: [call, continued].filter((earlier) => earlier !== null) }
 }
+
+const nothing: ReadonlyArray<string> = []

@@ -4,7 +4,7 @@ import type { Model } from "../../domain/routing/Model.ts"
 import { type ChatStream, ProviderError } from "../../services/models/LanguageModels.ts"
 import type { StreamSink } from "../../services/routing/Router.ts"
 import type { Account, Accounting } from "./Accounting.ts"
-import type { RoutedRequest } from "./RoutedRequest.ts"
+import { factsOf, type RoutedRequest } from "./RoutedRequest.ts"
 
 /** Why a stream that had begun is not whole: the model's failure, or that the time was up. */
 export type Broken = ProviderError | "timeout"
@@ -33,7 +33,7 @@ export class Relay {
     this.#ended = ended
     this.#onBug = onBug
     this.#account = () => accounting.of(model, routed.request, source.said(), source.requestId)
-    routed.told(() => ({ ...this.#account(), said: source.said(), firstTokenMs }))
+    routed.told(() => factsOf(this.#account(), source.said(), firstTokenMs))
     this.#deadline = timeLimit(() => this.#end("timeout"))
   }
 

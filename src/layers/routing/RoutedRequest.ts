@@ -9,6 +9,7 @@ import type { Attempt, Outcome, OutcomeDetails } from "../../domain/routing/Outc
 import type { Said } from "../../domain/models/Said.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { ChatBody, ProviderError } from "../../services/models/LanguageModels.ts"
+import type { Account } from "./Accounting.ts"
 import type { Conversation } from "./Conversation.ts"
 import type { Step } from "../../services/observing/Tracing.ts"
 
@@ -33,6 +34,16 @@ const nothingSaid: Facts = {
   firstTokenMs: null
 }
 
+/** What an answer has said so far, and what follows for who pays. */
+export const factsOf = (account: Account, said: Said, firstTokenMs: number | null): Facts => ({
+  usage: account.usage,
+  outputTokens: account.outputTokens,
+  costUsd: account.costUsd,
+  details: account.details,
+  said,
+  firstTokenMs
+})
+
 /** How a call ended, and with the last call the request. */
 export type Ending =
   | { readonly _tag: "Answered"; readonly status: number }
@@ -48,16 +59,8 @@ export const failed = (reason: FaultReason, failure: ProviderError | null): Endi
 })
 export const aborted = (reason: string): Ending => ({ _tag: "Aborted", reason })
 
-const resultOf = (ending: Ending): Pick<Attempt, "ok" | "error" | "status"> => {
-  switch (ending._tag) {
-    case "Answered":
-      return { ok: true, error: null, status: ending.status }
-    case "Failed":
-      return { ok: false, error: ending.reason, status: ending.failure?.status ?? null }
-    case "Aborted":
-      return { ok: false, error: ending.reason, status: null }
-  }
-}
+const statusOf = (ending: Ending): number | null =>
+  ending._tag === "Answered" ? ending.status : ending._tag === "Failed" ? (ending.failure?.status ?? null) : null
 
 /** A call that is under way. */
 interface Call {
@@ -153,7 +156,13 @@ export class RoutedRequest {
     const { call } = this
     if (call === null) return null
     this.call = null
-    const attempt = { model: call.model, latencyMs: nowMs - call.startedMs, ...resultOf(ending) }
+    const attempt: Attempt = {
+      model: call.model,
+      latencyMs: nowMs - call.startedMs,
+      ok: ending._tag === "Answered",
+      error: ending._tag === "Answered" ? null : ending.reason,
+      status: statusOf(ending)
+    }
     this.attempts.push(attempt)
     if (ending._tag === "Failed") {
       this.waitedMs += attempt.latencyMs
@@ -183,14 +192,14 @@ export class RoutedRequest {
     const { attempts, decision } = this
     const last = this.answer ?? attempts.at(-1)
     const { costUsd, details, firstTokenMs, outputTokens, said, usage } = this.said
-    const { error, ok } = resultOf(ending)
     const refused = ending._tag === "Answered" && said?.isRefusal === true ? refusedError : null
+    const error = ending._tag === "Answered" ? refused : ending.reason
     return {
       decision,
       attempts,
       outcome: {
         model: last?.model ?? decision.chosen,
-        ok,
+        ok: ending._tag === "Answered",
         aborted: ending._tag === "Aborted",
         finishReason: said?.finishReason ?? null,
         inputTokens: usage?.inputTokens ?? null,
@@ -199,7 +208,7 @@ export class RoutedRequest {
         latencyMs: last?.latencyMs ?? 0,
         firstTokenMs,
         // What the last model said is closer to the cause than how the request ended.
-        error: ending._tag === "Failed" ? (last?.error ?? error) : (refused ?? error),
+        error: ending._tag === "Failed" ? (last?.error ?? error) : error,
         details
       },
       prompt: this.begun.prompt

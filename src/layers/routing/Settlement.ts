@@ -66,20 +66,16 @@ export class Settlement {
     const { details, model } = outcome
     const { sessionId } = request
     const cachedTokens = details?.cachedTokens ?? 0
-    const session = (): Session => ({
-      model,
-      epoch: state.epoch(model),
-      ...(cachedTokens > 0 ? { cachedTokens } : {})
-    })
     if (sessionId !== null) {
       if (model === chosen && cachedTokens === 0) return done()
-      return sessions.move({ owner, sessionId }, session(), done)
+      return sessions.move({ owner, sessionId }, sessionOf(model, state.epoch(model), cachedTokens), done)
     }
     if (request.pinned === null && decision.reason !== "static") {
-      if (conversation.name !== null) sessions.remember({ owner, sessionId: conversation.name }, session())
-      for (const id of said?.toolCallIds ?? []) {
+      const session = sessionOf(model, state.epoch(model), cachedTokens)
+      if (conversation.name !== null) sessions.remember({ owner, sessionId: conversation.name }, session)
+      for (const id of said?.toolCallIds ?? noIds) {
         const name = Conversation.callName(id)
-        if (name !== null) sessions.remember({ owner, sessionId: name }, session())
+        if (name !== null) sessions.remember({ owner, sessionId: name }, session)
       }
     }
     done()
@@ -112,3 +108,8 @@ export class Settlement {
     routed.told(() => ({ ...account, said: null, firstTokenMs: null }))
   }
 }
+
+const noIds: ReadonlyArray<string> = []
+
+const sessionOf = (model: Session["model"], epoch: number, cachedTokens: number): Session =>
+  cachedTokens > 0 ? { model, epoch, cachedTokens } : { model, epoch }
