@@ -3,6 +3,7 @@ import { errorIn, errorOf, type ErrorSaid } from "./ErrorSaid.ts"
 import { finishReasonOf } from "./Finish.ts"
 import { hasCounts, type Label, makeMemory, mendChunk, ownChunk, type StreamMemory } from "./Form.ts"
 import { arrayOf, isObject, type JsonObject, parseJson, textOf } from "./Json.ts"
+import { oneCallEach } from "./OneCallEach.ts"
 import { choiceSaid, type ChoiceSaid, isEmpty, type Said, usageIn } from "./Said.ts"
 
 /** How long a stream may say nothing more after its last finish reason: then it is over, `[DONE]` or not. Milliseconds. */
@@ -166,7 +167,7 @@ export class ChatStream {
     const edits = mendChunk(data, body, this.memory)
     // The first chunk of a choice may have been given a role.
     this.templates.learn(data, isFirst ? [] : textSpans(data, body), edits)
-    this.ready.push(splice(data, edits))
+    this.ready.push(...oneCallEach(splice(data, edits), body))
     if (this.ready.length > mostHeld) this.hasSubstance = true
   }
 

@@ -177,6 +177,26 @@ describe("ChatStream", () => {
     assert.strictEqual(chat.said.finishReason, "stop")
   })
 
+  it("hands out one call a chunk where the upstream sends several, in order, with the finish reason behind the last", () => {
+    const call = (id: string) => ({ id, type: "function", function: { name: "f", arguments: "{}" } })
+    const whole = { role: "assistant", content: "Two", tool_calls: [call("a"), call("b")] }
+    const chat = feed({ choices: [{ index: 0, delta: whole, finish_reason: "tool_calls" }] }, "[DONE]")
+    const chunks = chat.take().map((payload) => decodeChunk(JSON.parse(payload)).choices[0])
+    assert.deepStrictEqual(
+      chunks.map((choice) => choice?.delta.tool_calls?.map(({ id, index }) => [index, id])),
+      [[[0, "a"]], [[1, "b"]]]
+    )
+    assert.deepStrictEqual(
+      chunks.map((choice) => choice?.finish_reason),
+      [null, "tool_calls"]
+    )
+    assert.deepStrictEqual(
+      chunks.map((choice) => choice?.delta.content),
+      ["Two", undefined]
+    )
+    assert.strictEqual(chat.state, "complete")
+  })
+
   it("adds the finish reason where [DONE] comes before one", () => {
     const chat = feed(delta("a"), "[DONE]")
     assert.strictEqual(JSON.parse(chat.take()[1] ?? "").choices[0].finish_reason, "stop")
