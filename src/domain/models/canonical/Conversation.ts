@@ -120,6 +120,8 @@ export interface FunctionTool {
   readonly schema: JsonObject | null
   readonly strict: boolean | null
   readonly cache: CacheMark | null
+  /** Of Responses: the group that it belongs to, and its name there. */
+  readonly group?: { readonly namespace: string; readonly name: string; readonly description: string | null }
 }
 
 /** A tool that takes a text, perhaps of a grammar. */

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../Json.ts"
-import type { Conversation, ProtocolName } from "./Conversation.ts"
+import type { Conversation, NativeTool, ProtocolName } from "./Conversation.ts"
 
 /** Values that say what not saying it means too: to leave them out changes nothing. */
 const neutral: Readonly<Record<string, ReadonlyArray<unknown>>> = {
@@ -35,3 +35,7 @@ export const carried = (
     adjusted: left.map(([name]) => `${name}->none`)
   }
 }
+
+/** A tool that clients offer whatever the upstream, and answers do without: Codex cannot leave its web search out. */
+export const isSpare = ({ of, value }: NativeTool): boolean =>
+  of === "responses" && typeof value["type"] === "string" && value["type"].startsWith("web_search")

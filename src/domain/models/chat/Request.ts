@@ -1,6 +1,7 @@
 import * as Either from "effect/Either"
 import type { ChatCompletionCreateParams } from "openai/resources/chat/completions"
-import { carried } from "../canonical/More.ts"
+import { withFunctions } from "../canonical/Custom.ts"
+import { carried, isSpare } from "../canonical/More.ts"
 import type {
   CallPart,
   Conversation,
@@ -293,14 +294,16 @@ const shared = {
     "safety_identifier",
     "service_tier",
     "store",
-    "top_logprobs"
+    "verbosity"
   ]
 } as const
 
 /** OpenAI refuses longer ones. */
 const longestUser = 64
 
-export const writeRequest = (conversation: Conversation, toward: Toward): Either.Either<Written, Unfit> => {
+export const writeRequest = (asked: Conversation, toward: Toward): Either.Either<Written, Unfit> => {
+  // Of those who speak chat only OpenAI itself knows custom tools.
+  const conversation = asked.of === "chat" ? asked : withFunctions(asked)
   const { format, maxTokens, parallelCalls, stop, stream, temperature, toolChoice, topP, user } = conversation
   const writing = new Writing()
   const messages = conversation.turns.flatMap((turn, i) => writing.turn(turn, i, conversation.turns))
@@ -376,9 +379,14 @@ class Writing {
       }
       case "native":
         if (tool.of === "chat") return [tool.value]
+        if (isSpare(tool)) {
+          this.adjusted.add(`tools.${String(tool.value["type"])}->none`)
+          return []
+        }
         this.#cannot(
           `tools.${i}`,
-          `a tool of type ${String(tool.value["type"])} is run by upstreams of another protocol only`
+          `a tool of type ${String(tool.value["type"])} is run by upstreams of another protocol only`,
+          "native_tools"
         )
         return []
     }

@@ -1,7 +1,7 @@
 import type { MessageCreateParamsBase as BetaParams } from "@anthropic-ai/sdk/resources/beta/messages/messages"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import { carried } from "../canonical/More.ts"
+import { carried, isSpare } from "../canonical/More.ts"
 import type {
   Conversation,
   FilePart,
@@ -411,6 +411,10 @@ class Writing {
       }
       case "native":
         if (tool.of === "messages") return [tool.value]
+        if (isSpare(tool)) {
+          this.adjusted.add(`tools.${String(tool.value["type"])}->none`)
+          return []
+        }
         this.#cannot(
           `tools.${i}`,
           `a tool of type ${String(tool.value["type"])} is run by upstreams of another protocol only`,
