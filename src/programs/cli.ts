@@ -11,6 +11,7 @@ import { doctor } from "./doctor.ts"
 import { evaluate } from "./evaluate.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { init } from "./init.ts"
+import { keys } from "./keys.ts"
 import { migrate } from "./migrate.ts"
 import { mockLlm } from "./mock-llm.ts"
 import { models } from "./models.ts"
@@ -47,6 +48,7 @@ const conduit = Command.make("conduit").pipe(
     migrate,
     route,
     models,
+    keys,
     reload,
     state,
     replay,

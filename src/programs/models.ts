@@ -5,13 +5,13 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 
-import { userInfo } from "node:os"
 import { ModelId } from "../domain/basics/Ids.ts"
 import { canJudge, type QualityChange } from "../domain/learning/bandit/Hierarchical.ts"
 import type { Verdict } from "../domain/learning/LearningEvent.ts"
 import { columns } from "./tools/Columns.ts"
 import { knownModel, modelFacts, quality } from "./tools/ModelFacts.ts"
 import { newest, Refused, withRouter } from "./tools/OpenRouter.ts"
+import { audited, systemUser } from "./tools/Operator.ts"
 
 const list = Command.make(
   "list",
@@ -49,6 +49,7 @@ const change = (name: "disable" | "enable", description: string) =>
         const enabled = name === "enable"
         if (learned.disabled.has(model) !== enabled) return yield* Console.log(`${model} is ${name}d already`)
         const position = yield* open.append([{ type: "availability", model: ModelId(model), enabled }])
+        yield* audited(open, name, `model ${model}`, { position })
         yield* Console.log(`${model} is ${name}d from position ${position} of the log on, in every replica`)
         if (!enabled && learned.state.models.every(({ id }) => id === model || learned.disabled.has(id))) {
           yield* Console.error(
@@ -65,15 +66,6 @@ const by = Options.text("by").pipe(
 )
 
 const longestName = 128
-
-/** Who runs this; a container may have a user without a name. */
-const systemUser = () => {
-  try {
-    return userInfo().username
-  } catch {
-    return "an operator"
-  }
-}
 
 const whyNot = (verdict: Verdict, model: string, change: QualityChange | undefined): string => {
   if (change === undefined) return `no change of ${model} was noticed: there is nothing to ${verdict}`

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { withRouter } from "./tools/OpenRouter.ts"
+import { audited } from "./tools/Operator.ts"
 
 /** The file as it is here: one that is wrong would only be refused by every replica. Where there is none, they have theirs. */
 const checkedHere = Layer.build(ModelCatalogFile.layer).pipe(Effect.scoped, Effect.asVoid)
@@ -13,7 +14,11 @@ const checkedHere = Layer.build(ModelCatalogFile.layer).pipe(Effect.scoped, Effe
 export const reload = Command.make("reload", {}, () =>
   Effect.gen(function* () {
     yield* checkedHere
-    const position = yield* withRouter((open) => open.append([{ type: "reload" }]))
+    const position = yield* withRouter((open) =>
+      Effect.tap(open.append([{ type: "reload" }]), (position) =>
+        audited(open, "reload", "the configuration", { position })
+      )
+    )
     yield* Console.log(
       `every running replica reads its configuration again at position ${position} of the log; its own log says what changed, or what is wrong`
     )

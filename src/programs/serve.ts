@@ -7,6 +7,7 @@ import * as FeatureExtractorLexical from "../layers/routing/FeatureExtractorLexi
 import * as Flush from "../layers/running/Flush.ts"
 import * as HttpServe from "../layers/api/HttpServe.ts"
 import * as HttpSocket from "../layers/api/HttpSocket.ts"
+import * as KeysShared from "../layers/api/KeysShared.ts"
 import * as IdsCrypto from "../layers/running/IdsCrypto.ts"
 import * as InFlight from "../layers/running/InFlight.ts"
 import * as LanguageModelsHttp from "../layers/models/LanguageModelsHttp.ts"
@@ -40,6 +41,7 @@ import { type InvalidSettings, Settings } from "../services/running/Settings.ts"
 export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
   Ready.layer.pipe(
     Layer.provide(HttpServe.layer), //               1 settle, stop the listener, drain, interrupt, close every socket
+    Layer.provide(KeysShared.layer),
     Layer.provideMerge(RouterBandit.layer), //       2 no decision after this line
     Layer.provide(SharedSessions),
     Layer.provide(BanditStatePersistent.layer), //   3 persist: flush the learning log, write the snapshot ...

@@ -39,7 +39,7 @@ describe("compose.yaml", () => {
   it("configures the service without a problem or a warning, above what the image sets", () => {
     assert.deepStrictEqual(warnings, [])
     assert.isTrue(settings.production)
-    assert.isNotEmpty(settings.http.apiKeyHashes)
+    assert.isNotEmpty(settings.http.apiKeys)
   })
 
   it("grants the shutdown the time that its limits add up to", () => {

@@ -9,6 +9,8 @@ import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as HttpServe from "../../src/layers/api/HttpServe.ts"
 import * as HttpSocketLayer from "../../src/layers/api/HttpSocket.ts"
+import * as KeysShared from "../../src/layers/api/KeysShared.ts"
+import * as DatabaseMemory from "../../src/layers/storage/memory/DatabaseMemory.ts"
 import * as TelemetryOtlp from "../../src/layers/observing/TelemetryOtlp.ts"
 import * as IdsCrypto from "../../src/layers/running/IdsCrypto.ts"
 import * as InFlightLayer from "../../src/layers/running/InFlight.ts"
@@ -104,6 +106,7 @@ export const serveApi = (
       notices: []
     })
     const served = HttpServe.layer.pipe(
+      Layer.provide(Layer.provide(KeysShared.layer, DatabaseMemory.layer)),
       Layer.provideMerge(HttpSocketLayer.layer),
       Layer.provideMerge(rememberingInFlight(begun)),
       Layer.provide(lifecycleWith({ shutdownTimeout: "5 seconds" })),

@@ -1,3 +1,4 @@
+import { makeKeyStore } from "../../src/layers/storage/memory/KeyStoreMemory.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -102,6 +103,7 @@ export const memoryLog = () => {
     })
   )
   const stored = Layer.mock(Database, {
+    keys: makeKeyStore(),
     position: () => Effect.sync(newest),
     oldestPosition: () => Effect.sync(() => commits[0]?.position ?? 0),
     snapshots: () => Effect.sync(() => snapshots.toReversed()),

@@ -1,6 +1,7 @@
 import type { DecisionRecord, OutcomeReport } from "../routing/DecisionRecord.ts"
 import { combine, type Feedback, type FeedbackSubmission, type StoredStatus } from "./Feedback.ts"
 import type { DecisionId, Position } from "../basics/Ids.ts"
+import { owns } from "../basics/Owner.ts"
 import type { LearningEvent, QualityEvent, RunEvent } from "./LearningEvent.ts"
 import { isLearned } from "../routing/Fault.ts"
 import { outcomeKind } from "../routing/Outcome.ts"
@@ -153,7 +154,7 @@ class Planning {
 
   report(report: OutcomeReport): CommitPlan["reports"][number] {
     const entry = this.entries.get(report.decisionId)
-    if (entry === undefined || entry.record.decision.owner !== report.owner) return { status: "unknown" }
+    if (entry === undefined || !owns(report, entry.record.decision.owner)) return { status: "unknown" }
     const outcome = reportedOutcome(entry.record, report)
     if (entry.record.outcome !== null) {
       return { status: sameOutcome(entry.record.outcome, outcome) ? "recorded" : "conflict" }
@@ -169,7 +170,7 @@ class Planning {
     const parked = this.book.byId(id)
     const entry = parked?.parked === true ? this.entries.get(parked.decisionId) : undefined
     if (parked === undefined || entry === undefined) return
-    if (entry.record.decision.owner !== parked.owner) return this.book.remove(id)
+    if (!owns(parked, entry.record.decision.owner)) return this.book.remove(id)
     this.book.join(parked)
     this.joined++
     this.touched.add(parked.decisionId)
@@ -178,7 +179,7 @@ class Planning {
   feedback(submission: FeedbackSubmission): CommitPlan["feedback"][number] {
     const { decisionId, id } = submission
     const entry = this.entries.get(decisionId)
-    if (entry !== undefined && entry.record.decision.owner !== submission.owner) return { id, status: "not_yours" }
+    if (entry !== undefined && !owns(submission, entry.record.decision.owner)) return { id, status: "not_yours" }
     const first = this.book.byKey(submission.idempotencyKey)
     if (first !== undefined) {
       return sameContent(first, submission) ? { id: first.id, status: first.answered } : { id, status: "conflict" }

@@ -1,4 +1,5 @@
 import type { DecisionId } from "../basics/Ids.ts"
+import { type Asker, askerOf } from "../basics/Owner.ts"
 
 export const feedbackKinds = ["score", "thumbs", "rating", "task_success", "regeneration", "comment"] as const
 export type FeedbackKind = (typeof feedbackKinds)[number]
@@ -13,7 +14,7 @@ export type StoredStatus = (typeof storedStatuses)[number]
 export const isStored = (status: string): status is StoredStatus => storedStatuses.some((one) => one === status)
 
 /** What somebody said about an answer, in the API's own terms. */
-export interface FeedbackSubmission {
+export interface FeedbackSubmission extends Asker {
   /** Given by the service, a UUIDv7. */
   readonly id: string
   readonly decisionId: DecisionId
@@ -27,8 +28,6 @@ export interface FeedbackSubmission {
   /** The client's own, or the id. */
   readonly idempotencyKey: string
   readonly createdAtMillis: number
-  /** The key that sent it, hashed. */
-  readonly owner: string | null
   /** The id of an earlier one of the same commit: this one is stored only if that one is new, and else a conflict. */
   readonly follows?: string
 }
@@ -40,7 +39,7 @@ export interface Feedback extends FeedbackSubmission {
 }
 
 /** What somebody said about a whole session. */
-export interface SessionFeedback {
+export interface SessionFeedback extends Asker {
   readonly sessionId: string
   readonly kind: FeedbackKind
   /** As sent: number, boolean, or string, by kind. */
@@ -53,8 +52,6 @@ export interface SessionFeedback {
   /** The client's own; null if it sent none. */
   readonly idempotencyKey: string | null
   readonly createdAtMillis: number
-  /** The key that sent it, hashed. */
-  readonly owner: string | null
 }
 
 /** A judgement of a session is credited to so many of its answered decisions, the newest ones. */
@@ -98,7 +95,7 @@ export const creditSession = (
     source: given.source === null ? "session" : `session:${given.source}`,
     idempotencyKey: sessionKey(given.idempotencyKey ?? newest.id, rank),
     createdAtMillis: given.createdAtMillis,
-    owner: given.owner,
+    ...askerOf(given),
     ...(rank === 0 ? {} : { follows: newest.id })
   }))
 }

@@ -1,3 +1,4 @@
+import type { Asker } from "../basics/Owner.ts"
 import type { Decision } from "./Decision.ts"
 import type { Attempt, Outcome } from "./Outcome.ts"
 
@@ -12,13 +13,11 @@ export interface DecisionRecord {
 }
 
 /** What the caller of `/v1/route` says about the call that it made itself. */
-export interface OutcomeReport {
+export interface OutcomeReport extends Asker {
   readonly decisionId: Decision["id"]
   readonly ok: boolean
   readonly inputTokens: number | null
   readonly outputTokens: number | null
   readonly latencyMs: number | null
   readonly error: string | null
-  /** The reporting key, hashed. */
-  readonly owner: string | null
 }

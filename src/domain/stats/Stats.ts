@@ -1,7 +1,7 @@
-/** Which decisions are added up, and what their rewards are measured with. Null is any, except for the owner. */
-export interface StatsQuery {
-  /** Who made them: a key's hash; null are those that were made without keys. */
-  readonly owner: string | null
+import type { Reader } from "../basics/Owner.ts"
+
+/** Which decisions are added up, of those that the reader reads, and what their rewards are measured with. Null is any. */
+export interface StatsQuery extends Reader {
   /** The one that answered; the chosen one while nobody answered. */
   readonly model: string | null
   readonly task: string | null

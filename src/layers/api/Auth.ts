@@ -1,31 +1,96 @@
 import * as Either from "effect/Either"
 import { createHash, timingSafeEqual } from "node:crypto"
 import type * as Http from "node:http"
+import { allows, type KeyHolder, type Scope } from "../../domain/access/ApiKey.ts"
+import type { RouteRow } from "../../services/api/Routes.ts"
+import type { KeysShape } from "../../services/api/Keys.ts"
 import type { Caller } from "../../services/routing/Router.ts"
-import { Unauthorized } from "./HttpErrors.ts"
+import { Forbidden, Unauthorized } from "./HttpErrors.ts"
 
-export type Authenticate = (request: Http.IncomingMessage) => Either.Either<Caller, Unauthorized>
+/** Who asks, and may. `key` is null where nobody needs one. */
+export interface Admitted {
+  readonly caller: Caller
+  readonly key: KeyHolder | null
+}
 
-const anybody = Either.right({ owner: null })
-export const everybody: Authenticate = () => anybody
+export type Authenticate = (request: Http.IncomingMessage) => Either.Either<Admitted, Unauthorized | Forbidden>
 
-/** Who asks, by the SHA-256 of the key; without configured keys everybody may, whatever key they send. */
-export const authenticator = (keyHashes: ReadonlyArray<string>, needed: Unauthorized["needed"]): Authenticate => {
-  const accepted = keyHashes.map((hash) => Buffer.from(hash, "hex"))
-  if (accepted.length === 0) return everybody
+const anybody = Either.right<Admitted>({ caller: { owner: null }, key: null })
+
+/** How each kind of access is checked. */
+export const authenticators = (options: {
+  readonly keys: Pick<KeysShape, "find" | "isOpen">
+  /** Of keys that read the metrics and nothing else: SHA-256 in hex. */
+  readonly metricsKeyHashes: ReadonlyArray<string>
+}): { readonly [Access in RouteRow["access"]]: Authenticate } => {
+  const { keys, metricsKeyHashes } = options
+  const admitted = new WeakMap<KeyHolder, Either.Either<Admitted, never>>()
+  const admit = (holder: KeyHolder) => {
+    const known = admitted.get(holder)
+    if (known !== undefined) return known
+    const made = Either.right({ caller: callerOf(holder), key: holder })
+    admitted.set(holder, made)
+    return made
+  }
+  const holderOf = (request: Http.IncomingMessage): Either.Either<KeyHolder, Unauthorized> => {
+    const presented = presentedKeys(request)
+    let isExpired = false
+    for (const key of presented) {
+      const found = keys.find(key)
+      if (found !== null && !found.isExpired) return Either.right(found.holder)
+      if (found !== null) isExpired = true
+    }
+    return Either.left(new Unauthorized({ needed: "API", presented: presented.length > 0, isExpired }))
+  }
+  const withScope =
+    (scope: Scope | null): Authenticate =>
+    (request) => {
+      if (keys.isOpen()) return scope === "admin" ? Either.left(new Forbidden({ scope })) : anybody
+      const holder = holderOf(request)
+      if (Either.isLeft(holder)) return Either.left(holder.left)
+      return scope === null || allows(holder.right, scope) ? admit(holder.right) : Either.left(new Forbidden({ scope }))
+    }
+  return {
+    open: () => anybody,
+    key: withScope(null),
+    route: withScope("route"),
+    feedback: withScope("feedback"),
+    read: withScope("read"),
+    admin: withScope("admin"),
+    metrics: metricsReader(metricsKeyHashes, (request) => {
+      const holder = holderOf(request)
+      return Either.isRight(holder) && allows(holder.right, "read:all") ? admit(holder.right) : null
+    })
+  }
+}
+
+/** Without keys of their own everybody reads the metrics; with them, those keys, and who reads all. */
+const metricsReader = (
+  hashes: ReadonlyArray<string>,
+  readingAll: (request: Http.IncomingMessage) => Either.Either<Admitted, never> | null
+): Authenticate => {
+  const accepted = hashes.map((hash) => Buffer.from(hash, "hex"))
+  if (accepted.length === 0) return () => anybody
   return (request) => {
-    const keys = presentedKeys(request)
-    if (keys.length === 0) return Either.left(new Unauthorized({ needed, presented: false }))
-    for (const key of keys) {
+    const presented = presentedKeys(request)
+    for (const key of presented) {
       const hash = createHash("sha256").update(key, "utf8").digest()
       // No early exit among ours: the time must not tell which one matched.
       let known = false
       for (const one of accepted) known = (one.length === hash.length && timingSafeEqual(one, hash)) || known
-      if (known) return Either.right({ owner: hash.toString("hex").slice(0, 16) })
+      if (known) return anybody
     }
-    return Either.left(new Unauthorized({ needed, presented: true }))
+    const denied = new Unauthorized({ needed: "metrics", presented: presented.length > 0, isExpired: false })
+    return readingAll(request) ?? Either.left(denied)
   }
 }
+
+const callerOf = (holder: KeyHolder): Caller => ({
+  owner: holder.owner,
+  ...(holder.formerOwners === undefined ? {} : { formerOwners: holder.formerOwners }),
+  ...(allows(holder, "read:all") ? { readsAll: true } : {}),
+  ...(holder.allowedModels === null ? {} : { allowedModels: holder.allowedModels })
+})
 
 /** The headers in which OpenAI's, Azure's, Anthropic's and Google's clients send a key. */
 const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"] as const

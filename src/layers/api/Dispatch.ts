@@ -3,19 +3,21 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { planConstants } from "../../domain/learning/CommitPlan.ts"
-import { isServedBy, type RouteRow, routes, type RoutesOf } from "../../services/api/Routes.ts"
+import { KeyAdministration, Keys } from "../../services/api/Keys.ts"
+import { isServedBy, routes, type RoutesOf } from "../../services/api/Routes.ts"
 import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Tracing } from "../../services/observing/Tracing.ts"
 import { Router } from "../../services/routing/Router.ts"
 import { Ids } from "../../services/running/Ids.ts"
 import { Settings } from "../../services/running/Settings.ts"
-import { type Authenticate, authenticator, everybody } from "./Auth.ts"
+import { authenticators } from "./Auth.ts"
 import { BodyBudget } from "./Body.ts"
 import * as Chat from "./Chat.ts"
 import type { Exchange } from "./Exchange.ts"
 import { bodyReader, type Handler } from "./Handler.ts"
 import { RouteNotFound } from "./HttpErrors.ts"
+import * as KeysHandler from "./KeysHandler.ts"
 import * as Lookups from "./Lookups.ts"
 import * as Pages from "./Pages.ts"
 import { routeOf } from "./RouteFinder.ts"
@@ -26,9 +28,14 @@ import * as Submissions from "./Submissions.ts"
 /** Takes an exchange to what serves its route: finds the route, checks the key, hands it on. */
 export const make = (
   serving: Serving
-): Effect.Effect<(exchange: Exchange) => void, never, Ids | ModelCatalog | Router | Settings | Telemetry | Tracing> =>
+): Effect.Effect<
+  (exchange: Exchange) => void,
+  never,
+  Ids | KeyAdministration | Keys | ModelCatalog | Router | Settings | Telemetry | Tracing
+> =>
   Effect.gen(function* () {
     const { http } = yield* Settings
+    const keys = yield* Keys
     const router = yield* Router
     const tracing = yield* Tracing
     const catalog = yield* ModelCatalog
@@ -59,16 +66,13 @@ export const make = (
       stats: Stats.make(router, reference),
       models: Lookups.models(lookup),
       model: Lookups.model(lookup),
+      ...KeysHandler.make({ keys: yield* KeyAdministration, readBody: bodyReader(limits, tracing) }),
       metrics: Pages.metrics(yield* Telemetry),
       openapi: documentation.openapi,
       docs: documentation.docs,
       index: Pages.index
     }
-    const authenticate: { readonly [Access in RouteRow["access"]]: Authenticate } = {
-      open: everybody,
-      api: authenticator(http.apiKeyHashes, "API"),
-      metrics: authenticator(http.metricsKeyHashes, "metrics")
-    }
+    const authenticate = authenticators({ keys, metricsKeyHashes: http.metricsKeyHashes })
 
     return (exchange) => {
       const { request, target } = exchange
@@ -76,9 +80,10 @@ export const make = (
       const route = routeOf(target, request.method, request.url ?? "/")
       if (Either.isLeft(route)) return exchange.fail(route.left)
       const name = route.right
-      const caller = authenticate[routes[name].access](request)
-      if (Either.isLeft(caller)) return exchange.fail(caller.left)
-      exchange.caller = caller.right
+      const admitted = authenticate[routes[name].access](request)
+      if (Either.isLeft(admitted)) return exchange.fail(admitted.left)
+      exchange.caller = admitted.right.caller
+      exchange.key = admitted.right.key
       if (isServedBy(name, "core")) return serving.call(exchange, () => core[name](exchange))
       if (isServedBy(name, "handler"))
         return serving.fork(

@@ -2,11 +2,12 @@ import * as Match from "effect/Match"
 import type { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import type { AllModelsFailed, Interrupted, RouterError, UpstreamRejected } from "../../services/routing/Router.ts"
 import type { ClientFault } from "../../domain/routing/Fault.ts"
+import type { KeyExists, KeyNotFound } from "../../services/api/Keys.ts"
 import type { ErrorEnvelope } from "../../services/api/Responses.ts"
 import { type DatabaseError, isPermanent } from "../../services/storage/Database.ts"
 import type { HttpError } from "./HttpErrors.ts"
 
-export type AnyError = RouterError | Interrupted | HttpError
+export type AnyError = RouterError | Interrupted | HttpError | KeyExists | KeyNotFound
 
 /** What a client sees of an error. */
 export interface PublicError {
@@ -131,6 +132,9 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
       message: e.message,
       headers: { "www-authenticate": "Bearer" }
     }),
+    Forbidden: (e) => ({ status: 403, type: "permission_error", code: "insufficient_scope", message: e.message }),
+    KeyNotFound: (e) => ({ ...invalid(404, "key_not_found", e), param: "name" }),
+    KeyExists: (e) => ({ ...invalid(409, "key_exists", e), param: "name" }),
     RouteNotFound: (e) => invalid(404, "not_found", e),
     UnknownModel: (e) => ({ ...invalid(404, "model_not_found", e), param: "model" }),
     DecisionNotFound: (e) => ({ ...invalid(404, "decision_not_found", e), param: "decision_id" }),

@@ -6,6 +6,7 @@ import type { Begun } from "../../services/observing/Tracing.ts"
 import { type Caller, Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightRequest } from "../../services/running/InFlight.ts"
 import { preflightHeaders } from "./Cors.ts"
+import type { KeyHolder } from "../../domain/access/ApiKey.ts"
 import { type AnyError, toPublic } from "./ErrorTable.ts"
 import { InternalError } from "./HttpErrors.ts"
 import { discardLimits, failure, linesOf, type Reply, write } from "./Reply.ts"
@@ -54,6 +55,8 @@ export class Exchange implements Arrival {
   readonly cors: Readonly<Record<string, string>> | null
   /** Known once the key is checked. */
   caller: Caller = anybody
+  /** Null where nobody needs one. */
+  key: KeyHolder | null = null
   /** Null for what is not counted, and for what is refused. */
   inFlight: InFlightRequest | null = null
   /** The request's span, if it belongs to a trace. */

@@ -9,6 +9,7 @@ export type HttpError =
   | MalformedBody
   | InvalidRequest
   | Unauthorized
+  | Forbidden
   | RouteNotFound
   | MethodNotAllowed
   | MalformedHttp
@@ -64,12 +65,21 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
 
 export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", {
   needed: Schema.Literal("API", "metrics"),
-  presented: Schema.Boolean
+  presented: Schema.Boolean,
+  isExpired: Schema.Boolean
 }) {
   override get message() {
+    if (this.isExpired) return "the API key has expired, or was revoked"
     return this.presented
       ? `the ${this.needed} key is not one of this service's`
       : `${this.needed === "API" ? "an" : "a"} ${this.needed} key is needed: send it as Authorization: Bearer <key>, x-api-key or api-key`
+  }
+}
+
+/** The key is one of ours, and may do other things. */
+export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", { scope: Schema.String }) {
+  override get message() {
+    return `this needs a key with the scope ${this.scope}`
   }
 }
 

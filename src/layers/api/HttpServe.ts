@@ -2,6 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import type { KeyAdministration, Keys } from "../../services/api/Keys.ts"
 import type { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import type { Tracing } from "../../services/observing/Tracing.ts"
@@ -26,7 +27,18 @@ const flushGraceMs = 2000
 export const layer: Layer.Layer<
   never,
   never,
-  HttpListener | Ids | InFlight | Lifecycle | ModelCatalog | Router | Settings | ShutdownReport | Telemetry | Tracing
+  | HttpListener
+  | Ids
+  | InFlight
+  | KeyAdministration
+  | Keys
+  | Lifecycle
+  | ModelCatalog
+  | Router
+  | Settings
+  | ShutdownReport
+  | Telemetry
+  | Tracing
 > = Layer.scopedDiscard(
   Effect.gen(function* () {
     const { http, shutdown } = yield* Settings

@@ -3,6 +3,7 @@ import { DecisionsQuery } from "../../services/api/DecisionsQuery.ts"
 import type { DecisionList, ModelList } from "../../services/api/Responses.ts"
 import { type RouterShape, UnknownModel } from "../../services/routing/Router.ts"
 import { type Alias, aliasOf } from "../../domain/routing/Alias.ts"
+import { readerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
 import type { Handler } from "./Handler.ts"
 import { aliasEntry, autoEntry, decisionEntry, decisionIdOf, modelEntry, type RewardReference } from "./Present.ts"
@@ -29,7 +30,7 @@ export const decisions =
       const limit = asked.limit ?? defaultDecisions
       // One more than is shown tells whether there is a next page.
       const found = yield* router.decisions({
-        owner: caller.owner,
+        ...readerOf(caller),
         model: asked.model ?? null,
         fromMillis: asked.from ?? null,
         untilMillis: asked.until ?? null,

@@ -15,6 +15,7 @@ import {
 import type { StatsAnswer } from "../../services/api/StatsResponse.ts"
 import { type Grouping, StatsQuery } from "../../services/api/StatsQuery.ts"
 import type { RouterShape, Stats } from "../../services/routing/Router.ts"
+import { readerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
 import type { Handler } from "./Handler.ts"
 import { InvalidRequest } from "./HttpErrors.ts"
@@ -51,7 +52,7 @@ export const make = (router: Pick<RouterShape, "stats">, reference: () => Reward
     const { stepsMillis, widthMillis } = stepsOf(fromMillis, untilMillis, asksMillis)
     const { costUsd, latencySeconds } = reference()
     const found = yield* router.stats({
-      owner: caller.owner,
+      ...readerOf(caller),
       model: asked.model ?? null,
       task: asked.task ?? null,
       fromMillis,

@@ -13,6 +13,7 @@ import {
 import type { FeedbackAnswer, OutcomeAnswer, SessionFeedbackAnswer } from "../../services/api/Responses.ts"
 import type { Caller, RouterShape } from "../../services/routing/Router.ts"
 import type { IdsShape } from "../../services/running/Ids.ts"
+import { askerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
 import type { Handler, ReadBody } from "./Handler.ts"
 import type { InvalidRequest } from "./HttpErrors.ts"
@@ -74,7 +75,7 @@ export const outcomes =
         outputTokens: report.output_tokens ?? null,
         latencyMs: report.latency_ms ?? null,
         error: report.error ?? null,
-        owner: exchange.caller.owner
+        ...askerOf(exchange.caller)
       })
       const shown: OutcomeAnswer = { decision_id: decisionId, status: "recorded" }
       return json(shown)
@@ -99,7 +100,7 @@ export const feedback = (dependencies: SubmissionDependencies): Handler => {
           source: given.source ?? null,
           idempotencyKey,
           createdAtMillis: now,
-          owner: caller.owner
+          ...askerOf(caller)
         })
         const shown: SessionFeedbackAnswer = {
           id: result.id,
@@ -118,7 +119,7 @@ export const feedback = (dependencies: SubmissionDependencies): Handler => {
         source: given.source ?? "api",
         idempotencyKey: idempotencyKey ?? id,
         createdAtMillis: now,
-        owner: caller.owner
+        ...askerOf(caller)
       }
       const result = yield* router.feedback(submission)
       const shown: FeedbackAnswer = { id: result.id, decision_id: decisionId, status: result.status }

@@ -86,7 +86,7 @@ export class ChatRun implements ChatRunShape {
     this.#guarded(() => {
       const { choosing } = this.#parts
       const { body, caller, log, request: asked, span } = this.#chat
-      const request = choosing.meant(asked)
+      const request = choosing.meant(asked, caller)
       const isNamed = request.sessionId !== null || request.pinned !== null
       const conversation = isNamed ? Conversation.none : Conversation.of(body)
       choosing.decide({ request, owner: caller.owner, conversation, span, log }, (found) =>

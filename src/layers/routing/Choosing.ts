@@ -10,7 +10,7 @@ import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
 import type { FeatureExtractorShape } from "../../services/routing/FeatureExtractor.ts"
-import { UnknownModel } from "../../services/routing/Router.ts"
+import { type Caller, UnknownModel } from "../../services/routing/Router.ts"
 import type { Session, SessionsShape } from "../../services/routing/Sessions.ts"
 import type { IdsShape } from "../../services/running/Ids.ts"
 import type { Circuits } from "./Circuits.ts"
@@ -21,8 +21,8 @@ import * as RequestTrace from "./RequestTrace.ts"
 import * as RoutingLog from "./RoutingLog.ts"
 
 export interface Choosing {
-  /** The request with the model that the client means by the name it gave. */
-  readonly meant: (request: RoutingRequest) => RoutingRequest
+  /** The request with the model that the client means by the name it gave, and what its key allows. */
+  readonly meant: (request: RoutingRequest, caller: Pick<Caller, "allowedModels">) => RoutingRequest
   /**
    * Features, then the choice; the draw is the bandit's, the masks the request's. Calls back once, perhaps before it
    * returns: a session may have to be asked for.
@@ -110,7 +110,7 @@ export const make = (parts: Parts): Choosing => {
     )
   }
 
-  return { meant: (request) => meant(catalog, request), decide }
+  return { meant: (request, caller) => allowed(meant(catalog, request), caller), decide }
 }
 
 const inputOf = (
@@ -151,6 +151,14 @@ const withWait = ({ circuits }: Parts, { excluded, isAnyEnabled, kept }: NoEligi
     isAnyEnabled,
     retryAfterSeconds: circuits.soonestSeconds(kept.map(({ model }) => model))
   })
+
+/** Whatever the request allows, its key allows these. */
+const allowed = (request: RoutingRequest, { allowedModels }: Pick<Caller, "allowedModels">): RoutingRequest => {
+  if (allowedModels === undefined) return request
+  const { allowed_models: asked } = request.constraints
+  const both = asked === undefined ? allowedModels : asked.filter((model) => allowedModels.includes(model))
+  return { ...request, constraints: { ...request.constraints, allowed_models: both } }
+}
 
 const meant = (catalog: Parts["catalog"], request: RoutingRequest): RoutingRequest => {
   if (request.pinned === null) return request

@@ -2,6 +2,7 @@ import type { Clock } from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type DecisionId, uuidV7Millis } from "../../domain/basics/Ids.ts"
+import { type Asker, owns, reads } from "../../domain/basics/Owner.ts"
 import type { BanditStateShape } from "../../services/learning/BanditState.ts"
 import type { DatabaseShape } from "../../services/storage/Database.ts"
 import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
@@ -37,8 +38,8 @@ export const make = ({
   telemetry
 }: Parts): Pick<RouterShape, "report" | "feedback" | "decisions" | "decision"> => {
   /** Whether there is a decision of that id, and it is this caller's. */
-  const isKnown = (id: DecisionId, owner: string | null) =>
-    Effect.map(findDecision(id), (found) => Option.isSome(found) && found.value.record.decision.owner === owner)
+  const isKnown = (id: DecisionId, asker: Asker) =>
+    Effect.map(findDecision(id), (found) => Option.isSome(found) && owns(asker, found.value.record.decision.owner))
 
   const findDecision = (id: DecisionId) => {
     const pending = log.pendingDecision(id)
@@ -51,18 +52,18 @@ export const make = ({
    * Fails if the decision is too old to be judged, or if its id is of a time to come and no row has it: a clock that
    * stepped back makes it so, and a made-up id. Feedback on that would be parked for nothing.
    */
-  const plausible = (id: DecisionId, owner: string | null) =>
+  const plausible = (id: DecisionId, asker: Asker) =>
     Effect.gen(function* () {
       const ageMillis = clock.unsafeCurrentTimeMillis() - uuidV7Millis(id)
       const isFuture = ageMillis < -clockSkewMillis
-      if (ageMillis > expiryMs || (isFuture && !(yield* isKnown(id, owner)))) {
+      if (ageMillis > expiryMs || (isFuture && !(yield* isKnown(id, asker)))) {
         return yield* new DecisionNotFound({ decisionId: id })
       }
     })
 
   return {
     report: Effect.fnUntraced(function* (report) {
-      yield* plausible(report.decisionId, report.owner)
+      yield* plausible(report.decisionId, report)
       const { position, status } = yield* log.report(report)
       if (status === "unknown") return yield* new DecisionNotFound({ decisionId: report.decisionId })
       if (status === "conflict") return yield* new OutcomeConflict({ decisionId: report.decisionId })
@@ -70,7 +71,7 @@ export const make = ({
     }),
 
     feedback: Effect.fnUntraced(function* (submission) {
-      yield* plausible(submission.decisionId, submission.owner)
+      yield* plausible(submission.decisionId, submission)
       const { id, position, status } = yield* log.feedback(submission)
       if (status === "not_yours") return yield* new DecisionNotFound({ decisionId: submission.decisionId })
       if (status === "conflict") return yield* new IdempotencyConflict()
@@ -83,7 +84,7 @@ export const make = ({
 
     decision: Effect.fnUntraced(function* (id, caller) {
       const found = yield* findDecision(id)
-      if (Option.isNone(found) || found.value.record.decision.owner !== caller.owner) {
+      if (Option.isNone(found) || !reads(caller, found.value.record.decision.owner)) {
         return yield* new DecisionNotFound({ decisionId: id })
       }
       return found.value

@@ -41,18 +41,20 @@ export const make = (parts: Parts): Pick<RouterShape, "begin" | "complete" | "st
     )
 
   /** For callers that act upon the decision themselves. */
-  const route: RouterShape["route"] = (asked, { owner }) =>
+  const route: RouterShape["route"] = (asked, caller) =>
     Effect.flatMap(around, (surroundings) =>
       Effect.flatMap(
         Effect.async<Parameters<LearningLogShape["record"]>[0]["decision"], NoEligibleModel | UnknownModel>(
           (resume) => {
-            const request = choosing.meant(asked)
-            choosing.decide({ request, owner, conversation: Conversation.none, ...surroundings }, (found) =>
-              resume(
-                found instanceof NoEligibleModel || found instanceof UnknownModel
-                  ? Effect.fail(found)
-                  : Effect.succeed(found)
-              )
+            const request = choosing.meant(asked, caller)
+            choosing.decide(
+              { request, owner: caller.owner, conversation: Conversation.none, ...surroundings },
+              (found) =>
+                resume(
+                  found instanceof NoEligibleModel || found instanceof UnknownModel
+                    ? Effect.fail(found)
+                    : Effect.succeed(found)
+                )
             )
           }
         ),

@@ -71,7 +71,7 @@ export const make = ({
     })
 
   /** Answered, young enough to be judged, newest first: what is stored, and what this replica has not stored yet. */
-  const newestOf = (session: Pick<SessionFeedback, "sessionId" | "owner">) =>
+  const newestOf = (session: Pick<SessionFeedback, "sessionId" | "owner" | "formerOwners">) =>
     Effect.suspend(() => {
       // First what is pending: a decision that is stored meanwhile is in both then, not in neither.
       const pending = log.pendingOfSession(session)

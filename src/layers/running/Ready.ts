@@ -5,6 +5,7 @@ import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Output } from "../../services/running/Output.ts"
 import { Settings } from "../../services/running/Settings.ts"
+import { hasKeys } from "./SettingsEnv.ts"
 
 /** Says where the service is and what to try, once it is ready. No other line before it has an address of ours in it. */
 export const layer: Layer.Layer<never, never, HttpSocket | Lifecycle | ModelCatalog | Output | Settings> =
@@ -19,7 +20,7 @@ export const layer: Layer.Layer<never, never, HttpSocket | Lifecycle | ModelCata
       const usable = catalog.models.filter((model) => model.unavailable === null)
       const isSimulated = usable.some((model) => model.simulated)
       for (const notice of catalog.notices) yield* Effect.logWarning(notice)
-      const key = http.apiKeyHashes.length > 0 ? ` -H 'authorization: Bearer YOUR_KEY'` : ""
+      const key = hasKeys(http) ? ` -H 'authorization: Bearer YOUR_KEY'` : ""
       const body = `{"model":"auto","messages":[{"role":"user","content":"What is the capital of France?"}]}`
       const curl = [
         `curl -s ${url}/v1/chat/completions${key} -H 'content-type: application/json'`,

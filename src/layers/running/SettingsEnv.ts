@@ -96,7 +96,7 @@ const impossible = ({ database, http, production, shutdown }: SettingsShape): Re
       problem: `DATABASE_URL: is not set, and NODE_ENV=production needs it; for example ${exampleOf("DATABASE_URL")}`
     })
   }
-  if (production && http.apiKeyHashes.length === 0 && !isLoopback(http.host) && !http.allowAnonymous) {
+  if (production && !hasKeys(http) && !isLoopback(http.host) && !http.allowAnonymous) {
     found.push({
       names: ["CONDUIT_API_KEYS"],
       problem: `CONDUIT_API_KEYS: is not set, and with NODE_ENV=production CONDUIT_HOST=${http.host} would let everybody call: set keys, listen on 127.0.0.1, or set CONDUIT_ALLOW_ANONYMOUS=true`
@@ -110,5 +110,9 @@ const impossible = ({ database, http, production, shutdown }: SettingsShape): Re
   }
   return found
 }
+
+/** More may be in the database, which nobody has asked yet. */
+export const hasKeys = ({ adminKeys, apiKeys, apiKeysFile }: SettingsShape["http"]): boolean =>
+  apiKeys.length + adminKeys.length > 0 || Option.isSome(apiKeysFile)
 
 const exampleOf = (name: string) => settingsTable.find((row) => row.name === name)?.example ?? ""

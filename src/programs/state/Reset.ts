@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Fold from "../../domain/learning/Fold.ts"
 import { knownModel } from "../tools/ModelFacts.ts"
 import { newest, Refused, withRouter } from "../tools/OpenRouter.ts"
+import { audited } from "../tools/Operator.ts"
 import { yes } from "./Arguments.ts"
 
 export const reset = Command.make(
@@ -30,6 +31,10 @@ export const reset = Command.make(
           })
         }
         const position = yield* open.append(ids.map((model) => ({ type: "reset", model })))
+        yield* audited(open, "reset", ids.length === 1 ? `model ${ids[0]}` : `${ids.length} models`, {
+          models: ids,
+          position
+        })
         // Who resets all accepts what is known now, even where no snapshot could be used: the next start begins with it.
         if (all) {
           const reached = yield* newest(open)

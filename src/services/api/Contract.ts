@@ -1,6 +1,16 @@
 import * as Schema from "effect/Schema"
 import { DecisionsQuery } from "./DecisionsQuery.ts"
 import {
+  AuditList,
+  AuditQuery,
+  KeyList,
+  MadeKey,
+  NewKeyRequest,
+  Revoked,
+  RevokeRequest,
+  RotateRequest
+} from "./KeySchemas.ts"
+import {
   ChatRequest,
   CompleteRequest,
   ConduitHeaders,
@@ -26,7 +36,7 @@ import { StatsQuery } from "./StatsQuery.ts"
 
 // The contract of each route, one row each, with the schemas that decode its requests. Loaded only when somebody asks for it.
 
-export type Tag = "Routing" | "Learning" | "Audit" | "Operations"
+export type Tag = "Routing" | "Learning" | "Audit" | "Administration" | "Operations"
 
 export interface RouteContract {
   readonly tag: Tag
@@ -55,7 +65,7 @@ const Document = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 const html = { contentType: "text/html" }
 
 const exampleId = "01985b0e-7c3a-7d2e-9f4b-3c1d5e7a9b2f"
-const bodyErrors = [400, 401, 408, 413, 415]
+const bodyErrors = [400, 401, 403, 408, 413, 415]
 
 export const contract: { readonly [Name in RouteName]: RouteContract } = {
   chatCompletions: {
@@ -77,7 +87,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     answer: ChatCompletion,
     streams: true,
     answerHeaders: "answer",
-    errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
+    errors: [...bodyErrors, 402, 404, 409, 422, 429, 502, 504]
   },
   complete: {
     tag: "Routing",
@@ -88,7 +98,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     examples: { simple: { prompt: "What is 17 * 23?", task: "arithmetic" } },
     answer: CompleteAnswer,
     answerHeaders: "answer",
-    errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
+    errors: [...bodyErrors, 402, 404, 409, 422, 429, 502, 504]
   },
   route: {
     tag: "Routing",
@@ -135,7 +145,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
       "Those of the asking key. A decision is listed once it is stored: outcomes are written behind, so for the flush interval (`CONDUIT_FLUSH_INTERVAL`, and longer while the database is away) the newest may be missing here though `GET /v1/decisions/{id}` on the same replica has them. Paging by `cursor` shows each decision once, whatever is stored meanwhile.",
     query: DecisionsQuery,
     answer: DecisionList,
-    errors: [400, 401]
+    errors: [400, 401, 403]
   },
   decision: {
     tag: "Audit",
@@ -143,7 +153,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     description:
       "Candidates with their predicted parts, what excluded whom, the propensity, outcome and feedback. Visible within a second of its outcome.",
     answer: DecisionEntry,
-    errors: [401, 404]
+    errors: [401, 403, 404]
   },
   stats: {
     tag: "Audit",
@@ -152,7 +162,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
       "Those of the asking key, from stored rows: counts, tokens, cost, latency, how much is judged, quality and reward, by model, task and time, or by what `group_by` names, and what routing saved against always the best and always the dearest model. Whole hours are added up beforehand, so long windows cost no more than short ones; parts of hours are read decision by decision, and what takes more than five seconds is 503 `window_too_long`. They are added up one at a time: who had to wait too long gets 503 `stats_busy`.",
     query: StatsQuery,
     answer: StatsAnswer,
-    errors: [400, 401]
+    errors: [400, 401, 403]
   },
   models: {
     tag: "Audit",
@@ -166,7 +176,62 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     summary: "One model",
     description: "As in the list.",
     answer: ModelEntry,
-    errors: [401, 404]
+    errors: [401, 403, 404]
+  },
+  keys: {
+    tag: "Administration",
+    summary: "The keys of the database",
+    description:
+      "Revoked ones too, whose names own what was done with them. Those of settings and files are not listed.",
+    answer: KeyList,
+    errors: [401, 403]
+  },
+  createKey: {
+    tag: "Administration",
+    summary: "Make a key",
+    description:
+      "The secret is shown this once and kept as its SHA-256. Every replica takes it within a second. A revoked name may be made again: it owns what it owned.",
+    body: NewKeyRequest,
+    examples: {
+      plain: { name: "team-a" },
+      limited: {
+        name: "team-b",
+        scopes: ["route", "feedback"],
+        expires_at: "2030-01-01T00:00:00Z",
+        limits: { requests_per_minute: 600, usd_per_day: 25 },
+        labels: { contact: "b@example.com" }
+      }
+    },
+    answer: MadeKey,
+    errors: [...bodyErrors, 409]
+  },
+  rotateKey: {
+    tag: "Administration",
+    summary: "Make another secret of a key",
+    description:
+      "To rotate: make one, move the clients, and let the others end, or drop them by `/v1/keys/revoke`. Decisions, feedback and statistics stay with the name.",
+    body: RotateRequest,
+    examples: { aDay: { name: "team-a" }, atOnce: { name: "team-a", others_valid_seconds: 0 } },
+    answer: MadeKey,
+    errors: [...bodyErrors, 404]
+  },
+  revokeKey: {
+    tag: "Administration",
+    summary: "Revoke a key, or one of its secrets",
+    description: "Every replica refuses it within a second, or once it reaches the database again.",
+    body: RevokeRequest,
+    examples: { whole: { name: "team-a" } },
+    answer: Revoked,
+    errors: [...bodyErrors, 404]
+  },
+  audit: {
+    tag: "Administration",
+    summary: "Who changed what",
+    description:
+      "Keys made, rotated and revoked, models reset, disabled and enabled, configurations read again; newest first.",
+    query: AuditQuery,
+    answer: AuditList,
+    errors: [400, 401, 403]
   },
   health: {
     tag: "Operations",

@@ -29,12 +29,14 @@ const statuses: Readonly<Record<number, readonly [description: string, headers?:
   400: ["Malformed or out of range; the model's own refusal too, in its words. `param` names the path."],
   401: ["No or wrong key.", { "www-authenticate": header("Bearer") }],
   402: ["The model that was named is not paid for, in the words of its provider."],
-  403: ["The model that was named may not be used so, in the words of its provider."],
+  403: [
+    "The key lacks the scope that this needs (`insufficient_scope`); or the model that was named may not be used so, in the words of its provider."
+  ],
   404: ["Unknown; the provider of the model that was named may say so too."],
   405: ["Wrong method.", { allow: header("The methods of this path.") }],
   408: ["The body did not arrive in time."],
   409: [
-    "This Idempotency-Key was used with other content, the decision has another outcome, or the provider of the model that was named says so."
+    "There is a key of this name already, this Idempotency-Key was used with other content, the decision has another outcome, or the provider of the model that was named says so."
   ],
   413: ["The body is too large, for us or for the model."],
   415: ["Not JSON, or in a content coding that is not read.", { "accept-encoding": header("The codings that are.") }],
@@ -59,13 +61,19 @@ const failedHeaders = {
 }
 const failedStatuses = [400, 402, 403, 404, 409, 413, 422, 429, 502, 503, 504]
 
+const keyed: ReadonlyArray<Json> = [{ bearer: [] }, { apiKey: [] }, { azureKey: [] }, { googleKey: [] }]
+/** Where there are no keys nobody needs one, except for what only an admin may. */
 const keys: { readonly [Access in RouteRow["access"]]: ReadonlyArray<Json> } = {
   open: [],
-  api: [{ bearer: [] }, { apiKey: [] }, { azureKey: [] }, { googleKey: [] }, {}],
-  metrics: [{ bearer: [] }, { apiKey: [] }, { azureKey: [] }, { googleKey: [] }, {}]
+  key: [...keyed, {}],
+  route: [...keyed, {}],
+  feedback: [...keyed, {}],
+  read: [...keyed, {}],
+  admin: keyed,
+  metrics: [...keyed, {}]
 }
 
-const tags: ReadonlyArray<Tag> = ["Routing", "Learning", "Audit", "Operations"]
+const tags: ReadonlyArray<Tag> = ["Routing", "Learning", "Audit", "Administration", "Operations"]
 
 /** The OpenAPI 3.1 document, from the table of routes and their contract. */
 export const specification = (): { readonly info: { readonly version: string } & Json } & Json => {

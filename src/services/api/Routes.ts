@@ -5,8 +5,8 @@ export interface RouteRow {
   readonly path: string
   /** Other paths of the same route; `{model}` stands for the model that the request is for. */
   readonly aliases?: ReadonlyArray<string>
-  /** Which keys open it: none, those of the API, or those of `/metrics`. */
-  readonly access: "open" | "api" | "metrics"
+  /** Which keys open it: none, any of the API, those with that scope, or those of `/metrics`. */
+  readonly access: "open" | "key" | "route" | "feedback" | "read" | "admin" | "metrics"
   /**
    * Who answers: the socket itself, in every phase; the plain functions that carry the load; or a handler, which gets
    * a fiber.
@@ -18,9 +18,10 @@ export interface RouteRow {
 
 const health = { method: "GET", access: "open", servedBy: "socket", counted: false } as const
 const page = { method: "GET", access: "open", servedBy: "handler", counted: true } as const
-const load = { method: "POST", access: "api", servedBy: "core", counted: true } as const
-const submission = { method: "POST", access: "api", servedBy: "handler", counted: true } as const
-const lookup = { method: "GET", access: "api", servedBy: "handler", counted: true } as const
+const load = { method: "POST", access: "route", servedBy: "core", counted: true } as const
+const submission = { method: "POST", access: "route", servedBy: "handler", counted: true } as const
+const lookup = { method: "GET", access: "read", servedBy: "handler", counted: true } as const
+const administration = { access: "admin", servedBy: "handler", counted: true } as const
 
 /** The table. A route needs a row here, what serves it and what describes it, or nothing compiles. */
 export const routes = {
@@ -32,12 +33,17 @@ export const routes = {
   complete: { ...load, path: "/v1/complete" },
   route: { ...submission, path: "/v1/route" },
   outcomes: { ...submission, path: "/v1/outcomes" },
-  feedback: { ...submission, path: "/v1/feedback" },
+  feedback: { ...submission, path: "/v1/feedback", access: "feedback" },
   decisions: { ...lookup, path: "/v1/decisions" },
   decision: { ...lookup, path: "/v1/decisions/{id}" },
   stats: { ...lookup, path: "/v1/stats" },
-  models: { ...lookup, path: "/v1/models", aliases: ["/models"] },
-  model: { ...lookup, path: "/v1/models/{id}" },
+  models: { ...lookup, path: "/v1/models", aliases: ["/models"], access: "key" },
+  model: { ...lookup, path: "/v1/models/{id}", access: "key" },
+  keys: { ...administration, method: "GET", path: "/v1/keys" },
+  createKey: { ...administration, method: "POST", path: "/v1/keys" },
+  rotateKey: { ...administration, method: "POST", path: "/v1/keys/rotate" },
+  revokeKey: { ...administration, method: "POST", path: "/v1/keys/revoke" },
+  audit: { ...administration, method: "GET", path: "/v1/audit" },
   health: { ...health, path: "/health" },
   live: { ...health, path: "/health/live" },
   ready: { ...health, path: "/health/ready" },

@@ -5,6 +5,7 @@ import type { Judged } from "../../domain/learning/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
+import type { Asker } from "../../domain/basics/Owner.ts"
 import type { LoggedCommit } from "../../domain/learning/Fold.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
 import type { CommitKey, LogMark } from "../../domain/learning/LogMark.ts"
@@ -53,10 +54,7 @@ export interface LearningLogShape {
   readonly pendingDecision: (id: DecisionId) => DecisionRecord | undefined
 
   /** The answered decisions of a session that are offered but not stored yet, in no order. Looks at all that is pending. */
-  readonly pendingOfSession: (session: {
-    readonly sessionId: string
-    readonly owner: string | null
-  }) => ReadonlyArray<DecisionId>
+  readonly pendingOfSession: (session: Asker & { readonly sessionId: string }) => ReadonlyArray<DecisionId>
 
   /**
    * Every commit behind a position, in order, this replica's own and the others', for ever. A database that is away is

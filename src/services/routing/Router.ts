@@ -7,6 +7,7 @@ import type { Decision, Reason, RoutingRequest } from "../../domain/routing/Deci
 import type { OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback, StoredStatus } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
+import type { Reader } from "../../domain/basics/Owner.ts"
 import type { Abilities } from "../../domain/routing/Capability.ts"
 import type { Dialect } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -60,9 +61,10 @@ export interface RouterShape {
 
 export class Router extends Context.Tag("conduit/services/Router")<Router, RouterShape>() {}
 
-/** Who asks. `owner` is the key's hash, null without keys. */
-export interface Caller {
-  readonly owner: string | null
+/** Who asks. */
+export interface Caller extends Reader {
+  /** Ids of those that may answer; absent for all. */
+  readonly allowedModels?: ReadonlyArray<string>
   /** Told of each model before it is called. */
   readonly onCall?: (model: ModelId) => void
 }

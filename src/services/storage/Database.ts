@@ -9,8 +9,10 @@ import type { OutcomeKind } from "../../domain/routing/Outcome.ts"
 import type { Reason } from "../../domain/routing/Decision.ts"
 import type { Feedback, FeedbackSubmission, StoredStatus } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
+import type { Asker, Reader } from "../../domain/basics/Owner.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
 import type { CommitKey } from "../../domain/learning/LogMark.ts"
+import type { KeyStoreShape } from "./KeyStore.ts"
 import type { SavingsRows } from "../../domain/stats/Savings.ts"
 import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
 
@@ -72,7 +74,7 @@ export interface DatabaseShape {
   /** The answered decisions of a session, newest first, at most `limit`. */
   readonly sessionDecisions: (
     routerId: RouterId,
-    session: { readonly sessionId: string; readonly owner: string | null },
+    session: Asker & { readonly sessionId: string },
     limit: number
   ) => Effect.Effect<ReadonlyArray<DecisionId>, DatabaseError>
 
@@ -117,6 +119,9 @@ export interface DatabaseShape {
 
   /** Deletes the snapshots of all policies that are ahead of the position; answers how many there were. */
   readonly dropSnapshotsAfter: (routerId: RouterId, position: Position) => Effect.Effect<number, DatabaseError>
+
+  /** Of all routers. */
+  readonly keys: KeyStoreShape
 }
 
 export class Database extends Context.Tag("conduit/services/Database")<Database, DatabaseShape>() {}
@@ -202,10 +207,8 @@ export interface StoredDecision {
   readonly feedback: ReadonlyArray<Feedback>
 }
 
-/** Which decisions; null is any, except for the owner. */
-export interface DecisionQuery {
-  /** Who made them: a key's hash; null are those that were made without keys. */
-  readonly owner: string | null
+/** Which decisions, of those that the reader reads; null is any. */
+export interface DecisionQuery extends Reader {
   /** The one that answered; the chosen one while nobody answered. */
   readonly model: string | null
   /** From this instant on. */

@@ -8,6 +8,7 @@ import type { StoredDecision } from "../../../src/services/storage/Database.ts"
 import { ParkingFull, SessionNotFound } from "../../../src/services/routing/Router.ts"
 import { serveApi } from "../../support/httpApi.ts"
 import { decisionOf, freshDecisionId, recordingRouter } from "../../support/recordingRouter.ts"
+import { unnamed } from "../../support/apiKeys.ts"
 
 const chat = { messages: [{ role: "user", content: "hi" }] }
 const errorOf = (body: string) => JSON.parse(body).error
@@ -92,12 +93,12 @@ describe("methods and paths", () => {
 
 describe("keys", () => {
   const hash = createHash("sha256").update("sk-right").digest("hex")
-  const apiKeyHashes = ["ab".repeat(32), hash]
+  const apiKeys = unnamed("ab".repeat(32), hash)
 
   it.live("lets nobody without a key of ours to /v1, and everybody to the pages", () =>
     Effect.gen(function* () {
       const router = recordingRouter()
-      const api = yield* serveApi(router, { apiKeyHashes })
+      const api = yield* serveApi(router, { apiKeys })
       const refused: ReadonlyArray<Record<string, string>> = [
         {},
         { authorization: "Bearer sk-wrong" },
@@ -122,7 +123,7 @@ describe("keys", () => {
   it.live("knows the caller by the key's hash, from every header in which clients send one", () =>
     Effect.gen(function* () {
       const router = recordingRouter()
-      const api = yield* serveApi(router, { apiKeyHashes })
+      const api = yield* serveApi(router, { apiKeys })
       const sent: ReadonlyArray<Record<string, string>> = [
         { authorization: "Bearer sk-right" },
         { authorization: "bearer  sk-right " },
@@ -145,7 +146,7 @@ describe("keys", () => {
   it.live("keeps the idempotency keys of two callers apart", () =>
     Effect.gen(function* () {
       const router = recordingRouter()
-      const api = yield* serveApi(router, { apiKeyHashes })
+      const api = yield* serveApi(router, { apiKeys })
       const given = { decision_id: freshDecisionId(), kind: "thumbs", value: "up" }
       yield* api.post("/v1/feedback", given, { "x-api-key": "sk-right", "idempotency-key": "k1" })
       assert.strictEqual(router.judged[0]?.idempotencyKey, `${hash.slice(0, 16)} k1`)
@@ -502,7 +503,7 @@ describe("pages", () => {
     Effect.gen(function* () {
       const sha256 = (key: string) => createHash("sha256").update(key).digest("hex")
       const api = yield* serveApi(recordingRouter(), {
-        apiKeyHashes: [sha256("sk-api")],
+        apiKeys: unnamed(sha256("sk-api")),
         metricsKeyHashes: [sha256("sk-other"), sha256("sk-metrics")]
       })
       const ask = (path: string, headers: Record<string, string>) => api.ask("GET", path, { headers })
@@ -524,7 +525,7 @@ describe("pages", () => {
 
   it.live("leaves metrics open where only the API has keys", () =>
     Effect.gen(function* () {
-      const api = yield* serveApi(recordingRouter(), { apiKeyHashes: ["00".repeat(32)] })
+      const api = yield* serveApi(recordingRouter(), { apiKeys: unnamed("00".repeat(32)) })
       assert.strictEqual((yield* api.ask("GET", "/metrics")).status, 200)
     }).pipe(Effect.scoped)
   )

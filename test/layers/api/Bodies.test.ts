@@ -8,6 +8,7 @@ import * as Net from "node:net"
 import * as Zlib from "node:zlib"
 import { serveApi, type ServedApi } from "../../support/httpApi.ts"
 import { recordingRouter } from "../../support/recordingRouter.ts"
+import { unnamed } from "../../support/apiKeys.ts"
 
 const user = { role: "user", content: "What is 17 * 23?" }
 const chat = (over: Record<string, unknown> = {}) => ({ model: "auto", messages: [user], ...over })
@@ -252,7 +253,7 @@ describe("bodies", () => {
 
   it.live("gives a large body to a wrong path or without a key its own answer, not a reset", () =>
     Effect.gen(function* () {
-      const api = yield* serveApi(recordingRouter(), { apiKeyHashes: ["00".repeat(32)] })
+      const api = yield* serveApi(recordingRouter(), { apiKeys: unnamed("00".repeat(32)) })
       const answered = yield* upload(api, { "content-type": "application/json", "transfer-encoding": "chunked" })
       assert.deepStrictEqual([answered.error, answered.status], [null, 401])
     }).pipe(Effect.scoped)

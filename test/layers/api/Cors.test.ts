@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { serveApi } from "../../support/httpApi.ts"
 import { recordingRouter } from "../../support/recordingRouter.ts"
+import { unnamed } from "../../support/apiKeys.ts"
 
 const chat = { model: "auto", messages: [{ role: "user", content: "hi" }] }
 const ours = "https://app.example.com"
@@ -29,7 +30,7 @@ describe("browsers", () => {
 
   it.live("get the answer of a preflight without a key, and may read answers, errors and streams", () =>
     Effect.gen(function* () {
-      const api = yield* serveApi(recordingRouter(), { corsOrigins: [ours], apiKeyHashes: ["00".repeat(32)] })
+      const api = yield* serveApi(recordingRouter(), { corsOrigins: [ours], apiKeys: unnamed("00".repeat(32)) })
       const asked = yield* api.ask("OPTIONS", "/v1/chat/completions", { headers: preflight })
       assert.strictEqual(asked.status, 204)
       assert.strictEqual(asked.headers["access-control-allow-origin"], ours)

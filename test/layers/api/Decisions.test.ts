@@ -6,6 +6,7 @@ import type { StoredDecision } from "../../../src/services/storage/Database.ts"
 import { request } from "../../support/banditParts.ts"
 import { serveApi } from "../../support/httpApi.ts"
 import { decisionOf, freshDecisionId, recordingRouter } from "../../support/recordingRouter.ts"
+import { unnamed } from "../../support/apiKeys.ts"
 
 const errorOf = (body: string) => JSON.parse(body).error
 
@@ -32,7 +33,7 @@ describe("GET /v1/decisions", () => {
     Effect.gen(function* () {
       const hash = createHash("sha256").update("sk-right").digest("hex")
       const router = recordingRouter()
-      const api = yield* serveApi(router, { apiKeyHashes: [hash] })
+      const api = yield* serveApi(router, { apiKeys: unnamed(hash) })
       const answered = yield* api.ask("GET", "/v1/decisions", { headers: { "x-api-key": "sk-right" } })
       assert.deepStrictEqual(JSON.parse(answered.body), { object: "list", data: [], next_cursor: null })
       assert.deepStrictEqual(router.listed, [{ ...anything, owner: hash.slice(0, 16), limit: 51 }])
@@ -169,7 +170,7 @@ describe("GET /v1/decisions", () => {
       assert.deepInclude(schemas.get("limit"), { type: "integer", minimum: 1, maximum: 200, default: 50 })
       assert.deepInclude(schemas.get("from"), { type: "string", format: "date-time" })
       assert.deepInclude(schemas.get("outcome"), { enum: ["ok", "failed", "aborted", "refused", "empty", "pending"] })
-      assert.sameMembers(Object.keys(responses), ["200", "400", "401", "405", "431", "500", "503"])
+      assert.sameMembers(Object.keys(responses), ["200", "400", "401", "403", "405", "431", "500", "503"])
       assert.deepStrictEqual(responses[200].content["application/json"].schema, {
         $ref: "#/components/schemas/DecisionList"
       })

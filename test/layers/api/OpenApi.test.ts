@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import { createHash } from "node:crypto"
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
 import addFormats from "ajv-formats"
 import * as Effect from "effect/Effect"
 import { specification } from "../../../src/services/api/OpenApi.ts"
 import { serveApi } from "../../support/httpApi.ts"
 import { freshDecisionId, recordingRouter } from "../../support/recordingRouter.ts"
+import { unnamed } from "../../support/apiKeys.ts"
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a document of its own form
 const document: any = JSON.parse(JSON.stringify(specification()))
@@ -85,14 +87,16 @@ describe("the OpenAPI document", () => {
 
   it.live("has examples that its schemas allow and that the service answers as described", () =>
     Effect.gen(function* () {
-      const api = yield* serveApi(recordingRouter())
+      const hash = createHash("sha256").update("admin").digest("hex")
+      const adminKeys = unnamed(hash).map((key) => ({ ...key, scopes: ["admin"] as const }))
+      const api = yield* serveApi(recordingRouter(), { adminKeys })
       const posts = operations.filter(({ method }) => method === "POST")
       for (const { operation, path } of posts) {
         const { examples, schema } = operation.requestBody.content["application/json"]
         assert.isNotEmpty(Object.keys(examples), path)
         for (const { value } of Object.values<{ value: any }>(examples)) {
           assert.isTrue(validatorOf(schema)(value), `${path} ${JSON.stringify(value)}`)
-          const answered = yield* api.post(path, value)
+          const answered = yield* api.post(path, value, { authorization: "Bearer admin" })
           assert.strictEqual(answered.status, 200, answered.body)
           if (value.stream === true) continue
           const answer = validatorOf(operation.responses[200].content["application/json"].schema)

@@ -6,6 +6,7 @@ import { DatabaseError, WindowTooLong } from "../../../src/services/storage/Data
 import { type Stats, StatsBusy } from "../../../src/services/routing/Router.ts"
 import { serveApi } from "../../support/httpApi.ts"
 import { recordingRouter } from "../../support/recordingRouter.ts"
+import { unnamed } from "../../support/apiKeys.ts"
 
 const errorOf = (body: string) => JSON.parse(body).error
 const hour = 3_600_000
@@ -57,7 +58,7 @@ describe("GET /v1/stats", () => {
     Effect.gen(function* () {
       const hash = createHash("sha256").update("sk-right").digest("hex")
       const router = recordingRouter()
-      const api = yield* serveApi(router, { apiKeyHashes: [hash] })
+      const api = yield* serveApi(router, { apiKeys: unnamed(hash) })
       const before = Date.now()
       const answered = yield* api.ask("GET", "/v1/stats", { headers: { "x-api-key": "sk-right" } })
       assert.strictEqual(answered.status, 200, answered.body)
@@ -313,7 +314,7 @@ describe("GET /v1/stats", () => {
         ["window", "from", "until", "model", "task", "interval", "group_by"]
       )
       for (const one of parameters) assert.isString(one.schema.description ?? one.description, one.name)
-      assert.sameMembers(Object.keys(responses), ["200", "400", "401", "405", "431", "500", "503"])
+      assert.sameMembers(Object.keys(responses), ["200", "400", "401", "403", "405", "431", "500", "503"])
       assert.deepStrictEqual(responses[200].content["application/json"].schema, { $ref: "#/components/schemas/Stats" })
 
       const defined = new Set<string>()

@@ -31,6 +31,9 @@ const headersOf = ({ headers }: SettingsShape["otlp"]["traces"]) =>
 const timeoutsOf = ({ otlp }: SettingsShape) =>
   [otlp.traces.timeout, otlp.metrics.timeout].map((timeout) => Duration.toMillis(timeout))
 
+const hashesOf = (keys: SettingsShape["http"]["apiKeys"]) =>
+  keys.flatMap(({ secrets }) => secrets.map(({ hash }) => hash))
+
 /** Every variable that has a place in the settings: a value that is not the default, and what it becomes. */
 const flips: ReadonlyArray<
   readonly [name: string, value: string, read: (s: SettingsShape) => unknown, expected: unknown]
@@ -40,6 +43,7 @@ const flips: ReadonlyArray<
   ["LOG_FORMAT", "pretty", (s) => s.log.format, "pretty"],
   ["CONDUIT_HOST", "0.0.0.0", (s) => s.http.host, "0.0.0.0"],
   ["CONDUIT_PORT", "0", (s) => s.http.port, 0],
+  ["CONDUIT_API_KEYS_FILE", "/keys.yaml", (s) => Option.getOrNull(s.http.apiKeysFile), "/keys.yaml"],
   ["CONDUIT_REQUEST_TIMEOUT", "2 minutes", (s) => Duration.toMillis(s.http.requestTimeout), 120_000],
   ["CONDUIT_MAX_BODY_BYTES", "2048", (s) => s.http.maxBodyBytes, 2048],
   ["CONDUIT_BODY_TIMEOUT", "1.5", (s) => Duration.toMillis(s.http.bodyTimeout), 1500],
@@ -242,6 +246,7 @@ describe("SettingsEnv", () => {
       "PGSSLROOTCERT",
       "CONDUIT_API_KEYS",
       "CONDUIT_METRICS_KEYS",
+      "CONDUIT_ADMIN_KEYS",
       "CONDUIT_ALLOW_ANONYMOUS"
     ])
       assert.include(names, name)
@@ -327,10 +332,19 @@ describe("SettingsEnv", () => {
     Effect.gen(function* () {
       const hash = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683" // sha256("key")
       const settings = yield* settingsOf({ CONDUIT_API_KEYS: `key, sha256:${hash.toUpperCase()}` })
-      assert.deepStrictEqual(settings.http.apiKeyHashes, [hash, hash])
+      assert.deepStrictEqual(hashesOf(settings.http.apiKeys), [hash, hash])
       assert.deepStrictEqual(settings.http.metricsKeyHashes, [])
       const { http } = yield* settingsOf({ CONDUIT_METRICS_KEYS: `sha256:${hash},key` })
-      assert.deepStrictEqual([http.apiKeyHashes, http.metricsKeyHashes], [[], [hash, hash]])
+      assert.deepStrictEqual([hashesOf(http.apiKeys), http.metricsKeyHashes], [[], [hash, hash]])
+      const named = yield* settingsOf({ CONDUIT_API_KEYS: `team:sha256:${hash}`, CONDUIT_ADMIN_KEYS: "ops:key" })
+      assert.deepStrictEqual(
+        named.http.apiKeys.map(({ name, scopes }) => [name, scopes]),
+        [["team", ["route", "feedback", "read"]]]
+      )
+      assert.deepStrictEqual(
+        named.http.adminKeys.map(({ name, scopes }) => [name, scopes]),
+        [["ops", ["admin"]]]
+      )
     })
   )
 

@@ -1,6 +1,7 @@
 import type * as Deferred from "effect/Deferred"
 import * as MutableList from "effect/MutableList"
 import type { DecisionId } from "../../../domain/basics/Ids.ts"
+import { type Asker, owns } from "../../../domain/basics/Owner.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import type { Commit, Committed, DatabaseError } from "../../../services/storage/Database.ts"
 
@@ -119,10 +120,10 @@ export class UnstoredDecisions {
   }
 
   /** The answered ones of a session, in no order. */
-  ofSession(session: { readonly sessionId: string; readonly owner: string | null }): ReadonlyArray<DecisionId> {
+  ofSession(session: Asker & { readonly sessionId: string }): ReadonlyArray<DecisionId> {
     const found: Array<DecisionId> = []
     for (const { decision, outcome } of this.records.values()) {
-      const isOfSession = decision.request.sessionId === session.sessionId && decision.owner === session.owner
+      const isOfSession = decision.request.sessionId === session.sessionId && owns(session, decision.owner)
       if (isOfSession && outcome?.ok === true) found.push(decision.id)
     }
     return found

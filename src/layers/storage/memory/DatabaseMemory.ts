@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { RouterId } from "../../../domain/basics/Ids.ts"
 import { Database, DatabaseError } from "../../../services/storage/Database.ts"
+import { makeKeyStore } from "./KeyStoreMemory.ts"
 import { savingsOf, statsOf } from "./MemoryStats.ts"
 import { RepeatedDecision, RouterState } from "./RouterState.ts"
 
@@ -72,6 +73,8 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         at("saveSnapshot", id, (router) => router.saveSnapshot(fingerprint, snapshot, now, last))
       ),
-    dropSnapshotsAfter: (id, position) => at("dropSnapshotsAfter", id, (router) => router.dropSnapshotsAfter(position))
+    dropSnapshotsAfter: (id, position) => at("dropSnapshotsAfter", id, (router) => router.dropSnapshotsAfter(position)),
+
+    keys: makeKeyStore()
   })
 })

@@ -1,4 +1,5 @@
 import { uuidV7Millis } from "../../../domain/basics/Ids.ts"
+import { reads } from "../../../domain/basics/Owner.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import { outcomeKind } from "../../../domain/routing/Outcome.ts"
 import type { DecisionQuery } from "../../../services/storage/Database.ts"
@@ -10,7 +11,7 @@ export const matches = (record: DecisionRecord, query: DecisionQuery): boolean =
   const reason = answeredBy === decision.chosen ? decision.reason : "fallback"
   const millis = uuidV7Millis(decision.id)
   return (
-    decision.owner === query.owner &&
+    reads(query, decision.owner) &&
     (query.model === null || answeredBy === query.model) &&
     (query.fromMillis === null || millis >= query.fromMillis) &&
     (query.untilMillis === null || millis < query.untilMillis) &&

@@ -1,3 +1,4 @@
+import { reads } from "../../../domain/basics/Owner.ts"
 import { createHash } from "node:crypto"
 import { isLearned } from "../../../domain/routing/Fault.ts"
 import { type Decision, drawnReasons, type Reason } from "../../../domain/routing/Decision.ts"
@@ -85,7 +86,7 @@ const figuresOf = (all: ReadonlyArray<Kept>, reference: ReturnType<typeof atItsT
 const selected = (all: Iterable<Kept>, query: StatsQuery): ReadonlyArray<Kept> =>
   Array.from(all).filter(
     ({ record }) =>
-      record.decision.owner === query.owner &&
+      reads(query, record.decision.owner) &&
       record.decision.createdAtMillis >= query.fromMillis &&
       record.decision.createdAtMillis < query.untilMillis &&
       (query.model === null || answererOf(record) === query.model) &&

@@ -12,6 +12,7 @@ import {
 import { encodeEvents } from "../../../domain/learning/EventCodec.ts"
 import type { Feedback, FeedbackSubmission } from "../../../domain/learning/Feedback.ts"
 import { type DecisionId, type Position, uuidV7Floor } from "../../../domain/basics/Ids.ts"
+import { type Asker, owns } from "../../../domain/basics/Owner.ts"
 import type { CommitKey } from "../../../domain/learning/LogMark.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import type {
@@ -116,11 +117,11 @@ export class RouterState {
       .map((record) => ({ record, feedback: this.feedbackOn(record.decision.id) }))
   }
 
-  ofSession(session: { readonly sessionId: string; readonly owner: string | null }, limit: number) {
+  ofSession(session: Asker & { readonly sessionId: string }, limit: number) {
     return this.newestFirst()
       .filter(
         ({ decision, outcome }) =>
-          decision.request.sessionId === session.sessionId && decision.owner === session.owner && outcome?.ok === true
+          decision.request.sessionId === session.sessionId && owns(session, decision.owner) && outcome?.ok === true
       )
       .slice(0, limit)
       .map(({ decision }) => decision.id)

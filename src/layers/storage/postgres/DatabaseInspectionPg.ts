@@ -22,7 +22,7 @@ import { PostgresServer } from "../../../services/storage/PostgresServer.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { type BoundedPool, endPoolSoon, makePool } from "./Pool.ts"
 import { tryNotifications } from "./Listen.ts"
-import { serviceIndexes, serviceTables } from "./ServiceTables.ts"
+import { serviceIndexes, serviceTables, tablesOfRouters } from "./ServiceTables.ts"
 import { newestMigration } from "./Start.ts"
 import { makeServers } from "./Servers.ts"
 import { makeStore } from "./Store.ts"
@@ -196,9 +196,9 @@ const routersWithout =
 const removeRouter =
   (bounded: BoundedPool): DatabaseInspectionShape["removeRouter"] =>
   (id) => {
-    const parts = serviceTables
-      .filter((table) => table !== "routers")
-      .map((table) => `of_${table} AS (DELETE FROM ${table} WHERE router_key IN (SELECT key FROM gone))`)
+    const parts = tablesOfRouters.map(
+      (table) => `of_${table} AS (DELETE FROM ${table} WHERE router_key IN (SELECT key FROM gone))`
+    )
     const deletions = ["gone AS (DELETE FROM routers WHERE id = $1 RETURNING key)", ...parts].join(", ")
     return Effect.asVoid(rows(bounded, `WITH ${deletions} SELECT count(*) FROM gone`, [id]))
   }

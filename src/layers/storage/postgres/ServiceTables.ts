@@ -1,6 +1,5 @@
-/** The tables that the service writes; a test compares them with what the migrations make. */
-export const serviceTables = [
-  "routers",
+/** The tables that have rows of a router, by its key. */
+export const tablesOfRouters = [
   "learning_log",
   "decisions",
   "feedback",
@@ -13,11 +12,22 @@ export const serviceTables = [
   "cost_references"
 ]
 
+/** The tables that the service writes; a test compares them with what the migrations make. */
+export const serviceTables = [
+  "routers",
+  ...tablesOfRouters,
+  "api_keys",
+  "api_key_secrets",
+  "api_key_revision",
+  "audit_log"
+]
+
 /** Without one of these, statements are slow, or fail. */
 export const serviceIndexes = (
   "routers_pkey routers_id_key routers_remembered learning_log_pkey learning_log_router_key_position_key " +
   "decisions_pkey decisions_session decisions_not_ok decisions_refused decisions_unusual decisions_facets " +
   "feedback_pkey feedback_router_key_idempotency_key_key feedback_decision feedback_parked " +
   "bandit_snapshots_pkey prompts_pkey " +
-  "decision_changes_pkey decision_sums_pkey failure_sums_pkey summing_pkey cost_references_pkey"
+  "decision_changes_pkey decision_sums_pkey failure_sums_pkey summing_pkey cost_references_pkey " +
+  "api_keys_pkey api_key_secrets_pkey api_key_secrets_name api_key_revision_pkey audit_log_pkey"
 ).split(" ")

@@ -13,6 +13,7 @@ import { outcomeDetails } from "./migrations/0003_outcome_details.ts"
 import { refused } from "./migrations/0004_refused.ts"
 import { askedModel } from "./migrations/0005_asked_model.ts"
 import { sums } from "./migrations/0006_sums.ts"
+import { keys } from "./migrations/0007_keys.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { readCommitted, transact } from "./store/Transaction.ts"
 import { type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
@@ -23,7 +24,8 @@ const migrations = {
   "0003_outcome_details": outcomeDetails,
   "0004_refused": refused,
   "0005_asked_model": askedModel,
-  "0006_sums": sums
+  "0006_sums": sums,
+  "0007_keys": keys
 }
 export const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"

@@ -1,4 +1,5 @@
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import * as Parse from "./Parsers.ts"
 import type { Platform, ReadSetting } from "./Setting.ts"
 
@@ -14,14 +15,29 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "8080",
       { alias: "PORT" }
     ),
-    /** Accepted keys as SHA-256 in hex; empty = everybody may call. */
-    apiKeyHashes: setting(
+    /** Without these, the next two and keys in the database everybody may call. */
+    apiKeys: setting(
       "CONDUIT_API_KEYS",
-      Parse.keyHashes(sha256),
+      Parse.keys(sha256),
       [],
-      "accepted keys, comma separated, plain or `sha256:HEX`",
-      "sha256:9f86d081884c7d65...",
+      "accepted keys, comma separated, plain or `sha256:HEX`; `NAME:` before one is its name, which owns what it does",
+      "team-a:sha256:9f86d081884c7d65...",
       { shown: "none: everybody may call", secret: true }
+    ),
+    adminKeys: setting(
+      "CONDUIT_ADMIN_KEYS",
+      Parse.keys(sha256, ["admin"]),
+      [],
+      "keys with the scope `admin`, likewise: they may do all that others may, read what all did, and make and revoke keys",
+      "ops:sha256:9f86d081884c7d65...",
+      { shown: "none", secret: true }
+    ),
+    apiKeysFile: setting(
+      "CONDUIT_API_KEYS_FILE",
+      Parse.optional(Parse.text),
+      Option.none(),
+      "a YAML file of keys with their scopes, limits and expiry; a change of it counts within a second",
+      "/etc/conduit/keys.yaml"
     ),
     /** Keys that read `/metrics`, likewise; empty = everybody may. */
     metricsKeyHashes: setting(

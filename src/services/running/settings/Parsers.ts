@@ -3,6 +3,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { durationFromText, durationText } from "../../../domain/basics/DurationText.ts"
+import { type KeyRecord, parseKey, type Scope, usualProfile, usualScopes } from "../../../domain/access/ApiKey.ts"
 import { RouterId } from "../../../domain/basics/Ids.ts"
 import { parsePostgresUrl } from "../../../domain/basics/PostgresUrl.ts"
 
@@ -85,20 +86,24 @@ export const proxyUrl: Parse<Redacted.Redacted> = (value) => {
     : Either.left("an http:// or https:// address of a proxy, without a path")
 }
 
-/** Keys, plain or as `sha256:` and 64 hex digits; only the hashes are kept. */
+/** Keys, plain or as `sha256:` and 64 hex digits, with or without a name before it; only the hashes are kept. */
+export const keys =
+  (sha256: (text: string) => string, scopes: ReadonlyArray<Scope> = usualScopes): Parse<ReadonlyArray<KeyRecord>> =>
+  (value) => {
+    const texts = value.split(",").map((key) => key.trim())
+    const found = texts.flatMap((text) => parseKey(text, sha256) ?? [])
+    return found.length === texts.length
+      ? Either.right(found.map((key) => ({ ...usualProfile, ...key, scopes })))
+      : Either.left(
+          "keys separated by commas, none empty, each plain or sha256: followed by 64 hex digits, and NAME: before it where it has a name"
+        )
+  }
+
+/** Keys that are nobody's: only the hashes. */
 export const keyHashes =
   (sha256: (text: string) => string): Parse<ReadonlyArray<string>> =>
-  (value) => {
-    const right = "keys separated by commas, none empty, each plain or sha256: followed by 64 hex digits"
-    const keys = value.split(",").map((key) => key.trim())
-    const hashes = keys.flatMap((key) => {
-      if (key === "") return []
-      if (!key.startsWith("sha256:")) return [sha256(key)]
-      const hash = key.slice("sha256:".length).toLowerCase()
-      return /^[0-9a-f]{64}$/.test(hash) ? [hash] : []
-    })
-    return hashes.length === keys.length ? Either.right(hashes) : Either.left(right)
-  }
+  (value) =>
+    Either.map(keys(sha256)(value), (all) => all.flatMap(({ secrets }) => secrets.map(({ hash }) => hash)))
 
 /** Origins as browsers send them (RFC 6454, 6.2), or `*`. */
 export const origins: Parse<ReadonlyArray<string>> = (value) => {

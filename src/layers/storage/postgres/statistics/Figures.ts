@@ -15,6 +15,7 @@ import {
   type StatsRows
 } from "../../../../domain/stats/Stats.ts"
 import { binsIn, percentilesIn } from "../../../../domain/stats/Times.ts"
+import { summedFor } from "../rows/Owner.ts"
 import { type Parameters, parameters, run, type Statement } from "../Statement.ts"
 import { countNames, isFailure, measured, measureNames, noted, numberNames, sumsOf, timeNames } from "./Measures.ts"
 import { reading, type StatsError } from "./Parts.ts"
@@ -42,11 +43,12 @@ const liveRows = ({ add }: Parameters, { cover, key }: Found): string => {
   return [...rest, ...changed].join("\nUNION ALL ") || "SELECT 1 AS sign, d.* FROM decisions d WHERE false"
 }
 
-const filters = ({ addText }: Parameters, query: StatsQuery): string =>
+const filters = (given: Parameters, query: StatsQuery): string =>
   [
-    `owner = ${addText(query.owner ?? "")}`,
-    ...(query.model === null ? [] : [`model = ${addText(query.model)}`]),
-    ...(query.task === null ? [] : [`task = ${addText(query.task)}`])
+    "true",
+    ...summedFor(given, "owner", query),
+    ...(query.model === null ? [] : [`model = ${given.addText(query.model)}`]),
+    ...(query.task === null ? [] : [`task = ${given.addText(query.task)}`])
   ].join(" AND ")
 
 /** One `SELECT` of each range of sums. */

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
 import { preferences } from "../../../../domain/routing/Weights.ts"
 import type { StatsQuery } from "../../../../domain/stats/Stats.ts"
+import { ownedBy } from "../rows/Owner.ts"
 import type { Parameters } from "../Statement.ts"
 import { snapshot, transact } from "../store/Transaction.ts"
 import { neutral } from "../../../../domain/routing/Reference.ts"
@@ -40,14 +41,14 @@ export const references = ({ add }: Parameters, query: StatsQuery) => {
 export const answerer = "coalesce(d.answered_by, d.chosen)"
 
 /** The primary key is the order of time, so a window is a range of it. */
-export const conditions = ({ add, addText }: Parameters, routerId: RouterId, query: StatsQuery): string =>
+export const conditions = (given: Parameters, routerId: RouterId, query: StatsQuery): string =>
   [
-    `d.router_key = (SELECT key FROM routers WHERE id = ${add("text", routerId)})`,
-    `d.id >= ${add("uuid", uuidV7Floor(query.fromMillis))}`,
-    `d.id < ${add("uuid", uuidV7Floor(query.untilMillis))}`,
-    query.owner === null ? "d.owner IS NULL" : `d.owner = ${addText(query.owner)}`,
-    ...(query.model === null ? [] : [`${answerer} = ${addText(query.model)}`]),
-    ...(query.task === null ? [] : [`d.task = ${addText(query.task)}`])
+    `d.router_key = (SELECT key FROM routers WHERE id = ${given.add("text", routerId)})`,
+    `d.id >= ${given.add("uuid", uuidV7Floor(query.fromMillis))}`,
+    `d.id < ${given.add("uuid", uuidV7Floor(query.untilMillis))}`,
+    ...ownedBy(given, "d.owner", query),
+    ...(query.model === null ? [] : [`${answerer} = ${given.addText(query.model)}`]),
+    ...(query.task === null ? [] : [`d.task = ${given.addText(query.task)}`])
   ].join(" AND ")
 
 export const presets = `(VALUES ${Object.entries(preferences)

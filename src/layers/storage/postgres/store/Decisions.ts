@@ -64,7 +64,7 @@ export const makeDecisions = (sql: SqlClient.SqlClient): Decisions => {
         sql<{ id: string }>`
           SELECT d.id FROM decisions d JOIN routers r ON r.key = d.router_key
           WHERE r.id = ${routerId} AND d.session_id = ${storable(session.sessionId)}
-            AND d.owner IS NOT DISTINCT FROM ${session.owner} AND d.ok
+            AND (d.owner IS NOT DISTINCT FROM ${session.owner} OR d.owner = ANY(${session.formerOwners ?? []}::text[])) AND d.ok
           ORDER BY d.id DESC LIMIT ${limit}`.pipe(Effect.map((rows) => rows.map((row) => DecisionId(row.id)))),
       guarded("sessionDecisions")
     )

@@ -2,6 +2,7 @@ import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
 import { emptyError, refusedError } from "../../../../domain/routing/Outcome.ts"
 import type { DecisionQuery } from "../../../../services/storage/Database.ts"
 import { decisionSelection } from "../rows/DecisionColumns.ts"
+import { ownedBy } from "../rows/Owner.ts"
 import { parameters, type Statement } from "../Statement.ts"
 
 /** As it is shown; the same text as in the index. */
@@ -28,8 +29,7 @@ export const listStatement = (routerId: RouterId, query: DecisionQuery): Stateme
     if (id !== null) conditions.push(`d.id ${comparison} ${add("uuid", id)}`)
   }
   const faceted = (column: string) => (value: string) => `${facets} @> ARRAY[${value}] AND ${column} = ${value}`
-  if (query.owner === null) conditions.push("d.owner IS NULL")
-  where(query.owner, (owner) => `d.owner = ${owner}`)
+  conditions.push(...ownedBy({ add, addText }, "d.owner", query))
   whereId("<", query.before)
   whereId(">=", query.fromMillis === null ? null : uuidV7Floor(query.fromMillis))
   whereId("<", query.untilMillis === null ? null : uuidV7Floor(query.untilMillis))
