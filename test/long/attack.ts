@@ -207,8 +207,6 @@ const askByDocument = async () => {
   try {
     const { status, text, type } = await ask(sent)
     counted("document", status)
-    // One at a time adds up statistics for long; more than one asks only here.
-    if (status === 503 && text.includes('"stats_busy"')) return counted("stats_busy", status)
     if (status === 500 || status === 503) return found(`${status} ${text} to ${told()}`)
     if (sent.method === "OPTIONS") return status === 204 ? undefined : found(`${status} to ${told()}`)
     const response = operation.responses[status]

@@ -119,7 +119,7 @@ const rates = async () => {
 }
 
 const endurance = async () => {
-  // Keys of their own, because the service adds up no more than eight windows of one key at a time.
+  // Keys of their own, as callers have: each has decisions and statistics of its own.
   const keys = { CONDUIT_API_KEYS: callerKeys(callerCount).join(",") }
   let conduit = await start(keys)
   let url: string | null = conduit.url

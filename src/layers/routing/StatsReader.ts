@@ -13,10 +13,19 @@ const mostPairs = 200_000
 /** Waiting for others included; each statement has a limit of its own. */
 const limit = Duration.seconds(20)
 
-/** Of one owner, at work or waiting: nobody's dashboards keep the others from theirs. */
-const mostAsked = 8
+/** Of one owner, at work or waiting. */
+const mostAsked = 64
 
-/** One at a time: an addition over a long window holds a connection for seconds, and requests need theirs. */
+/** Whose additions take turns, so that of each owner one at most waits among those of the others. */
+interface Owner {
+  readonly places: Effect.Semaphore
+  readonly turn: Effect.Semaphore
+}
+
+/**
+ * One at a time: an addition over a long window holds a connection for seconds, and requests need theirs. Owners take
+ * turns: however much one asks for, another waits for one addition of each.
+ */
 export const make = ({
   catalog,
   database,
@@ -28,10 +37,13 @@ export const make = ({
 }): RouterShape["stats"] => {
   const one = Effect.unsafeMakeSemaphore(1)
   // As many as there are keys.
-  const places = new Map<string | null, Effect.Semaphore>()
-  const placesOf = (owner: string | null) => {
-    const known = places.get(owner) ?? Effect.unsafeMakeSemaphore(mostAsked)
-    places.set(owner, known)
+  const owners = new Map<string | null, Owner>()
+  const ownerOf = (name: string | null) => {
+    const known = owners.get(name) ?? {
+      places: Effect.unsafeMakeSemaphore(mostAsked),
+      turn: Effect.unsafeMakeSemaphore(1)
+    }
+    owners.set(name, known)
     return known
   }
   const add: RouterShape["stats"] = (query) =>
@@ -42,10 +54,14 @@ export const make = ({
       const sampled = Math.min(1, mostPairs / Math.max(1, rows.totals.requests * models))
       const found = yield* database.savings(log.router.id, query, sampled)
       return { ...rows, savings: { ...savings(found), sampled: found.sampled } }
-    }).pipe(one.withPermits(1), Effect.timeoutFail({ duration: limit, onTimeout: () => new StatsBusy() }))
-  return (query) =>
-    Effect.flatMap(
-      placesOf(query.owner).withPermitsIfAvailable(1)(add(query)),
-      Option.match({ onNone: () => new StatsBusy(), onSome: (found) => Effect.succeed(found) })
+    }).pipe(one.withPermits(1))
+  return (query) => {
+    const { places, turn } = ownerOf(query.owner)
+    return add(query).pipe(
+      turn.withPermits(1),
+      Effect.timeoutFail({ duration: limit, onTimeout: () => new StatsBusy() }),
+      places.withPermitsIfAvailable(1),
+      Effect.flatMap(Option.match({ onNone: () => new StatsBusy(), onSome: (found) => Effect.succeed(found) }))
     )
+  }
 }
