@@ -2,39 +2,41 @@ import { afterEach, assert, describe, it } from "@effect/vitest"
 import { once } from "node:events"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
+import * as Https from "node:https"
 import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import { makeCertificates } from "../support/certificates.ts"
 import { chat, killAll, request, startConduit } from "../support/conduit.ts"
+import { has } from "../support/external.ts"
 import { createDatabase } from "../support/postgres.ts"
 import { answers } from "../support/scriptedUpstream.ts"
 
 const portOf = (server: Net.Server) => (server.address() as Net.AddressInfo).port
 
-const open: Array<Http.Server> = []
-const listening = async (server: Http.Server) => {
+const open: Array<Http.Server | Https.Server> = []
+const listening = async (server: Http.Server | Https.Server) => {
   open.push(server)
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
   return server
 }
 
-/** Answers every call, and keeps where it went and with which key. */
-const startUpstream = async () => {
+/** Answers every call, and keeps where it went and with which key; by TLS where it has a certificate. */
+const startUpstream = async (tls?: Https.ServerOptions) => {
   const calls: Array<string> = []
-  const server = await listening(
-    Http.createServer((incoming, response) => {
-      // Its models are not listed.
-      if (incoming.method === "GET") return void response.writeHead(404).end()
-      calls.push(`${incoming.url} ${incoming.headers.authorization ?? "no key"}`)
-      const chunks: Array<Buffer> = []
-      incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
-      incoming.on("end", () => {
-        const body = JSON.parse(Buffer.concat(chunks).toString("utf8"))
-        answers()(response, { model: body.model, body, headers: incoming.headers })
-      })
+  const answer: Http.RequestListener = (incoming, response) => {
+    // Its models are not listed.
+    if (incoming.method === "GET") return void response.writeHead(404).end()
+    calls.push(`${incoming.url} ${incoming.headers.authorization ?? "no key"}`)
+    const chunks: Array<Buffer> = []
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
+    incoming.on("end", () => {
+      const body = JSON.parse(Buffer.concat(chunks).toString("utf8"))
+      answers()(response, { model: body.model, body, headers: incoming.headers })
     })
-  )
+  }
+  const server = await listening(tls === undefined ? Http.createServer(answer) : Https.createServer(tls, answer))
   return { calls, port: portOf(server) }
 }
 
@@ -132,4 +134,32 @@ describe("the configuration", () => {
     assert.strictEqual((await ask(own.url)).status, 200)
     assert.lengthOf(proxy.tunnels, 1)
   })
+
+  it.skipIf(!has("openssl"))(
+    "calls a model at an https address through HTTPS_PROXY, and not through HTTP_PROXY",
+    async () => {
+      const certificates = makeCertificates("DNS:models.invalid")
+      try {
+        const [certificate, key] = [certificates.certificate, certificates.key].map((file) => Fs.readFileSync(file))
+        const upstream = await startUpstream({ cert: certificate, key })
+        const [proxy, other] = [await startProxy(upstream.port), await startProxy(upstream.port)]
+        for (const name of ["HTTPS_PROXY", "https_proxy"]) {
+          const conduit = await serve(`baseUrl: "https://models.invalid/v1", apiKey: "key-1"`, {
+            [name]: `http://127.0.0.1:${proxy.port}`,
+            HTTP_PROXY: `http://127.0.0.1:${other.port}`,
+            NODE_EXTRA_CA_CERTS: certificates.authority
+          })
+          assert.strictEqual((await ask(conduit.url)).status, 200, name)
+        }
+        assert.deepStrictEqual(new Set(proxy.tunnels), new Set(["models.invalid:443 nobody"]))
+        assert.deepStrictEqual(
+          upstream.calls,
+          Array.from({ length: 2 }, () => "/v1/chat/completions Bearer key-1")
+        )
+        assert.deepStrictEqual(other.tunnels, [])
+      } finally {
+        certificates.remove()
+      }
+    }
+  )
 })

@@ -90,6 +90,13 @@ describe("a service whose PostgreSQL is away", () => {
     })
     assert.strictEqual(refused.status, 503)
     assert.isAbove(Number(refused.headers["retry-after"]), 0)
+    assert.include(refused.json.error.message, "Idempotency-Key")
+    // What only reads is told so.
+    for (const path of ["/v1/stats", "/v1/decisions"]) {
+      const unread = await request(`${conduit.url}${path}`)
+      assert.deepStrictEqual([unread.status, unread.json.error.code], [503, "database_unavailable"], path)
+      assert.strictEqual(unread.json.error.message, "the database does not answer this now: ask again", path)
+    }
     await complete(conduit, 3)
     assert.strictEqual((await request(`${conduit.url}/health`)).status, 200)
     await proxy.listen()
