@@ -1,8 +1,10 @@
 // What happens at twice and at four times the peak, open loop: what is begun stays quick, the rest gets 503 at once, the
-// probes are answered, models are not blamed, memory is bounded, and it is over when the load is.
+// probes are answered, models are not blamed, memory is bounded, and it is over when the load is. Times are the client's,
+// those "inside" the service's own, from the head of a request to its answer.
 // node bench/run.mjs overload [seconds each, 20] [peak seconds, 5]
 import * as Net from "node:net"
-import { binary, killAll, request, startConduit } from "../test/support/conduit.ts"
+import * as Path from "node:path"
+import { binary, type ConduitProcess, killAll, request, startConduit } from "../test/support/conduit.ts"
 import { startPostgres } from "../test/support/postgres.ts"
 import { startNode } from "./support/children.ts"
 import { argument, peakMiB, quantile, row } from "./support/measure.ts"
@@ -123,8 +125,15 @@ const closedLoop = async (client: Client, connections: number, millis: number): 
   return (answered * 1000) / millis
 }
 
-const openLoop = async (client: Client, perSecond: number, millis: number): Promise<ReadonlyArray<Answer>> => {
+/** `onProgress` gets the seconds since the beginning, each 15 of them. */
+const openLoop = async (
+  client: Client,
+  perSecond: number,
+  millis: number,
+  onProgress: (seconds: number) => void = () => {}
+): Promise<ReadonlyArray<Answer>> => {
   const startedMs = performance.now()
+  let toldMs = startedMs
   const answers: Array<Answer> = []
   const open: Array<Promise<void>> = []
   for (let sent = 0, now = startedMs; now - startedMs < millis; now = performance.now()) {
@@ -132,6 +141,7 @@ const openLoop = async (client: Client, perSecond: number, millis: number): Prom
       const asked = client.ask(startedMs + (sent * 1000) / perSecond, number++)
       open.push(asked.then((answer) => void (answer !== null && answers.push(answer))))
     }
+    if (now - toldMs > 15_000) onProgress(((toldMs = now) - startedMs) / 1000)
     await sleep(1)
   }
   await Promise.race([Promise.all(open), sleep(30_000)])
@@ -159,13 +169,26 @@ const probing = (port: number) => {
   }
 }
 
+/** The service's own times since the last question. */
+const inside = async (conduit: ConduitProcess): Promise<ReadonlyMap<number, number>> => {
+  const isAnswer = (line: Record<string, unknown>) => line["message"] === "answered"
+  const before = conduit.lines.filter(isAnswer).length
+  process.kill(conduit.pid, "SIGUSR2")
+  for (;;) {
+    const line: any = conduit.lines.filter(isAnswer)[before]
+    if (line !== undefined) return new Map(line.answers.map((of: any) => [of.status, of.p99]))
+    await sleep(20)
+  }
+}
+
 const postgres = await startPostgres()
 const upstream = await startNode([binary, "mock-llm", "--port", "0"])
 try {
   const conduit = await startConduit({
     databaseUrl: postgres.url,
     upstream: upstream.url,
-    models: [{ id: "small" }, { id: "large" }, { id: "huge" }]
+    models: [{ id: "small" }, { id: "large" }, { id: "huge" }],
+    command: ["--import", Path.resolve("bench/inside.mjs"), binary, "serve"]
   })
   const port = Number(new URL(conduit.url).port)
   const client = new Client(port)
@@ -179,6 +202,7 @@ try {
     "p99",
     "503 p50",
     "503 p99",
+    "inside",
     "ready p99",
     "ready max",
     "other",
@@ -186,9 +210,13 @@ try {
     "client p99"
   ])
   for (const factor of [0.7, 2, 4]) {
+    await inside(conduit)
     const probed = probing(port)
-    const answers = await openLoop(client, factor * peak, seconds * 1000)
+    const answers = await openLoop(client, factor * peak, seconds * 1000, (done) =>
+      process.stderr.write(`${factor} x peak: ${Math.round(done)} of ${seconds} s\n`)
+    )
     const ready = await probed()
+    const own = await inside(conduit)
     const good = answers.filter(({ status }) => status === 200).map(({ millis }) => millis)
     const refused = answers.filter(({ status }) => status === 503).map(({ millis }) => millis)
     row(`${factor} x peak`, [
@@ -198,6 +226,7 @@ try {
       quantile(good, 0.99),
       quantile(refused, 0.5),
       quantile(refused, 0.99),
+      own.get(503) ?? Number.NaN,
       quantile(ready, 0.99),
       Math.max(...ready),
       answers.length - good.length - refused.length,

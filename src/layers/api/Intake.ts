@@ -54,11 +54,13 @@ export class Intake {
   }
 
   take(exchange: Exchange): void {
-    const { dispatch, inFlight, maxInFlight } = this.#options
+    const { admission, dispatch, inFlight, maxInFlight } = this.#options
     if (exchange.target !== null && !exchange.target.path.counted) return dispatch(exchange)
     // Who has just been accepted could not know: only what comes on connections that were in use is refused.
     if (this.#isDraining && !exchange.isFirst) return this.#refuse(exchange, new Interrupted())
     if (inFlight.count() >= maxInFlight) return this.#refuse(exchange, tooMany)
+    if (!admission.takes(performance.now(), this.#queue.length, inFlight.count()))
+      return this.#refuse(exchange, tooLate)
     this.#turns.run()
     this.#begin(exchange)
     this.#queue.add(exchange)

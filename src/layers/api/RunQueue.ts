@@ -43,6 +43,11 @@ export class RunQueue<A> {
     this.#schedule()
   }
 
+  /** How many wait for their turn; of those that it holds none does. */
+  get length(): number {
+    return this.#isHeld ? 0 : this.#waiting.length - this.#next
+  }
+
   /** Runs nothing until `release`. */
   hold(): void {
     this.#isHeld = true

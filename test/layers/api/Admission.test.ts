@@ -36,7 +36,12 @@ const simulate = (
     const isOver = startedAt >= from + millis
     for (; !isOver && cameUntil + 1 / perMilli(cameUntil) <= startedAt; cameUntil += 1 / perMilli(cameUntil)) {
       now += cost.read
-      queue.push({ came: cameUntil, readAt: now })
+      if (admission.takes(now, queue.length, running.length + queue.length)) {
+        queue.push({ came: cameUntil, readAt: now })
+        continue
+      }
+      now += cost.refuse
+      refusals.push(now - cameUntil)
     }
     const ready = running.filter(({ readyAt }) => readyAt <= startedAt)
     running = running.filter(({ readyAt }) => readyAt > startedAt)
@@ -86,9 +91,9 @@ describe("Admission", () => {
   for (const factor of [2, 4]) {
     it(`answers or refuses quickly at ${factor} times the peak, and does most of the work it could`, () => {
       const half = simulate(new Admission(targetMillis), 0, () => factor * capacity, 30_000)
-      assert.isBelow(quantile(half.latencies, 0.99), 500)
-      assert.isBelow(quantile(half.refusals, 0.9), 100)
-      assert.isBelow(quantile(half.refusals, 0.99), 200)
+      assert.isBelow(quantile(half.latencies, 0.99), 1_000)
+      assert.isBelow(quantile(half.refusals, 0.9), targetMillis)
+      assert.isBelow(quantile(half.refusals, 0.99), 100)
       assert.isBelow(quantile(half.turns, 0.99), 100)
       // What is left when all are read, and the others are refused.
       const rest = 1 - factor * capacity * (cost.read + cost.refuse)
@@ -128,12 +133,42 @@ describe("Admission", () => {
     assert.isTrue(admits(admission, 99, 1_000))
     assert.isFalse(admits(admission, 100, 51))
     assert.isTrue(admits(admission, 120, 50))
-    assert.isFalse(admits(admission, 199, 51))
+    assert.isFalse(admits(admission, 150, 51))
     assert.isFalse(admits(admission, 200, 1_000))
-    // One that did not wait ends it with the interval.
-    assert.isTrue(admits(admission, 250, 0))
-    assert.isFalse(admits(admission, 299, 1_000))
-    assert.isTrue(admits(admission, 300, 1_000))
+    // It is over a second after it stood last.
+    for (let now = 250; now < 1_200; now += 50) assert.isTrue(admits(admission, now, 0))
+    assert.isFalse(admits(admission, 1_199, 1_100))
+    assert.isTrue(admits(admission, 1_200, 1_000))
+  })
+
+  it("refuses who comes behind more than are begun in the target's time, until a second after the overload stood last", () => {
+    const admission = new Admission(targetMillis)
+    /** So many in the interval that begins then, each after so long. */
+    const begins = (from: number, count: number, waitedMillis: number) => {
+      for (let i = 0; i < count; i++) assert.isTrue(admits(admission, from + (i * 100) / count, waitedMillis))
+    }
+    begins(0, 40, 30)
+    assert.isTrue(admission.takes(99, 1_000, 129))
+    begins(100, 40, 30)
+    // 0.4 a millisecond are 10 in 25 ms.
+    assert.isFalse(admission.takes(199, 11, 129))
+    assert.isTrue(admission.takes(199, 10, 129))
+    assert.isTrue(admission.takes(199, 1_000, 128))
+    // What the newcomers that are taken wait does not end it.
+    for (let from = 200; from < 3_000; from += 100) begins(from, 20, 13)
+    assert.isFalse(admission.takes(2_999, 6, 129))
+    assert.isTrue(admission.takes(2_999, 5, 129))
+    for (let from = 3_000; from < 4_000; from += 100) begins(from, 20, 12)
+    assert.isFalse(admission.takes(3_999, 1_000, 129))
+    assert.isTrue(admission.takes(4_000, 1_000, 129))
+  })
+
+  it("begins what was taken during an overload, however long it waits", () => {
+    const admission = new Admission(targetMillis)
+    admits(admission, 0, 1_000)
+    assert.isFalse(admits(admission, 150, 1_000))
+    assert.isTrue(admits(admission, 900, 750))
+    assert.isFalse(admits(admission, 900, 751))
   })
 
   it("begins the first of each turn, whatever it has waited", () => {
@@ -148,7 +183,7 @@ describe("Admission", () => {
     for (let now = 0; now <= 10_000; now += 50) {
       assert.isTrue(admission.admits({ nowMillis: now, waitedMillis: 5_000, isFirst: false }, 128))
     }
-    assert.isFalse(admits(admission, 10_010, 5_000))
+    assert.isFalse(admits(admission, 10_010, 10_000))
   })
 
   it("begins some where refusing the others takes all the time", () => {
@@ -157,11 +192,12 @@ describe("Admission", () => {
     assert.lengthOf(latencies, begun)
   })
 
-  it("forgets an overload after which nobody has come for an interval", () => {
+  it("forgets an overload after which nobody has come for a second", () => {
     const admission = new Admission(targetMillis)
     admits(admission, 0, 1_000)
     assert.isFalse(admits(admission, 150, 1_000))
-    assert.isTrue(admits(admission, 400, 1_000))
+    assert.isFalse(admits(admission, 1_149, 1_000))
+    assert.isTrue(admits(admission, 1_400, 1_000))
   })
 
   it("refuses nothing where it is switched off", () => {

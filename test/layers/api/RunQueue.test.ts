@@ -84,6 +84,20 @@ describe("RunQueue", () => {
     waited.forEach((millis, i) => assert.isAtLeast(millis, 5 * i))
   })
 
+  it("tells how many wait for their turn, of which those that it holds are none", async () => {
+    const queue = new RunQueue<number>(() => true, never)
+    assert.strictEqual(queue.length, 0)
+    queue.add(1)
+    queue.add(2)
+    assert.strictEqual(queue.length, 2)
+    queue.hold()
+    assert.strictEqual(queue.length, 0)
+    queue.release()
+    assert.strictEqual(queue.length, 2)
+    await turns(4)
+    assert.strictEqual(queue.length, 0)
+  })
+
   it("brings in first what still comes, for a few turns", async () => {
     const ran: Array<number> = []
     let coming = 3

@@ -117,7 +117,7 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "CONDUIT_OVERLOAD_DELAY",
       Parse.duration({ zero: true }),
       Duration.millis(25),
-      "while no request begins before it has waited so long for the processor, those that have waited twice as long get 503; 0 switches it off",
+      "while no request begins before it has waited so long for the processor, who would wait longer gets 503 at once; 0 switches it off",
       "50 millis"
     )
   }) as const
