@@ -32,9 +32,15 @@ export const writeUint32 = (w: Writer, value: number): void => {
   w.view.setUint32(start, value, true)
 }
 
+/** Of all that is NaN one: which bits an engine writes for it depends on how it has compiled the code. */
+const putFloat64 = ({ view }: Writer, position: number, value: number): void => {
+  if (Number.isNaN(value)) view.setBigUint64(position, 0x7ff8_0000_0000_0000n, true)
+  else view.setFloat64(position, value, true)
+}
+
 export const writeFloat64 = (w: Writer, value: number): void => {
   const start = reserve(w, 8)
-  w.view.setFloat64(start, value, true)
+  putFloat64(w, start, value)
 }
 
 /** LEB128 of an integer in [0, 2^53). */
@@ -73,7 +79,7 @@ export const writeFloat32s = (w: Writer, values: Float32Array): void => {
 export const writeFloat64s = (w: Writer, values: Float64Array): void => {
   let position = reserve(w, values.length * 8)
   for (const value of values) {
-    w.view.setFloat64(position, value, true)
+    putFloat64(w, position, value)
     position += 8
   }
 }

@@ -8,6 +8,9 @@ import { refresh } from "./QualityRefresh.ts"
 
 const { at } = Linalg
 
+/** The smallest normal double: one over less than it is infinite. */
+const leastDivisor = 2 ** -1022
+
 /** A level that moved: part of what is folded, so the same in every replica at the same position. */
 export interface QualityChange {
   readonly task: string | null
@@ -329,7 +332,7 @@ export const reset = (quality: Quality, model: ModelEvidence, position: Position
   if (model.resets.length > 4) model.resets.shift()
   const empty = Bets.makeWindow()
   for (const cell of model.cells.values()) {
-    close(model, cell, position, empty, 0)
+    close(model, cell, position, empty, leastDivisor)
     cell.base = 0
     cell.memory = noMemory()
     cell.moved = true

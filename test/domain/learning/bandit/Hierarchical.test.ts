@@ -268,6 +268,19 @@ describe("Hierarchical", () => {
     }
   })
 
+  it("stays finite where a reset voids judgements of next to no weight", () => {
+    const state = H.make(parameters, 2)
+    for (const model of ["a", "b"]) H.fold(state, 1, modelEvent(model, 0.5))
+    for (const task of [null, "code"]) {
+      H.fold(state, 2, qualityEvent(1, "a", [1, -0.5], 0.9, { task, weight: Number.MIN_VALUE }))
+      H.fold(state, 3, { type: "reset", model: ModelId("a") })
+    }
+    for (const model of ["a", "b"]) {
+      const { quality, qualitySd } = H.predict(state, ModelId(model), 0.5, "code", Float32Array.of(1, 0.5))
+      assert.isTrue(Number.isFinite(quality) && Number.isFinite(qualitySd), `${model}: ${quality} ${qualitySd}`)
+    }
+  })
+
   it("reads a snapshot that was written before there were deviations of priors and verdicts", () => {
     const older = { ...parameters, alarm: 20, halfWeight: 5, gateCell: 3, gateModel: 3, gateModelCell: 2 }
     const base64 =
