@@ -24,11 +24,7 @@ import { weightsOf } from "./tools/WeightsText.ts"
 const priorKinds = ["published", "none", "inverted"] as const
 type PriorKind = (typeof priorKinds)[number]
 
-const options = {
-  data: Args.text({ name: "DATA" }).pipe(
-    Args.withDescription("NAME.jsonl or NAME.jsonl.gz with NAME.meta.json beside it, or a folder of such tables"),
-    Args.repeated
-  ),
+const ofLogOptions = {
   log: Options.boolean("log").pipe(
     Options.withDescription(
       "instead of tables: what other policies would have earned on the requests of this router's own log, by its logged propensities"
@@ -45,7 +41,10 @@ const options = {
   price: Options.keyValueMap("price").pipe(
     Options.withDescription("with --log, as if this model had so many times its price: ID=2"),
     Options.optional
-  ),
+  )
+}
+
+const ofTablesOptions = {
   algorithm: Options.text("algorithm").pipe(
     Options.withDescription(
       `which, with commas between them, or "all": ${algorithms.map(({ name }) => name).join(", ")}; others are compared with the first`
@@ -101,6 +100,15 @@ const options = {
     Options.withDescription("write a page with plots, which loads nothing, to this file"),
     Options.optional
   )
+}
+
+const options = {
+  data: Args.text({ name: "DATA" }).pipe(
+    Args.withDescription("NAME.jsonl or NAME.jsonl.gz with NAME.meta.json beside it, or a folder of such tables"),
+    Args.repeated
+  ),
+  ...ofLogOptions,
+  ...ofTablesOptions
 }
 
 type Given = Command.Command.ParseConfig<typeof options>

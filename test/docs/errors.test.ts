@@ -14,7 +14,9 @@ const codes = (): ReadonlyMap<string, ReadonlySet<string>> => {
     if (status !== undefined) statuses.add(status)
     found.set(code, statuses)
   }
-  for (const [, status, code] of sources.matchAll(/\b(?:invalid|ownFault)\((\d{3}), "(\w+)"/g)) note(code ?? "", status)
+  for (const [, code] of sources.matchAll(/\b(?:unavailable|leaving)\("(\w+)"/g)) note(code ?? "", "503")
+  for (const [, status, code] of sources.matchAll(/\b(?:invalid|closing|ownFault)\((\d{3}), "(\w+)"/g))
+    note(code ?? "", status)
   for (const [, status, code] of sources.matchAll(/status: (\d{3}),[^{}]*?code: "(\w+)"/g)) note(code ?? "", status)
   for (const [, code] of sources.matchAll(/code: "(\w+)"/g)) note(code ?? "", undefined)
   for (const [, code] of sources.matchAll(/: \["\w+", "(\w+)"\]/g)) note(code ?? "", undefined)

@@ -103,14 +103,26 @@ const sideLength = 4096
 
 const saturate = (value: number): number => Math.min(1, value)
 
+/** What was seen in a text; `kinds` by kind of character, `groups` by group of words. */
+interface Counts {
+  readonly groups: Uint32Array
+  readonly kinds: Uint32Array
+  readonly words: number
+  readonly nonAscii: number
+  readonly nonLatin: number
+  /** Letters of the Latin script beyond ASCII. */
+  readonly latin: number
+  readonly lines: number
+  readonly latex: number
+  readonly fences: number
+  readonly options: number
+  readonly questions: number
+}
+
 /**
- * The features of a prompt, of which at most 8,192 characters are read; the newest text is expected at the end. One pass
- * with a counter for each thing seen: it is on the path of every request, and in parts each would read the text again.
+ * Reads the text in one pass. Whole, because it is on the path of every request: in parts each would read the text again.
  */
-export const extract = (text: string): Float32Array => {
-  const isWhole = text.length <= 2 * sideLength
-  const read = isWhole ? text : text.slice(0, sideLength) + text.slice(-sideLength)
-  const length = read.length
+const countIn = (text: string): Counts => {
   const groups = new Uint32Array(dimension)
   const kinds = new Uint32Array(7)
   let words = 0
@@ -125,8 +137,8 @@ export const extract = (text: string): Float32Array => {
   let hash = fnvBasis
   let wordLength = 0
 
-  for (let i = 0; i <= length; i++) {
-    const code = i < length ? read.charCodeAt(i) : 32
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : 32
     const kind = code < 128 ? (kindOf[code] ?? other) : other
     if (kind === lower || kind === upper) {
       kinds[kind] = (kinds[kind] ?? 0) + 1
@@ -143,21 +155,28 @@ export const extract = (text: string): Float32Array => {
     }
     if (kind !== other) {
       kinds[kind] = (kinds[kind] ?? 0) + 1
-      if (code === 96 && read.startsWith("```", i) && read.charCodeAt(i - 1) !== 96) fences += 1
+      if (code === 96 && text.startsWith("```", i) && text.charCodeAt(i - 1) !== 96) fences += 1
     } else if (code >= 128) {
       nonAscii += 1
       if (code >= 0x370 && (code < 0x2000 || code >= 0x3040)) nonLatin += 1
       else if (code >= 0xc0 && code < 0x250) latin += 1
     } else if (code === 10) {
       lines += 1
-      if (isOption(read, i + 1)) options += 1
+      if (isOption(text, i + 1)) options += 1
     } else if (code === 92 || code === 36) latex += 1
     else if (code === 63) questions += 1
   }
+  return { groups, kinds, words, nonAscii, nonLatin, latin, lines, latex, fences, options, questions }
+}
 
+/** The features of a prompt, of which at most 8,192 characters are read; the newest text is expected at the end. */
+export const extract = (text: string): Float32Array => {
+  const isWhole = text.length <= 2 * sideLength
+  const read = isWhole ? text : text.slice(0, sideLength) + text.slice(-sideLength)
+  const { fences, groups, kinds, latex, latin, lines, nonAscii, nonLatin, options, questions, words } = countIn(read)
   const count = (kind: number) => kinds[kind] ?? 0
   const letters = count(lower) + count(upper)
-  const characters = Math.max(1, length)
+  const characters = Math.max(1, read.length)
   const rate = (n: number, per: number) => saturate((n * per) / (words + 10))
   const raw = [
     1,

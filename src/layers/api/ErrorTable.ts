@@ -118,6 +118,27 @@ const databaseError = (e: DatabaseError): PublicError => {
   return { status: 503, type: "server_error", code: "database_unavailable", message, headers: retryAfter(2) }
 }
 
+/** Not now: ask again after so many seconds. */
+const unavailable = (code: string, error: { readonly message: string }, seconds: number): PublicError => ({
+  status: 503,
+  type: "server_error",
+  code,
+  message: error.message,
+  headers: retryAfter(seconds)
+})
+
+/** As `unavailable`; whoever asks again had better connect anew, to another process. */
+const leaving = (code: string, error: { readonly message: string }, seconds: number): PublicError => ({
+  ...unavailable(code, error, seconds),
+  headers: { ...retryAfter(seconds), connection: "close" }
+})
+
+/** The connection ends with it: what follows on it cannot be told apart. */
+const closing = (status: number, code: string, error: { readonly message: string }): PublicError => ({
+  ...invalid(status, code, error),
+  headers: { connection: "close" }
+})
+
 /** The only place that knows both our errors and HTTP: a new error does not compile without a line here. */
 export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>().pipe(
   Match.withReturnType<PublicError>(),
@@ -140,12 +161,12 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
     DecisionNotFound: (e) => ({ ...invalid(404, "decision_not_found", e), param: "decision_id" }),
     SessionNotFound: (e) => ({ ...invalid(404, "session_not_found", e), param: "session_id" }),
     MethodNotAllowed: (e) => ({ ...invalid(405, "method_not_allowed", e), headers: { allow: e.allow } }),
-    BodyTimeout: (e) => ({ ...invalid(408, "body_timeout", e), headers: { connection: "close" } }),
+    BodyTimeout: (e) => closing(408, "body_timeout", e),
     IdempotencyConflict: (e) => ({ ...invalid(409, "idempotency_conflict", e), param: "Idempotency-Key" }),
     OutcomeConflict: (e) => ({ ...invalid(409, "outcome_conflict", e), param: "decision_id" }),
-    MalformedHttp: (e) => ({ ...invalid(400, "malformed_http", e), headers: { connection: "close" } }),
-    HeadersTooLarge: (e) => ({ ...invalid(431, "headers_too_large", e), headers: { connection: "close" } }),
-    RequestTimeout: (e) => ({ ...invalid(408, "request_timeout", e), headers: { connection: "close" } }),
+    MalformedHttp: (e) => closing(400, "malformed_http", e),
+    HeadersTooLarge: (e) => closing(431, "headers_too_large", e),
+    RequestTimeout: (e) => closing(408, "request_timeout", e),
     BodyTooLarge: (e) => invalid(413, "body_too_large", e),
     UnsupportedMediaType: (e) => invalid(415, "unsupported_media_type", e),
     UnsupportedCoding: (e) => ({
@@ -155,48 +176,12 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
     NoEligibleModel: noEligibleModel,
     AllModelsFailed: allModelsFailed,
     InternalError: (e) => ({ status: 500, type: "server_error", code: "internal_error", message: e.message }),
-    Starting: (e) => ({
-      status: 503,
-      type: "server_error",
-      code: "starting",
-      message: e.message,
-      headers: { ...retryAfter(5), connection: "close" }
-    }),
-    Overloaded: (e) => ({
-      status: 503,
-      type: "server_error",
-      code: "overloaded",
-      message: e.message,
-      headers: retryAfter(1)
-    }),
-    Interrupted: (e) => ({
-      status: 503,
-      type: "server_error",
-      code: "shutting_down",
-      message: e.message,
-      headers: { ...retryAfter(1), connection: "close" }
-    }),
-    ParkingFull: (e) => ({
-      status: 503,
-      type: "server_error",
-      code: "parking_full",
-      message: e.message,
-      headers: retryAfter(5)
-    }),
-    WindowTooLong: (e) => ({
-      status: 503,
-      type: "server_error",
-      code: "window_too_long",
-      message: e.message,
-      headers: retryAfter(30)
-    }),
-    StatsBusy: (e) => ({
-      status: 503,
-      type: "server_error",
-      code: "stats_busy",
-      message: e.message,
-      headers: retryAfter(5)
-    }),
+    Starting: (e) => leaving("starting", e, 5),
+    Overloaded: (e) => unavailable("overloaded", e, 1),
+    Interrupted: (e) => leaving("shutting_down", e, 1),
+    ParkingFull: (e) => unavailable("parking_full", e, 5),
+    WindowTooLong: (e) => unavailable("window_too_long", e, 30),
+    StatsBusy: (e) => unavailable("stats_busy", e, 5),
     DatabaseError: databaseError
   })
 )

@@ -2,7 +2,7 @@ import * as Either from "effect/Either"
 import { DecisionId } from "../../domain/basics/Ids.ts"
 import type { Alias } from "../../domain/routing/Alias.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
-import { outcomeKind } from "../../domain/routing/Outcome.ts"
+import { type Outcome, outcomeKind } from "../../domain/routing/Outcome.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import { combine, type Feedback } from "../../domain/learning/Feedback.ts"
 import { reward } from "../../domain/learning/Reward.ts"
@@ -61,31 +61,7 @@ export const decisionEntry = (
       latency_ms: a.latencyMs,
       error: a.error
     })),
-    outcome:
-      outcome === null
-        ? null
-        : {
-            kind: outcomeKind(outcome),
-            ok: outcome.ok,
-            aborted: outcome.aborted,
-            finish_reason: outcome.finishReason,
-            input_tokens: outcome.inputTokens,
-            output_tokens: outcome.outputTokens,
-            cost_usd: outcome.costUsd,
-            latency_ms: outcome.latencyMs,
-            first_token_ms: outcome.firstTokenMs,
-            error: outcome.error,
-            usage_estimated: outcome.details?.usageEstimated ?? false,
-            cached_tokens: outcome.details?.cachedTokens ?? null,
-            written_tokens: outcome.details?.writtenTokens ?? null,
-            reasoning_tokens: outcome.details?.reasoningTokens ?? null,
-            price_source: outcome.details?.priceSource ?? null,
-            cache_price_assumed: outcome.details?.cachePriceAssumed ?? false,
-            service_tier: outcome.details?.serviceTier ?? null,
-            service_tier_price_assumed: outcome.details?.tierPriceAssumed ?? false,
-            served_model: outcome.details?.servedModel ?? null,
-            upstream_request_id: outcome.details?.upstreamRequestId ?? null
-          },
+    outcome: outcome === null ? null : outcomeEntry(outcome),
     feedback: feedback.map((f) => ({
       id: f.id,
       kind: f.kind,
@@ -100,6 +76,29 @@ export const decisionEntry = (
     ...(prompt === null ? {} : { prompt })
   }
 }
+
+const outcomeEntry = (outcome: Outcome): NonNullable<DecisionEntry["outcome"]> => ({
+  kind: outcomeKind(outcome),
+  ok: outcome.ok,
+  aborted: outcome.aborted,
+  finish_reason: outcome.finishReason,
+  input_tokens: outcome.inputTokens,
+  output_tokens: outcome.outputTokens,
+  cost_usd: outcome.costUsd,
+  latency_ms: outcome.latencyMs,
+  first_token_ms: outcome.firstTokenMs,
+  error: outcome.error,
+  usage_estimated: outcome.details?.usageEstimated ?? false,
+  cached_tokens: outcome.details?.cachedTokens ?? null,
+  written_tokens: outcome.details?.writtenTokens ?? null,
+  reasoning_tokens: outcome.details?.reasoningTokens ?? null,
+  price_source: outcome.details?.priceSource ?? null,
+  cache_price_assumed: outcome.details?.cachePriceAssumed ?? false,
+  service_tier: outcome.details?.serviceTier ?? null,
+  service_tier_price_assumed: outcome.details?.tierPriceAssumed ?? false,
+  served_model: outcome.details?.servedModel ?? null,
+  upstream_request_id: outcome.details?.upstreamRequestId ?? null
+})
 
 const requestEntry = (request: Decision["request"]): DecisionEntry["request"] => ({
   task: request.task,

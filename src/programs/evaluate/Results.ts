@@ -93,65 +93,61 @@ const referenceOf = (cell: Evaluated, all: ReadonlyArray<Evaluated>, first: stri
           one.scenario === cell.scenario
       )
 
+/** One algorithm on one table whose world stays as it is. */
+const tableReport = (plan: Plan, cell: Evaluated, against: Evaluated | undefined) => {
+  const [first = ""] = plan.algorithms
+  const at = [...fixedMarks.filter((mark) => mark < cell.length), cell.length]
+  return {
+    table: cell.table.name,
+    reward: cell.reward,
+    algorithm: cell.algorithm,
+    labels: plan.isLabelled,
+    requests: cell.length,
+    checkpoints: at.map((mark) => {
+      const { cost, difference, ofBestSingle, ofOracle, quality } = checkpointOf(cell.runs, mark, against?.runs ?? null)
+      const { high, low, mean } = interval(ofBestSingle)
+      return {
+        at: mark,
+        percent_of_best_single: mean,
+        low,
+        high,
+        percent_of_oracle: interval(ofOracle),
+        quality_percent_of_best_single: interval(quality),
+        cost_percent_of_best_single: interval(cost),
+        difference: difference === null ? null : { against: first, ...interval(difference) }
+      }
+    }),
+    reported_changes: alarmsOf(cell.runs).falseAlarms,
+    curve: curveOf(cell.runs).map(({ at, oracle, percent }) => ({
+      at,
+      percent_of_best_single: rounded(percent),
+      oracle_percent_of_best_single: rounded(oracle)
+    }))
+  }
+}
+
+/** One algorithm on one table in whose world something happens. */
+const scenarioReport = (plan: Plan, cell: Evaluated) => {
+  const { falseAlarms, medianJudgements, missed, noticed } = alarmsOf(cell.runs)
+  return {
+    table: cell.table.name,
+    reward: cell.reward,
+    algorithm: cell.algorithm,
+    labels: plan.isLabelled,
+    scenario: cell.scenario,
+    phases: phasesOf(cell.runs, cell.scenario).map(({ from, name, ofOracle, to }) => ({
+      name,
+      from,
+      to,
+      percent_of_oracle: interval(ofOracle)
+    })),
+    changes: { noticed, missed, median_judged_answers: medianJudgements, without_cause: falseAlarms }
+  }
+}
+
 /** What was found, as `--json` prints it. Percentages; intervals are 95 % over the seeds. */
 export const report = (plan: Plan, cells: ReadonlyArray<Evaluated>) => {
   const [first = ""] = plan.algorithms
-  const tables = cells
-    .filter(({ scenario }) => scenario === "none")
-    .map((cell) => {
-      const against = referenceOf(cell, cells, first)
-      const at = [...fixedMarks.filter((mark) => mark < cell.length), cell.length]
-      return {
-        table: cell.table.name,
-        reward: cell.reward,
-        algorithm: cell.algorithm,
-        labels: plan.isLabelled,
-        requests: cell.length,
-        checkpoints: at.map((mark) => {
-          const { cost, difference, ofBestSingle, ofOracle, quality } = checkpointOf(
-            cell.runs,
-            mark,
-            against?.runs ?? null
-          )
-          const { high, low, mean } = interval(ofBestSingle)
-          return {
-            at: mark,
-            percent_of_best_single: mean,
-            low,
-            high,
-            percent_of_oracle: interval(ofOracle),
-            quality_percent_of_best_single: interval(quality),
-            cost_percent_of_best_single: interval(cost),
-            difference: difference === null ? null : { against: first, ...interval(difference) }
-          }
-        }),
-        reported_changes: alarmsOf(cell.runs).falseAlarms,
-        curve: curveOf(cell.runs).map(({ at, oracle, percent }) => ({
-          at,
-          percent_of_best_single: rounded(percent),
-          oracle_percent_of_best_single: rounded(oracle)
-        }))
-      }
-    })
-  const scenarios = cells
-    .filter(({ scenario }) => scenario !== "none")
-    .map((cell) => {
-      const { falseAlarms, medianJudgements, missed, noticed } = alarmsOf(cell.runs)
-      return {
-        table: cell.table.name,
-        reward: cell.reward,
-        algorithm: cell.algorithm,
-        labels: plan.isLabelled,
-        scenario: cell.scenario,
-        phases: phasesOf(cell.runs, cell.scenario).map(({ from, name, ofOracle, to }) => ({
-          name,
-          from,
-          to,
-          percent_of_oracle: interval(ofOracle)
-        })),
-        changes: { noticed, missed, median_judged_answers: medianJudgements, without_cause: falseAlarms }
-      }
-    })
   return {
     seeds: plan.seeds,
     labels: plan.isLabelled,
@@ -161,8 +157,10 @@ export const report = (plan: Plan, cells: ReadonlyArray<Evaluated>) => {
     models: Object.fromEntries(
       plan.tables.map(({ models, name, priors }) => [name, models.map((model, k) => ({ model, prior: priors[k] }))])
     ),
-    tables,
-    scenarios
+    tables: cells
+      .filter(({ scenario }) => scenario === "none")
+      .map((cell) => tableReport(plan, cell, referenceOf(cell, cells, first))),
+    scenarios: cells.filter(({ scenario }) => scenario !== "none").map((cell) => scenarioReport(plan, cell))
   }
 }
 

@@ -16,7 +16,8 @@ const drawn: ReadonlySet<Reason> = new Set<Reason>(["best", "explore", "probe", 
 /** The moving mean of the entropy reaches back over about so many decisions. */
 const recentDecisions = 100
 
-export const make = () => {
+/** What is measured of choices. */
+const choosing = () => {
   const latency = histogram(
     "conduit_routing_latency_seconds",
     "Time from the parsed request to the choice of a model",
@@ -30,14 +31,17 @@ export const make = () => {
   const decisions = byLabel((reason: Reason) =>
     counter("conduit_decisions_total", "Decisions by the reason for their choice", { reason })
   )
-  const attempts = byLabel((model: ModelId) =>
-    byLabel((outcome: CallResult) =>
-      counter("conduit_provider_attempts_total", "Calls to models, by how they ended", { model, outcome })
-    )
-  )
-  const callDuration = byLabel((model: ModelId) =>
-    histogram("conduit_provider_latency_seconds", "Whole calls to models that succeeded", callEdges, { model })
-  )
+  const entropy = movingMean()
+  return (decision: Decision, seconds: number): void => {
+    latency.update(seconds)
+    selection(decision.chosen)(decision.policy.algorithm).update(1)
+    decisions(decision.reason).update(1)
+    if (drawn.has(decision.reason)) entropy(normalisedEntropy(decision.candidates))
+  }
+}
+
+/** What is measured of answers. */
+const answering = () => {
   const firstToken = byLabel((model: ModelId) =>
     histogram("conduit_provider_first_token_seconds", "Time to the first event of a stream", callEdges, { model })
   )
@@ -55,38 +59,42 @@ export const make = () => {
     byLabel((model: ModelId) =>
       counter("conduit_tokens_total", "Tokens of the calls that Conduit made", { model, direction })
     )
-  const inputTokens = tokens("input")
-  const outputTokens = tokens("output")
+  const tokensIn = tokens("input")
+  const tokensOut = tokens("output")
   const cost = byLabel((model: ModelId) =>
     counter("conduit_cost_usd_total", "Cost of the calls that Conduit made, USD", { model })
+  )
+  return ({ chosen }: Decision, { costUsd, details, firstTokenMs, inputTokens, model, ok, outputTokens }: Outcome) => {
+    if (details?.servedModel !== undefined) servedByOthers(model).update(1)
+    if (ok && model !== chosen) fallbacks(chosen).update(1)
+    if (firstTokenMs !== null) firstToken(model).update(firstTokenMs / 1000)
+    if (inputTokens !== null) tokensIn(model).update(inputTokens)
+    if (outputTokens !== null) tokensOut(model).update(outputTokens)
+    if (costUsd !== null) cost(model).update(costUsd)
+  }
+}
+
+export const make = () => {
+  const attempts = byLabel((model: ModelId) =>
+    byLabel((outcome: CallResult) =>
+      counter("conduit_provider_attempts_total", "Calls to models, by how they ended", { model, outcome })
+    )
+  )
+  const callDuration = byLabel((model: ModelId) =>
+    histogram("conduit_provider_latency_seconds", "Whole calls to models that succeeded", callEdges, { model })
   )
   const modelLists = byLabel((provider: string) =>
     byLabel((result: ModelListResult) =>
       counter("conduit_model_list_reads_total", "Lists of models that providers were asked for", { provider, result })
     )
   )
-  const entropy = movingMean()
-
   return {
-    decided: (decision: Decision, seconds: number) => {
-      latency.update(seconds)
-      selection(decision.chosen)(decision.policy.algorithm).update(1)
-      decisions(decision.reason).update(1)
-      if (drawn.has(decision.reason)) entropy(normalisedEntropy(decision.candidates))
-    },
+    decided: choosing(),
+    settled: answering(),
     modelListRead: (provider: string, result: ModelListResult) => void modelLists(provider)(result).update(1),
     called: (model: ModelId, result: CallResult, seconds: number) => {
       attempts(model)(result).update(1)
       if (result === "ok") callDuration(model).update(seconds)
-    },
-    settled: ({ chosen }: Decision, outcome: Outcome) => {
-      const { costUsd, details, firstTokenMs, model } = outcome
-      if (details?.servedModel !== undefined) servedByOthers(model).update(1)
-      if (outcome.ok && model !== chosen) fallbacks(chosen).update(1)
-      if (firstTokenMs !== null) firstToken(model).update(firstTokenMs / 1000)
-      if (outcome.inputTokens !== null) inputTokens(model).update(outcome.inputTokens)
-      if (outcome.outputTokens !== null) outputTokens(model).update(outcome.outputTokens)
-      if (costUsd !== null) cost(model).update(costUsd)
     }
   }
 }
