@@ -6,12 +6,13 @@ import type { Preference } from "../../domain/routing/Weights.ts"
 import type { CompleteAnswer } from "../../services/api/Responses.ts"
 import type { RoutesOf } from "../../services/api/Routes.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
-import type { Answer, Caller, RouterError, RouterShape, StreamHead } from "../../services/routing/Router.ts"
+import type { Answer, Caller, RouterError, RouterShape, StreamHead, StreamSink } from "../../services/routing/Router.ts"
 import { type BodyLimits, readJson } from "./Body.ts"
 import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
 import { usdText } from "./Present.ts"
 import { json, type Reply } from "./Reply.ts"
+import { fromResponses, type ResponsesInput, ResponsesSink, responsesText } from "./ResponsesDoor.ts"
 import { fromChat, fromComplete, type RoutingInput } from "./RoutingInput.ts"
 import type { Serving } from "./Serving.ts"
 import { SseSink } from "./SseSink.ts"
@@ -37,10 +38,10 @@ export const make = ({
   tracing
 }: ChatDependencies): { readonly [Name in RoutesOf<"core">]: (exchange: Exchange) => void } => {
   /** Reads the body, decodes it, and goes on with what it says. */
-  const received = (
+  const received = <A extends RoutingInput>(
     exchange: Exchange,
-    decode: (body: unknown) => Either.Either<RoutingInput, AnyError>,
-    proceed: (input: RoutingInput) => void
+    decode: (body: unknown) => Either.Either<A, AnyError>,
+    proceed: (input: A) => void
   ) => {
     const step = tracing.step(exchange.span?.span, "decode")
     const stop = readJson(exchange.request, limits, (body) =>
@@ -72,7 +73,7 @@ export const make = ({
       })
     )
 
-  const streamed = (exchange: Exchange, input: RoutingInput) =>
+  const streamed = (exchange: Exchange, input: RoutingInput, open: (head: StreamHead) => StreamSink) =>
     serving.run(exchange, (ended) =>
       router.begin({
         request: input.request,
@@ -80,7 +81,7 @@ export const make = ({
         caller: watchedCaller(exchange),
         span: exchange.span?.span,
         log: (line) => serving.log(exchange, line),
-        open: (head) => new SseSink(exchange, headHeaders(head), keepAliveMs),
+        open,
         onEnd: (exit, about) => ended(Exit.as(exit, null), about)
       })
     )
@@ -90,7 +91,22 @@ export const make = ({
       received(
         exchange,
         (body) => fromChat(forModel(body, exchange.target?.model ?? null), exchange.request.headers, preferred()),
-        (input) => (input.request.stream ? streamed(exchange, input) : completed(exchange, input, chatReply))
+        (input) =>
+          input.request.stream
+            ? streamed(exchange, input, (head) => new SseSink(exchange, headHeaders(head), keepAliveMs))
+            : completed(exchange, input, chatReply)
+      ),
+    responses: (exchange) =>
+      received(
+        exchange,
+        (body) => fromResponses(body, exchange.request.headers, preferred()),
+        (input) =>
+          input.request.stream
+            ? streamed(exchange, input, (head) => {
+                const headers = headHeaders(withAdjusted(head, input.adjusted))
+                return new ResponsesSink(exchange, headers, keepAliveMs, head, input)
+              })
+            : completed(exchange, input, (answer) => responsesReply(answer, input))
       ),
     complete: (exchange) =>
       received(
@@ -124,6 +140,18 @@ const chatReply = (answer: Answer): Reply => {
   const headers = answerHeaders(answer)
   headers["content-type"] = "application/json"
   return { status: answer.status, headers, body: answer.text }
+}
+
+const responsesReply = (answer: Answer, input: ResponsesInput): Reply => ({
+  status: answer.status,
+  headers: { "content-type": "application/json", ...answerHeaders(withAdjusted(answer, input.adjusted)) },
+  body: responsesText(answer, input)
+})
+
+/** What the door says differently comes before what the model is told differently. */
+const withAdjusted = <A extends { readonly adjusted: string | null }>(head: A, adjusted: ReadonlyArray<string>): A => {
+  const all = [...adjusted, ...(head.adjusted === null ? [] : [head.adjusted])]
+  return all.length === 0 ? head : { ...head, adjusted: all.join(", ") }
 }
 
 const completeReply = (answer: Answer): Reply => {

@@ -11,7 +11,7 @@ import { type AnyError, toPublic } from "./ErrorTable.ts"
 import { InternalError } from "./HttpErrors.ts"
 import { discardLimits, failure, linesOf, type Reply, write } from "./Reply.ts"
 import type { Target } from "./RouteFinder.ts"
-import { endBroken } from "./SseSink.ts"
+import { endBroken, type TellBroken } from "./SseSink.ts"
 
 /** What the socket knows of a request when its head has arrived. */
 export interface Arrival {
@@ -68,6 +68,8 @@ export class Exchange implements Arrival {
   #stop: (() => void) | null = null
   #work: Work | null = null
   #hasEnded = false
+  /** Of a stream that has begun. */
+  #broken: TellBroken = () => ""
 
   constructor({ cors, isFirst, request, requestId, response, startedNanos, target }: Arrival) {
     this.isFirst = isFirst
@@ -105,8 +107,9 @@ export class Exchange implements Arrival {
   }
 
   /** Begins a streamed answer: its head goes out with the first write. */
-  beginStream(headers: Readonly<Record<string, string>>): void {
+  beginStream(headers: Readonly<Record<string, string>>, broken: TellBroken): void {
     if (this.#state !== "open") return
+    this.#broken = broken
     this.#state = "streaming"
     const lines = linesOf(headers, this.cors)
     lines.push("x-request-id", this.requestId)
@@ -117,7 +120,7 @@ export class Exchange implements Arrival {
   breakStream(error: AnyError): void {
     if (this.#state !== "streaming") return
     this.#end(this.response.statusCode, toPublic(error).code)
-    endBroken(this, error, this.requestId)
+    endBroken(this, this.#broken(error, this.requestId))
   }
 
   /** Its time is up, and so is that of its client: what has not been read by now is given up. */

@@ -15,8 +15,14 @@ export interface RewardReference {
   readonly latencySeconds: number
 }
 
+/** Ids of answers that are made of their decision's. */
+const answerPrefix = /^(?:resp_|msg_|chatcmpl-|cmpl-)/
+
 export const decisionIdOf = (id: string): Either.Either<DecisionId, DecisionNotFound> =>
-  Either.mapLeft(DecisionId.either(id.toLowerCase()), () => new DecisionNotFound({ decisionId: id.slice(0, 64) }))
+  Either.mapLeft(
+    DecisionId.either(id.toLowerCase().replace(answerPrefix, "")),
+    () => new DecisionNotFound({ decisionId: id.slice(0, 64) })
+  )
 
 /** Decimal USD without exponent; the number itself says the same in JSON. */
 export const usdText = (usd: number): string => {

@@ -5,8 +5,21 @@ import { envelope, toPublic, type AnyError } from "./ErrorTable.ts"
 /** An answer that is streamed. */
 export interface StreamedAnswer {
   readonly response: Http.ServerResponse
-  readonly beginStream: (headers: Readonly<Record<string, string>>) => void
+  /** `broken` is what tells the client that its stream is not whole. */
+  readonly beginStream: (headers: Readonly<Record<string, string>>, broken: TellBroken) => void
   readonly breakStream: (error: AnyError) => void
+}
+
+/** The last events of a stream that breaks. */
+export type TellBroken = (error: AnyError, requestId: string) => string
+
+/** How a protocol's streams look on the wire. */
+export interface StreamForm {
+  /** An event of a payload. */
+  readonly framed: (payload: string) => string
+  /** What ends a whole one. */
+  readonly end: string
+  readonly broken: TellBroken
 }
 
 /** A comment without a blank line behind it: some clients take an event without data for the end of the stream. */
@@ -22,25 +35,35 @@ export class SseSink implements StreamSink {
   readonly #answer: StreamedAnswer
   readonly #response: Http.ServerResponse
   readonly #keepAlive: NodeJS.Timeout | null
+  readonly #form: StreamForm
 
   /** `keepAliveMs` 0: no signs of life. */
-  constructor(answer: StreamedAnswer, headers: Readonly<Record<string, string>>, keepAliveMs: number) {
+  constructor(
+    answer: StreamedAnswer,
+    headers: Readonly<Record<string, string>>,
+    keepAliveMs: number,
+    form: StreamForm = chatForm
+  ) {
+    this.#form = form
     this.#answer = answer
     this.#response = answer.response
-    answer.beginStream({
-      ...headers,
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-cache",
-      // Buffering proxies would hold the events back.
-      "x-accel-buffering": "no"
-    })
+    answer.beginStream(
+      {
+        ...headers,
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache",
+        // Buffering proxies would hold the events back.
+        "x-accel-buffering": "no"
+      },
+      form.broken
+    )
     this.#keepAlive = keepAliveMs > 0 ? setTimeout(() => this.alive(), keepAliveMs).unref() : null
   }
 
   /** One write, however many payloads they are: one each costs three times as much. */
   events(payloads: ReadonlyArray<string>, more: () => void): void {
     this.#keepAlive?.refresh()
-    if (!this.#isOpen || this.#response.write(payloads.map(framed).join(""))) more()
+    if (!this.#isOpen || this.#response.write(payloads.map(this.#form.framed).join(""))) more()
     else whenDrained(this.#response, more)
   }
 
@@ -56,7 +79,7 @@ export class SseSink implements StreamSink {
 
   end(): void {
     this.finishing()
-    if (this.#isOpen) this.#response.end("data: [DONE]\n\n")
+    if (this.#isOpen) this.#response.end(this.#form.end)
   }
 
   fail(error: AnyError): void {
@@ -71,14 +94,12 @@ export class SseSink implements StreamSink {
 }
 
 /**
- * Ends a stream, if it has not ended, by the error and without `[DONE]`, then breaks the connection: clients that do not
- * know the event see that the answer is not whole. The data line comes first: those that look at lines read it before
- * they give up on the name.
+ * Ends a stream, if it has not ended, by what tells of the error and without its proper end, then breaks the connection:
+ * clients that do not know the event see that the answer is not whole.
  */
 export const endBroken = (
   { request, response }: { readonly request: Http.IncomingMessage; readonly response: Http.ServerResponse },
-  error: AnyError,
-  requestId: string
+  told: string
 ): void => {
   if (response.writableEnded || response.destroyed) return
   const { socket } = request
@@ -89,10 +110,16 @@ export const endBroken = (
   }
   const late = setTimeout(breakOff, flushMs)
   response.once("close", () => clearTimeout(late))
-  response.write(`data: ${JSON.stringify(envelope(toPublic(error), requestId))}\nevent: error\n\n`, breakOff)
+  response.write(told, breakOff)
 }
 
 const framed = (payload: string): string => `data: ${oneLine(payload)}\n\n`
+
+/** The data line comes first: those that look at lines read it before they give up on the name. */
+const chatBroken: TellBroken = (error, requestId) =>
+  `data: ${JSON.stringify(envelope(toPublic(error), requestId))}\nevent: error\n\n`
+
+const chatForm: StreamForm = { framed, end: "data: [DONE]\n\n", broken: chatBroken }
 
 /** A line break inside a payload would end the event's line. */
 const oneLine = (data: string): string => (/[\r\n]/.test(data) ? data.split(/\r\n|[\r\n]/).join("\ndata: ") : data)

@@ -17,6 +17,7 @@ import {
   FeedbackHeaders,
   FeedbackRequest,
   OutcomeRequest,
+  ResponsesRequest,
   RouteRequest
 } from "./Requests.ts"
 import {
@@ -28,6 +29,7 @@ import {
   ModelEntry,
   ModelList,
   OutcomeAnswer,
+  ResponseObject,
   SessionFeedbackAnswer
 } from "./Responses.ts"
 import type { RouteName } from "./Routes.ts"
@@ -88,6 +90,22 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     streams: true,
     answerHeaders: "answer",
     errors: [...bodyErrors, 402, 404, 409, 422, 429, 502, 504]
+  },
+  responses: {
+    tag: "Routing",
+    summary: "Responses, as OpenAI's",
+    description:
+      "The same choice for clients of the Responses API, as Codex. Nothing is stored: each request brings its whole conversation as `input`, and thoughts come back sealed in `encrypted_content`. Groups of functions (`namespace`) and custom tools reach models that know functions only; `web_search` is left out, which `x-conduit-adjusted` says. With `stream: true` the events are numbered, each with its name, and the last one is `response.completed`, `response.incomplete` or, where the stream breaks, `response.failed`.",
+    headers: ConduitHeaders,
+    body: ResponsesRequest,
+    examples: {
+      text: { model: "auto", input: "What is the capital of France?" },
+      streamed: { model: "auto", stream: true, store: false, input: [{ role: "user", content: "Count to ten." }] }
+    },
+    answer: ResponseObject,
+    streams: true,
+    answerHeaders: "answer",
+    errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
   },
   complete: {
     tag: "Routing",

@@ -200,7 +200,10 @@ const eventStream = {
     schema: {
       type: "object",
       properties: {
-        data: { type: "string", description: "A ChatCompletionChunk in JSON, or `[DONE]` at the end." },
+        data: {
+          type: "string",
+          description: "In JSON a ChatCompletionChunk, or `[DONE]` at the end; of Responses an event of theirs."
+        },
         event: {
           type: "string",
           description: "`error` for the last event of a broken stream, whose `data` is an Error."

@@ -145,6 +145,25 @@ export const ChatRequest = Schema.Struct(
 })
 export type ChatRequest = typeof ChatRequest.Type
 
+export const ResponsesRequest = Schema.Struct(
+  {
+    model,
+    input: Schema.Union(Schema.String, Schema.Array(Schema.Struct({}, open))).annotations(
+      says("must be a string or a list of items")
+    ),
+    stream,
+    max_output_tokens: optional(
+      Schema.NullOr(tokens(1)).annotations({ ...says("must be a whole number above 0, or null") })
+    ),
+    conduit: optional(ConduitOptions)
+  },
+  open
+).annotations({
+  identifier: "ResponsesRequest",
+  description:
+    "OpenAI's, with the whole conversation in `input`: nothing is stored, so `previous_response_id`, `conversation`, `background` and `prompt` are refused."
+})
+
 export const CompleteRequest = Schema.Struct(
   {
     prompt: Schema.String.pipe(Schema.minLength(1)).annotations(says("must be text, not empty")),
@@ -195,7 +214,7 @@ export type RouteRequest = typeof RouteRequest.Type
 
 const decisionId = Schema.String.annotations({
   ...says("must be a string"),
-  description: "`x-conduit-decision-id` of the answer."
+  description: "`x-conduit-decision-id` of the answer, or the id of an answer that has it in its own (`resp_...`)."
 })
 
 export const OutcomeRequest = Schema.Struct(

@@ -97,6 +97,22 @@ export const ChatCompletionChunk = Schema.Struct(
   description: "OpenAI's; the last one may have usage and no choice."
 })
 
+/** OpenAI's `response`. */
+export const ResponseObject = Schema.Struct(
+  {
+    id: Schema.String.annotations({ description: "`resp_` and the id of the decision: feedback takes either." }),
+    object: Schema.Literal("response"),
+    created_at: Schema.Int.annotations({ description: "Unix time, seconds." }),
+    status: Schema.Literal("completed", "incomplete", "in_progress", "failed"),
+    model: Schema.String.annotations({ description: "The id of the model that answered." }),
+    output: Schema.Array(Schema.Struct({ type: Schema.String }, open)),
+    usage: Schema.NullOr(
+      Schema.Struct({ input_tokens: Schema.Int, output_tokens: Schema.Int, total_tokens: Schema.Int }, open)
+    )
+  },
+  open
+).annotations({ identifier: "Response", description: "OpenAI's, complete." })
+
 export const CompleteAnswer = Schema.Struct({
   id: Schema.String,
   decision_id: Schema.String,

@@ -30,6 +30,7 @@ export const routes = {
     path: "/v1/chat/completions",
     aliases: ["/chat/completions", "/openai/deployments/{model}/chat/completions"]
   },
+  responses: { ...load, path: "/v1/responses", aliases: ["/responses"] },
   complete: { ...load, path: "/v1/complete" },
   route: { ...submission, path: "/v1/route" },
   outcomes: { ...submission, path: "/v1/outcomes" },
@@ -85,8 +86,8 @@ export const foreignPaths: ReadonlyArray<{ readonly pattern: RegExp; readonly in
     instead: "Anthropic's Messages API is not served here: use an OpenAI client and POST /v1/chat/completions"
   },
   {
-    pattern: /^\/(?:v1\/)?responses(?:\/|$)/,
-    instead: "OpenAI's Responses API is not served here: POST /v1/chat/completions is"
+    pattern: /^\/(?:v1\/)?(?:responses\/|conversations(?:\/|$))/,
+    instead: "answers are not stored here: POST /v1/responses with the whole conversation as input (store: false)"
   },
   {
     pattern: /^\/(?:v1\/)?(?:completions|engines\/.+)$/,

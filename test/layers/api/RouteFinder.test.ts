@@ -63,7 +63,7 @@ describe("paths", () => {
         ["POST", "/v1/api/chat", /Ollama's API/],
         ["GET", "/api/tags", /Ollama's API/],
         ["POST", "/v1/messages", /Anthropic's Messages API/],
-        ["POST", "/v1/responses", /Responses API/],
+        ["POST", "/v1/responses/resp_1", /not stored here/],
         ["POST", "/v1/completions", /\/v1\/complete /],
         ["POST", "/v1/embeddings", /only chat/],
         ["POST", "/v1/chat/completion", /did you mean \/v1\/chat\/completions\?/],

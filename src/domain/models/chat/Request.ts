@@ -293,7 +293,6 @@ const shared = {
     "prompt_cache_retention",
     "safety_identifier",
     "service_tier",
-    "store",
     "verbosity"
   ]
 } as const

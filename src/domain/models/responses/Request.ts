@@ -354,8 +354,7 @@ const shared = {
     "prompt_cache_options",
     "prompt_cache_retention",
     "safety_identifier",
-    "service_tier",
-    "store"
+    "service_tier"
   ]
 } as const
 
