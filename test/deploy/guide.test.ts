@@ -178,7 +178,9 @@ describe("the operators' guide", () => {
       "add_metric_suffixes",
       "translation_strategy",
       "synchronous_standby_names",
-      "synchronous_commit"
+      "synchronous_commit",
+      "synchronous_mode",
+      "synchronous_mode_strict"
     ])
     // A key, a literal or a column: that a comment or a longer word has it is not enough.
     const plainCode = code.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "")

@@ -41,6 +41,8 @@ const fromNpm = (): Binaries => {
 export interface TestPostgres {
   readonly url: string
   readonly port: number
+  /** Where its data are: whoever reads them stops it before. */
+  readonly data: string
   /** Like a crash: connections are cut, nothing is written. */
   readonly stop: () => Promise<void>
   /** After `stop`: the same data on the same port. */
@@ -116,24 +118,35 @@ const signalAll = (pids: ReadonlyArray<number>, signal: NodeJS.Signals) => {
   }
 }
 
-/**
- * A private server, which a test may stop, pause and start again. `source` forces the npm package's, or names programs;
- * `settings` are PostgreSQL's own, as `name=value`.
- */
-export const startPostgres = async (
-  source: "any" | "npm" | Binaries = "any",
-  settings: ReadonlyArray<string> = []
-): Promise<TestPostgres> => {
-  const binaries = typeof source === "object" ? source : ((source === "any" ? installed() : null) ?? fromNpm())
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-pg-"))
-  if (as.uid !== undefined) fs.chownSync(folder, as.uid, as.gid)
-  const data = path.join(folder, "data")
+const initialise = (binaries: Binaries, folder: string, data: string) => {
   const made = spawnSync(
     binaries.initdb,
     ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
     { ...as, cwd: folder, encoding: "utf8" }
   )
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
+}
+
+/**
+ * A private server, which a test may stop, pause and start again. `source` forces the npm package's, or names programs;
+ * `settings` are PostgreSQL's own, as `name=value`. `copied` is the stopped server whose data it begins with.
+ */
+export const startPostgres = async (
+  source: "any" | "npm" | Binaries = "any",
+  settings: ReadonlyArray<string> = [],
+  copied: TestPostgres | null = null
+): Promise<TestPostgres> => {
+  const binaries = typeof source === "object" ? source : ((source === "any" ? installed() : null) ?? fromNpm())
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-pg-"))
+  if (as.uid !== undefined) fs.chownSync(folder, as.uid, as.gid)
+  const data = path.join(folder, "data")
+  if (copied === null) initialise(binaries, folder, data)
+  else {
+    const { status, stderr } = spawnSync("cp", ["-a", copied.data, data], { encoding: "utf8" })
+    if (status !== 0) throw new Error(`the data were not copied: ${stderr}`)
+    // https://www.postgresql.org/docs/current/warm-standby.html
+    fs.writeFileSync(path.join(data, "standby.signal"), "")
+  }
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const args = [
@@ -181,6 +194,7 @@ export const startPostgres = async (
   return {
     url,
     port,
+    data,
     start,
     stop: () => finish("stop"),
     pause: () => {

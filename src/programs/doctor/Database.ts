@@ -65,6 +65,40 @@ const writableLine = ({ readOnly, standby }: DatabaseServer): Line =>
         )
       : pass("writable", "a primary")
 
+/**
+ * Whether a failover can lose what was acknowledged.
+ * https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
+ */
+const replicationLine = ({ lagSeconds, standbys, synchronousCommit, synchronousNames }: DatabaseServer): Line => {
+  const name = "replication"
+  const count = `${standbys} standby${standbys === 1 ? "" : "s"}`
+  if (synchronousNames === "") {
+    return standbys === 0
+      ? pass(name, "no standby: this server has the only copy")
+      : warn(
+          name,
+          `${count}, asynchronous: a failover can lose commits that were answered`,
+          "set synchronous_standby_names, and promote none but a synchronous standby"
+        )
+  }
+  if (standbys === 0) {
+    return fail(
+      name,
+      `synchronous_standby_names is ${synchronousNames}, and no standby is connected: commits wait for ever`,
+      "start the standby, or take it out of synchronous_standby_names"
+    )
+  }
+  if (synchronousCommit === "off" || synchronousCommit === "local") {
+    return warn(
+      name,
+      `${count}, and synchronous_commit is ${synchronousCommit}: commits do not wait for them`,
+      "ALTER ROLE ... SET synchronous_commit = on, for Conduit's role"
+    )
+  }
+  const lag = lagSeconds === null ? "" : `, ${inMillis(lagSeconds * 1000)} behind`
+  return pass(name, `${count}, synchronous (${synchronousNames})${lag}`)
+}
+
 /** A replica has its pool, a connection that listens, and two more while it starts; during a rollout there is one more. */
 const connectionsLine = (
   server: DatabaseServer,
@@ -144,6 +178,7 @@ export const databaseFindings = (
     const lines = [
       transportLine(url, link, where),
       writableLine(server),
+      ...(server.standby ? [] : [replicationLine(server)]),
       ...(yield* schemaLines(inspection, server.role)),
       connectionsLine(server, isPooled, settings, replicas),
       poolerLine(server, isPooled, notifies),

@@ -61,6 +61,14 @@ export interface DatabaseServer {
   readonly others: number
   /** The server itself limits statements of this role or in this database. */
   readonly isLimited: boolean
+  /** Standbys that stream from it now. */
+  readonly standbys: number
+  /** How far the slowest of them is behind in storing; null where nothing waits, or this role may not see it. */
+  readonly lagSeconds: number | null
+  /** `synchronous_standby_names`; empty: no commit waits for a standby. */
+  readonly synchronousNames: string
+  /** `synchronous_commit` for this role in this database. */
+  readonly synchronousCommit: string
 }
 
 /** The server's clock, and what a round trip takes. */

@@ -29,6 +29,7 @@ describe("conduit doctor", () => {
         "settings",
         "database",
         "writable",
+        "replication",
         "schema",
         "rights",
         "connections",
@@ -58,7 +59,7 @@ describe("conduit doctor", () => {
     })
     assert.strictEqual(code, 0)
     const lines = stdout.trimEnd().split("\n")
-    assert.include(lines, "16 pass, 3 warn, 0 fail")
+    assert.include(lines, "17 pass, 3 warn, 0 fail")
     assert.match(lines.at(-1) ?? "", /^conduit doctor --rehearse /)
     assert.match(
       stdout,

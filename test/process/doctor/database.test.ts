@@ -10,6 +10,7 @@ import { runCommand } from "../../support/command.ts"
 import { complaints, password, type Site, startSite, until } from "../../support/doctor.ts"
 import { has, pgbouncer } from "../../support/external.ts"
 import { freePort, query, startPostgres } from "../../support/postgres.ts"
+import { configure, startReplicated } from "../../support/standby.ts"
 import { startTcpProxy } from "../../support/tcpProxy.ts"
 
 let site: Site
@@ -205,6 +206,34 @@ describe("conduit doctor and the database", () => {
     await standby.start()
     await site.failing("writable", /is a standby/, { DATABASE_URL: url })
     await standby.dispose()
+  })
+
+  it("has a standby that commits wait for, or do not, or that is not there", async () => {
+    const { primary, standby } = await startReplicated()
+    const url = primary.url.replace(/postgres$/, "healthy")
+    await query(primary.url, "CREATE DATABASE healthy")
+    const migrated = await runCommand(["migrate"], { env: { DATABASE_URL: url } })
+    assert.strictEqual(migrated.code, 0, migrated.stderr)
+    await site.warning("replication", /^1 standby, asynchronous/, { DATABASE_URL: url })
+    await configure(primary, "synchronous_standby_names", "*")
+    const { lines } = await site.doctor({ DATABASE_URL: url })
+    assert.deepInclude(
+      lines.find(({ name }) => name === "replication"),
+      { status: "pass" }
+    )
+    await query(primary.url, "ALTER DATABASE healthy SET synchronous_commit = local")
+    await site.warning("replication", /synchronous_commit is local: commits do not wait/, { DATABASE_URL: url })
+    await standby.stop()
+    await until("the primary has noticed", async () => {
+      const [row] = await query<{ standbys: number }>(
+        primary.url,
+        "SELECT count(*)::int AS standbys FROM pg_stat_replication"
+      )
+      return row?.standbys === 0
+    })
+    await site.failing("replication", /no standby is connected: commits wait for ever/, { DATABASE_URL: url })
+    await standby.dispose()
+    await primary.dispose()
   })
 
   it("has nobody's name for the replicas' state, or another's", async () => {

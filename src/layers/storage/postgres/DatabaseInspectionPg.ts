@@ -110,7 +110,11 @@ const serverOf = (bounded: BoundedPool): Effect.Effect<DatabaseServer | null, Da
        EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS set(text)
          WHERE s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
            AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-           AND set.text LIKE 'statement_timeout=%') AS "isLimited"`
+           AND set.text LIKE 'statement_timeout=%') AS "isLimited",
+       (SELECT count(*)::int FROM pg_stat_replication) AS standbys,
+       (SELECT extract(epoch FROM max(flush_lag))::float8 FROM pg_stat_replication) AS "lagSeconds",
+       current_setting('synchronous_standby_names') AS "synchronousNames",
+       current_setting('synchronous_commit') AS "synchronousCommit"`
   ).pipe(Effect.map(([row]) => row ?? null))
 
 const clockOf = (bounded: BoundedPool) =>
