@@ -62,6 +62,7 @@ const asked = (fromMillis: number, untilMillis: number, more: Partial<StatsQuery
   costReferenceUsd: 0.001,
   latencyReferenceSeconds: 2,
   groupBy: [],
+  savings: true,
   ...more
 })
 

@@ -30,6 +30,7 @@ const statsQuery = (over: Partial<StatsQuery> = {}): StatsQuery => ({
   costReferenceUsd: reference.costUsd,
   latencyReferenceSeconds: reference.latencySeconds,
   groupBy: [],
+  savings: true,
   ...over
 })
 

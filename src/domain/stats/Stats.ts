@@ -16,6 +16,8 @@ export interface StatsQuery extends Reader {
   readonly latencyReferenceSeconds: number
   /** What `groups` are told apart by; empty for none. */
   readonly groupBy: ReadonlyArray<Dimension>
+  /** Whether what routing saved is estimated too. */
+  readonly savings: boolean
 }
 
 export type Dimension = "model" | "task" | "step"

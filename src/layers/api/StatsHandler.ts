@@ -61,7 +61,8 @@ export const make = (router: Pick<RouterShape, "stats">, reference: () => Reward
       stepsMillis,
       costReferenceUsd: costUsd,
       latencyReferenceSeconds: latencySeconds,
-      groupBy: dimensions
+      groupBy: dimensions,
+      savings: asked.savings ?? true
     })
     return json(presented(found, dimensions, { fromMillis, untilMillis, stepsMillis, widthMillis }))
   })
@@ -75,6 +76,8 @@ const beginningOf = (windowMillis: number, until: number | undefined, nowMillis:
   return until === undefined && windowMillis > longestByMinutesMillis ? begins - (begins % hourMillis) : begins
 }
 
+const stepWidths = { step: null, hour: hourMillis, day: dayHours * hourMillis } as const
+
 /** What the answer's groups are told apart by, and how long a step is if that is said. */
 const groupingOf = ({
   group_by: names = [],
@@ -86,13 +89,13 @@ const groupingOf = ({
   { readonly dimensions: ReadonlyArray<Dimension>; readonly widthMillis: number | null },
   InvalidRequest
 > => {
-  const step = names.find((name) => name === "hour" || name === "day")
-  if (step !== undefined && interval !== undefined) {
+  const step = names.find((name) => name === "step" || name === "hour" || name === "day")
+  if (step !== undefined && step !== "step" && interval !== undefined) {
     return Either.left(new InvalidRequest({ param: "interval", detail: `excludes ${step} in group_by: send one` }))
   }
   return Either.right({
     dimensions: names.map((name) => (name === "hour" || name === "day" ? "step" : name)),
-    widthMillis: interval ?? (step === undefined ? null : step === "day" ? dayHours * hourMillis : hourMillis)
+    widthMillis: interval ?? (step === undefined ? null : stepWidths[step])
   })
 }
 
@@ -101,7 +104,8 @@ const timeText = (millis: number) => new Date(millis).toISOString()
 const meanOf = (sample: Sample | null) => {
   if (sample === null) return null
   const interval = meanInterval(sample)
-  return { mean: sample.mean, low: interval?.low ?? null, high: interval?.high ?? null, count: sample.count }
+  const sd = sample.variance === null ? null : Math.sqrt(sample.variance)
+  return { mean: sample.mean, low: interval?.low ?? null, high: interval?.high ?? null, sd, count: sample.count }
 }
 
 const figures = (of: Figures) => {

@@ -49,7 +49,7 @@ export const make = ({
   const add: RouterShape["stats"] = (query) =>
     Effect.gen(function* () {
       const rows = yield* database.stats(log.router.id, query)
-      if (query.model !== null) return { ...rows, savings: null }
+      if (query.model !== null || !query.savings) return { ...rows, savings: null }
       const models = Math.max(rows.byModel.length, catalog.current().models.length)
       const sampled = Math.min(1, mostPairs / Math.max(1, rows.totals.requests * models))
       const found = yield* database.savings(log.router.id, query, sampled)

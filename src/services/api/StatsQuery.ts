@@ -2,8 +2,8 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { described, says, storedText, TimeText } from "./Fields.ts"
 
-const unitMillis: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
-const windowText = /^([1-9]\d{0,3})([mhd])$/
+const unitMillis: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const windowText = /^([1-9]\d{0,3})([smhd])$/
 
 /** Milliseconds. */
 const DurationText = Schema.transformOrFail(Schema.String, Schema.Number, {
@@ -15,31 +15,33 @@ const DurationText = Schema.transformOrFail(Schema.String, Schema.Number, {
       ? ParseResult.fail(new ParseResult.Type(ast, text))
       : ParseResult.succeed(Number(count) * millis)
   },
-  encode: (millis) => ParseResult.succeed(`${Math.round(millis / 60_000)}m`)
+  encode: (millis) => ParseResult.succeed(`${Math.round(millis / 1000)}s`)
 }).annotations({
-  ...says("must be a number of minutes, hours or days up to 9999, such as 30m, 24h or 7d"),
+  ...says("must be a number of seconds, minutes, hours or days up to 9999, such as 30m, 24h or 7d"),
   jsonSchema: { type: "string", pattern: windowText.source }
 })
 
-export const groupings = ["model", "task", "hour", "day"] as const
+export const groupings = ["model", "task", "step", "hour", "day"] as const
+/** Of these one at most. */
+const stepNames: ReadonlyArray<Grouping> = ["step", "hour", "day"]
 export type Grouping = (typeof groupings)[number]
 const isGrouping = Schema.is(Schema.Literal(...groupings))
 
-/** Names separated by commas, each once, and of hour and day one. */
+/** Names separated by commas, each once, and one kind of step. */
 const GroupByText = Schema.transformOrFail(Schema.String, Schema.Array(Schema.Literal(...groupings)), {
   strict: true,
   decode: (text, _, ast) => {
     const names = text.split(",").map((name) => name.trim())
     const known = names.filter(isGrouping)
     const isFine = known.length === names.length && new Set(names).size === names.length
-    return isFine && !(known.includes("hour") && known.includes("day"))
+    return isFine && known.filter((name) => stepNames.includes(name)).length <= 1
       ? ParseResult.succeed(known)
       : ParseResult.fail(new ParseResult.Type(ast, text))
   },
   encode: (names) => ParseResult.succeed(names.join(","))
 }).annotations({
   ...says(
-    `must be names out of ${groupings.join(", ")}, separated by commas, each at most once, and not both hour and day`
+    `must be names out of ${groupings.join(", ")}, separated by commas, each at most once, and only one of ${stepNames.join(", ")}`
   ),
   jsonSchema: {
     type: "string",
@@ -64,6 +66,10 @@ export const StatsQuery = Schema.Struct({
   ),
   group_by: described(
     GroupByText,
-    "What `groups` are told apart by: `task,model` says which model gets which task, `day,model` how that changed. `hour` and `day` are the steps of `over_time` too, and exclude `interval`."
+    "What `groups` are told apart by: `task,model` says which model gets which task, `day,model` how that changed. `step` are those of `over_time`, of which `interval` says how long they are; `hour` and `day` are the steps of `over_time` too, and exclude `interval`."
+  ),
+  savings: described(
+    Schema.BooleanFromString.annotations({ ...says("must be true or false"), jsonSchema: { type: "boolean" } }),
+    "`false` leaves the savings out: they look at each request beside each model, which takes longer than all the rest. `true` by default."
   )
 })

@@ -27,6 +27,7 @@ const mean = (description: string) =>
         "Lower end of the 95 % interval by Student's t, as if decisions were independent; null for fewer than 4."
       ),
       high: nullable(Schema.Number, "Its upper end."),
+      sd: nullable(Schema.Number, "The standard deviation of the values; null for fewer than 2."),
       count: number("How many decisions the mean is of.")
     }),
     description
@@ -134,7 +135,7 @@ export const StatsAnswer = Schema.Struct({
   groups: nullable(
     Schema.Array(
       Schema.Struct({
-        from: Schema.optionalWith(text("When the step begins; only by `hour` or `day`."), { exact: true }),
+        from: Schema.optionalWith(text("When the step begins; only by `step`, `hour` or `day`."), { exact: true }),
         model: Schema.optionalWith(text("The model that answered, as in `by_model`; only by `model`."), {
           exact: true
         }),
@@ -170,7 +171,7 @@ export const StatsAnswer = Schema.Struct({
         description: "Models whose quality is not known, so that one of them may be better than the best."
       })
     }),
-    "What routing saved. Null when `model` is given: what one model answered says nothing about the choice."
+    "What routing saved. Null when `model` is given, as what one model answered says nothing about the choice, and with `savings=false`."
   )
 }).annotations({
   identifier: "Stats",

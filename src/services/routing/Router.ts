@@ -100,7 +100,7 @@ export interface SessionFeedbackResult {
 }
 
 export interface Stats extends StatsRows {
-  /** Null where the query names a model: what one model answered says nothing about the choice between them. */
+  /** Null where the query asks for none, or names a model: what one model answered says nothing about the choice. */
   readonly savings: (Savings & { readonly sampled: number }) | null
 }
 

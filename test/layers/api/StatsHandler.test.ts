@@ -71,7 +71,8 @@ describe("GET /v1/stats", () => {
         task: null,
         costReferenceUsd: 0.001,
         latencyReferenceSeconds: 2,
-        groupBy: []
+        groupBy: [],
+        savings: true
       })
       // Whole hours: the one that is not over is in it.
       assert.deepStrictEqual([untilMillis % hour, fromMillis % hour], [0, 0])

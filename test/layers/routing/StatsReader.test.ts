@@ -19,7 +19,8 @@ const query: StatsQuery = {
   stepsMillis: stepsOf(0, 1000).stepsMillis,
   costReferenceUsd: 1,
   latencyReferenceSeconds: 2,
-  groupBy: []
+  groupBy: [],
+  savings: true
 }
 
 /** Over a database that adds up as `rows` does. */

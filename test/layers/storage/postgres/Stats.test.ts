@@ -28,7 +28,8 @@ const asked = {
   stepsMillis: stepsOf(0, 1000).stepsMillis,
   costReferenceUsd: 1,
   latencyReferenceSeconds: 2,
-  groupBy: []
+  groupBy: [],
+  savings: true
 }
 
 /** Somebody holds the table, so that whoever reads it waits. */
