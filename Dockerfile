@@ -3,7 +3,8 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json build.mjs ./
-COPY scripts/bundle.mjs ./scripts/
+COPY scripts/bundle.mjs scripts/dashboard.mjs ./scripts/
+COPY dashboard ./dashboard
 COPY src ./src
 RUN npm run build && find dist/bin -name '*.map' -delete
 

@@ -3,8 +3,9 @@ import { spawn } from "node:child_process"
 
 const checks = [
   ["types", "tsc", ["-p", "tsconfig.json"]],
+  ["types of the dashboard", "tsc", ["-p", "dashboard/tsconfig.json"]],
   ["effect", "effect-tsgo", ["diagnostics", "--project", "tsconfig.json", "--strict"]],
-  ["lint", "oxlint", ["--deny-warnings", "src", "test", "bench", "examples", "scripts", "build.mjs"]],
+  ["lint", "oxlint", ["--deny-warnings", "src", "test", "bench", "examples", "scripts", "dashboard", "build.mjs"]],
   ["format", "oxfmt", ["--check"]],
   ["dead code", "knip", []]
 ]

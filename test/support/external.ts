@@ -9,6 +9,7 @@ export const isInstalled = (program: string, versionArgs: ReadonlyArray<string>)
 
 /** What some tests need of the machine, by the name of the leg that is skipped without it. */
 const legs = {
+  chromium: () => chromium !== undefined,
   kubectl: () => isInstalled("kubectl", ["version", "--client"]),
   otelcol: () => isInstalled("otelcol", ["--version"]),
   openssl: () => isInstalled("openssl", ["version"]),
@@ -21,6 +22,11 @@ const legs = {
   terminal: () => isInstalled("script", ["-qec", "true", "/dev/null"])
 } as const
 export type Leg = keyof typeof legs | "helm"
+
+/** A browser that speaks its protocol, by whichever name it is installed. */
+export const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
+  Fs.existsSync(path)
+)
 
 /** Runs a program as PID 1 of a namespace of its own. */
 export const asPid1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { version } from "../../domain/basics/Version.ts"
 import { planConstants } from "../../domain/learning/CommitPlan.ts"
 import { KeyAdministration, Keys } from "../../services/api/Keys.ts"
 import { isServedBy, routes, type RoutesOf } from "../../services/api/Routes.ts"
@@ -10,6 +11,8 @@ import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Tracing } from "../../services/observing/Tracing.ts"
 import { Router } from "../../services/routing/Router.ts"
 import { Ids } from "../../services/running/Ids.ts"
+import { InFlight } from "../../services/running/InFlight.ts"
+import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { authenticators } from "./Auth.ts"
 import { BodyBudget } from "./Body.ts"
@@ -17,7 +20,9 @@ import * as Chat from "./Chat.ts"
 import type { Exchange } from "./Exchange.ts"
 import { bodyReader, type Handler } from "./Handler.ts"
 import { RouteNotFound } from "./HttpErrors.ts"
+import { phaseOf } from "./Health.ts"
 import * as KeysHandler from "./KeysHandler.ts"
+import * as LiveStream from "./LiveStream.ts"
 import * as Lookups from "./Lookups.ts"
 import * as Pages from "./Pages.ts"
 import { routeOf } from "./RouteFinder.ts"
@@ -31,7 +36,7 @@ export const make = (
 ): Effect.Effect<
   (exchange: Exchange) => void,
   never,
-  Ids | KeyAdministration | Keys | ModelCatalog | Router | Settings | Telemetry | Tracing
+  Ids | InFlight | KeyAdministration | Keys | Lifecycle | ModelCatalog | Router | Settings | Telemetry | Tracing
 > =>
   Effect.gen(function* () {
     const { http } = yield* Settings
@@ -53,7 +58,23 @@ export const make = (
     const startedAtSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const submission = { router, preferred, reference, ids: yield* Ids, readBody: bodyReader(limits, tracing) }
     const lookup = { router, reference, startedAtSeconds, aliases: () => catalog.current().aliases }
-    const documentation = yield* Pages.documentation
+    const pages = yield* Pages.make
+    const lifecycle = yield* Lifecycle
+    const inFlight = yield* InFlight
+    const watched = {
+      router,
+      reference,
+      models: () => Lookups.modelList(lookup),
+      state: () => ({
+        version,
+        phase: phaseOf(lifecycle),
+        stopping: lifecycle.stopping(),
+        in_flight: inFlight.count(),
+        started_at: new Date(startedAtSeconds * 1000).toISOString(),
+        algorithm: catalog.current().policy.algorithm,
+        preference: preferred()
+      })
+    }
 
     const keepAliveMs = Duration.toMillis(http.streamKeepAlive)
     const core = Chat.make({ router, tracing, serving, limits, keepAliveMs, preferred })
@@ -68,9 +89,8 @@ export const make = (
       model: Lookups.model(lookup),
       ...KeysHandler.make({ keys: yield* KeyAdministration, readBody: bodyReader(limits, tracing) }),
       metrics: Pages.metrics(yield* Telemetry),
-      openapi: documentation.openapi,
-      docs: documentation.docs,
-      index: Pages.index
+      events: LiveStream.make(watched),
+      ...pages
     }
     const authenticate = authenticators({ keys, metricsKeyHashes: http.metricsKeyHashes })
 

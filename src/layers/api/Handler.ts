@@ -6,8 +6,8 @@ import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
 import type { Reply } from "./Reply.ts"
 
-/** Serves a route that needs no haste: read, decode, ask a service, present. */
-export type Handler = (exchange: Exchange) => Effect.Effect<Reply, AnyError>
+/** Serves a route that needs no haste: read, decode, ask a service, present. Null after a stream that it has written. */
+export type Handler = (exchange: Exchange) => Effect.Effect<Reply | null, AnyError>
 
 /** Reads and decodes the body, as a step of the request's trace. */
 export type ReadBody = <A, E extends AnyError>(

@@ -1,5 +1,5 @@
 import type { RoutesOf } from "../../services/api/Routes.ts"
-import type { LifecyclePhase } from "../../services/running/Lifecycle.ts"
+import type { LifecyclePhase, LifecycleShape } from "../../services/running/Lifecycle.ts"
 import type { Reply } from "./Reply.ts"
 
 export interface Health {
@@ -25,12 +25,16 @@ export const healthReplies: {
     ]
     return reply(reasons.length === 0, {
       status: reasons.length === 0 ? "ready" : "not_ready",
-      phase: health.stopping && health.phase === "running" ? "settle" : health.phase,
+      phase: phaseOf({ phase: () => health.phase, stopping: () => health.stopping }),
       in_flight: health.inFlight,
       reasons
     })
   }
 }
+
+/** From the moment a shutdown is requested the first of its phases has begun. */
+export const phaseOf = ({ phase, stopping }: Pick<LifecycleShape, "phase" | "stopping">): LifecyclePhase =>
+  stopping() && phase() === "running" ? "settle" : phase()
 
 const isStarted = ({ phase }: Health): boolean => phase !== "starting"
 

@@ -59,24 +59,25 @@ export const decision =
       return json(decisionEntry(stored.record, stored.feedback, reference()))
     })
 
+export const modelList = ({ aliases, router, startedAtSeconds }: LookupDependencies): ModelList => {
+  const all = router.models()
+  return {
+    object: "list",
+    data: [
+      autoEntry(all, startedAtSeconds),
+      ...all.map((one) => modelEntry(one, startedAtSeconds)),
+      // Who stands for any name that begins so has no name to be listed by.
+      ...aliases()
+        .filter(({ name }) => !name.endsWith("*"))
+        .map((alias) => aliasEntry(alias, alias.name, all, startedAtSeconds))
+    ]
+  }
+}
+
 export const models =
-  ({ aliases, router, startedAtSeconds }: LookupDependencies): Handler =>
+  (dependencies: LookupDependencies): Handler =>
   () =>
-    Effect.sync(() => {
-      const all = router.models()
-      const list: ModelList = {
-        object: "list",
-        data: [
-          autoEntry(all, startedAtSeconds),
-          ...all.map((one) => modelEntry(one, startedAtSeconds)),
-          // Who stands for any name that begins so has no name to be listed by.
-          ...aliases()
-            .filter(({ name }) => !name.endsWith("*"))
-            .map((alias) => aliasEntry(alias, alias.name, all, startedAtSeconds))
-        ]
-      }
-      return json(list)
-    })
+    Effect.sync(() => json(modelList(dependencies)))
 
 export const model =
   ({ aliases, router, startedAtSeconds }: LookupDependencies): Handler =>

@@ -6,6 +6,7 @@ import { type Outcome, outcomeKind } from "../../domain/routing/Outcome.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import { combine, type Feedback } from "../../domain/learning/Feedback.ts"
 import { reward } from "../../domain/learning/Reward.ts"
+import { costScore, latencyScore } from "../../domain/routing/Score.ts"
 import type { DecisionEntry, ModelEntry } from "../../services/api/Responses.ts"
 import { DecisionNotFound, type RoutedModel } from "../../services/routing/Router.ts"
 
@@ -37,6 +38,7 @@ export const decisionEntry = (
   reference: RewardReference
 ): DecisionEntry => {
   const fellBack = outcome !== null && outcome.model !== decision.chosen
+  const { weights } = decision.request
   const judged = combine(feedback.filter((f) => f.supersededBy === null))
   return {
     id: decision.id,
@@ -53,6 +55,11 @@ export const decisionEntry = (
       cost_usd: c.costUsd,
       latency_seconds: c.latencySeconds,
       score: c.score,
+      parts: {
+        quality: weights.quality * c.quality,
+        cost: weights.cost * costScore(c.costUsd, reference.costUsd),
+        latency: weights.latency * latencyScore(c.latencySeconds, reference.latencySeconds)
+      },
       propensity: c.propensity
     })),
     chosen: fellBack ? outcome.model : decision.chosen,
@@ -78,7 +85,7 @@ export const decisionEntry = (
       created_at: new Date(f.createdAtMillis).toISOString(),
       superseded_by: f.supersededBy
     })),
-    reward: outcome === null ? null : reward(outcome, judged, decision.request.weights, reference),
+    reward: outcome === null ? null : reward(outcome, judged, weights, reference),
     ...(prompt === null ? {} : { prompt })
   }
 }

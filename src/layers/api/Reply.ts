@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto"
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
+import { gzipSync } from "node:zlib"
 import { envelope, toPublic, type AnyError } from "./ErrorTable.ts"
 
 /** A whole answer. */
 export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  readonly body: string | Uint8Array
   /** The code of the error that it tells. */
   readonly error?: string
 }
@@ -18,15 +19,18 @@ export const text = (contentType: string, body: string): Reply => ({
   body
 })
 
-/** A page: it runs and loads only what is in it, nobody frames it, and it asks this service alone. */
-export const page = (html: string): Reply => ({
+/**
+ * A page: it runs and loads only what is in it, nobody frames it, and it asks this service alone. Its styles are
+ * `hashed` as its scripts are, unless it has them `inline`, as attributes.
+ */
+export const page = (html: string, styles: "hashed" | "inline"): Reply => ({
   status: 200,
   headers: {
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": [
       "default-src 'none'",
-      `script-src ${inlineScripts(html).join(" ")}`,
-      "style-src 'unsafe-inline'",
+      `script-src ${hashesOf(html, "script")}`,
+      `style-src ${styles === "inline" ? "'unsafe-inline'" : hashesOf(html, "style")}`,
       "img-src 'self' data:",
       "font-src data:",
       "connect-src 'self'",
@@ -41,12 +45,34 @@ export const page = (html: string): Reply => ({
   body: html
 })
 
-/** CSP 3, 2.3.1: the hash of what stands between the tags. Without a type, or with one of JavaScript, it is run. */
-const inlineScripts = (html: string): ReadonlyArray<string> =>
-  Array.from(html.matchAll(/<script>([^]*?)<\/script>/g), ([, script = ""]) => {
+/** CSP 3, 2.3.1: the hashes of what stands between such tags, which have no attributes; nothing where there are none. */
+const hashesOf = (html: string, tag: "script" | "style"): string => {
+  const found = Array.from(html.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g")), ([, inside = ""]) => {
     // Browsers read line ends as one character.
-    const hash = createHash("sha256").update(script.replace(/\r\n?/g, "\n"), "utf8").digest("base64")
+    const hash = createHash("sha256").update(inside.replace(/\r\n?/g, "\n"), "utf8").digest("base64")
     return `'sha256-${hash}'`
+  })
+  return found.length === 0 ? "'none'" : found.join(" ")
+}
+
+const gzipped = new WeakMap<Reply, Reply>()
+
+/** The reply in a coding that the client takes: compressed once and kept, where that is gzip. */
+export const inCoding = (reply: Reply, accepted: string | undefined): Reply => {
+  const headers = { ...reply.headers, vary: "accept-encoding" }
+  if (!takesGzip(accepted ?? "")) return { ...reply, headers }
+  const known = gzipped.get(reply)
+  if (known !== undefined) return known
+  const made = { ...reply, headers: { ...headers, "content-encoding": "gzip" }, body: gzipSync(reply.body) }
+  gzipped.set(reply, made)
+  return made
+}
+
+/** RFC 9110, 12.5.3: `gzip;q=0` is a refusal. */
+const takesGzip = (accepted: string): boolean =>
+  accepted.split(",").some((one) => {
+    const [coding = "", ...parameters] = one.split(";").map((part) => part.trim().toLowerCase())
+    return coding === "gzip" && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
   })
 
 export const json = (body: unknown, headers?: Readonly<Record<string, string>>, status = 200): Reply => ({
@@ -136,5 +162,6 @@ export const writeRaw = (socket: Duplex, reply: Reply, requestId: string): void 
     connection: "close"
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 ${reply.status} ${Http.STATUS_CODES[reply.status] ?? ""}\r\n${lines.join("")}\r\n${reply.body}`)
+  socket.write(`HTTP/1.1 ${reply.status} ${Http.STATUS_CODES[reply.status] ?? ""}\r\n${lines.join("")}\r\n`)
+  socket.end(reply.body)
 }

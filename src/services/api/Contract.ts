@@ -251,6 +251,14 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     answer: AuditList,
     errors: [400, 401, 403]
   },
+  events: {
+    tag: "Audit",
+    summary: "What happens, live",
+    description:
+      "Server-sent events for as long as the client listens, which the dashboard is made of: `service` (version, phase, requests in flight), `models` (as `/v1/models`), `decisions` (as `/v1/decisions`: the newest 50, then those that are new or of which an outcome or a judgement came) and `trouble` (why there are no decisions now). Each is sent at the beginning and whenever it has changed, at most once a second. It does not count as a request in flight; a shutdown ends it, and so do five minutes: who goes on listening asks again. At most 32 clients watch one replica: 503 `overloaded`.",
+    answer: { contentType: "text/event-stream" },
+    errors: [401]
+  },
   health: {
     tag: "Operations",
     summary: "Healthy or not",
@@ -295,5 +303,11 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     answer: html,
     errors: []
   },
-  index: { tag: "Operations", summary: "What this is", description: "And what to try.", answer: html, errors: [] }
+  index: {
+    tag: "Operations",
+    summary: "The dashboard",
+    description: "What it learns, what it costs, and why each choice was made.",
+    answer: html,
+    errors: []
+  }
 }

@@ -269,7 +269,11 @@ const CandidateEntry = Schema.Struct({
   quality_sd: Schema.Number,
   cost_usd: nullableNumber,
   latency_seconds: Schema.Number,
-  score: Schema.Number,
+  score: Schema.Number.annotations({ description: "As it was drawn: what was expected, and chance." }),
+  parts: Schema.Struct({ quality: Schema.Number, cost: Schema.Number, latency: Schema.Number }).annotations({
+    description:
+      "What quality, cost and latency were expected to add to the score: each by its weight, the cost measured with today's reference."
+  }),
   propensity: Schema.Number
 })
 

@@ -40,6 +40,7 @@ export const routes = {
   stats: { ...lookup, path: "/v1/stats" },
   models: { ...lookup, path: "/v1/models", aliases: ["/models"], access: "key" },
   model: { ...lookup, path: "/v1/models/{id}", access: "key" },
+  events: { ...lookup, path: "/v1/events", counted: false },
   keys: { ...administration, method: "GET", path: "/v1/keys" },
   createKey: { ...administration, method: "POST", path: "/v1/keys" },
   rotateKey: { ...administration, method: "POST", path: "/v1/keys/rotate" },
