@@ -19,7 +19,7 @@ const Cell = ({
 }) => {
   const share = group === undefined || of === 0 ? 0 : group.requests / of
   return (
-    <td class={isMost ? "most" : ""} data-model={model} data-share={share}>
+    <td class={isMost ? "most" : ""} data-model={model} data-requests={group?.requests ?? 0}>
       <span class="name">
         <ModelName name={model} />
       </span>

@@ -26,7 +26,7 @@ export const open = async (
   const errors: Array<string> = []
   const foreign: Array<string> = []
   page.on("console", (message) => {
-    if (message.type() === "error" && !message.text().includes("net::ERR_")) errors.push(message.text())
+    if (message.type() === "error" && !/net::ERR_|status of 503/.test(message.text())) errors.push(message.text())
   })
   page.on("pageerror", (error) => errors.push(error.message))
   page.on("request", (request) => {

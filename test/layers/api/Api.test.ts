@@ -631,7 +631,8 @@ describe("pages", () => {
       assert.strictEqual((yield* api.ask("GET", "/metrics")).headers["x-content-type-options"], "nosniff")
       const script = /<script>([^]*)<\/script>/.exec(index.body)?.[1]
       assert.doesNotThrow(() => new Script(String(script)))
-      for (const link of ["/docs", "/metrics", "/v1/models", "/v1/feedback"]) assert.include(index.body, link)
+      for (const link of ["/docs", "/v1/events", "/v1/stats", "/v1/models", "/v1/feedback"])
+        assert.include(index.body, link)
     }).pipe(Effect.scoped)
   )
 })

@@ -149,7 +149,7 @@ describe("GET /v1/stats", () => {
       assert.isTrue(coverage.low > 0.2 && coverage.low < 0.3 && coverage.high > 0.7 && coverage.high < 0.8)
       assert.deepInclude(quality, { mean: 0.75, count: 6 })
       assert.closeTo(quality.high - 0.75, 2.571 * Math.sqrt(0.04 / 6), 0.002)
-      assert.deepStrictEqual(reward, { mean: 0.5, low: null, high: null, count: 2 })
+      assert.deepStrictEqual(reward, { mean: 0.5, low: null, high: null, sd: Math.sqrt(0.02), count: 2 })
       assert.deepStrictEqual(shown.by_model, [{ model: "small", ...shown.totals }])
       assert.deepInclude(shown.by_task[0], { task: null, requests: 18 })
       assert.deepStrictEqual(shown.other_tasks, { tasks: 3, requests: 2 })
@@ -312,7 +312,7 @@ describe("GET /v1/stats", () => {
       const { parameters, responses } = document.paths["/v1/stats"].get
       assert.sameMembers(
         parameters.map((one: { name: string }) => one.name),
-        ["window", "from", "until", "model", "task", "interval", "group_by"]
+        ["window", "from", "until", "model", "task", "interval", "group_by", "savings"]
       )
       for (const one of parameters) assert.isString(one.schema.description ?? one.description, one.name)
       assert.sameMembers(Object.keys(responses), ["200", "400", "401", "403", "405", "431", "500", "503"])
