@@ -38,8 +38,6 @@ export const range = (low: number | null, high: number | null): string =>
 export const plural = (number: number, one: string, many = `${one}s`): string =>
   `${count(number)} ${number === 1 ? one : many}`
 
-export const clock = (iso: string): string => new Date(iso).toLocaleTimeString([], { hour12: false })
-
 export const moment = (iso: string): string =>
   new Date(iso).toLocaleString([], { hour12: false, dateStyle: "medium", timeStyle: "medium" })
 

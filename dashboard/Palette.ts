@@ -13,8 +13,6 @@ export const colourName = (model: string): string => {
   return `--model-${1 + (index === -1 ? colours - 1 : Math.min(index, colours - 1))}`
 }
 
-export const colour = (model: string): string => `var(${colourName(model)})`
-
 /** As a canvas takes it. */
 export const resolved = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim()

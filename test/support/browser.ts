@@ -1,4 +1,4 @@
-import axe from "axe-core"
+import axe, { type AxeResults } from "axe-core"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { chromium as program } from "./external.ts"
 
@@ -40,13 +40,8 @@ export const open = async (
 export const seriousFaults = async (page: Page): Promise<ReadonlyArray<string>> => {
   // As a devtools script: the page's own policy forbids scripts that it does not have.
   await page.evaluate(axe.source)
-  const found = await page.evaluate(() => globalThis.axe.run())
+  const found = await page.evaluate<AxeResults>("axe.run()")
   return found.violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .flatMap(({ help, id, nodes }) => nodes.map(({ target }) => `${id}: ${help} (${String(target)})`))
-}
-
-declare global {
-  // oxlint-disable-next-line no-var
-  var axe: typeof import("axe-core")
 }

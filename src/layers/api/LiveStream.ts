@@ -47,7 +47,7 @@ export const make = (dependencies: LiveDependencies): Handler => {
         return new Overloaded({ detail: `more than ${mostStreams} clients watch this replica already` })
       }
       open++
-      exchange.beginStream(headers)
+      exchange.beginStream(headers, (error) => eventOf("trouble", { message: toPublic(error).message }))
       const stream = new EventWriter(exchange)
       return Effect.raceFirst(
         closed(exchange),
@@ -97,6 +97,9 @@ const anyDecision = {
   before: null
 }
 
+const eventOf = <Name extends keyof LiveEvents>(name: Name, data: LiveEvents[Name]): string =>
+  `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+
 /** Writes what has changed since it was written last. */
 class EventWriter {
   readonly #exchange: Pick<Exchange, "response">
@@ -114,10 +117,10 @@ class EventWriter {
   }
 
   tell<Name extends "service" | "models" | "trouble">(name: Name, data: LiveEvents[Name]): void {
-    const text = JSON.stringify(data)
-    if (this.#told.get(name) === text) return
-    this.#told.set(name, text)
-    this.#write(`event: ${name}\ndata: ${text}\n\n`)
+    const event = eventOf(name, data)
+    if (this.#told.get(name) === event) return
+    this.#told.set(name, event)
+    this.#write(event)
   }
 
   tellDecisions(newest: ReadonlyArray<DecisionEntry>): void {
