@@ -12,7 +12,7 @@ export class SnapshotDamaged extends Schema.TaggedError<SnapshotDamaged>()("Snap
 }
 
 const magic = 0x4e534443
-/** 1 had neither deviations of priors nor verdicts on changes. */
+/** 1 had neither deviations of priors nor verdicts on changes; it was of other parameters, so nothing can go on from it. */
 const schemaVersion = 2
 
 /** A buffer that begins as every snapshot does. */
@@ -26,16 +26,13 @@ export const begin = (): Binary.Writer => {
 /** The bytes to store: what was written and a CRC-32 over all of it. */
 export const seal = (w: Binary.Writer): Uint8Array => Binary.sealed(w)
 
-/** What stands between begin and seal, and the version that wrote it; every changed bit and every missing byte is found. */
-export const open = (
-  bytes: Uint8Array
-): Either.Either<{ readonly reader: Binary.Reader; readonly version: number }, SnapshotDamaged> => {
+/** What stands between begin and seal; every changed bit and every missing byte is found. */
+export const open = (bytes: Uint8Array): Either.Either<Binary.Reader, SnapshotDamaged> => {
   const body = Binary.unsealed(bytes)
   if (body === null) return Either.left(new SnapshotDamaged({ reason: "checksum" }))
   const reader = Binary.reader(body)
   if (Binary.readUint32(reader) !== magic) return Either.left(new SnapshotDamaged({ reason: "magic" }))
-  const version = Binary.readByte(reader)
-  return version < 1 || version > schemaVersion
-    ? Either.left(new SnapshotDamaged({ reason: "version" }))
-    : Either.right({ reader, version })
+  return Binary.readByte(reader) === schemaVersion
+    ? Either.right(reader)
+    : Either.left(new SnapshotDamaged({ reason: "version" }))
 }

@@ -48,7 +48,7 @@ export const decode = (
   parameters: Parameters,
   baseDimension: number
 ): Either.Either<State, Snapshot.SnapshotDamaged> =>
-  Either.flatMap(Snapshot.open(bytes), ({ reader: r, version }) => {
+  Either.flatMap(Snapshot.open(bytes), (r) => {
     if (Binary.readString(r) !== digest(parameters) || Binary.readVarint(r) !== baseDimension) {
       return Either.left(new Snapshot.SnapshotDamaged({ reason: "parameters" }))
     }
@@ -59,14 +59,14 @@ export const decode = (
     readLabels(r, state.labels)
     const count = Binary.readCount(r, 1)
     for (let k = 0; k < count && !r.damaged; k++) {
-      const model = readModel(r, version)
+      const model = readModel(r)
       if (model === null) r.damaged = true
       else {
         state.models.push(model)
         state.index.set(model.id, k)
       }
     }
-    readQuality(r, state.quality, count, version)
+    readQuality(r, state.quality, count)
     for (const ridge of [state.tokens, state.latency]) Ridge.read(r, ridge, count)
     return r.damaged || r.position !== r.bytes.length
       ? Either.left(new Snapshot.SnapshotDamaged({ reason: "length" }))
@@ -151,7 +151,7 @@ const writeModel = (w: Binary.Writer, { calls, changes, id, observations, succes
   })
 }
 
-const readModel = (r: Binary.Reader, version: number): ModelState | null => {
+const readModel = (r: Binary.Reader): ModelState | null => {
   const id = Binary.readString(r)
   if (!ModelId.is(id)) return null
   return {
@@ -159,11 +159,11 @@ const readModel = (r: Binary.Reader, version: number): ModelState | null => {
     calls: Binary.readFloat64(r),
     successes: Binary.readFloat64(r),
     observations: Binary.readFloat64(r),
-    changes: readList(r, 51, () => readChange(r, version))
+    changes: readList(r, 51, () => readChange(r))
   }
 }
 
-const readChange = (r: Binary.Reader, version: number): QualityChange => {
+const readChange = (r: Binary.Reader): QualityChange => {
   const task = readTask(r)
   const scope = scopes[Binary.readByte(r)]
   const direction = ways[Binary.readByte(r)]
@@ -178,7 +178,7 @@ const readChange = (r: Binary.Reader, version: number): QualityChange => {
     before: orNull(Binary.readFloat64(r)),
     after: orNull(Binary.readFloat64(r)),
     evidence: Binary.readFloat64(r),
-    verdict: version < 2 ? null : readVerdict(r)
+    verdict: readVerdict(r)
   }
 }
 
@@ -279,11 +279,11 @@ const writeEvidence = (w: Binary.Writer, model: Quality.ModelEvidence): void => 
   })
 }
 
-const readEvidence = (r: Binary.Reader, quality: Quality.Quality, version: number): void => {
+const readEvidence = (r: Binary.Reader, quality: Quality.Quality): void => {
   const { d } = quality
   const model = Quality.addModel(quality)
   model.prior = orNull(Binary.readFloat64(r))
-  model.priorSd = version < 2 ? null : orNull(Binary.readFloat64(r))
+  model.priorSd = orNull(Binary.readFloat64(r))
   model.offset = Binary.readFloat64(r)
   model.base = Binary.readFloat64(r)
   model.n = Binary.readFloat64(r)
@@ -319,7 +319,7 @@ const writeQuality = (w: Binary.Writer, quality: Quality.Quality): void => {
   for (const model of quality.models) writeEvidence(w, model)
 }
 
-const readQuality = (r: Binary.Reader, quality: Quality.Quality, models: number, version: number): void => {
+const readQuality = (r: Binary.Reader, quality: Quality.Quality, models: number): void => {
   quality.folded = Binary.readVarint(r)
   quality.level = Binary.readFloat64(r)
   quality.cellVariance = Binary.readFloat64(r)
@@ -328,5 +328,5 @@ const readQuality = (r: Binary.Reader, quality: Quality.Quality, models: number,
   readList(r, 17, () =>
     quality.tasks.set(Binary.readString(r), { mean: Binary.readFloat64(r), variance: Binary.readFloat64(r) })
   )
-  for (let k = 0; k < models && !r.damaged; k++) readEvidence(r, quality, version)
+  for (let k = 0; k < models && !r.damaged; k++) readEvidence(r, quality)
 }

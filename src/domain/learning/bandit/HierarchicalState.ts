@@ -44,6 +44,7 @@ export const defaultParameters: Parameters = {
   largestPrediction: 0.9,
   alarm: 1_000_000,
   halfWeight: 3_000,
+  followed: 1,
   gateCell: 30,
   gateModel: 30,
   gateModelCell: 8,

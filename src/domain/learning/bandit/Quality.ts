@@ -53,6 +53,8 @@ export interface QualityParameters extends Bets.BetParameters {
   /** Evidence of a change, and that at which a suspicion has half of its weight. */
   readonly alarm: number
   readonly halfWeight: number
+  /** How much of what the estimate has followed a change already is taken off the change's shift, [0, 1]. */
+  readonly followed: number
   /** Judged answers before a cell's bets count; of the model and of the cell before the model's do. */
   readonly gateCell: number
   readonly gateModel: number

@@ -5,6 +5,7 @@ import * as Linalg from "./Linalg.ts"
 import { type Cell, type Memory, type ModelEvidence, noMemory, type Quality } from "./Quality.ts"
 import { effectOf, posteriorOf, taskMean } from "./QualityPosterior.ts"
 import { refresh } from "./QualityRefresh.ts"
+import { remaining, windowOf } from "./QualityShift.ts"
 
 const { at } = Linalg
 
@@ -136,8 +137,9 @@ const taskChanged = (
   const shift = Bets.shift(side)
   const change = changed(cell.task, "task", direction, side, position)
   const effect = ownEffect(quality, model, cell)
+  const left = remaining(quality, model, [{ cell, window: side }], shift)
   close(model, cell, position, side)
-  cell.base = effect + shift
+  cell.base = effect + left
   cell.memory = direction === "fall" ? { fall: shift, at: runs, evidence: 0 } : noMemory()
   Bets.clear(cell.detector)
   beginAnew(model)
@@ -183,15 +185,18 @@ const moveModel = (
   const cells = [...model.cells.values()]
   const effects = cells.map((cell) => ownEffect(quality, model, cell))
   const noise = windowNoise(model, cells, direction)
-  for (const [i, cell] of cells.entries()) {
-    const isSource = viaUnlabelled && cell.task === null
-    const window = isSource ? cell.detector[direction] : windowOf(model, cell, direction)
+  const since = cells.map((cell) => ({
+    cell,
+    window: viaUnlabelled && cell.task === null ? cell.detector[direction] : windowOf(model, cell, direction)
+  }))
+  const left = remaining(quality, model, since, shift)
+  for (const [i, { cell, window }] of since.entries()) {
     const stays = isReturn
       ? !cell.moved
       : didNotMove(window, shift, noise) ||
         (onlyUnlabelled && cell.task !== null && cell.n >= quality.parameters.gateCell)
     if (!isReturn) cell.moved = !stays
-    if (stays) cell.base -= shift
+    if (stays) cell.base -= left
     else {
       if (cell.n > 0) close(model, cell, position, window)
       cell.base = effects[i] ?? 0
@@ -201,7 +206,7 @@ const moveModel = (
   }
   const unlabelled = model.cells.get(null)
   if (unlabelled !== undefined) unlabelled.base = 0
-  model.base = level - quality.level - model.offset + shift
+  model.base = level - quality.level - model.offset + left
   beginAnew(model)
   model.memory.evidence = 0
   model.epoch += 1
@@ -344,14 +349,4 @@ export const reset = (quality: Quality, model: ModelEvidence, position: Position
   model.epoch += 1
   model.isFactored = false
   refresh(quality)
-}
-
-/** Answers of a cell since the model's present candidate for a change. */
-export const windowOf = (model: ModelEvidence, cell: Cell, direction: Bets.Direction): Bets.Window => {
-  const window = cell.windows[direction]
-  if (window.candidate !== model.candidates[direction]) {
-    window.candidate = model.candidates[direction]
-    Bets.emptyWindow(window)
-  }
-  return window
 }

@@ -2,9 +2,10 @@ import type { Position } from "../../basics/Ids.ts"
 import * as Bets from "./Bets.ts"
 import * as Linalg from "./Linalg.ts"
 import { type Cell, ensureCell, type Memory, type ModelEvidence, type Quality } from "./Quality.ts"
-import { changeOf, type QualityChange, windowOf } from "./QualityChange.ts"
+import { changeOf, type QualityChange } from "./QualityChange.ts"
 import { effectOf, posteriorOf } from "./QualityPosterior.ts"
 import { isDue, refresh } from "./QualityRefresh.ts"
+import { windowOf } from "./QualityShift.ts"
 
 const { at } = Linalg
 

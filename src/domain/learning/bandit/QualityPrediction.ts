@@ -1,7 +1,8 @@
 import * as Bets from "./Bets.ts"
 import * as Linalg from "./Linalg.ts"
-import type { Memory, ModelEvidence, Quality, QualityParameters } from "./Quality.ts"
+import type { Cell, Memory, ModelEvidence, Quality, QualityParameters } from "./Quality.ts"
 import { cellNoise, cellRidge, effectOf, posteriorOf, taskMean } from "./QualityPosterior.ts"
+import { presentWindow, remaining } from "./QualityShift.ts"
 
 const { at } = Linalg
 
@@ -32,24 +33,45 @@ const probeShare = (
   return memory === null ? 0 : probe * Math.min(1, probeRuns / Math.max(1, runs - memory.at))
 }
 
-/** The strongest of the suspicions that a cell and its model are under: its weight, and by how much the level moved. */
-const suspicionOf = (
-  { halfWeight }: QualityParameters,
-  detectors: ReadonlyArray<Bets.Detector>
-): { readonly weight: number; readonly shift: number } => {
-  let weight = 0
-  let shift = 0
-  for (const detector of detectors) {
+interface Suspicion {
+  readonly weight: number
+  /** By how much the level moved, and what of it the estimate has not followed yet. */
+  readonly shift: number
+  readonly left: number
+}
+
+const noSuspicion: Suspicion = { weight: 0, shift: 0, left: 0 }
+
+/** A lighter suspicion moves nothing. */
+const leastWeight = 0.05
+
+/** The strongest of the suspicions that a cell and its model are under. */
+const suspicionOf = (quality: Quality, model: ModelEvidence, cell: Cell | undefined): Suspicion => {
+  let strongest: { readonly side: Bets.Side; readonly direction: Bets.Direction; readonly isOfCell: boolean } | null = null
+  let evidence = 0
+  for (const detector of cell === undefined ? [model.detector] : [cell.detector, model.detector]) {
     for (const direction of Bets.directions) {
-      const found = Bets.evidence(detector[direction])
-      const share = found / (found + halfWeight)
-      if (share <= weight) continue
-      weight = share
-      const moved = Bets.shift(detector[direction])
-      shift = direction === "rise" ? Math.max(0, moved) : Math.min(0, moved)
+      const side = detector[direction]
+      const found = Bets.evidence(side)
+      if (found <= evidence) continue
+      evidence = found
+      strongest = { side, direction, isOfCell: detector !== model.detector }
     }
   }
-  return { weight, shift }
+  if (strongest === null) return noSuspicion
+  const { direction, isOfCell, side } = strongest
+  const weight = evidence / (evidence + quality.parameters.halfWeight)
+  const moved = Bets.shift(side)
+  const shift = direction === "rise" ? Math.max(0, moved) : Math.min(0, moved)
+  if (weight <= leastWeight) return { weight, shift, left: 0 }
+  const since =
+    isOfCell && cell !== undefined
+      ? [{ cell, window: side }]
+      : [...model.cells.values()].flatMap((one) => {
+          const window = presentWindow(model, one, direction)
+          return window === undefined ? [] : [{ cell: one, window }]
+        })
+  return { weight, shift, left: remaining(quality, model, since, shift) }
 }
 
 /**
@@ -75,11 +97,8 @@ export const predict = (
   const effect = cell === undefined ? taskMean(quality, task) : effectOf(quality, model, cell, theta)
   let mean = Linalg.dot(theta, x, d) + effect
 
-  const { shift, weight } = suspicionOf(
-    parameters,
-    cell === undefined ? [model.detector] : [cell.detector, model.detector]
-  )
-  if (weight > 0.05) mean += weight * shift
+  const { left, shift, weight } = suspicionOf(quality, model, cell)
+  if (weight > leastWeight) mean += weight * left
   const isSuspected = shift < 0 && weight > 0.3
   const memory = model.memory.fall < 0 ? model.memory : cell !== undefined && cell.memory.fall < 0 ? cell.memory : null
   const rise = Math.max(isSuspected ? -weight * shift : 0, memory === null ? 0 : -memory.fall)

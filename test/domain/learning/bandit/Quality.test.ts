@@ -24,7 +24,8 @@ const referenceParameters: Quality.QualityParameters = {
   levelSd: 0.12,
   textSd: 0.075,
   cellShare: 0.3,
-  v: 0.4
+  v: 0.4,
+  followed: 0
 }
 
 const make = (
@@ -171,6 +172,31 @@ describe("Quality", () => {
         const fell = what === "model" || (what === "unlabelled" ? task === null : task === "a")
         if (fell) assert.isBelow(after[i]!, 0.65 * before[i]!, `${what} ${task}`)
         else assert.closeTo(after[i]!, before[i]!, 0.04, `${what} ${task}`)
+      }
+    }
+  })
+
+  it("moves a suspected and a changed level no further than what was judged since, also where the estimate has followed", () => {
+    const x = one(4)
+    for (const tasks of [[null], ["a", "b"]]) {
+      for (let seed = 1; seed <= 12; seed++) {
+        const random = congruential(7919 * seed)
+        const quality = make(4, [0.7, 0.6], defaultParameters)
+        const model = quality.models[0]!
+        const estimates = () => tasks.map((task) => predict(quality, model, task, x, 0).mean)
+        const means = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+        let change: QualityChange | null = null
+        for (let i = 1; i <= 600 && change === null; i++) {
+          const suspected = means(estimates())
+          const judged = random() < (i > 80 ? 0.4 : 0.8) ? 1 : 0
+          change = judge(quality, 0, { task: tasks[i % tasks.length]!, x, judged, position: i })
+          if (change === null) continue
+          assert.strictEqual(change.direction, "down")
+          // A task's change is seen from its own answers only.
+          const now = tasks.indexOf(change.task)
+          assert.isAtLeast(now < 0 ? suspected : estimates()[now]!, change.after! - 0.02, `${tasks} ${seed}`)
+          assert.closeTo(now < 0 ? means(estimates()) : estimates()[now]!, change.after!, 0.06, `${tasks} ${seed}`)
+        }
       }
     }
   })
