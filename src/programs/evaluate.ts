@@ -87,6 +87,12 @@ const ofTablesOptions = {
     Options.withDescription("share of the answers that are judged at all"),
     Options.withDefault(1)
   ),
+  budget: Options.float("budget").pipe(
+    Options.withDescription(
+      "pace a budget: so much a request on average, as a share of what the best single model costs; 0.1 is a tenth. Of algorithms, h2 and those with h2- keep it"
+    ),
+    Options.optional
+  ),
   fixed: Options.text("fixed").pipe(
     Options.withDescription("the model of the algorithm fixed; the first of the table if not given"),
     Options.optional
@@ -174,8 +180,11 @@ const planOf = Effect.fnUntraced(function* (given: Given) {
     return yield* refuse(`--prior-sd ${priorSd}: above 0 and up to 1`)
   }
   if (!(given.judged > 0 && given.judged <= 1)) return yield* refuse(`--judged ${given.judged}: above 0 and up to 1`)
+  const budget = Option.getOrNull(given.budget)
+  if (budget !== null && !(budget > 0 && Number.isFinite(budget))) return yield* refuse(`--budget ${budget}: above 0`)
   return {
     tables,
+    budget,
     rewards: given.reward === "both" ? (Object.keys(rewards) as Array<RewardName>) : [given.reward],
     algorithms: yield* namesOf("--algorithm", given.algorithm, [...byName.keys()]),
     scenarios: yield* namesOf("--scenario", given.scenario, scenarios),

@@ -20,6 +20,8 @@ export interface Option {
   readonly qualitySd: number
   readonly costUsd: number | null
   readonly latencySeconds: number
+  /** Beyond a budget: it is taken where it is the best, and never to find out. */
+  readonly isUnexplored?: boolean
 }
 
 export interface Choice {
@@ -73,6 +75,17 @@ interface Drawn {
   readonly scores: ReadonlyArray<number>
   /** What each gets to prove that it is back; null where none has to. */
   readonly probes: ReadonlyArray<number> | null
+  /** Those that chance alone may take, by their places; null where it may take any. */
+  readonly explored: ReadonlyArray<number> | null
+}
+
+/** All but those beyond a budget; where all are, the cheapest. */
+const exploredOf = (options: ReadonlyArray<Option>): ReadonlyArray<number> | null => {
+  if (options.every(({ isUnexplored }) => isUnexplored !== true)) return null
+  const within = options.flatMap(({ isUnexplored }, k) => (isUnexplored === true ? [] : [k]))
+  if (within.length > 0) return within
+  const costs = options.map(({ costUsd }) => costUsd ?? Number.POSITIVE_INFINITY)
+  return [costs.indexOf(Math.min(...costs))]
 }
 
 /** Only where a model would win with its rise, and at most `mostProbes` in all. */
@@ -83,8 +96,8 @@ const probesOf = (
 ): ReadonlyArray<number> | null => {
   if (options.every(({ probeShare }) => probeShare <= 0)) return null
   const best = Math.max(...means)
-  const shares = options.map(({ probeShare, rise }, k) =>
-    probeShare > 0 && (means[k] ?? 0) + rise > best ? probeShare : 0
+  const shares = options.map(({ isUnexplored, probeShare, rise }, k) =>
+    probeShare > 0 && isUnexplored !== true && (means[k] ?? 0) + rise > best ? probeShare : 0
   )
   const sum = shares.reduce((total, share) => total + share, 0)
   const scale = sum > mostProbes ? mostProbes / sum : 1
@@ -132,17 +145,22 @@ const drawnOf = ({ candidates, key, mostProbes, seed }: ChoiceInput): Drawn => {
     sds.push(sd)
     scores.push(mean + sd * draws.normal(`${option.model}|score`))
   }
-  return { draws, options, means, sds, scores, probes: probesOf(options, means, mostProbes) }
+  const probes = probesOf(options, means, mostProbes)
+  return { draws, options, means, sds, scores, probes, explored: exploredOf(options) }
 }
 
-const propensitiesOf = ({ means, probes, sds }: Drawn, { control, epsilon }: ChoiceInput): ReadonlyArray<number> => {
+const propensitiesOf = (
+  { explored, means, probes, sds }: Drawn,
+  { control, epsilon }: ChoiceInput
+): ReadonlyArray<number> => {
   const share = 1 / means.length
   const drawn = 1 - epsilon - (probes?.reduce((sum, probe) => sum + probe, 0) ?? 0)
   const largest = largestDraw(means, sds)
   const propensities: Array<number> = []
   for (let k = 0; k < largest.length; k++) {
     const probe = probes === null ? 0 : (probes[k] ?? 0)
-    propensities.push(control * share + (1 - control) * (drawn * (largest[k] ?? 0) + epsilon * share + probe))
+    const any = explored === null ? share : explored.includes(k) ? 1 / explored.length : 0
+    propensities.push(control * share + (1 - control) * (drawn * (largest[k] ?? 0) + epsilon * any + probe))
   }
   return propensities
 }
@@ -152,9 +170,10 @@ const take = (
   drawn: Drawn,
   { control, decisionId, epsilon, key, seed }: ChoiceInput
 ): { readonly taken: number; readonly reason: Choice["reason"] } => {
-  const { means, options, scores } = drawn
+  const { explored, means, options, scores } = drawn
   // The largest of independent uniforms is any of them with equal chances, in whatever order they stand.
-  const anyBy = (draws: Draws) => argmax(options.map(({ model }) => draws.uniform(`${model}|any`)))
+  const anyBy = (draws: Draws, of: ReadonlyArray<number> | null) =>
+    argmax(options.map(({ model }, k) => (of?.includes(k) === false ? -1 : draws.uniform(`${model}|any`))))
   const byMean = (taken: number) => {
     const reason = means[taken] === means[argmax(means)] ? ("best" as const) : ("explore" as const)
     return { taken, reason }
@@ -162,9 +181,9 @@ const take = (
   if (options.length === 1) return { taken: 0, reason: "only_eligible" }
   const ofKey = drawn.draws
   const ofDecision = key === decisionId ? ofKey : new Draws(`${seed}|${decisionId}|`)
-  if (ofDecision.uniform("control") < control) return { taken: anyBy(ofDecision), reason: "control" }
+  if (ofDecision.uniform("control") < control) return { taken: anyBy(ofDecision, null), reason: "control" }
   const floor = ofKey.uniform("floor")
-  if (floor < epsilon) return byMean(anyBy(ofKey))
+  if (floor < epsilon) return byMean(anyBy(ofKey, explored))
   const probed = partAt(drawn, floor - epsilon)
   return probed === undefined ? byMean(argmax(scores)) : { taken: probed, reason: "probe" }
 }

@@ -1,3 +1,4 @@
+import { type Charge, penalty } from "../learning/BudgetPacing.ts"
 import type { Prediction } from "../learning/bandit/Hierarchical.ts"
 import { costUsd, type Price } from "./Cost.ts"
 import type { Weights } from "./Weights.ts"
@@ -27,6 +28,8 @@ export const compose = (input: {
   /** Sum 1. */
   readonly weights: Weights
   readonly costReferenceUsd: number
+  /** Of a budget that is paced. */
+  readonly charge?: Charge | undefined
 }): {
   readonly mean: number
   readonly sd: number
@@ -42,7 +45,8 @@ export const compose = (input: {
     mean:
       weights.quality * prediction.quality +
       weights.cost * costScore(cost, input.costReferenceUsd) +
-      weights.latency * prediction.latencyScore,
+      weights.latency * prediction.latencyScore -
+      (input.charge === undefined ? 0 : penalty(input.charge, cost)),
     sd: weights.quality * prediction.qualitySd,
     rise: weights.quality * prediction.qualityRise,
     costUsd: cost

@@ -1,7 +1,7 @@
 import type { Run } from "../../domain/learning/evaluation/Replay.ts"
 import { phaseMarks, phasesOf } from "../../domain/learning/evaluation/Phases.ts"
 import type { Scenario } from "../../domain/learning/evaluation/Scenario.ts"
-import { alarmsOf, checkpointOf, curveOf, type Estimate } from "../../domain/learning/evaluation/Summary.ts"
+import { alarmsOf, checkpointOf, curveOf, type Estimate, estimate } from "../../domain/learning/evaluation/Summary.ts"
 import type { RewardName } from "../../domain/learning/evaluation/Table.ts"
 import type { Job } from "./Work.ts"
 
@@ -24,6 +24,7 @@ export interface Plan {
   readonly priorSd: number | null
   readonly delay: number
   readonly judged: number
+  readonly budget: number | null
 }
 
 const fixedMarks = [500, 1000, 2000]
@@ -52,6 +53,7 @@ export const cellsOf = (plan: Plan): ReadonlyArray<Cell> =>
             requests: length,
             delay: plan.delay,
             judged: plan.judged,
+            budget: plan.budget,
             fixed: table.fixed
           }
           const checkpoints = [...fixedMarks, ...phaseMarks(scenario, length)]
@@ -93,6 +95,18 @@ const referenceOf = (cell: Evaluated, all: ReadonlyArray<Evaluated>, first: stri
           one.scenario === cell.scenario
       )
 
+/** Percent of the budget that was spent, and in the dearest 500 requests in a row of each order. */
+const budgetOf = (runs: ReadonlyArray<Run>) => {
+  const spent = runs.flatMap((run) => run.spent ?? [])
+  if (spent.length === 0) return null
+  const windows = spent.map(({ worstWindow }) => 100 * worstWindow)
+  return {
+    spent_percent: interval(estimate(spent.map(({ all }) => 100 * all))),
+    worst_window_percent: interval(estimate(windows)),
+    worst_window_percent_of_all_orders: rounded(Math.max(...windows))
+  }
+}
+
 /** One algorithm on one table whose world stays as it is. */
 const tableReport = (plan: Plan, cell: Evaluated, against: Evaluated | undefined) => {
   const [first = ""] = plan.algorithms
@@ -118,6 +132,7 @@ const tableReport = (plan: Plan, cell: Evaluated, against: Evaluated | undefined
       }
     }),
     reported_changes: alarmsOf(cell.runs).falseAlarms,
+    budget: budgetOf(cell.runs),
     curve: curveOf(cell.runs).map(({ at, oracle, percent }) => ({
       at,
       percent_of_best_single: rounded(percent),
@@ -154,6 +169,7 @@ export const report = (plan: Plan, cells: ReadonlyArray<Evaluated>) => {
     prior_sd: plan.priorSd,
     delay: plan.delay,
     judged: plan.judged,
+    budget: plan.budget,
     models: Object.fromEntries(
       plan.tables.map(({ models, name, priors }) => [name, models.map((model, k) => ({ model, prior: priors[k] }))])
     ),

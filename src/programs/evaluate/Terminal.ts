@@ -9,6 +9,9 @@ const withHalf = (low: number, mean: number, high: number): string => {
   return half > 0 ? `${mean.toFixed(1)} ± ${half.toFixed(1)}` : mean.toFixed(1)
 }
 
+const percentText = ({ high, low, mean }: { readonly low: number; readonly mean: number; readonly high: number }) =>
+  withHalf(low, mean, high)
+
 const groupsOf = <A>(
   items: ReadonlyArray<A>,
   keyOf: (item: A) => string
@@ -26,9 +29,10 @@ const tableText = (title: string, rows: ReadonlyArray<TableReport>): string => {
     ...marks.map((at, i) => (i === last ? `end (${at})` : `${at}`)),
     "oracle",
     "bill",
-    "difference"
+    "difference",
+    ...(rows.some(({ budget }) => budget !== null) ? ["quality", "spent", "worst 500"] : [])
   ]
-  const body = rows.map(({ algorithm, checkpoints }) => {
+  const body = rows.map(({ algorithm, budget, checkpoints }) => {
     const end = checkpoints[last]
     const difference = end?.difference
     return [
@@ -38,7 +42,14 @@ const tableText = (title: string, rows: ReadonlyArray<TableReport>): string => {
       end === undefined ? "" : `${end.cost_percent_of_best_single.mean.toFixed(0)} %`,
       difference === null || difference === undefined
         ? ""
-        : `${difference.mean.toFixed(1)} (${difference.low.toFixed(1)} to ${difference.high.toFixed(1)})`
+        : `${difference.mean.toFixed(1)} (${difference.low.toFixed(1)} to ${difference.high.toFixed(1)})`,
+      ...(budget === null || end === undefined
+        ? []
+        : [
+            percentText(end.quality_percent_of_best_single),
+            percentText(budget.spent_percent),
+            `${percentText(budget.worst_window_percent)}, most ${budget.worst_window_percent_of_all_orders.toFixed(0)}`
+          ])
     ]
   })
   return `${title}\n${columns([head, ...body])}`
@@ -71,7 +82,11 @@ export const terminal = (report: Report): string => {
     tables.length === 0
       ? []
       : [
-          `"oracle" is the share of the best model's reward for each request, which nothing can reach; "bill" is against the best single model's, both at the end; "difference" in points to ${report.tables[0]?.algorithm ?? "the first"} on the same orders. Intervals are 95 % over the orders.`
+          `"oracle" is the share of the best model's reward for each request, which nothing can reach; "bill" is against the best single model's, both at the end; "difference" in points to ${report.tables[0]?.algorithm ?? "the first"} on the same orders. Intervals are 95 % over the orders.${
+            report.budget === null
+              ? ""
+              : ` "quality" is percent of the best single model's, "spent" and "worst 500" (requests in a row) of the budget.`
+          }`
         ]
   return [...tables, ...scenarios, ...legend].join("\n\n")
 }

@@ -188,6 +188,32 @@ describe("choose", () => {
     assert.isUndefined(counts.get("out"))
   })
 
+  it("takes what is beyond a budget where it is the best, and by chance only what is within, as often as the propensity says", () => {
+    const beyond = [
+      option("cheap", 0.5, 0.05),
+      option("fair", 0.52, 0.05),
+      option("dear", 0.56, 0.05, { isUnexplored: true, costUsd: 1 }),
+      option("dearest", 0.3, 0.01, { isUnexplored: true, costUsd: 2, rise: 1, probeShare: 0.05 })
+    ]
+    const draws = 20_000
+    const counts = new Map<string, number>()
+    for (let n = 0; n < draws; n++) {
+      const { chosen } = decide(n, beyond, { epsilon: 0.1, control: 0 })
+      counts.set(chosen, (counts.get(chosen) ?? 0) + 1)
+    }
+    let chiSquare = 0
+    for (const { model, propensity } of decide(0, beyond, { epsilon: 0.1, control: 0 }).candidates) {
+      if (model === "dearest") assert.isBelow(propensity, 1e-4)
+      else chiSquare += ((counts.get(model) ?? 0) - draws * propensity) ** 2 / (draws * propensity)
+    }
+    assert.isBelow(chiSquare, 18.4) // p = 1e-4 at 2 degrees of freedom
+    const onlyBeyond = beyond.slice(2).map((one) => ({ ...one, sd: 1e-6 }))
+    const reached = new Set(
+      Array.from({ length: 400 }, (_, n) => decide(n, onlyBeyond, { epsilon: 0.2, control: 0 }).chosen)
+    )
+    assert.deepStrictEqual([...reached], ["dear"], "the cheapest, where all are beyond it")
+  })
+
   it("probes a model that would win if it were back, as often as the propensity says, and all of them at most a fifth", () => {
     const probed = [
       ...options,

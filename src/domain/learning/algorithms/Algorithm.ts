@@ -20,6 +20,8 @@ export interface World {
   readonly latencyReferenceSeconds: number
   /** All chance comes from here: the same seed and the same answers make the same choices. */
   readonly seed: string
+  /** USD that a request may cost on average; null without a budget. */
+  readonly budgetUsd: number | null
   /** Arm of `fixed`. */
   readonly fixed: number
 }
@@ -44,6 +46,7 @@ export interface Answer {
   readonly arm: number
   readonly outputTokens: number
   readonly latencySeconds: number
+  readonly costUsd: number
   /** [0, 1]. */
   readonly quality: number
   /** What that, its cost and its latency are worth by the weights of the world, [0, 1]. */

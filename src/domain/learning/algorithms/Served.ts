@@ -1,6 +1,7 @@
 import { DecisionId, type Position, uuidV7From } from "../../basics/Ids.ts"
 import { draw, type Option } from "../../routing/Choice.ts"
 import { chooseByShares } from "../../routing/ShareChoice.ts"
+import * as BudgetPacing from "../BudgetPacing.ts"
 import { compose, latencyScore, logOutputTokens } from "../../routing/Score.ts"
 import type { Answer, Arm, Asked, Learner, World } from "./Algorithm.ts"
 import * as Hierarchical from "../bandit/Hierarchical.ts"
@@ -37,6 +38,9 @@ export const served = (
   /** Of each request, where the log was when it was decided. */
   const decidedAt = new WeakMap<Asked, Position>()
   let position = 0
+  const { budgetUsd } = world
+  let pacing = BudgetPacing.start(budgetUsd ?? 0)
+  const chargeOf = () => (budgetUsd === null ? undefined : BudgetPacing.chargeOf(pacing, budgetUsd))
   const fold = (event: LearningEvent) => Hierarchical.fold(state, ++position, event)
 
   /** A model is told to the log when it can be chosen for the first time. */
@@ -52,6 +56,7 @@ export const served = (
     const price = asked.prices[arm]
     if (one === undefined || price === undefined) return []
     const { model: id } = one
+    const charge = chargeOf()
     const prediction = {
       ...Hierarchical.predict(state, id, one.priorQuality, asked.task, asked.features),
       ...model?.qualityOf(one, asked)
@@ -62,9 +67,11 @@ export const served = (
       inputTokens: asked.inputTokens,
       maxTokens: null,
       weights: world.weights,
-      costReferenceUsd: world.costReferenceUsd
+      costReferenceUsd: world.costReferenceUsd,
+      charge
     })
-    return [{ ...prediction, ...score, model: id, eligible: true, excludedBy: null }]
+    const isUnexplored = charge !== undefined && !BudgetPacing.isExplored(charge, score.costUsd)
+    return [{ ...prediction, ...score, model: id, eligible: true, excludedBy: null, isUnexplored }]
   }
 
   const call = (asked: Asked, arm: number) => {
@@ -84,7 +91,8 @@ export const served = (
           : chooseByShares({ candidates, ...keys }, (options) => rule(options, state)).chosen
       return world.arms.findIndex((arm) => arm.model === chosen)
     },
-    ran: (asked, { arm, latencySeconds, outputTokens }) => {
+    ran: (asked, { arm, costUsd, latencySeconds, outputTokens }) => {
+      if (budgetUsd !== null) pacing = BudgetPacing.spent(pacing, budgetUsd, costUsd)
       const event = call(asked, arm)
       if (event === null) return
       fold({

@@ -47,7 +47,8 @@ const leastWeight = 0.05
 
 /** The strongest of the suspicions that a cell and its model are under. */
 const suspicionOf = (quality: Quality, model: ModelEvidence, cell: Cell | undefined): Suspicion => {
-  let strongest: { readonly side: Bets.Side; readonly direction: Bets.Direction; readonly isOfCell: boolean } | null = null
+  let strongest: { readonly side: Bets.Side; readonly direction: Bets.Direction; readonly isOfCell: boolean } | null =
+    null
   let evidence = 0
   for (const detector of cell === undefined ? [model.detector] : [cell.detector, model.detector]) {
     for (const direction of Bets.directions) {

@@ -10,11 +10,7 @@ export interface Since {
 }
 
 /** The window as it stands; undefined where it is of an earlier candidate. Changes nothing: what is asked must not be folded. */
-export const presentWindow = (
-  model: ModelEvidence,
-  cell: Cell,
-  direction: Bets.Direction
-): Bets.Window | undefined => {
+export const presentWindow = (model: ModelEvidence, cell: Cell, direction: Bets.Direction): Bets.Window | undefined => {
   const window = cell.windows[direction]
   return window.candidate === model.candidates[direction] ? window : undefined
 }

@@ -19,6 +19,8 @@ export interface Conditions {
   readonly delay: number
   /** So much of the answers is judged, (0, 1]. */
   readonly judged: number
+  /** USD a request on average, as a share of what the best single model costs; null without a budget. */
+  readonly budget: number | null
   /** Of `fixed`. */
   readonly fixed: number
 }
@@ -46,6 +48,8 @@ export interface Run {
   readonly falseAlarms: number
   /** Judged answers of the changed model from the change to the report; null if none came. */
   readonly noticedAfter: number | null
+  /** With a budget: what was spent, and what in the dearest stretch of 500 requests, as shares of it. */
+  readonly spent: { readonly all: number; readonly worstWindow: number } | null
 }
 
 /** So many marks beside those that are asked for: the points of a curve. */
@@ -58,6 +62,8 @@ export interface Subject {
   readonly reference: { readonly costUsd: number; readonly latencySeconds: number }
   /** The model with the largest mean reward. */
   readonly best: number
+  /** What that one costs on average, USD a request. */
+  readonly bestCostUsd: number
   readonly frequentTask: string
 }
 
@@ -66,7 +72,10 @@ export const subjectOf = (table: Table, reward: RewardName): Subject => {
   const sums = table.models.map((_, k) =>
     table.rows.reduce((sum, row) => sum + rewardOf(rewards[reward], reference, cellOf(row, k)), 0)
   )
-  return { table, reward, reference, best: sums.indexOf(Math.max(...sums)), frequentTask: frequentTask(table) }
+  const best = sums.indexOf(Math.max(...sums))
+  const bestCostUsd =
+    table.rows.reduce((sum, row) => sum + cellOf(row, best).costUsd, 0) / Math.max(1, table.rows.length)
+  return { table, reward, reference, best, bestCostUsd, frequentTask: frequentTask(table) }
 }
 
 const cellOf = ({ costUsd, latencySeconds, quality }: Row, k: number) => ({
@@ -97,7 +106,7 @@ const repriced = (price: Price, times: number): Price =>
 /** One request as it happens: what each arm would do, and which can be chosen. */
 interface Moment {
   readonly asked: Asked
-  readonly answers: ReadonlyArray<Answer & { readonly costUsd: number }>
+  readonly answers: ReadonlyArray<Answer>
 }
 
 /** What the table says of each request of one order. */
@@ -151,6 +160,7 @@ export const replay = (
     priorQuality: priors[k] ?? null,
     ...(priorSd === null || priors[k] === null || priors[k] === undefined ? {} : { priorSd })
   }))
+  const budgetUsd = conditions.budget === null ? null : conditions.budget * subject.bestCostUsd
   const learner = algorithm.make({
     arms,
     dimension: table.rows[0]?.features.length ?? 1,
@@ -158,6 +168,7 @@ export const replay = (
     costReferenceUsd: reference.costUsd,
     latencyReferenceSeconds: reference.latencySeconds,
     seed,
+    budgetUsd,
     fixed: conditions.fixed
   })
 
@@ -165,6 +176,7 @@ export const replay = (
   const sum = { reward: 0, quality: 0, costUsd: 0, best: 0, bestQuality: 0, bestCostUsd: 0, oracle: 0 }
   const marks: Array<Mark> = []
   const alarms = makeAlarms(scenario, length, best)
+  const costs: Array<number> = []
   const late: Array<{ readonly asked: Asked; readonly answer: Answer }> = []
   for (let at = 0; at < length; at++) {
     const moment = momentAt(at)
@@ -183,13 +195,29 @@ export const replay = (
     sum.reward += answer.reward
     sum.quality += answer.quality
     sum.costUsd += answer.costUsd
+    costs.push(answer.costUsd)
     sum.best += single.reward
     sum.bestQuality += single.quality
     sum.bestCostUsd += single.costUsd
     sum.oracle += Math.max(...asked.eligible.map((arm) => answers[arm]?.reward ?? 0))
     if (wanted.has(at + 1)) marks.push({ at: at + 1, ...sum })
   }
-  return { marks, ...alarms.found() }
+  return { marks, ...alarms.found(), spent: budgetUsd === null ? null : spentOf(costs, budgetUsd) }
+}
+
+/** A stretch in which a budget is watched. */
+const windowRequests = 500
+
+const spentOf = (costs: ReadonlyArray<number>, budgetUsd: number): NonNullable<Run["spent"]> => {
+  const total = costs.reduce((sum, cost) => sum + cost, 0)
+  const length = Math.min(windowRequests, costs.length)
+  let window = 0
+  let worst = 0
+  for (const [i, cost] of costs.entries()) {
+    window += cost - (costs[i - length] ?? 0)
+    if (i + 1 >= length) worst = Math.max(worst, window)
+  }
+  return { all: total / (budgetUsd * costs.length), worstWindow: worst / (budgetUsd * length) }
 }
 
 const marksAt = (length: number, checkpoints: ReadonlyArray<number>): ReadonlySet<number> =>

@@ -15,6 +15,7 @@ const world: World = {
   costReferenceUsd: 1,
   latencyReferenceSeconds: 2,
   seed: "seed",
+  budgetUsd: null,
   fixed: 2
 }
 const prices = [1, 4, 2].map((price) => ({ inputUsdPerMTok: price, outputUsdPerMTok: price }))
@@ -31,7 +32,7 @@ const askedAt = (n: number, eligible: ReadonlyArray<number> = [0, 1, 2]): Asked 
 
 const answerOf = (n: number, arm: number): Answer => {
   const quality = Math.min(1, Math.max(0, means[arm]! + 0.4 * (uniform(`y${n}|${arm}`) - 0.5)))
-  return { arm, outputTokens: 100, latencySeconds: 1, quality, reward: quality }
+  return { arm, outputTokens: 100, latencySeconds: 1, costUsd: 0, quality, reward: quality }
 }
 
 /** The choices of a run in which every answer is judged at once. */

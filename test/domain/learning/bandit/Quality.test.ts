@@ -178,7 +178,7 @@ describe("Quality", () => {
 
   it("moves a suspected and a changed level no further than what was judged since, also where the estimate has followed", () => {
     const x = one(4)
-    for (const tasks of [[null], ["a", "b"]]) {
+    for (const tasks of [[null], ["a", "b"]] as ReadonlyArray<ReadonlyArray<string | null>>) {
       for (let seed = 1; seed <= 12; seed++) {
         const random = congruential(7919 * seed)
         const quality = make(4, [0.7, 0.6], defaultParameters)
@@ -193,7 +193,7 @@ describe("Quality", () => {
           if (change === null) continue
           assert.strictEqual(change.direction, "down")
           // A task's change is seen from its own answers only.
-          const now = tasks.indexOf(change.task)
+          const now: number = tasks.indexOf(change.task)
           assert.isAtLeast(now < 0 ? suspected : estimates()[now]!, change.after! - 0.02, `${tasks} ${seed}`)
           assert.closeTo(now < 0 ? means(estimates()) : estimates()[now]!, change.after!, 0.06, `${tasks} ${seed}`)
         }

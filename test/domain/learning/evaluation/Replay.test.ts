@@ -39,6 +39,7 @@ const conditions: Conditions = {
   requests: Infinity,
   delay: 0,
   judged: 1,
+  budget: null,
   fixed: 0
 }
 
