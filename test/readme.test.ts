@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
+import { messagesScenarioNames } from "../src/domain/simulation/MessagesScenario.ts"
 import { scenarioNames, scenarios } from "../src/domain/simulation/Scenario.ts"
 import { settingsTable } from "../src/services/running/Settings.ts"
 
@@ -32,6 +33,13 @@ describe("the page of mock-llm", () => {
     const wanted = `${before}<!-- scenarios -->\n${table}\n<!-- /scenarios -->${after}`
     if (process.env["UPDATE_DOCS"] === "1") Fs.writeFileSync(mockPage, wanted)
     else assert.strictEqual(page, wanted)
+  })
+
+  it("names the scenarios of Anthropic's protocol", () => {
+    const page = Fs.readFileSync(mockPage, "utf8")
+    const [, named = ""] = /protocol has those of ([^;]+);/.exec(page) ?? []
+    const names = Array.from(named.matchAll(/`(\w+)`/g), ([, name]) => name)
+    assert.deepStrictEqual(names, [...messagesScenarioNames])
   })
 })
 

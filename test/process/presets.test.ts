@@ -22,6 +22,22 @@ afterEach(async () => {
 })
 afterAll(() => database.drop())
 
+/** In Anthropic's protocol. */
+const answersMessage = (response: Http.ServerResponse, model: string) => {
+  const content = [{ type: "text", text: "hello" }]
+  const usage = { input_tokens: 9, output_tokens: 1 }
+  response.writeHead(200, { "content-type": "application/json" })
+  response.end(
+    JSON.stringify({ id: "msg_1", type: "message", role: "assistant", model, content, stop_reason: "end_turn", usage })
+  )
+}
+
+/** How a vendor's own protocol is called. */
+const spokenBy = (name: PresetName) =>
+  presetOf(name).kind === "anthropic"
+    ? { operation: "messages", key: keyOf(name) }
+    : { operation: "chat/completions", key: `Bearer ${keyOf(name)}` }
+
 /** Stands in for vendors: what it lists, by the beginning of the path, and all that it was asked. */
 const startStandIn = async (listed: (path: string) => ReadonlyArray<string> | null) => {
   const asked: Array<{ readonly path: string; readonly key: string; readonly model: string | null }> = []
@@ -40,6 +56,7 @@ const startStandIn = async (listed: (path: string) => ReadonlyArray<string> | nu
     incoming.on("end", () => {
       const body = JSON.parse(Buffer.concat(chunks).toString("utf8"))
       asked.push({ path, key, model: body.model })
+      if (path.endsWith("/messages")) return answersMessage(response, body.model)
       answers()(response, { model: body.model, body, headers: incoming.headers })
     })
   })
@@ -92,8 +109,8 @@ describe("a start without a file", () => {
         standIn.asked.filter(({ model, path }) => path.startsWith(`/${name}/`) && model !== null),
         [
           {
-            path: `/${name}${preset.address.suffix}/chat/completions`,
-            key: preset.keys.length === 0 ? "none" : `Bearer ${keyOf(name)}`,
+            path: `/${name}${preset.address.suffix}/${spokenBy(name).operation}`,
+            key: preset.keys.length === 0 ? "none" : spokenBy(name).key,
             model: upstream
           }
         ]

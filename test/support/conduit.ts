@@ -25,6 +25,8 @@ export interface ConduitOptions {
   /** The OpenAI-compatible upstream of all models; without it the models are simulated. */
   readonly upstream?: string
   readonly models?: ReadonlyArray<ModelScript>
+  /** A whole `conduit.yaml`, instead of the two. */
+  readonly configuration?: string
   readonly databaseUrl?: string
   /** Another program than the built binary, with its arguments. */
   readonly command?: ReadonlyArray<string>
@@ -116,10 +118,13 @@ export const startConduit = async (options: ConduitOptions = {}): Promise<Condui
     LOG_FORMAT: "json",
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl })
   }
-  if (options.upstream === undefined) env["CONDUIT_SIMULATE"] = "true"
+  const configuration =
+    options.configuration ??
+    (options.upstream === undefined ? null : yaml(options.upstream, options.models ?? [{ id: "small" }]))
+  if (configuration === null) env["CONDUIT_SIMULATE"] = "true"
   else {
     env["CONDUIT_CONFIG"] = Path.join(directory, "conduit.yaml")
-    Fs.writeFileSync(env["CONDUIT_CONFIG"], yaml(options.upstream, options.models ?? [{ id: "small" }]))
+    Fs.writeFileSync(env["CONDUIT_CONFIG"], configuration)
   }
   const program = options.program ?? [process.execPath, ...(options.command ?? [binary, "serve"])]
   const [file, ...args] = [...(options.prefix ?? []), ...program]

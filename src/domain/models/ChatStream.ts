@@ -1,4 +1,5 @@
 import { type Edit, elementsOf, endOfText, type Member, membersOf, skipSpace, splice } from "../basics/JsonText.ts"
+import { type AnswerStream, graceMs, type StreamFailure, type StreamState } from "./AnswerStream.ts"
 import { errorIn, errorOf, type ErrorSaid } from "./ErrorSaid.ts"
 import { finishReasonOf } from "./Finish.ts"
 import { hasCounts, type Label, makeMemory, mendChunk, ownChunk, type StreamMemory } from "./Form.ts"
@@ -6,34 +7,18 @@ import { arrayOf, isObject, type JsonObject, parseJson, textOf } from "./Json.ts
 import { oneCallEach } from "./OneCallEach.ts"
 import { choiceSaid, type ChoiceSaid, isEmpty, type Said, usageIn } from "./Said.ts"
 
-/** How long a stream may say nothing more after its last finish reason: then it is over, `[DONE]` or not. Milliseconds. */
-export const graceMs = 1000
-
 /** Chunks without any text, call or refusal that are kept back at most: an answer that stays empty is another model's chance. */
 const mostHeld = 256
 
 /** More calls than that are not told apart. */
 const mostCalls = 64
 
-/** Why a stream is no answer. */
-export interface StreamFailure {
-  /**
-   * `reported`: the upstream said so itself. `cut`: it ended before every choice had finished. `empty`: it finished
-   * without any text, call, refusal or token. `bad_answer`: none of its events was a chunk.
-   */
-  readonly reason: "reported" | "cut" | "empty" | "bad_answer"
-  readonly error: ErrorSaid | null
-  readonly detail: string
-}
-
-export type StreamState = "open" | "complete" | StreamFailure
-
 /**
  * Reads a stream of chat chunks event by event: what of it goes to the client, in OpenAI's form, what it says of itself,
  * and when it is over. It is whole when every choice has a finish reason and the body ends, or `[DONE]` comes, or a second
  * has passed; or when `[DONE]` comes before a finish reason. Pure: time comes with the events, in milliseconds of any clock.
  */
-export class ChatStream {
+export class ChatStream implements AnswerStream {
   private readonly memory: StreamMemory
   private readonly label: Label
   /** How many choices the request asked for. */

@@ -1,5 +1,6 @@
 import { isOtherModel } from "../routing/ModelName.ts"
 import type { ModelList } from "./ModelList.ts"
+import type { ProviderKind } from "./ProviderKind.ts"
 
 /** Where a provider is reached: an address of the environment, or its public one. */
 interface Address {
@@ -17,7 +18,7 @@ interface Address {
 export interface Preset {
   /** For people. */
   readonly title: string
-  readonly kind: "openai-compatible"
+  readonly kind: ProviderKind
   /** Variables of the key, as the vendor's own clients read them; the first that is set counts. None: it takes no key. */
   readonly keys: ReadonlyArray<string>
   /** It answers without one. */
@@ -48,7 +49,7 @@ export const presets = {
   },
   anthropic: {
     title: "Anthropic",
-    kind: "openai-compatible",
+    kind: "anthropic",
     keys: ["ANTHROPIC_API_KEY"],
     address: { variable: "ANTHROPIC_BASE_URL", byDefault: "https://api.anthropic.com", suffix: "/v1" },
     pricedAt: "https://api.anthropic.com",

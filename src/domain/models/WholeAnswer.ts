@@ -1,5 +1,6 @@
 import { errorIn } from "./ErrorSaid.ts"
-import type { ChatStream, StreamFailure } from "./ChatStream.ts"
+import type { AnswerStream } from "./AnswerStream.ts"
+import type { StreamFailure } from "./AnswerStream.ts"
 import { type Label, mendAnswer } from "./Form.ts"
 import { arrayOf, isObject, type JsonObject, parseJson, textOf } from "./Json.ts"
 import { choiceSaid, isEmpty, type Said, usageIn } from "./Said.ts"
@@ -41,7 +42,7 @@ export const readAnswer = (json: string, label: Label): WholeAnswer | StreamFail
 export const isAnswer = (read: WholeAnswer | StreamFailure): read is WholeAnswer => "text" in read
 
 /** Lets a whole answer that came instead of a stream be one; false if it is neither an answer nor an error. */
-export const streamWhole = (json: string, chat: ChatStream, nowMs: number): boolean => {
+export const streamWhole = (json: string, chat: AnswerStream, nowMs: number): boolean => {
   const body = parseJson(json)
   if (errorIn(body) !== null) {
     chat.event(null, json, nowMs)

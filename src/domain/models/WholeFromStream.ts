@@ -1,4 +1,5 @@
-import { ChatStream, type StreamFailure } from "./ChatStream.ts"
+import { ChatStream } from "./ChatStream.ts"
+import { type StreamFailure } from "./AnswerStream.ts"
 import type { Label } from "./Form.ts"
 import { arrayOf, isObject, type JsonObject, parseJson } from "./Json.ts"
 import { readAnswer, type WholeAnswer } from "./WholeAnswer.ts"

@@ -109,7 +109,7 @@ const subjects: ReadonlyArray<readonly [Capability, RegExp]> = [
 ]
 
 const tooLong =
-  /context[ _]length|context window|maximum context|max(?:imum)? (?:prompt|input|sequence) (?:length|tokens)|prompt is too long|input (?:is )?too long|too many (?:input )?tokens|exceeds? the (?:model's )?(?:maximum|available|max)[^.]*(?:tokens|context)|reduce the length/i
+  /context[ _]length|context window|maximum context|max(?:imum)? (?:prompt|input|sequence) (?:length|tokens)|prompt is too long|input (?:is )?too long|too many (?:input )?tokens|exceed context limit|exceeds? the (?:model's )?(?:maximum|available|max)[^.]*(?:tokens|context)|reduce the length/i
 
 const aboutKey =
   /invalid[ _]api[ _-]?key|incorrect api key|api[ _-]?key (?:not valid|is invalid|expired)|api_key_invalid|invalid[ _]authentication|no auth credentials|authentication[ _](?:error|fails?|failed)/i
@@ -126,7 +126,9 @@ const fieldNames: ReadonlyArray<RegExp> = [
   /unrecognized (?:request )?arguments? supplied: ['"`]?([a-z_]+)/i,
   /(?:unknown|unexpected|invalid) (?:name|parameter|field|keyword argument|argument)s?:? ['"`\\]*([a-z_]+)/i,
   /(?:property|parameter|argument|field) ['"`]([a-z_]+)['"`] (?:is )?(?:not supported|unsupported|not permitted|not allowed)/i,
-  /['"`]([a-z_]+)['"`] (?:is |does )?(?:not supported|unsupported|not support)/i
+  /['"`]([a-z_]+)['"`] (?:is |does )?(?:not supported|unsupported|not support|deprecated)/i,
+  // Anthropic puts the path first.
+  /^([a-z_]+)(?:\.[\w.]+)?: extra inputs are not permitted/i
 ]
 
 const saysField = /^(?:unsupported_parameter|unsupported_value|unknown_parameter|extra_forbidden)$/i
@@ -145,6 +147,7 @@ const plain = (reason: FaultReason): Reading => ({ reason, lacks: null, paramete
 const readRequestFault = (said: ErrorSaid): Reading => {
   const text = [said.code, said.type, said.param, said.message].filter((part) => part !== null).join(" ")
   if (aboutKey.test(text)) return plain("unauthorized")
+  if (outOfMoney.test(text)) return plain("payment")
   if (tooLong.test(text)) return plain("context_length")
   if (aboutPolicy.test(text)) return plain("filtered")
   const parameter = fieldIn(said)
@@ -197,6 +200,8 @@ export const statusWithin = (said: ErrorSaid): number => {
   if (said.status !== null) return said.status
   if (aboutRate.test(text) || outOfMoney.test(text)) return 429
   if (aboutKey.test(text)) return 401
+  // Anthropic's status for that.
+  if (/overloaded/i.test(text)) return 529
   return tooLong.test(text) || /invalid_request|unsupported_/i.test(text) || aboutPolicy.test(text) ? 400 : 500
 }
 

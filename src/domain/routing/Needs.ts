@@ -73,6 +73,7 @@ class Measuring {
     }
     const effort = body["reasoning_effort"]
     if (typeof effort === "string" && effort !== "none") this.needs.add("reasoning")
+    if (typeof body["n"] === "number" && body["n"] > 1) this.needs.add("choices")
     if (body["logprobs"] === true || Number(body["top_logprobs"] ?? 0) > 0) this.needs.add("logprobs")
     if (Array.isArray(body["modalities"]) && body["modalities"].includes("audio")) this.needs.add("audio")
   }

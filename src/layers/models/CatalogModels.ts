@@ -4,6 +4,7 @@ import type { Alias } from "../../domain/routing/Alias.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { type ListedModel, type ModelList, retirementText } from "../../domain/models/ModelList.ts"
 import { presetOf } from "../../domain/models/Presets.ts"
+import { providerKinds } from "../../domain/models/ProviderKind.ts"
 import { type Abilities, type Ability, capabilities, type Capability } from "../../domain/routing/Capability.ts"
 import type { LimitSource, Model, SilenceLimits } from "../../domain/routing/Model.ts"
 import { familyOf } from "../../domain/routing/ModelFamilies.ts"
@@ -125,7 +126,9 @@ const modelOf = (entry: ModelEntry, configured: Configured, known: Known, retire
     abilities: {
       ...abilitiesOf(family?.capabilities ?? {}, "families"),
       ...abilitiesOf(listed.capabilities, "upstream"),
-      ...abilitiesOf(entry.capabilities ?? {}, "configuration")
+      ...abilitiesOf(entry.capabilities ?? {}, "configuration"),
+      // What there are no words for nobody can say.
+      ...(provider === undefined ? {} : unspeakable(provider))
     },
     dialect: { ...family?.dialect, ...entry.dialect },
     timeouts: timeoutsOf(entry, file.providers?.[entry.provider]),
@@ -184,6 +187,11 @@ const timeoutsOf = (model: TimeoutsEntry, provider: TimeoutsEntry = {}): Silence
     idleMs: idle === undefined ? null : timeoutMillis(idle)
   }
 }
+
+const unspeakable = ({ kind }: Provider): Abilities =>
+  kind === "simulated"
+    ? {}
+    : Object.fromEntries(providerKinds[kind].lacks.map((name) => [name, { can: false, source: "protocol" as const }]))
 
 const abilitiesOf = (said: { readonly [C in Capability]?: boolean }, source: Ability["source"]): Abilities =>
   Object.fromEntries(

@@ -8,6 +8,7 @@ import { ModelId } from "../../domain/basics/Ids.ts"
 import { must, mustSecretly, problemsOf } from "../../domain/basics/SchemaProblems.ts"
 import { isObject } from "../../domain/models/Json.ts"
 import { presetNames } from "../../domain/models/Presets.ts"
+import { providerKindNames } from "../../domain/models/ProviderKind.ts"
 import { policyAlgorithms, policyModes } from "../../domain/routing/Policy.ts"
 import { preferenceNames } from "../../domain/routing/Weights.ts"
 import { problemsBetween } from "./ConfigProblems.ts"
@@ -104,7 +105,7 @@ const ProviderEntry = Schema.Struct({
   preset: Schema.optionalWith(Schema.Literal(...presetNames).annotations(must(presetNames.join(", "))), {
     exact: true
   }),
-  kind: Schema.optionalWith(Schema.Literal("openai-compatible").annotations(must("openai-compatible")), {
+  kind: Schema.optionalWith(Schema.Literal(...providerKindNames).annotations(must(providerKindNames.join(" or "))), {
     exact: true
   }),
   baseUrl: Schema.optionalWith(Schema.String.annotations(mustSecretly(baseUrl)), { exact: true }),

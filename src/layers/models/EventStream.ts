@@ -1,8 +1,7 @@
 import { transportDetail } from "../../domain/basics/TransportDetail.ts"
 import type { Deadline } from "../../domain/basics/Deadlines.ts"
-import { ChatStream } from "../../domain/models/ChatStream.ts"
+import type { AnswerStream } from "../../domain/models/AnswerStream.ts"
 import type { ChatStream as ChatStreamShape, ProviderError } from "../../services/models/LanguageModels.ts"
-import { streamWhole } from "../../domain/models/WholeAnswer.ts"
 import { streamFailure } from "./ProviderErrors.ts"
 import { SseParser } from "./SseParser.ts"
 import type { RawHeaders } from "./ResponseHeaders.ts"
@@ -50,7 +49,7 @@ export class EventStream implements Caller, ChatStreamShape {
   private readonly received: Received
   private readonly parser = new SseParser(maxEventChars)
   private readonly call: UpstreamCall
-  private readonly chat: ChatStream
+  private readonly chat: AnswerStream
   private body: Body = "unknown"
   private failed: ProviderError | null = null
   private waiting: Waiting | null = null
@@ -62,7 +61,7 @@ export class EventStream implements Caller, ChatStreamShape {
   constructor(parts: CallParts, opened: (stream: ChatStreamShape | ProviderError) => void) {
     this.parts = parts
     this.received = new Received(parts.target, parts.clock)
-    this.chat = new ChatStream(parts.label, parts.choices)
+    this.chat = parts.protocol.stream(parts.label, parts.choices)
     this.call = new UpstreamCall(parts.target, parts.body, this)
     this.lifeMs = this.nowMs()
     // There is something for the client, or another model may answer.
@@ -82,7 +81,7 @@ export class EventStream implements Caller, ChatStreamShape {
     this.arrival("event", (failed) => done(failed ?? this.chat.take()))
   }
 
-  said(): ChatStream["said"] {
+  said(): AnswerStream["said"] {
     return this.chat.said
   }
 
@@ -138,7 +137,7 @@ export class EventStream implements Caller, ChatStreamShape {
     if (this.chat.state !== "open") return
     if (this.received.isError) return this.fail(this.received.refusal())
     if (this.body === "events") return this.bodyEnded(null)
-    if (!streamWhole(this.received.text, this.chat, this.nowMs())) {
+    if (!this.parts.protocol.streamWhole(this.received.text, this.chat, this.nowMs())) {
       return this.fail(this.received.failure("bad_answer", "the answer is not an event stream"))
     }
     this.changed()

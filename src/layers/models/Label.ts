@@ -1,4 +1,5 @@
 import type * as Clock from "effect/Clock"
+import { idPrefixes, type ProtocolName } from "../../domain/models/canonical/Conversation.ts"
 import type { Label } from "../../domain/models/Form.ts"
 import { isObject } from "../../domain/models/Json.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -8,11 +9,17 @@ import type { CallLimits, ChatBody } from "../../services/models/LanguageModels.
 export const choicesAsked = ({ n }: ChatBody): number => (typeof n === "number" && Number.isInteger(n) && n > 0 ? n : 1)
 
 /** How the caller of this request knows its answer. */
-export const labelOf = (model: Model, body: ChatBody, { answerId }: CallLimits, clock: Clock.Clock): Label => {
+export const labelOf = (
+  model: Model,
+  body: ChatBody,
+  { answerId }: CallLimits,
+  clock: Clock.Clock,
+  protocol: ProtocolName = "chat"
+): Label => {
   const createdMillis = clock.unsafeCurrentTimeMillis()
   const options = body["stream_options"]
   return {
-    id: `chatcmpl-${answerId ?? createdMillis}`,
+    id: `${idPrefixes[protocol]}${answerId ?? createdMillis}`,
     model: model.id,
     createdSeconds: Math.floor(createdMillis / 1000),
     withUsage: isObject(options) && options["include_usage"] === true

@@ -3,43 +3,56 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { Dispatcher } from "undici"
 import { Deadlines } from "../../domain/basics/Deadlines.ts"
-import { requestText } from "../../domain/models/RequestText.ts"
+import { providerKinds } from "../../domain/models/ProviderKind.ts"
+import { type UpstreamProtocol, upstreamProtocols } from "../../domain/models/Upstream.ts"
 import { changesOf } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
-import { type CallLimits, type ChatBody, LanguageModels, ProviderError } from "../../services/models/LanguageModels.ts"
+import {
+  type CallLimits,
+  type ChatBody,
+  LanguageModels,
+  type LanguageModelsShape,
+  ProviderError
+} from "../../services/models/LanguageModels.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
 import { EventStream } from "./EventStream.ts"
 import { choicesAsked, labelOf } from "./Label.ts"
 import { operationUrl } from "../../domain/models/Endpoint.ts"
 import { failure } from "./ProviderErrors.ts"
+import { defaultHeaders, keyHeaders } from "./ProviderHeaders.ts"
+import { translating } from "./Translation.ts"
 import type { Target } from "./UpstreamCall.ts"
 import { type CallParts, WholeCall } from "./WholeAnswer.ts"
 
-type Endpoint = Omit<Target, "model" | "silence">
+interface SpokenTarget extends Target {
+  readonly protocol: UpstreamProtocol
+}
+type Endpoint = Omit<SpokenTarget, "model" | "silence">
 
 const noLimits = { firstByteMs: null, idleMs: null }
 
-const pathOf = (provider: Provider) => {
-  const { pathname, search } = operationUrl(provider.baseUrl, "chat/completions")
+const protocolOf = ({ kind }: Provider) => (kind === "simulated" ? "chat" : providerKinds[kind].protocol)
+
+const pathOf = (provider: Provider, { operation }: UpstreamProtocol) => {
+  const { pathname, search } = operationUrl(provider.baseUrl, operation)
   return `${pathname}${search}`
 }
 
-const headersOf = (provider: Provider, accept: string): Readonly<Record<string, string>> => ({
-  "content-type": "application/json",
-  accept,
-  ...(provider.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(provider.apiKey)}` })
-})
-
-const endpointOf = (provider: Provider, dispatcher: Dispatcher, accept: string): Endpoint => ({
-  dispatcher,
-  path: pathOf(provider),
-  headers: headersOf(provider, accept),
-  secrets: provider.apiKey === null ? [] : [Redacted.value(provider.apiKey)]
-})
+const endpointOf = (provider: Provider, dispatcher: Dispatcher, accept: string): Endpoint => {
+  const protocol = upstreamProtocols[protocolOf(provider)]
+  return {
+    dispatcher,
+    protocol,
+    path: pathOf(provider, protocol),
+    headers: { "content-type": "application/json", accept, ...defaultHeaders(provider), ...keyHeaders(provider) },
+    secrets: provider.apiKey === null ? [] : [Redacted.value(provider.apiKey)]
+  }
+}
 
 /** JSON of a body nested deeper than the stack is refused, as a model would refuse it. */
 const encode = (
+  { requestText }: UpstreamProtocol,
   body: ChatBody,
   model: Model,
   { adjustments = [], streamUsage = true }: CallLimits,
@@ -60,19 +73,20 @@ const encode = (
 /** Where the models of one catalogue are called, by the kind of answer. */
 class Targets {
   readonly #endpoints: ReadonlyMap<string, Endpoint>
-  readonly #byModel = new Map<Model, Target>()
+  readonly #byModel = new Map<Model, SpokenTarget>()
 
   constructor(endpoints: ReadonlyMap<string, Endpoint>) {
     this.#endpoints = endpoints
   }
 
   /** Null if the provider is none of the catalogue's. */
-  of(model: Model, more: CallLimits["headers"]): Target | null {
+  of(model: Model, { forwarded, headers: more }: CallLimits): SpokenTarget | null {
     const target = this.#byModel.get(model) ?? this.#add(model)
-    return target === null || more === undefined ? target : { ...target, headers: { ...more, ...target.headers } }
+    if (target === null || (more === undefined && forwarded === undefined)) return target
+    return { ...target, headers: { ...more, ...target.headers, ...forwarded } }
   }
 
-  #add(model: Model): Target | null {
+  #add(model: Model): SpokenTarget | null {
     const endpoint = this.#endpoints.get(model.provider)
     if (endpoint === undefined) return null
     const target = { ...endpoint, model: model.id, silence: model.timeouts ?? noLimits }
@@ -84,7 +98,7 @@ class Targets {
 const noProvider = ({ id, provider }: Model): ProviderError =>
   failure(id, "connection", null, `there is no provider ${JSON.stringify(provider)}`)
 
-/** Calls OpenAI-compatible providers and passes what they say through. */
+/** Calls providers, each in its protocol, and passes what they say through to clients of the same one. */
 export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPools> = Layer.scoped(
   LanguageModels,
   Effect.gen(function* () {
@@ -123,23 +137,24 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
       body: ChatBody,
       limits: CallLimits
     ): CallParts | ProviderError => {
-      const target = known[kind].of(model, limits.headers)
+      const target = known[kind].of(model, limits)
       if (target === null) return noProvider(model)
-      const json = encode(body, model, limits, kind === "streamed")
+      const json = encode(target.protocol, body, model, limits, kind === "streamed")
       return json instanceof ProviderError
         ? json
         : {
             target,
+            protocol: target.protocol,
             body: json,
             timeoutMs: limits.timeoutMs,
             clock,
             deadlines,
-            label: labelOf(model, body, limits, clock),
+            label: labelOf(model, body, limits, clock, target.protocol.name),
             choices: choicesAsked(body)
           }
     }
 
-    return LanguageModels.of({
+    const called: LanguageModelsShape = {
       complete: (model, body, limits, done) => {
         const parts = partsOf("whole", model, body, limits)
         if (!(parts instanceof ProviderError)) return new WholeCall(parts, done).abort
@@ -153,7 +168,12 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
         opened(parts)
         return nothing
       }
-    })
+    }
+    const spokenBy = ({ provider }: Model) => {
+      const found = catalog.current().providers.get(provider)
+      return found === undefined ? "chat" : protocolOf(found)
+    }
+    return LanguageModels.of(translating(called, spokenBy, clock))
   })
 )
 

@@ -13,9 +13,16 @@ import { type Directives, problemWith, requestFrom } from "../../domain/simulati
 import { scriptOf } from "../../domain/simulation/Fleet.ts"
 import type { Fault } from "../../domain/simulation/Script.ts"
 import { type AnswerLabel, chunksOf, completionOf, type TimedChunk } from "../../domain/simulation/Wire.ts"
-import { type CallLimits, type ChatBody, LanguageModels, ProviderError } from "../../services/models/LanguageModels.ts"
+import {
+  type CallLimits,
+  type ChatBody,
+  LanguageModels,
+  type LanguageModelsShape,
+  ProviderError
+} from "../../services/models/LanguageModels.ts"
 import { choicesAsked, labelOf } from "./Label.ts"
 import { streamFailure } from "./ProviderErrors.ts"
+import { translating } from "./Translation.ts"
 
 const seed = "conduit"
 
@@ -212,11 +219,11 @@ const runWith =
 /** Models that exist only here: the engine of `conduit mock-llm` without a network. Gates need that server. */
 export const layer: Layer.Layer<LanguageModels> = Layer.effect(
   LanguageModels,
-  Effect.map(Effect.runtime<never>(), (runtime) => {
+  Effect.map(Effect.all([Effect.runtime<never>(), Effect.clock]), ([runtime, clock]) => {
     const run = runWith(runtime)
     let calls = 0
     const nextNumber = () => ++calls
-    return LanguageModels.of({
+    const simulated: LanguageModelsShape = {
       complete: (model, body, limits, done) =>
         run(
           Effect.flatMap(begin(model, body, nextNumber), (begun) => whole(begun, model, body, limits)),
@@ -241,7 +248,8 @@ export const layer: Layer.Layer<LanguageModels> = Layer.effect(
           stopWaiting()
         }
       }
-    })
+    }
+    return LanguageModels.of(translating(simulated, () => "chat", clock))
   })
 )
 

@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import * as Redacted from "effect/Redacted"
 import type { Dispatcher } from "undici"
 import { transportDetail } from "../../domain/basics/TransportDetail.ts"
 import { operationUrl } from "../../domain/models/Endpoint.ts"
@@ -15,6 +14,7 @@ import * as EpisodeLog from "../../services/observing/EpisodeLog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { decodingOf } from "./Decoding.ts"
+import { defaultHeaders, keyHeaders } from "./ProviderHeaders.ts"
 import { headerOf } from "./ResponseHeaders.ts"
 
 /** For one list, from the question to its last byte. */
@@ -122,11 +122,11 @@ export const listOf = (provider: Listing, dispatcher: Dispatcher): Effect.Effect
   }).pipe(Effect.timeoutFail({ duration: limit, onTimeout: () => `no answer within ${Duration.toSeconds(limit)} s` }))
 
 const bodyOf = async (
-  { apiKey, baseUrl, modelList }: Listing,
+  provider: Listing,
   dispatcher: Dispatcher,
   signal: AbortSignal
 ): Promise<{ readonly status: number; readonly text: string }> => {
-  const { origin, pathname, search } = operationUrl(baseUrl, modelList)
+  const { origin, pathname, search } = operationUrl(provider.baseUrl, provider.modelList)
   const { body, headers, statusCode } = await dispatcher.request({
     origin,
     path: `${pathname}${search}`,
@@ -135,7 +135,8 @@ const bodyOf = async (
     headers: {
       accept: "application/json",
       "accept-encoding": "identity",
-      ...(apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(apiKey)}` })
+      ...defaultHeaders(provider),
+      ...keyHeaders(provider)
     }
   })
   const text = await new Promise<string>((resolve, reject) => {

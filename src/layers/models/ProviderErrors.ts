@@ -1,5 +1,5 @@
 import { retryAfterSeconds } from "../../domain/basics/RetryAfter.ts"
-import type { StreamFailure } from "../../domain/models/ChatStream.ts"
+import type { StreamFailure } from "../../domain/models/AnswerStream.ts"
 import { type ErrorSaid, withoutSecrets, wordsOf } from "../../domain/models/ErrorSaid.ts"
 import { type Reading, readFault, statusWithin } from "../../domain/routing/Fault.ts"
 import { ProviderError } from "../../services/models/LanguageModels.ts"

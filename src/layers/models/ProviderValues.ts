@@ -56,7 +56,7 @@ export const baseUrlOf = (text: string): Either.Either<string, string> => {
     return Either.left(`${addressForm}, without user and password: a key is given as apiKey`)
   }
   if (url.hash !== "") return Either.left(`${addressForm}, without #`)
-  const path = url.pathname.replace(/\/+$/, "").replace(/\/chat\/completions$/, "")
+  const path = url.pathname.replace(/\/+$/, "").replace(/\/(?:chat\/completions|messages)$/, "")
   return Either.right(`${url.origin}${path}${url.search}`)
 }
 

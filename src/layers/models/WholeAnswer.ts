@@ -1,8 +1,8 @@
 import type * as Clock from "effect/Clock"
 import type { Deadline, Deadlines } from "../../domain/basics/Deadlines.ts"
 import type { Label } from "../../domain/models/Form.ts"
-import { isAnswer, readAnswer } from "../../domain/models/WholeAnswer.ts"
-import { answerFromStream } from "../../domain/models/WholeFromStream.ts"
+import type { UpstreamProtocol } from "../../domain/models/Upstream.ts"
+import { isAnswer } from "../../domain/models/WholeAnswer.ts"
 import type { ChatAnswer, ProviderError } from "../../services/models/LanguageModels.ts"
 import { streamFailure } from "./ProviderErrors.ts"
 import type { RawHeaders } from "./ResponseHeaders.ts"
@@ -30,10 +30,15 @@ const eventsOf = (text: string) => {
   return last === null ? events : [...events, last]
 }
 
-const answerFrom = (target: Target, received: Received, label: Label, choices: number): ChatAnswer | ProviderError => {
+const answerFrom = (
+  { choices, label, protocol, target }: CallParts,
+  received: Received
+): ChatAnswer | ProviderError => {
   const status = received.status ?? 200
   const { text } = received
-  const read = beginsStream.test(text) ? answerFromStream(eventsOf(text), label, choices) : readAnswer(text, label)
+  const read = beginsStream.test(text)
+    ? protocol.answerFromStream(eventsOf(text), label, choices)
+    : protocol.readAnswer(text, label)
   if (!isAnswer(read)) return streamFailure(target, status, read)
   return { status, ...read, requestId: received.requestId }
 }
@@ -41,6 +46,7 @@ const answerFrom = (target: Target, received: Received, label: Label, choices: n
 /** What a call is made with. */
 export interface CallParts {
   readonly target: Target
+  readonly protocol: UpstreamProtocol
   readonly body: string
   readonly timeoutMs: number
   readonly clock: Clock.Clock
@@ -101,9 +107,8 @@ export class WholeCall implements Caller {
   }
 
   end(): void {
-    const { choices, label, target } = this.#parts
     const received = this.#received
-    this.#settle(received.isError ? received.refusal() : answerFrom(target, received, label, choices))
+    this.#settle(received.isError ? received.refusal() : answerFrom(this.#parts, received))
   }
 
   error(error: unknown): void {

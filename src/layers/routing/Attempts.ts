@@ -88,11 +88,19 @@ export class Attempts {
       const headers = this.#begin(routed, model)
       const mayFallBack =
         untried.counted + 1 < mostCounted && untried.models.some((other) => !this.#isBarred(routed, other))
-      const { adjustments, streamUsage } = this.#parts.experience.limits(model, routed.begun.body)
+      const { adjustments, dialect, streamUsage } = this.#parts.experience.limits(model, routed.begun.body)
       return {
         model,
         // An answer without an id of its own has the decision's.
-        limits: { adjustments, streamUsage, timeoutMs: Math.max(1, leftMs), headers, answerId: routed.decision.id },
+        limits: {
+          adjustments,
+          dialect,
+          streamUsage,
+          timeoutMs: Math.max(1, leftMs),
+          headers,
+          answerId: routed.decision.id,
+          inputTokens: routed.request.inputTokens
+        },
         limitMs: mayFallBack ? hangShare * leftMs : leftMs
       }
     }

@@ -10,7 +10,9 @@ import { adjustedText } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import {
+  type CallLimits,
   type ChatAnswer,
+  type ChatBody,
   type ChatStream,
   type LanguageModelsShape,
   ProviderError
@@ -194,7 +196,7 @@ export class ChatRun implements ChatRunShape {
     const outcome = settlement.settle(routed, answered(status))
     const { costUsd, latencyMs } = outcome
     this.#settled(routed, outcome, () => {
-      const head = this.#headOf(routed, model, requestId)
+      const head = this.#headOf(routed, model, told)
       this.#end(
         Exit.succeed<Answer>({
           decisionId: head.decisionId,
@@ -225,7 +227,7 @@ export class ChatRun implements ChatRunShape {
     this.#deadline?.cancel()
     this.#state = "relaying"
     attempts.answers(routed, model)
-    const sink = this.#opening.answering(this.#headOf(routed, model, told.requestId))
+    const sink = this.#opening.answering(this.#headOf(routed, model, told))
     const options = {
       accounting,
       firstTokenMs: routed.callMs(monotonicMs(clock)),
@@ -330,7 +332,7 @@ export class ChatRun implements ChatRunShape {
     }
   }
 
-  #headOf(routed: RoutedRequest, model: Model, upstreamRequestId: string | null): AnswerHead {
+  #headOf(routed: RoutedRequest, model: Model, told: Told): AnswerHead {
     const { clock, experience } = this.#parts
     const { body, decision } = routed.begun
     return {
@@ -339,12 +341,19 @@ export class ChatRun implements ChatRunShape {
       reason: model.id === decision.chosen ? decision.reason : "fallback",
       propensity: decision.propensity,
       simulated: model.simulated,
-      upstreamRequestId,
-      adjusted: adjustedText(body, experience.limits(model, body).adjustments ?? []),
+      upstreamRequestId: told.requestId,
+      adjusted: adjustedIn(told, body, experience.limits(model, body)),
       overheadMs: routed.overheadMs(monotonicMs(clock))
     }
   }
 }
+
+/** What an upstream's answer has for the head of the client's. */
+type Told = Pick<ChatAnswer, "requestId" | "adjusted">
+
+/** Of a translated request the translation knows. */
+const adjustedIn = ({ adjusted }: Told, body: ChatBody, { adjustments = [] }: Pick<CallLimits, "adjustments">) =>
+  adjusted === undefined ? adjustedText(body, adjustments) : adjusted
 
 /** An answer that declined, and the call that it was. */
 interface Declined {

@@ -35,7 +35,7 @@ export interface Experience {
   readonly abilities: (model: Model) => Abilities
   readonly dialect: (model: Model) => Dialect
   /** How this model is asked. */
-  readonly limits: (model: Model, body: ChatBody) => Pick<CallLimits, "adjustments" | "streamUsage">
+  readonly limits: (model: Model, body: ChatBody) => Pick<CallLimits, "adjustments" | "dialect" | "streamUsage">
   /** What the request needs and the model lacks. */
   readonly lacks: (model: Model, request: RoutingRequest) => Capability | null
   /** Estimated for all models, corrected by what this one counts. */
@@ -84,6 +84,7 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
     dialect,
     limits: (model, body) => ({
       adjustments: adjustmentsOf(body, dialect(model)),
+      dialect: dialect(model),
       streamUsage:
         catalog.current().providers.get(model.provider)?.streamUsage !== false &&
         !withoutStreamUsage.has(model.provider)

@@ -2,16 +2,18 @@ import type * as Http from "node:http"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { simulate, type Simulation, wholeMs } from "../../domain/simulation/SimulatedModel.ts"
-import { type Directives, requestFrom } from "../../domain/simulation/ChatRequest.ts"
-import { answerFrames, type Scenario, scenarios, streamFrames } from "../../domain/simulation/Scenario.ts"
+import type { Directives } from "../../domain/simulation/ChatRequest.ts"
+import { type ErrorAnswer, type ScenarioName, scenarios } from "../../domain/simulation/Scenario.ts"
 import type { ModelScript } from "../../domain/simulation/Script.ts"
-import { type AnswerLabel, chunksOf, completionOf } from "../../domain/simulation/Wire.ts"
 import type { Gates } from "./Gates.ts"
-import { sendError, sendJson, write } from "./Http.ts"
+import { sendJson, write } from "./Http.ts"
 import type { Journal } from "./Journal.ts"
 import { writeFrames } from "./Wire.ts"
+import type { Wire, WireAnswer } from "./Wires.ts"
 
 export interface Call {
+  /** The protocol that it is made in. */
+  readonly wire: Wire
   readonly script: ModelScript
   readonly body: Readonly<Record<string, unknown>>
   readonly seed: string
@@ -26,22 +28,25 @@ const until = Effect.fnUntraced(function* (dueMillis: number) {
   if (waitMs > 0) yield* Effect.sleep(waitMs)
 })
 
+const send = ({ response }: Call, { body, headers, status }: ErrorAnswer): void => {
+  response.writeHead(status, { "content-type": "application/json", ...headers })
+  response.end(body)
+}
+
 /** Answers with the status of the fault, if it has one. */
-const refused = ({ response }: Call, { fault }: Simulation): boolean => {
+const refused = (call: Call, { fault }: Simulation): boolean => {
+  const { error } = call.wire
   switch (fault) {
     case "400":
-      sendError(response, 400, { message: "simulated bad request", type: "invalid_request_error", code: "bad_request" })
+      send(call, error(400, "simulated bad request", "invalid_request_error", "bad_request"))
       return true
-    case "429":
-      sendError(
-        response,
-        429,
-        { message: "simulated rate limit", type: "rate_limit_error", code: "rate_limit_exceeded" },
-        { "retry-after": "1" }
-      )
+    case "429": {
+      const limited = error(429, "simulated rate limit", "rate_limit_error", "rate_limit_exceeded")
+      send(call, { ...limited, headers: { "retry-after": "1" } })
       return true
+    }
     case "500":
-      sendError(response, 500, { message: "simulated failure", type: "server_error", code: "internal_error" })
+      send(call, error(500, "simulated failure", "server_error", "internal_error"))
       return true
     default:
       return false
@@ -51,12 +56,12 @@ const refused = ({ response }: Call, { fault }: Simulation): boolean => {
 const whole = Effect.fnUntraced(function* (
   { breaking, response }: Call,
   simulation: Simulation,
-  label: AnswerLabel,
+  answer: WireAnswer,
   startMillis: number
 ) {
   yield* until(startMillis + wholeMs(simulation))
-  const answer = completionOf(simulation, label)
-  const text = JSON.stringify(answer)
+  const body = answer.whole()
+  const text = JSON.stringify(body)
   switch (simulation.fault) {
     case "bad_json":
       response.writeHead(200, { "content-type": "application/json" })
@@ -69,7 +74,7 @@ const whole = Effect.fnUntraced(function* (
       response.socket?.destroySoon()
       return
     default:
-      sendJson(response, 200, answer)
+      sendJson(response, 200, body)
   }
 })
 
@@ -77,21 +82,20 @@ const streamed = Effect.fnUntraced(function* (
   { breaking, response }: Call,
   { gates, journal }: { readonly gates: Gates; readonly journal: Journal },
   simulation: Simulation,
-  label: AnswerLabel,
-  startMillis: number,
-  includeUsage: boolean
+  answer: WireAnswer,
+  startMillis: number
 ) {
   const { fault } = simulation
   const { gate, gateAfter } = simulation.directives
   yield* until(startMillis + simulation.firstTokenMs)
   response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" })
   if (fault === "bad_json") {
-    response.end('data: {"id": "chatcmpl\n\ndata: [DONE]\n\n')
+    response.end(`data: {"id": "chatcmpl\n\n${answer.end}`)
     return
   }
   const breaksAfter = fault === "cut" ? Math.ceil(simulation.completionTokens / 2) : Infinity
   let written = 0
-  for (const { chunk, dueMs } of chunksOf(simulation, label, includeUsage)) {
+  for (const { dueMs, text } of answer.events()) {
     if (written === breaksAfter) {
       breaking()
       response.socket?.destroySoon()
@@ -99,17 +103,17 @@ const streamed = Effect.fnUntraced(function* (
     }
     if (gate !== null && written === gateAfter) yield* gates.pass(gate)
     yield* until(startMillis + dueMs)
-    yield* write(response, `data: ${JSON.stringify(chunk)}\n\n`)
+    yield* write(response, text)
     written++
     journal.event()
   }
-  response.end(fault === "no_done" ? "" : "data: [DONE]\n\n")
+  response.end(fault === "no_done" ? "" : answer.end)
 })
 
 /** The scenario of this call, if it has one. */
-const scenarioOf = ({ script }: Call, { directives }: Simulation): Scenario | null => {
-  const name = isMeant(script, directives) ? (directives.scenario ?? script.scenario) : script.scenario
-  return name === undefined || name === null ? null : scenarios[name]
+const scenarioOf = ({ script, wire }: Call, { directives }: Simulation): ScenarioName | null => {
+  const name = (isMeant(script, directives) ? directives.scenario : null) ?? script.scenario ?? null
+  return name !== null && wire.has(name) ? name : null
 }
 
 const isMeant = ({ name }: ModelScript, { only }: Directives) => only === null || only === name
@@ -118,56 +122,48 @@ const isMeant = ({ name }: ModelScript, { only }: Directives) => only === null |
 const scripted = Effect.fnUntraced(function* (
   call: Call,
   journal: Journal,
-  scenario: Scenario,
+  name: ScenarioName | null,
   simulation: Simulation,
-  label: AnswerLabel,
-  includeUsage: boolean
+  answer: WireAnswer
 ) {
+  const scenario = name === null ? { about: "nothing special" } : scenarios[name]
   const refusal = scenario.refuses?.(call.body) ?? null
-  if (refusal !== null) {
-    call.response.writeHead(refusal.status, { "content-type": "application/json", ...refusal.headers })
-    call.response.end(refusal.body)
-    return
-  }
+  if (refusal !== null) return send(call, call.wire.refusal(refusal))
   const stream = (call.body["stream"] === true) !== (scenario.otherForm === true)
-  const chunks = Array.from(chunksOf(simulation, label, includeUsage), ({ chunk }) => chunk)
-  const frames = stream ? streamFrames(scenario, chunks) : answerFrames(scenario, completionOf(simulation, label))
   const { cutAfter, endAfter } = isMeant(call.script, simulation.directives) ? simulation.directives : noLimits
   yield* writeFrames(call, journal, {
     headers: { "content-type": stream ? "text/event-stream" : "application/json", ...scenario.headers },
     coding: scenario.coding ?? null,
-    frames,
+    frames: answer.scripted(name, stream),
     mostBytes: cutAfter ?? endAfter,
     end: cutAfter !== null ? "cut" : (scenario.end ?? "end")
   })
 })
 
-const plain: Scenario = { about: "nothing special" }
 const hasLimit = ({ directives: { cutAfter, endAfter } }: Simulation) => cutAfter !== null || endAfter !== null
 const noLimits = { cutAfter: null, endAfter: null }
 
-/** One call of `/v1/chat/completions`, from the checked body to the last byte. */
+/** One call, from the checked body to the last byte. */
 export const chat = Effect.fnUntraced(function* (
   call: Call,
   services: { readonly gates: Gates; readonly journal: Journal }
 ) {
-  const request = requestFrom(call.body)
-  const simulation = simulate(call.script, request, call.seed)
+  const { body, script, wire } = call
+  const simulation = simulate(script, wire.read(body), call.seed)
   const { gate, gateAfter } = simulation.directives
   if (gate !== null && gateAfter === null) yield* services.gates.pass(gate)
   if (simulation.fault === "hang") return yield* Effect.never
 
   const startMillis = yield* Clock.currentTimeMillis
-  const label = { id: call.id, model: call.script.name, createdSeconds: Math.floor(startMillis / 1000) }
+  const label = { id: call.id, model: script.name, createdSeconds: Math.floor(startMillis / 1000) }
   if (refused(call, simulation)) return
-  const scenario = scenarioOf(call, simulation) ?? (hasLimit(simulation) ? plain : null)
-  if (scenario !== null) {
+  const scenario = scenarioOf(call, simulation)
+  const answer = wire.answer(simulation, { label, body, script }, scenario)
+  call.response.once("finish", () => services.journal.billed(call.response.statusCode === 200 ? answer.costUsd : 0))
+  if (scenario !== null || hasLimit(simulation)) {
     yield* until(startMillis + simulation.firstTokenMs)
-    return yield* scripted(call, services.journal, scenario, simulation, label, request.includeUsage)
+    return yield* scripted(call, services.journal, scenario, simulation, answer)
   }
-  if (call.body["stream"] === true) {
-    yield* streamed(call, services, simulation, label, startMillis, request.includeUsage)
-  } else {
-    yield* whole(call, simulation, label, startMillis)
-  }
+  if (body["stream"] === true) yield* streamed(call, services, simulation, answer, startMillis)
+  else yield* whole(call, simulation, answer, startMillis)
 })

@@ -4,6 +4,8 @@ export interface JournalEntry {
   /** Whether the key was there; the key itself is not kept. */
   readonly authorized: boolean
   readonly body: Readonly<Record<string, unknown>>
+  /** Header fields of a protocol, as Anthropic's version and betas. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface JournalState {
@@ -15,6 +17,8 @@ export interface JournalState {
   readonly events: number
   /** Answers by model and HTTP status; `none` for those that got none. */
   readonly byModel: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** What the answers that were written to their end cost by the prices of the script, USD. */
+  readonly costUsd: number
   /** The newest last. */
   readonly last: ReadonlyArray<JournalEntry>
 }
@@ -29,6 +33,7 @@ export const makeJournal = () => {
   let inFlight = 0
   let aborted = 0
   let events = 0
+  let costUsd = 0
   return {
     began: (entry: JournalEntry) => {
       total++
@@ -38,6 +43,9 @@ export const makeJournal = () => {
     },
     event: () => {
       events++
+    },
+    billed: (usd: number) => {
+      costUsd += usd
     },
     ended: (model: string, status: number | null, left: boolean) => {
       inFlight--
@@ -54,6 +62,7 @@ export const makeJournal = () => {
       inFlight,
       aborted,
       events,
+      costUsd,
       byModel: Object.fromEntries([...byModel].map(([model, counts]) => [model, Object.fromEntries(counts)])),
       last: [...last]
     })

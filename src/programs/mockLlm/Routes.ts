@@ -5,12 +5,16 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { problemWith } from "../../domain/simulation/ChatRequest.ts"
+import { problemWithMessages, requestFromMessages } from "../../domain/simulation/MessagesRequest.ts"
+import { errorBody } from "../../domain/simulation/MessagesScenario.ts"
+import type { ModelScript } from "../../domain/simulation/Script.ts"
 import { chat } from "./Chat.ts"
 import type { Gates } from "./Gates.ts"
 import { readObject, sendError, sendJson } from "./Http.ts"
-import type { Journal } from "./Journal.ts"
+import type { Journal, JournalEntry } from "./Journal.ts"
 import { sendInfo, sendList } from "./Listing.ts"
 import { Behaviour, type Models } from "./MockScript.ts"
+import { chatWire, messagesWire, type Wire } from "./Wires.ts"
 
 /** What the routes of one server share. */
 export interface Shared {
@@ -42,8 +46,36 @@ const refuse = (response: NodeHttp.ServerResponse, status: number, code: string,
 
 const notFound = (response: NodeHttp.ServerResponse) => refuse(response, 404, "not_found", "there is nothing here")
 
+/** A call of a protocol whose body is fine. */
+const called = Effect.fnUntraced(function* (
+  { journal, response, seed, ...services }: Exchange,
+  wire: Wire,
+  script: ModelScript,
+  entry: JournalEntry
+) {
+  let broken = false
+  journal.began(entry)
+  response.once("close", () => {
+    const left = !response.writableFinished && !broken
+    journal.ended(entry.model, response.headersSent ? response.statusCode : null, left)
+  })
+  const number = journal.total()
+  const call = {
+    wire,
+    script,
+    body: entry.body,
+    seed: `${seed}/${number}`,
+    id: `${wire.idPrefix}${number}`,
+    response,
+    breaking: () => {
+      broken = true
+    }
+  }
+  yield* chat(call, { journal, gates: services.gates })
+})
+
 const completions = Effect.fnUntraced(function* (exchange: Exchange) {
-  const { apiKey, journal, models, request, response, seed } = exchange
+  const { apiKey, models, request, response } = exchange
   const body = yield* readObject(request)
   const { authorization } = request.headers
   if (Option.isSome(apiKey) && authorization !== `Bearer ${Redacted.value(apiKey.value)}`) {
@@ -55,25 +87,35 @@ const completions = Effect.fnUntraced(function* (exchange: Exchange) {
   const model = String(body["model"])
   const script = models.find(model)
   if (script === undefined) return refuse(response, 404, "model_not_found", `The model \`${model}\` does not exist`)
+  const authorized = authorization?.startsWith("Bearer ") === true
+  yield* called(exchange, chatWire, script, { model, authorized, body })
+})
 
-  let broken = false
-  journal.began({ model, authorized: authorization?.startsWith("Bearer ") === true, body })
-  response.once("close", () => {
-    const left = !response.writableFinished && !broken
-    journal.ended(model, response.headersSent ? response.statusCode : null, left)
-  })
-  const number = journal.total()
-  const call = {
-    script,
-    body,
-    seed: `${seed}/${number}`,
-    id: `chatcmpl-mock-${number}`,
-    response,
-    breaking: () => {
-      broken = true
-    }
+/** Anthropic's; what is wrong is said in its envelope. */
+const messages = Effect.fnUntraced(function* (exchange: Exchange) {
+  const { apiKey, models, request, response } = exchange
+  const body = yield* readObject(request)
+  const { "anthropic-beta": beta, "anthropic-version": version, "x-api-key": key } = request.headers
+  const refused = (status: number, message: string) => sendJson(response, status, errorBody(status, message))
+  if (Option.isSome(apiKey) && key !== Redacted.value(apiKey.value)) return refused(401, "invalid x-api-key")
+  if (version === undefined) return refused(400, "anthropic-version: header is required")
+  if (body === null) return refused(400, "the body must be a JSON object")
+  const problem = problemWithMessages(body)
+  if (problem !== null) return refused(400, problem)
+  const model = String(body["model"])
+  const script = models.find(model)
+  if (script === undefined) return refused(404, `model: ${model}`)
+  const headers = {
+    "anthropic-version": String(version),
+    ...(beta === undefined ? {} : { "anthropic-beta": String(beta) })
   }
-  yield* chat(call, exchange)
+  yield* called(exchange, messagesWire, script, { model, authorized: key !== undefined, body, headers })
+})
+
+const countTokens = Effect.fnUntraced(function* ({ request, response }: Exchange) {
+  const body = yield* readObject(request)
+  const count = requestFromMessages(body ?? {}).promptTokens
+  return sendJson(response, 200, { input_tokens: count })
 })
 
 const waitAtGate = Effect.fnUntraced(function* ({ gates, name, query, response }: Exchange) {
@@ -103,6 +145,8 @@ const answering =
 /** By method and path; `*` is a name, never empty. */
 const routes: Readonly<Record<string, (exchange: Exchange) => Effect.Effect<void>>> = {
   "POST /v1/chat/completions": completions,
+  "POST /v1/messages": messages,
+  "POST /v1/messages/count_tokens": countTokens,
   "GET /v1/models": ({ models, response }) => Effect.sync(() => sendList(response, models)),
   "GET /v1/model/info": ({ models, response }) =>
     Effect.sync(() => (models.list === "litellm" ? sendInfo(response, models) : notFound(response))),

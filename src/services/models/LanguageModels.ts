@@ -1,13 +1,14 @@
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
+import type { ProtocolName } from "../../domain/models/canonical/Conversation.ts"
 import type { ErrorSaid } from "../../domain/models/ErrorSaid.ts"
 import type { Said } from "../../domain/models/Said.ts"
 import { capabilities } from "../../domain/routing/Capability.ts"
-import type { Adjustment } from "../../domain/routing/Dialect.ts"
+import type { Adjustment, Dialect } from "../../domain/routing/Dialect.ts"
 import { faultReasons } from "../../domain/routing/Fault.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 
-/** An OpenAI chat request as it came, unknown fields included; `model` and `conduit` are dealt with here. */
+/** A request as it came, in the protocol of its client, unknown fields included; `model` and `conduit` are dealt with here. */
 export type ChatBody = Readonly<Record<string, unknown>>
 
 /**
@@ -45,8 +46,16 @@ export interface CallLimits {
   readonly timeoutMs: number
   /** Sent with the call besides the provider's own. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** What this model spells differently. */
+  /** What this model spells differently of the body. */
   readonly adjustments?: ReadonlyArray<Adjustment> | undefined
+  /** How this model spells a request: what a translated one is adjusted by. */
+  readonly dialect?: Dialect | undefined
+  /** That the body is in, and the answer shall be: OpenAI's chat if it does not say. */
+  readonly protocol?: ProtocolName | undefined
+  /** Header fields of the client that go on to an upstream of its own protocol, such as `anthropic-beta`. */
+  readonly forwarded?: Readonly<Record<string, string>> | undefined
+  /** Estimated: what a stream tells of its input until the upstream has counted. */
+  readonly inputTokens?: number | undefined
   /** False where the provider does not take `stream_options`. */
   readonly streamUsage?: boolean | undefined
   /** Names an answer that the upstream gave no id. */
@@ -56,16 +65,20 @@ export interface CallLimits {
 /** A whole answer. */
 export interface ChatAnswer {
   readonly status: number
-  /** OpenAI's `chat.completion` object as the model sent it, mended where it was not in OpenAI's form; `model` is ours. */
+  /** In the client's protocol: as the model sent it, mended where it was not in its form, or translated; `model` is ours. */
   readonly text: string
   readonly said: Said
   /** By which the upstream knows the call; null if it said none. */
   readonly requestId: string | null
+  /** What a translation left out of the request or said in another way; not there where nothing was translated. */
+  readonly adjusted?: string | null
 }
 
 export interface ChatStream {
   readonly status: number
   readonly requestId: string | null
+  /** As of a whole answer. */
+  readonly adjusted?: string | null
   /**
    * Calls back with the data of the next events, in order, at least one; an empty array after the last. Each is a chunk as
    * the model sent it, mended where it was not in OpenAI's form; `model` is ours, and counts are left to `usageChunk`. A
@@ -76,7 +89,7 @@ export interface ChatStream {
   readonly said: () => Said
   /** Every choice has finished: what may still come are counts and the end. */
   readonly isFinished: () => boolean
-  /** After the last event: the chunk with the counts; null for a caller who did not ask, and where nobody counted. */
+  /** After the last event: the payload with the counts, ahead of the protocol's own end; null for a caller who did not ask, and where nobody counted. */
   readonly usageChunk: () => string | null
 }
 

@@ -4,6 +4,7 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Alias } from "../../domain/routing/Alias.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
+import type { ProviderKind } from "../../domain/models/ProviderKind.ts"
 import type { ModelList } from "../../domain/models/ModelList.ts"
 import type { MoreRates, Price } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -14,8 +15,8 @@ import type { PolicyAlgorithm } from "../../domain/routing/Policy.ts"
 /** Where a provider is reached. */
 export interface Provider {
   readonly name: string
-  readonly kind: "openai-compatible" | "simulated"
-  /** Without a trailing slash; `/chat/completions` is appended. Empty for simulated models. */
+  readonly kind: ProviderKind | "simulated"
+  /** Without a trailing slash; the operation is appended. Empty for simulated models. */
   readonly baseUrl: string
   /** The address by which the catalogue of prices knows it, where that is another one. */
   readonly pricedAt?: string

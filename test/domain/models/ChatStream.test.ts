@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { ChatStream, graceMs } from "../../../src/domain/models/ChatStream.ts"
+import { ChatStream } from "../../../src/domain/models/ChatStream.ts"
+import { graceMs } from "../../../src/domain/models/AnswerStream.ts"
 import type { Label } from "../../../src/domain/models/Form.ts"
 import { answerFromStream } from "../../../src/domain/models/WholeFromStream.ts"
 import { SseParser } from "../../../src/layers/models/SseParser.ts"

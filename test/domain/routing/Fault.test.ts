@@ -72,6 +72,16 @@ describe("the table of faults", () => {
     ],
     [400, openai("no", { code: "context_length_exceeded" }), "context_length", null, null],
     [413, openai("prompt is too long: 210000 tokens > 200000 maximum"), "context_length", null, null],
+    [
+      400,
+      openai("input length and `max_tokens` exceed context limit: 199999 + 20000 > 200000"),
+      "context_length",
+      null,
+      null
+    ],
+    [400, openai("Your credit balance is too low to access the Anthropic API."), "payment", null, null],
+    [400, openai("`temperature` is deprecated for this model."), "unsupported", null, "temperature"],
+    [400, openai("min_p: Extra inputs are not permitted"), "unsupported", null, "min_p"],
     // Wrong for every model: nothing that another one could do.
     [400, openai("Invalid schema for function 'f': 'oneOf' is not permitted"), "rejected", null, null],
     [400, openai("You uploaded an unsupported image. Please make sure your image is a png."), "rejected", null, null],
@@ -104,6 +114,7 @@ describe("the table of faults", () => {
     ['{"error":{"code":"insufficient_quota"}}', 429],
     ['{"error":{"code":"invalid_api_key"}}', 401],
     ['{"error":{"code":"context_length_exceeded"}}', 400],
+    ['{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', 529],
     ['{"error":"x"}', 500]
   ])("knows the status of %s inside an answer of 200", (body, status) => {
     assert.strictEqual(statusWithin(wordsOf(body)), status)

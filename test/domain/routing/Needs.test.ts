@@ -25,6 +25,8 @@ describe("what a request needs", () => {
     ["a schema", { response_format: { type: "json_schema", json_schema: { name: "x", schema: {} } } }, ["json_schema"]],
     ["reasoning", { reasoning_effort: "low" }, ["reasoning"]],
     ["logprobs", { logprobs: true }, ["logprobs"]],
+    ["several answers", { n: 2 }, ["choices"]],
+    ["one answer", { n: 1 }, []],
     ["an empty list of tools", { tools: [] }, []],
     [
       "nothing",

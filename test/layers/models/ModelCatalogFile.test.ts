@@ -102,7 +102,8 @@ models:
         moreRates: noMoreRates,
         maxOutputTokens: null,
         limitSources: { contextWindow: "configuration", maxOutputTokens: null },
-        abilities: {},
+        // There are no words for them in a chat.
+        abilities: { native_tools: { can: false, source: "protocol" } },
         dialect: {},
         priorQuality: 0.6,
         timeouts: { firstByteMs: null, idleMs: null },

@@ -9,6 +9,13 @@ import type { JsonObject } from "../Json.ts"
 export const protocolNames = ["chat", "responses", "messages"] as const
 export type ProtocolName = (typeof protocolNames)[number]
 
+/** What the id of an answer begins with. */
+export const idPrefixes: Readonly<Record<ProtocolName, string>> = {
+  chat: "chatcmpl-",
+  responses: "resp_",
+  messages: "msg_"
+}
+
 /** Where the bytes of an image or a file are. `file` is an id of that protocol's own store. */
 export type Source =
   | { readonly type: "url"; readonly url: string }

@@ -1,5 +1,6 @@
 import type { Reasoning, ThinkingPart, Toward } from "../canonical/Conversation.ts"
-import type { JsonObject } from "../Json.ts"
+import { arrayOf, isObject, type JsonObject } from "../Json.ts"
+import { sourceOf } from "../RequestText.ts"
 
 // How Anthropic's models are asked to think, and the thoughts that they sign.
 // https://platform.claude.com/docs/en/build-with-claude/extended-thinking
@@ -11,6 +12,19 @@ import type { JsonObject } from "../Json.ts"
 const unsigned = "conduit-unsigned"
 
 const isUnsigned = (block: JsonObject): boolean => block["type"] === "thinking" && block["signature"] === unsigned
+
+/** A request without such thoughts; most have none, and pass as they came. */
+export const withoutUnsigned = (body: JsonObject): JsonObject => {
+  if (!sourceOf(body).includes(unsigned)) return body
+  const messages = arrayOf(body["messages"]).map((message) => {
+    if (!isObject(message) || !Array.isArray(message["content"])) return message
+    return {
+      ...message,
+      content: message["content"].filter((block: unknown) => !isObject(block) || !isUnsigned(block))
+    }
+  })
+  return { ...body, messages }
+}
 
 export const signatureOf = ({ of, signature }: ThinkingPart): string =>
   of === "messages" && signature !== null ? signature : unsigned

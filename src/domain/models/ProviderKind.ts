@@ -1,0 +1,20 @@
+import type { Capability } from "../routing/Capability.ts"
+import type { ProtocolName } from "./canonical/Conversation.ts"
+
+interface Kind {
+  readonly protocol: ProtocolName
+  /** What there are no words for in its protocol, whatever its models can do. */
+  readonly lacks: ReadonlyArray<Capability>
+}
+
+/** What a provider of `conduit.yaml` can be. */
+export const providerKinds = {
+  "openai-compatible": { protocol: "chat", lacks: ["native_tools"] },
+  anthropic: { protocol: "messages", lacks: ["audio", "logprobs", "choices"] }
+} as const satisfies Readonly<Record<string, Kind>>
+
+export type ProviderKind = keyof typeof providerKinds
+
+const isProviderKind = (name: string): name is ProviderKind => Object.hasOwn(providerKinds, name)
+
+export const providerKindNames: ReadonlyArray<ProviderKind> = Object.keys(providerKinds).filter(isProviderKind)

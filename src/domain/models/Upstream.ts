@@ -1,0 +1,124 @@
+import type { AnswerStream } from "./AnswerStream.ts"
+import { Collecting } from "./canonical/Event.ts"
+import type { ProtocolName } from "./canonical/Conversation.ts"
+import { ChatStream } from "./ChatStream.ts"
+import { type StreamFailure } from "./AnswerStream.ts"
+import type { Label } from "./Form.ts"
+import { isObject, type JsonObject, parseJson } from "./Json.ts"
+import { blockOf, stopBody, usageBody } from "./messages/Answer.ts"
+import { MessagesEventReader } from "./messages/Events.ts"
+import { readMessage } from "./messages/MessageAnswer.ts"
+import { MessagesStream } from "./messages/MessagesStream.ts"
+import { withoutUnsigned } from "./messages/Thinking.ts"
+import { type Forwarding, requestText } from "./RequestText.ts"
+import { readAnswer, streamWhole, type WholeAnswer } from "./WholeAnswer.ts"
+import { answerFromStream } from "./WholeFromStream.ts"
+
+type Events = Iterable<{ readonly name: string | null; readonly data: string }>
+
+/** A protocol as its upstreams speak it: what is sent, and what comes back for a client of the same one. */
+export interface UpstreamProtocol {
+  readonly name: ProtocolName
+  /** Under the provider's address. */
+  readonly operation: string
+  readonly requestText: (body: JsonObject, forwarding: Forwarding) => string
+  /** Reads a whole answer. */
+  readonly readAnswer: (json: string, label: Label) => WholeAnswer | StreamFailure
+  /** Puts one together from a stream that came instead. */
+  readonly answerFromStream: (events: Events, label: Label, choices: number) => WholeAnswer | StreamFailure
+  readonly stream: (label: Label, choices: number) => AnswerStream
+  /** Lets a whole answer that came instead of a stream be one; false if it is neither an answer nor an error. */
+  readonly streamWhole: (json: string, stream: AnswerStream, nowMs: number) => boolean
+}
+
+const chat: UpstreamProtocol = {
+  name: "chat",
+  operation: "chat/completions",
+  requestText,
+  readAnswer,
+  answerFromStream,
+  stream: (label, choices) => new ChatStream(label, choices),
+  streamWhole
+}
+
+/** A message of its events. */
+const messageFromStream: UpstreamProtocol["answerFromStream"] = (events, label) => {
+  const stream = new MessagesStream(label)
+  for (const { data, name } of events) stream.event(name, data, 0)
+  stream.bodyEnd(null)
+  if (typeof stream.state === "object") return stream.state
+  const reader = new MessagesEventReader()
+  const collecting = new Collecting()
+  const payloads = [...stream.take(), stream.usageChunk ?? ""]
+  for (const payload of payloads) for (const event of reader.read(payload)) collecting.add(event)
+  const { parts, stop, usage } = collecting.answer
+  const { id, servedModel } = stream.said
+  const message = {
+    id,
+    model: servedModel,
+    content: parts.flatMap(blockOf),
+    ...stopBody(stop, ""),
+    ...(usage === null ? {} : { usage: usageBody(usage) })
+  }
+  return readMessage(JSON.stringify(message), label)
+}
+
+/** A message as the events that it would have come in. */
+const streamMessage: UpstreamProtocol["streamWhole"] = (json, stream, nowMs) => {
+  const message = parseJson(json)
+  if (!isObject(message)) return false
+  const { content, error, stop_reason, stop_sequence, usage, ...head } = message
+  if (error !== undefined) {
+    stream.event("error", json, nowMs)
+    return true
+  }
+  if (!Array.isArray(content)) return false
+  const send = (event: JsonObject) => stream.event(null, JSON.stringify(event), nowMs)
+  send({ type: "message_start", message: { ...head, content: [], usage } })
+  content.forEach((block: unknown, index) => {
+    if (!isObject(block)) return
+    const { begun, deltas } = piecesOf(block)
+    send({ type: "content_block_start", index, content_block: begun })
+    for (const delta of deltas) send({ type: "content_block_delta", index, delta })
+    send({ type: "content_block_stop", index })
+  })
+  send({ type: "message_delta", delta: { stop_reason, stop_sequence: stop_sequence ?? null }, usage })
+  send({ type: "message_stop" })
+  return true
+}
+
+/** A block as it begins, and what comes after. */
+const piecesOf = (block: JsonObject): { readonly begun: JsonObject; readonly deltas: ReadonlyArray<JsonObject> } => {
+  switch (block["type"]) {
+    case "text":
+      return { begun: { ...block, text: "" }, deltas: [{ type: "text_delta", text: block["text"] }] }
+    case "thinking":
+      return {
+        begun: { ...block, thinking: "", signature: "" },
+        deltas: [
+          { type: "thinking_delta", thinking: block["thinking"] },
+          { type: "signature_delta", signature: block["signature"] }
+        ]
+      }
+    case "tool_use":
+      return {
+        begun: { ...block, input: {} },
+        deltas: [{ type: "input_json_delta", partial_json: JSON.stringify(block["input"] ?? {}) }]
+      }
+    default:
+      return { begun: block, deltas: [] }
+  }
+}
+
+const messages: UpstreamProtocol = {
+  name: "messages",
+  operation: "messages",
+  requestText: (body, forwarding) => requestText(withoutUnsigned(body), { ...forwarding, asksForUsage: false }),
+  readAnswer: readMessage,
+  answerFromStream: messageFromStream,
+  stream: (label) => new MessagesStream(label),
+  streamWhole: streamMessage
+}
+
+/** The protocols that upstreams are called in. */
+export const upstreamProtocols = { chat, messages } as const satisfies Partial<Record<ProtocolName, UpstreamProtocol>>

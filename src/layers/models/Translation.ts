@@ -1,0 +1,206 @@
+import * as Either from "effect/Either"
+import type * as Clock from "effect/Clock"
+import type { About } from "../../domain/models/canonical/Answer.ts"
+import {
+  type Conversation,
+  idPrefixes,
+  type ProtocolName,
+  type Unfit
+} from "../../domain/models/canonical/Conversation.ts"
+import type { EventReader, EventWriter } from "../../domain/models/canonical/Event.ts"
+import type { Protocol } from "../../domain/models/canonical/Protocol.ts"
+import { chat } from "../../domain/models/chat/Chat.ts"
+import { isObject, parseJson } from "../../domain/models/Json.ts"
+import { messages } from "../../domain/models/messages/Messages.ts"
+import { responses } from "../../domain/models/responses/Responses.ts"
+import { adjustedText, adjustmentsOf } from "../../domain/routing/Dialect.ts"
+import type { Model } from "../../domain/routing/Model.ts"
+import {
+  type CallLimits,
+  type ChatAnswer,
+  type ChatBody,
+  type ChatStream,
+  type LanguageModelsShape,
+  ProviderError
+} from "../../services/models/LanguageModels.ts"
+import { failure } from "./ProviderErrors.ts"
+
+const protocols: Readonly<Record<ProtocolName, Protocol>> = { chat, messages, responses }
+
+/** A call in the upstream's protocol, and how its answer is told in the client's. */
+interface Translated {
+  readonly body: ChatBody
+  readonly limits: CallLimits
+  readonly reads: Protocol
+  readonly writes: Protocol
+  readonly about: About
+  readonly adjusted: string | null
+}
+
+/**
+ * Lets clients of one protocol be answered by models of another. Where both speak the same, the call goes to `inner` as it
+ * is: nothing of it is read here.
+ */
+export const translating = (
+  inner: LanguageModelsShape,
+  protocolOf: (model: Model) => ProtocolName,
+  clock: Clock.Clock
+): LanguageModelsShape => ({
+  complete: (model, body, limits, done) => {
+    const { protocol = "chat" } = limits
+    const spoken = protocolOf(model)
+    if (spoken === protocol) return inner.complete(model, body, limits, done)
+    const call = translated(model, body, limits, spoken, clock)
+    if (call instanceof ProviderError) {
+      done(call)
+      return nothing
+    }
+    return inner.complete(model, call.body, call.limits, (told) =>
+      done(told instanceof ProviderError ? told : answerIn(call, told))
+    )
+  },
+
+  stream: (model, body, limits, opened) => {
+    const { protocol = "chat" } = limits
+    const spoken = protocolOf(model)
+    if (spoken === protocol) return inner.stream(model, body, limits, opened)
+    const call = translated(model, body, limits, spoken, clock)
+    if (call instanceof ProviderError) {
+      opened(call)
+      return nothing
+    }
+    return inner.stream(model, call.body, call.limits, (told) =>
+      opened(told instanceof ProviderError ? told : new TranslatedStream(call, told))
+    )
+  }
+})
+
+/** The request is at fault, or what upstreams of this protocol lack. */
+const unfit = (model: Model, { detail, lacks, param }: Unfit): ProviderError =>
+  new ProviderError({
+    model: model.id,
+    reason: lacks === null ? "rejected" : "unsupported",
+    status: 400,
+    retryAfterSeconds: null,
+    said: { message: detail, type: "invalid_request_error", code: null, param, status: 400 },
+    detail: `${param}: ${detail}`,
+    lacks
+  })
+
+const translated = (
+  model: Model,
+  body: ChatBody,
+  limits: CallLimits,
+  spoken: ProtocolName,
+  clock: Clock.Clock
+): Translated | ProviderError => {
+  const { dialect = {}, protocol = "chat" } = limits
+  const [reads, writes] = [protocols[spoken], protocols[protocol]]
+  try {
+    const conversation = writes.readRequest(body)
+    if (Either.isLeft(conversation)) return unfit(model, conversation.left)
+    const written = reads.writeRequest(conversation.right, model)
+    if (Either.isLeft(written)) return unfit(model, written.left)
+    const asked = withCounts(written.right.body, spoken, conversation.right)
+    const adjustments = adjustmentsOf(asked, dialect)
+    const adjusted = [...written.right.adjusted, adjustedText(asked, adjustments)].filter((one) => one !== null)
+    return {
+      body: asked,
+      // What the client says of its own protocol is not for another one.
+      limits: { ...limits, protocol: spoken, forwarded: undefined, adjustments },
+      reads,
+      writes,
+      about: aboutOf(model, conversation.right, limits, protocol, clock),
+      adjusted: adjusted.length === 0 ? null : adjusted.join(", ")
+    }
+  } catch {
+    return failure(model.id, "rejected", null, "the request is nested too deeply")
+  }
+}
+
+/** A stream of chunks tells its counts only to who asks. */
+const withCounts = (body: ChatBody, spoken: ProtocolName, { stream }: Conversation): ChatBody =>
+  spoken === "chat" && stream ? { ...body, stream_options: { include_usage: true } } : body
+
+const aboutOf = (
+  model: Model,
+  conversation: Conversation,
+  { answerId, inputTokens = 0 }: CallLimits,
+  protocol: ProtocolName,
+  clock: Clock.Clock
+): About => {
+  const createdMillis = clock.unsafeCurrentTimeMillis()
+  return {
+    id: `${idPrefixes[protocol]}${answerId ?? createdMillis}`,
+    model: model.id,
+    createdSeconds: Math.floor(createdMillis / 1000),
+    conversation,
+    inputTokens
+  }
+}
+
+const answerIn = ({ about, adjusted, reads, writes }: Translated, told: ChatAnswer): ChatAnswer => {
+  const body = parseJson(told.text)
+  const answer = reads.readAnswer(isObject(body) ? body : {})
+  return { ...told, text: JSON.stringify(writes.writeAnswer(answer, about)), adjusted }
+}
+
+/** A stream in the client's protocol of one in the upstream's. */
+class TranslatedStream implements ChatStream {
+  readonly adjusted: string | null
+  readonly #source: ChatStream
+  readonly #reader: EventReader
+  readonly #writer: EventWriter
+  #hasEnded = false
+
+  constructor({ about, adjusted, reads, writes }: Translated, source: ChatStream) {
+    this.adjusted = adjusted
+    this.#source = source
+    this.#reader = reads.eventReader()
+    this.#writer = writes.eventWriter(about)
+  }
+
+  get status(): number {
+    return this.#source.status
+  }
+
+  get requestId(): string | null {
+    return this.#source.requestId
+  }
+
+  said(): ReturnType<ChatStream["said"]> {
+    return this.#source.said()
+  }
+
+  isFinished(): boolean {
+    return this.#source.isFinished()
+  }
+
+  usageChunk(): string | null {
+    return this.#writer.last()
+  }
+
+  next(done: (events: ReadonlyArray<string> | ProviderError) => void): void {
+    if (this.#hasEnded) return done([])
+    this.#source.next((told) => {
+      if (told instanceof ProviderError) return done(told)
+      const payloads = told.length === 0 ? this.#end() : told.flatMap((payload) => this.#translated(payload))
+      // Some events say nothing in the other protocol.
+      if (payloads.length === 0 && !this.#hasEnded) this.next(done)
+      else done(payloads)
+    })
+  }
+
+  #translated(payload: string): ReadonlyArray<string> {
+    return this.#reader.read(payload).flatMap((event) => this.#writer.write(event))
+  }
+
+  #end(): ReadonlyArray<string> {
+    this.#hasEnded = true
+    const counts = this.#source.usageChunk()
+    return [...(counts === null ? [] : this.#translated(counts)), ...this.#writer.end()]
+  }
+}
+
+/** Releases a call that was never made. */
+const nothing = () => {}
