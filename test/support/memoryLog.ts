@@ -1,7 +1,6 @@
 import { makeKeyStore } from "../../src/layers/storage/memory/KeyStoreMemory.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import type { DecisionRecord } from "../../src/domain/routing/DecisionRecord.ts"
 import { encodeEvents } from "../../src/domain/learning/EventCodec.ts"
 import { type Position, RouterId } from "../../src/domain/basics/Ids.ts"
@@ -77,14 +76,20 @@ export const memoryLog = () => {
             ? [decision.id]
             : []
         ),
-      follow: (position) =>
-        Stream.unfoldEffect(typeof position === "number" ? position : position.position, (at) =>
-          more(at).pipe(
-            Effect.map(() => commits.find(({ position }) => position > at)!),
-            Effect.map((commit) => [{ ...commit, commitId: `${commit.position}` }, commit.position] as const),
-            Effect.asSome
+      follow: (from, onCommit) => {
+        let at = typeof from === "number" ? from : from.position
+        const next = Effect.suspend(() => {
+          const commit = commits.find(({ position }) => position > at)!
+          at = commit.position
+          return onCommit({ ...commit, commitId: `${commit.position}` })
+        })
+        return Effect.forever(
+          Effect.zipRight(
+            Effect.suspend(() => more(at)),
+            next
           )
-        ),
+        )
+      },
       position: Effect.sync(newest),
       newestKnown: newest,
       flush: Effect.suspend(() => {

@@ -20,7 +20,7 @@ import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { LogFields } from "../../services/observing/LogFields.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
-import { runCommitter, steadyMillis } from "./log/Committer.ts"
+import { makeCommitter, steadyMillis } from "./log/Committer.ts"
 import { CommitterState } from "./log/CommitterState.ts"
 import { follow } from "./log/Follow.ts"
 import { LogTip } from "./log/LogTip.ts"
@@ -50,13 +50,13 @@ const make = (pollInterval: Duration.Duration) =>
     const router = yield* database.router(Option.flatMap(named, RouterId.option))
     ;(yield* LogFields).routerId = router.id
     const shared = yield* sharedBy(database, router)
-    const { outage, routerId, state, tip, work } = shared
+    const { outage, routerId, state, tip } = shared
     yield* observe(telemetry, shared, clock)
 
     const judgedListeners: Array<(judged: Judged) => void> = []
-    const submit = yield* makeSubmit(state, work)
-    const committer = yield* runCommitter({
+    const committer = yield* makeCommitter({
       ...shared,
+      isDebug: settings.log.level === "DEBUG",
       maxParked,
       onCommitted: ({ joined, judged }: Committed) => {
         if (joined > 0) telemetry.feedbackJoined(joined)
@@ -64,6 +64,9 @@ const make = (pollInterval: Duration.Duration) =>
       },
       onLost: () => telemetry.dropped(1)
     })
+    // In this order: whoever still waits at the release is refused when the committer has stopped.
+    const submit = yield* makeSubmit(state, committer)
+    yield* committer.run
     const parked = makeSignal()
     yield* joinParkedFeedback({ routerId, database, parked, join: (joined) => submit({ joined }) })
     yield* runPruner({ routerId, database, settings, onExpired: telemetry.feedbackExpired })
@@ -78,7 +81,7 @@ const make = (pollInterval: Duration.Duration) =>
         const { dropped, isNews } = state.offer(record, steadyMillis(clock), onSettled)
         for (const outcome of dropped) outcome.onSettled?.(false)
         if (dropped.length > 0) telemetry.dropped(dropped.length)
-        if (isNews || dropped.length > 0) work.notify()
+        if (isNews || dropped.length > 0) committer.notify()
       },
       ...durable(submit, (submission, { id, status }) => {
         // A repetition has the id of the first one.
@@ -90,7 +93,8 @@ const make = (pollInterval: Duration.Duration) =>
       },
       pendingDecision: (id) => state.unstored.get(id),
       pendingOfSession: (session) => state.unstored.ofSession(session),
-      follow: (from) => follow({ ...shared, pollInterval }, typeof from === "number" ? LogMark.make(from) : from),
+      follow: (from, onCommit) =>
+        follow({ ...shared, pollInterval }, typeof from === "number" ? LogMark.make(from) : from, onCommit),
       position: Effect.tap(database.position(routerId), (position) => Effect.sync(() => tip.heard(position))),
       newestKnown: () => tip.newest,
       flush: committer.flush,
@@ -119,8 +123,6 @@ const sharedBy = (database: DatabaseShape, router: RouterRow) =>
       routerId: router.id,
       database,
       state,
-      /** Notified of something to store. */
-      work: makeSignal(),
       /** Notified when a commit has ended. */
       settled: makeSignal(),
       tip: new LogTip(router.position),

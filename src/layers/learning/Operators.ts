@@ -11,6 +11,8 @@ export const logOperators = (
   disabled: ReadonlySet<string>
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
+    // Most commits hold what requests did, and nothing of operators.
+    if (events.every(({ type }) => type === "run" || type === "quality")) return Effect.void
     const told = events.flatMap((event) => said(event, position) ?? [])
     if (!events.some(({ type }) => type === "availability")) return Effect.all(told, { discard: true })
     const isLeft = models.some(({ id, unavailable }) => unavailable === null && !disabled.has(id))

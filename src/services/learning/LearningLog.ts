@@ -1,6 +1,5 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type * as Stream from "effect/Stream"
 import type { Judged } from "../../domain/learning/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission } from "../../domain/learning/Feedback.ts"
@@ -57,10 +56,14 @@ export interface LearningLogShape {
   readonly pendingOfSession: (session: Asker & { readonly sessionId: string }) => ReadonlyArray<DecisionId>
 
   /**
-   * Every commit behind a position, in order, this replica's own and the others', for ever. A database that is away is
-   * waited for. Fails if the log no longer is what was read of it, which a mark remembers more of than a position does.
+   * Passes on every commit behind a position, in order, this replica's own and the others', for ever. A database that is
+   * away is waited for. Fails if the log no longer is what was read of it, which a mark remembers more of than a position
+   * does.
    */
-  readonly follow: (from: Position | LogMark) => Stream.Stream<LoggedCommit, LogRewound>
+  readonly follow: (
+    from: Position | LogMark,
+    onCommit: (commit: LoggedCommit) => Effect.Effect<void>
+  ) => Effect.Effect<never, LogRewound>
 
   /** The position of the newest stored commit. */
   readonly position: Effect.Effect<Position, DatabaseError>

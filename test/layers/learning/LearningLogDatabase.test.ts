@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,9 +6,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { RouterId } from "../../../src/domain/basics/Ids.ts"
+import type { LoggedCommit } from "../../../src/domain/learning/Fold.ts"
 import * as DatabaseMemory from "../../../src/layers/storage/memory/DatabaseMemory.ts"
 import * as IdsCrypto from "../../../src/layers/running/IdsCrypto.ts"
 import * as LearningLogDatabase from "../../../src/layers/learning/LearningLogDatabase.ts"
@@ -174,7 +173,7 @@ describe("LearningLogDatabase", () => {
     const begun = "WARN The database is away, outcomes wait in memory and feedback is refused:"
     return Effect.gen(function* () {
       const log = yield* LearningLog
-      yield* Effect.fork(Stream.runDrain(log.follow(0)))
+      yield* Effect.fork(log.follow(0, () => Effect.void))
       yield* TestClock.adjust("1 second")
       // One read that fails is a connection that died.
       fault.reason = "connection"
@@ -336,7 +335,8 @@ describe("LearningLogDatabase", () => {
     return Effect.gen(function* () {
       const log = yield* LearningLog
       yield* log.append([{ type: "model", model: small, priorQuality: 0.5 }])
-      const following = yield* log.follow(0).pipe(Stream.take(3), Stream.runCollect, Effect.fork)
+      const commits: Array<LoggedCommit> = []
+      yield* Effect.fork(log.follow(0, (commit) => Effect.sync(() => commits.push(commit))))
       yield* log.append([{ type: "reset", model: small }])
       yield* settle
       fault.reason = "timeout"
@@ -344,7 +344,6 @@ describe("LearningLogDatabase", () => {
       fault.reason = null
       yield* log.append([{ type: "reset", model: small }])
       yield* TestClock.adjust("500 millis")
-      const commits = Chunk.toReadonlyArray(yield* Fiber.join(following))
       assert.deepStrictEqual(
         commits.map(({ events, position }) => [position, events[0]?.type]),
         [
@@ -412,9 +411,7 @@ describe("LearningLogDatabase", () => {
     return Effect.gen(function* () {
       const log = yield* LearningLog
       const positions: Array<number> = []
-      yield* Effect.fork(
-        Stream.runForEach(log.follow(0), ({ position }) => Effect.sync(() => positions.push(position)))
-      )
+      yield* Effect.fork(log.follow(0, ({ position }) => Effect.sync(() => positions.push(position))))
       yield* settle
       const before = reads()
       for (let n = 0; n < 20; n++) yield* log.append([{ type: "reset", model: small }])
@@ -426,10 +423,10 @@ describe("LearningLogDatabase", () => {
       assert.strictEqual(reads(), before)
       // Of another log, which is as long.
       const recent = [{ position: 20, commitId: recordOf(log.router.id).decision.id }]
-      const other = yield* Effect.flip(Stream.runDrain(log.follow({ position: 20, recent })))
+      const other = yield* Effect.flip(log.follow({ position: 20, recent }, () => Effect.void))
       assert.deepInclude(other, { _tag: "LogRewound", folded: 20, end: 20, common: 19, lost: 1 })
       // Of one that was longer.
-      const longer = yield* Effect.flip(Stream.runDrain(log.follow(30)))
+      const longer = yield* Effect.flip(log.follow(30, () => Effect.void))
       assert.deepInclude(longer, { _tag: "LogRewound", folded: 30, end: 20, common: 20, lost: 10, isExact: false })
     }).pipe(Effect.provide(layer()))
   })
@@ -472,7 +469,7 @@ describe("LearningLogDatabase", () => {
         yield* db.commit(commitOf(log.router.id, { events: [{ type: "reset", model: small }] }))
       }
       assert.strictEqual(log.newestKnown(), 1)
-      yield* log.follow(0).pipe(Stream.take(1), Stream.runDrain)
+      yield* Effect.flip(log.follow(0, () => Effect.interrupt)).pipe(Effect.exit)
       assert.strictEqual(log.newestKnown(), 502)
     }).pipe(Effect.provide(layer()))
   })

@@ -1,7 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
 import type { Position } from "../../../domain/basics/Ids.ts"
 import type { Learning } from "../../../domain/learning/LearnedState.ts"
 import type { LoggedCommit } from "../../../domain/learning/Fold.ts"
@@ -74,9 +73,7 @@ export const start = Effect.fnUntraced(function* (options: {
     catchUp,
     run: (onCommit) =>
       Effect.suspend(() =>
-        log
-          .follow(live.mark())
-          .pipe(Stream.runForEach((commit) => Effect.zipRight(live.apply(commit), onCommit(commit))))
+        log.follow(live.mark(), (commit) => Effect.zipRight(live.apply(commit), onCommit(commit)))
       ).pipe(
         Effect.catchTag("LogRewound", (rewound) => Effect.ignore(Effect.retry(refold(rewound), refoldRetry))),
         Effect.forever

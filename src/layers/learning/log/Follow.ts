@@ -1,7 +1,5 @@
-import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import type { LoggedCommit } from "../../../domain/learning/Fold.ts"
 import * as LogMark from "../../../domain/learning/LogMark.ts"
 import type { RouterId } from "../../../domain/basics/Ids.ts"
@@ -30,28 +28,25 @@ export interface FollowOptions {
 }
 
 /**
- * All commits behind the mark, waiting for those that are not there yet and for a database that is away. What this process
- * has stored itself is not read back. Fails if the log goes back, as the next poll sees.
+ * Passes on all commits behind the mark, waiting for those that are not there yet and for a database that is away. What this
+ * process has stored itself is not read back. Fails if the log goes back, as the next poll sees.
  */
-export const follow = (options: FollowOptions, from: LogMark.LogMark): Stream.Stream<LoggedCommit, LogRewound> =>
-  Stream.suspend(() => {
+export const follow = (
+  options: FollowOptions,
+  from: LogMark.LogMark,
+  onCommit: (commit: LoggedCommit) => Effect.Effect<void>
+): Effect.Effect<never, LogRewound> =>
+  Effect.suspend(() => {
     const mark = LogMark.copy(from)
-    const advance = (commits: ReadonlyArray<LoggedCommit>) => {
+    const pass = (commits: ReadonlyArray<LoggedCommit>) => {
       for (const commit of commits) LogMark.advance(mark, commit)
-      return Chunk.fromIterable(commits)
+      return Effect.forEach(commits, onCommit, { discard: true })
     }
     // Whoever begins is told at once how far the log goes, and whether it is the one that was read before.
-    const first = Effect.map(read(options, mark, pageSize), (page) => page?.commits ?? [])
+    const first = Effect.flatMap(read(options, mark, pageSize), (page) => pass(page?.commits ?? []))
+    const rest = Effect.forever(Effect.flatMap(next(options, mark), pass))
     const poll = Effect.forever(Effect.zipRight(Effect.sleep(options.pollInterval), read(options, mark, 0)))
-    return Stream.concat(
-      Stream.fromEffect(Effect.map(first, advance)).pipe(Stream.flattenChunks),
-      Stream.repeatEffectChunk(
-        Effect.map(
-          Effect.suspend(() => next(options, mark)),
-          advance
-        )
-      )
-    ).pipe(Stream.interruptWhen(poll))
+    return Effect.raceFirst(Effect.zipRight(first, rest), poll)
   })
 
 /** Null while the database is away. */
@@ -78,11 +73,11 @@ const next = (options: FollowOptions, mark: LogMark.LogMark): Effect.Effect<Read
         yield* tip.after(seen)
         continue
       }
-      if (state.isCommitting) yield* Effect.raceFirst(settled.after(settled.count()), Effect.sleep(ownAnswer))
+      if (state.isCommitting) yield* settled.afterAtMost(settled.count(), ownAnswer)
       if (tip.ownAfter(mark.position).length > 0) continue
       const page = yield* read(options, mark, pageSize)
       if (page === null) yield* Effect.sleep(pollInterval)
       else if (page.commits.length > 0) return page.commits
-      else yield* Effect.raceFirst(tip.after(seen), Effect.sleep(pollInterval))
+      else yield* tip.afterAtMost(seen, pollInterval)
     }
   })

@@ -10,9 +10,10 @@ const maxBytes = 16 * 1024 * 1024
  * The end of the log as this replica knows it: the newest position that it has heard of, the wake-up of those who wait for
  * the next one, and the newest commits that it has stored itself, so that they need not be read back.
  */
-export class LogTip implements Pick<Signal, "count" | "after"> {
+export class LogTip implements Omit<Signal, "notify"> {
   readonly count: Signal["count"]
   readonly after: Signal["after"]
+  readonly afterAtMost: Signal["afterAtMost"]
   readonly #notify: Signal["notify"]
   readonly #own = new Map<Position, StoredCommit>()
   #ownBytes = 0
@@ -22,6 +23,7 @@ export class LogTip implements Pick<Signal, "count" | "after"> {
     const signal = makeSignal()
     this.count = signal.count
     this.after = signal.after
+    this.afterAtMost = signal.afterAtMost
     this.#notify = signal.notify
     this.#newest = start
   }

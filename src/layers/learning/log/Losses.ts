@@ -29,6 +29,8 @@ export const makeOverflow = (state: CommitterState) => {
   let before = 0
   let isOpen = false
   return {
+    /** Whether `log` has something to say. */
+    hasNews: () => (isOpen ? state.isEmpty : state.overflowCount > before),
     log: Effect.suspend(() => {
       const dropped = state.overflowCount - before
       if (dropped > 0 && !isOpen) {

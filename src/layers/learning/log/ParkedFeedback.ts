@@ -35,7 +35,7 @@ export const joinParkedFeedback = (options: {
         looks--
         yield* Effect.sleep(interval)
       } else {
-        yield* Effect.raceFirst(parked.after(seen), Effect.sleep(idleInterval))
+        yield* parked.afterAtMost(seen, idleInterval)
       }
       if (parked.count() !== seen) looks = eagerLooks
       seen = parked.count()

@@ -7,7 +7,6 @@ import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 import { type Committed, DatabaseError, type FeedbackResult } from "../../../services/storage/Database.ts"
 import { noParts, type Parts } from "./CommitQueue.ts"
 import type { CommitterState } from "./CommitterState.ts"
-import type { Signal } from "./Signal.ts"
 
 /** Submissions that wait for the database; more are refused. */
 const maxWaiting = 10_000
@@ -45,7 +44,11 @@ const makeLateCommits = (): LateCommits => {
 export type Submit = (parts: Partial<Parts>) => Effect.Effect<Committed, DatabaseError>
 
 /** When the scope closes, whoever still waits is refused: the committer must have been interrupted by then. */
-export const makeSubmit = Effect.fnUntraced(function* (state: CommitterState, work: Signal) {
+export const makeSubmit = Effect.fnUntraced(function* (
+  state: CommitterState,
+  /** Notified of each. */
+  committer: { readonly notify: () => void }
+) {
   const late = makeLateCommits()
   yield* Effect.addFinalizer(() =>
     Effect.forEach(
@@ -62,7 +65,7 @@ export const makeSubmit = Effect.fnUntraced(function* (state: CommitterState, wo
       }
       const done = yield* Deferred.make<Committed, DatabaseError>()
       const submission = state.submit({ ...noParts, ...parts }, done)
-      work.notify()
+      committer.notify()
       return yield* Effect.raceFirst(
         Effect.tap(Deferred.await(done), () => late.wasInTime),
         Effect.flatMap(Effect.sleep(limit), () => {

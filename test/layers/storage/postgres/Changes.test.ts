@@ -52,7 +52,7 @@ describe("Database.changes", () => {
         const [reader, writer] = [yield* replica(url, "reader"), yield* replica(url, "writer")]
         const folded = yield* Ref.make(0)
         yield* LearningLog.pipe(
-          Effect.flatMap((log) => Stream.runForEach(log.follow(0), (commit) => Ref.set(folded, commit.position))),
+          Effect.flatMap((log) => log.follow(0, (commit) => Ref.set(folded, commit.position))),
           Effect.provide(reader.log),
           Effect.forkScoped
         )

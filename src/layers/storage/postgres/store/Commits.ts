@@ -1,4 +1,5 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pg from "pg"
@@ -8,6 +9,7 @@ import type { RouterId } from "../../../../domain/basics/Ids.ts"
 import { storable } from "../../../../domain/basics/StorableText.ts"
 import type { Commit, Committed } from "../../../../services/storage/Database.ts"
 import { violated } from "../DatabaseError.ts"
+import type { Statement } from "../Statement.ts"
 import { commitStatement } from "./CommitStatement.ts"
 import { isConflict, readCommitted, type StoreError, transact, transactAfter, unknownRouter } from "./Transaction.ts"
 import { decisionsById, decodeDecisions, decodeFeedbacks, feedbackBy } from "./Reading.ts"
@@ -49,12 +51,14 @@ const commitOnce = (
 const planAndWrite = (sql: SqlClient.SqlClient, commit: Commit): Effect.Effect<Committed, StoreError> =>
   commit.reports.length + commit.feedback.length + commit.joined.length === 0
     ? Effect.suspend(() => {
-        const alone = write(sql, commit, planCommit(nothing, commit, planConstants))
-        return Effect.catchIf(alone, isConflict, () => transact(sql, readCommitted)(alone))
+        const plan = planCommit(nothing, commit, planConstants)
+        return Effect.catchIf(write(alone(sql), commit, plan), isConflict, () =>
+          transact(sql, readCommitted)(write(inTransaction(sql), commit, plan))
+        )
       })
     : transactAfter(sql, { begin: readCommitted, first: existingStatements(commit) }, ([decisions, feedback]) =>
         Effect.flatMap(existingOf(sql, commit, decisions ?? [], feedback ?? []), (existing) =>
-          write(sql, commit, planCommit(existing, commit, planConstants))
+          write(inTransaction(sql), commit, planCommit(existing, commit, planConstants))
         )
       )
 
@@ -106,10 +110,22 @@ const countParked = (sql: SqlClient.SqlClient, routerId: RouterId, limit: number
       SELECT 1 FROM feedback f JOIN routers r ON r.key = f.router_key
       WHERE r.id = ${routerId} AND f.parked LIMIT ${limit}) parked`.pipe(Effect.map(([row]) => row?.parked ?? 0))
 
-const write = (sql: SqlClient.SqlClient, commit: Commit, plan: CommitPlan): Effect.Effect<Committed, StoreError> => {
+type Run = (statement: Statement) => Effect.Effect<ReadonlyArray<{ readonly position: number }>, SqlError>
+
+const inTransaction =
+  (sql: SqlClient.SqlClient): Run =>
+  ({ text, values }) =>
+    sql.unsafe<{ position: number }>(text, values)
+
+/** Without the span that the client makes of each statement, and nobody records: there are twenty commits a second. */
+const alone =
+  (sql: SqlClient.SqlClient): Run =>
+  ({ text, values }) =>
+    Effect.scoped(Effect.flatMap(sql.reserve, (connection) => connection.executeUnprepared(text, values, undefined)))
+
+const write = (run: Run, commit: Commit, plan: CommitPlan): Effect.Effect<Committed, StoreError> => {
   const payload = plan.events.length === 0 ? null : encodeEvents(plan.events)
-  const { text, values } = commitStatement(commit, plan, payload)
-  return Effect.flatMap(sql.unsafe<{ position: number }>(text, values), ([row]) => {
+  return Effect.flatMap(run(commitStatement(commit, plan, payload)), ([row]) => {
     if (row === undefined) return Effect.fail(unknownRouter("commit", commit.routerId))
     const { feedback, joined, judged, reports } = plan
     return Effect.succeed({ position: row.position, duplicate: false, payload, feedback, reports, joined, judged })

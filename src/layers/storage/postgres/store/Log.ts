@@ -23,12 +23,11 @@ interface LogRow {
 }
 
 export const makeLog = (sql: SqlClient.SqlClient): Log => ({
-  commit: Effect.fn("Database.commit")((commit) =>
+  commit: (commit) =>
     Effect.mapError(repeated(storeCommit(sql, commit)), (error) => {
       const told = toDatabaseError("commit")(error)
       return isInDoubt(error) && isAway(told) ? new DatabaseError({ ...told, mayBeStored: true }) : told
-    })
-  ),
+    }),
 
   readLog: Effect.fn("Database.readLog")(function* (routerId, { after, limit, overlap }) {
     const rows = yield* sql<{ [Key in keyof LogRow]: LogRow[Key] }>`
