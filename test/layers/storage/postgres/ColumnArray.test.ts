@@ -42,6 +42,23 @@ describe("ColumnArray", () => {
     assert.strictEqual(written("text", ["a\u0000\uD800b"]).cells[0]?.toString(), "a\uFFFD\uFFFDb")
   })
 
+  it("holds bytes as they are, and ids in either case", () => {
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(FastCheck.uint8Array()), FastCheck.uuid(), (all, id) => {
+        const { cells, oid } = written("bytea", [...all, null])
+        assert.strictEqual(oid, 17)
+        assert.deepStrictEqual(
+          cells.map((cell) => cell?.toString("hex") ?? null),
+          [...all.map((bytes) => Buffer.from(bytes).toString("hex")), null]
+        )
+        assert.deepStrictEqual(
+          written("uuid", [id, id.toUpperCase()]).cells.map((cell) => cell?.toString("hex")),
+          [id.replaceAll("-", ""), id.replaceAll("-", "")]
+        )
+      })
+    )
+  })
+
   it("holds numbers to the bit, whole ones up to 2^53, and what is none as null", () => {
     FastCheck.assert(
       FastCheck.property(FastCheck.array(FastCheck.double()), (numbers) => {

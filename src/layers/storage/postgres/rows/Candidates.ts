@@ -4,11 +4,15 @@ import type { ExcludedByCell } from "./Cells.ts"
 
 // Candidates stand in three columns: their ids, what excluded them, and six numbers each.
 
-const numbersOf = (c: Candidate) => [c.quality, c.qualitySd, c.costUsd, c.latencySeconds, c.score, c.propensity]
 const numbersEach = 6
 
-export const predictionsOf = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<number | null> =>
-  candidates.flatMap(numbersOf)
+export const predictionsOf = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<number | null> => {
+  const numbers: Array<number | null> = []
+  for (const { costUsd, latencySeconds, propensity, quality, qualitySd, score } of candidates) {
+    numbers.push(quality, qualitySd, costUsd, latencySeconds, score, propensity)
+  }
+  return numbers
+}
 
 const exclusionOf = (candidate: Candidate): string | null => candidate.excludedBy ?? (candidate.eligible ? null : "")
 

@@ -4,7 +4,7 @@ import { elementTypeOf } from "./ColumnArray.ts"
 /** What a table's statements know of a column, beside how its cell is read. */
 export interface Stored<Source> {
   readonly sqlType: string
-  /** The cell of a new row, as JSON has it. */
+  /** The cell of a new row, as JSON has it; of bytes, themselves. */
   readonly cellOf: (source: Source) => unknown
   /** What is stored where `value` is to be written into the row `row`. */
   readonly stored: (value: string, row: string) => string

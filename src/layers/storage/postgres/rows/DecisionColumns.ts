@@ -24,7 +24,15 @@ import { columnOf, selected } from "./Column.ts"
 
 // The columns of `decisions`, in three groups by what writes them. Insert, update, select and decoding follow from here.
 
-export const presetWeights = (preference: Preference): Weights => normalise(preferences[preference])
+const presets = new Map<Preference, Weights>()
+
+export const presetWeights = (preference: Preference): Weights => {
+  const known = presets.get(preference)
+  if (known !== undefined) return known
+  const weights = normalise(preferences[preference])
+  presets.set(preference, weights)
+  return weights
+}
 
 /** Null where they are those of the preference. */
 const weightsOf = ({ preference, weights }: DecisionRecord["decision"]["request"]) => {
@@ -37,9 +45,9 @@ const weightsOf = ({ preference, weights }: DecisionRecord["decision"]["request"
 const isLittleEndian = endianness() === "LE"
 
 /** Little-endian float32 in a row: an array's header would be a fifth of it. */
-const hexOf = (features: Float32Array): string => {
-  const bytes = Buffer.from(features.buffer, features.byteOffset, features.byteLength)
-  return (isLittleEndian ? bytes : Buffer.from(bytes).swap32()).toString("hex")
+const bytesOf = (features: Float32Array): Uint8Array => {
+  const bytes = new Uint8Array(features.buffer, features.byteOffset, features.byteLength)
+  return isLittleEndian ? bytes : Buffer.from(bytes).swap32()
 }
 
 const decided = columnOf<DecisionRecord>()
@@ -72,7 +80,7 @@ export const decidedColumns = {
   constraints: decided("text", Schema.NullOr(ConstraintsCell), ({ decision: { request } }) =>
     Object.keys(request.constraints).length === 0 ? null : JSON.stringify(request.constraints)
   ),
-  features: decided("bytea", Schema.Uint8ArrayFromSelf, ({ decision }) => `\\x${hexOf(decision.features)}`),
+  features: decided("bytea", Schema.Uint8ArrayFromSelf, ({ decision }) => bytesOf(decision.features)),
   models: decided("text", ModelsCell, ({ decision }) => decision.candidates.map((c) => c.model).join(",")),
   excluded_by: decided("text[]", Schema.NullOr(ExcludedByCell), ({ decision }) => exclusionsOf(decision.candidates)),
   predictions: decided("real[]", Schema.Array(NullableNumber), ({ decision }) => predictionsOf(decision.candidates)),
