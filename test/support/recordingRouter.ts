@@ -103,13 +103,11 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
     complete: (request, body, caller) =>
       Effect.sync(() => {
         asked.push({ request, body, caller })
-        caller.onCall?.(small)
         return answer()
       }),
     stream: (request, body, caller, open) =>
       Effect.suspend(() => {
         asked.push({ request, body, caller })
-        caller.onCall?.(small)
         const sink = effectfulSink(open(answerHead()))
         return Effect.zipRight(sink.events(['{"n":1}', '{"n":2}']), sink.end)
       }),
@@ -174,5 +172,11 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
     ],
     ...over
   } satisfies Omit<RecordingRouter, "begin">
-  return { begin: beginOf(made), ...made }
+  return {
+    begin: (chat) => {
+      chat.onCall?.(small)
+      return beginOf(made)(chat)
+    },
+    ...made
+  }
 }

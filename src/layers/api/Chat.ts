@@ -1,12 +1,13 @@
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import type { ModelId } from "../../domain/basics/Ids.ts"
 import { isObject, parseJson } from "../../domain/models/Json.ts"
 import { rememberSource, sourceOf } from "../../domain/models/RequestText.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import type { CompleteAnswer } from "../../services/api/Responses.ts"
 import type { RoutesOf } from "../../services/api/Routes.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
-import type { Answer, Caller, RouterError, RouterShape, StreamHead, StreamSink } from "../../services/routing/Router.ts"
+import type { Answer, RouterError, RouterShape, StreamHead, StreamSink } from "../../services/routing/Router.ts"
 import { type BodyLimits, readJson } from "./Body.ts"
 import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
@@ -65,7 +66,8 @@ export const make = ({
       router.begin({
         request: input.request,
         body: input.body,
-        caller: watchedCaller(exchange),
+        caller: exchange.caller,
+        onCall: (model) => noteModel(exchange, model),
         span: exchange.span?.span,
         log: (line) => serving.log(exchange, line),
         open: null,
@@ -78,7 +80,8 @@ export const make = ({
       router.begin({
         request: input.request,
         body: input.body,
-        caller: watchedCaller(exchange),
+        caller: exchange.caller,
+        onCall: (model) => noteModel(exchange, model),
         span: exchange.span?.span,
         log: (line) => serving.log(exchange, line),
         open,
@@ -209,12 +212,6 @@ const property = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined
 
 /** A request that does not drain says which model it waits for. */
-const watchedCaller = ({ caller, inFlight }: Exchange): Caller =>
-  inFlight === null
-    ? caller
-    : {
-        ...caller,
-        onCall: (model) => {
-          inFlight.model = model
-        }
-      }
+const noteModel = ({ inFlight }: Exchange, model: ModelId): void => {
+  if (inFlight !== null) inFlight.model = model
+}

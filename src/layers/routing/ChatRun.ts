@@ -118,7 +118,7 @@ export class ChatRun implements ChatRunShape {
     if (this.#state !== "deciding") return
     if (found instanceof NoEligibleModel || found instanceof UnknownModel) return this.#end(Exit.fail(found))
     const { attempts, deadlines, earlyMs, storePrompts } = this.#parts
-    const { body, caller, log, open, span } = this.#chat
+    const { body, log, onCall, open, span } = this.#chat
     const routed = new RoutedRequest({
       decision: found,
       request,
@@ -127,7 +127,7 @@ export class ChatRun implements ChatRunShape {
       prompt: storePrompts ? storablePrompt(request.text) : null,
       span,
       body,
-      onCall: caller.onCall,
+      onCall,
       log
     })
     this.#routed = routed

@@ -65,8 +65,6 @@ export class Router extends Context.Tag("conduit/services/Router")<Router, Route
 export interface Caller extends Reader {
   /** Ids of those that may answer; absent for all. */
   readonly allowedModels?: ReadonlyArray<string>
-  /** Told of each model before it is called. */
-  readonly onCall?: (model: ModelId) => void
 }
 
 /** A chat, and who hears of it. */
@@ -74,6 +72,8 @@ export interface Chat {
   readonly request: RoutingRequest
   readonly body: ChatBody
   readonly caller: Caller
+  /** Told of each model before it is called. */
+  readonly onCall?: (model: ModelId) => void
   /** As `stream` takes it; null for a whole answer. */
   readonly open: ((head: StreamHead) => StreamSink) | null
   /** The request's own span, if it belongs to a trace. */
