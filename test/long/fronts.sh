@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The configurations of nginx and HAProxy in docs/operations.md, where these are installed, in front of the built program:
-# a body of 8 MB and 40 KiB of headers arrive, and the first event of a stream comes before its end. At most two minutes;
-# exit code 1 where one does not hold.
-# test/long/fronts.sh
+# The configurations of nginx, HAProxy and Caddy in docs/operations.md, where these are installed, in front of the built
+# program: a body of 8 MB and 40 KiB of headers arrive, and the first event of a stream comes before its end. At most two
+# minutes; exit code 1 where one does not hold. With a folder, Caddy is built there from its Go module, unless it is there
+# already: at most 15 minutes more.
+# test/long/fronts.sh [a folder that keeps what was built]
 set -u
 cd "$(dirname "$0")/../.."
 folder=$(mktemp -d)
@@ -14,6 +15,22 @@ ended() {
   rm -rf "$folder"
 }
 trap ended EXIT
+
+if [ $# -gt 0 ]; then
+  mkdir -p "$1/bin" "$1/caddy"
+  tools=$(cd "$1" && pwd)
+  export PATH="$tools/bin:$PATH"
+  if [ ! -x "$tools/bin/caddy" ]; then
+    echo "building Caddy"
+    (
+      cd "$tools/caddy" || exit 1
+      printf 'module tools\n\ngo 1.25.0\n' > go.mod
+      printf '//go:build tools\n\npackage tools\n\nimport _ "github.com/caddyserver/caddy/v2/cmd/caddy"\n' > tools.go
+      timeout 300 go get github.com/caddyserver/caddy/v2@v2.11.9 && timeout 120 go mod tidy \
+        && timeout 480 go build -o "$tools/bin/" github.com/caddyserver/caddy/v2/cmd/caddy
+    ) || exit 1
+  fi
+fi
 
 cat > "$folder/script.yaml" <<'YAML'
 defaults: { firstTokenMs: 10, tokensPerSecond: 10, answerTokens: 20 }
@@ -61,5 +78,10 @@ if command -v haproxy > /dev/null; then
   snippet haproxy 18081 > "$folder/haproxy.cfg"
   haproxy -q -f "$folder/haproxy.cfg" & pids+=($!)
   check "$(haproxy -v | grep -o 'HAProxy version [^ ]*')" 18081
+fi
+if command -v caddy > /dev/null; then
+  { printf '{\n\tadmin off\n\tauto_https off\n}\n'; snippet caddyfile 18082; } > "$folder/Caddyfile"
+  HOME=$folder caddy run --config "$folder/Caddyfile" --adapter caddyfile 2> "$folder/caddy.log" & pids+=($!)
+  check "Caddy $(caddy version | cut -d' ' -f1)" 18082
 fi
 exit $code

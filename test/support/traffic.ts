@@ -41,3 +41,15 @@ export const eventually = async <A>(
     await new Promise((resolve) => setTimeout(resolve, everyMs))
   }
 }
+
+/** A line on stderr each quarter of a minute of a test that was asked for many rounds; none of a short one. */
+export const roundsTold = (what: string, rounds: number): ((done: number) => void) => {
+  const startedMs = performance.now()
+  let toldMs = startedMs
+  return (done) => {
+    const now = performance.now()
+    if (now - toldMs < 15_000) return
+    toldMs = now
+    process.stderr.write(`${what}: ${done} of ${rounds} rounds in ${Math.round((now - startedMs) / 1000)} s\n`)
+  }
+}

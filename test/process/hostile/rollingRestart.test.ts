@@ -9,7 +9,7 @@ import { type Balancer, startBalancer } from "../../support/balancer.ts"
 import { binary, type ConduitProcess, killAll, startConduit } from "../../support/conduit.ts"
 import { learnedState, positionOf } from "../../support/learnedState.ts"
 import { createDatabase, query, type TestDatabase } from "../../support/postgres.ts"
-import { eventually } from "../../support/traffic.ts"
+import { eventually, roundsTold } from "../../support/traffic.ts"
 
 /** `CONDUIT_TEST_ROUNDS=30 CONDUIT_TEST_SETTLE="2 seconds"` are sixty restarts. */
 const rounds = Number(process.env["CONDUIT_TEST_ROUNDS"] ?? 3)
@@ -113,7 +113,9 @@ describe("a rolling restart of two replicas under load", () => {
         balancer.url,
         String(perSecond)
       ])
+      const told = roundsTold("rolling restart", rounds)
       for (let round = 0; round < rounds; round++) {
+        told(round)
         for (const index of [0, 1]) {
           const [old, other] = index === 0 ? replicas : [replicas[1], replicas[0]]
           await stopReplica(old)

@@ -10,9 +10,10 @@ import { type FeedbackClient, makeFeedbackClient } from "../../support/feedbackC
 import { learnedState } from "../../support/learnedState.ts"
 import { createDatabase, query, type TestDatabase } from "../../support/postgres.ts"
 import { startUpstream, type Upstream } from "../../support/processMock.ts"
+import { roundsTold } from "../../support/traffic.ts"
 import { startTcpProxy, type TcpProxy } from "../../support/tcpProxy.ts"
 
-/** Set it to 30 for the long run. */
+/** `CONDUIT_TEST_ROUNDS=200` for the long run. */
 const rounds = Number(process.env["CONDUIT_TEST_ROUNDS"] ?? 10)
 const perSecond = 130
 const flushMs = 100
@@ -73,6 +74,7 @@ const survive = async (
 ) => {
   client = makeFeedbackClient(seed)
   const done: Array<Round> = []
+  const told = roundsTold(`kill -9 (${seed})`, count)
   for (let round = 0; round < count; round++) {
     const conduit = await start()
     const traffic = client.start([conduit.url], perSecond)
@@ -84,6 +86,7 @@ const survive = async (
     done.push({ killedAtMs: Date.now(), wasCut })
     await kill9(conduit)
     await traffic.stop()
+    told(done.length)
   }
   const conduit = await start()
   const traffic = client.start([conduit.url], perSecond)
