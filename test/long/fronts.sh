@@ -80,8 +80,9 @@ if command -v haproxy > /dev/null; then
   check "$(haproxy -v | grep -o 'HAProxy version [^ ]*')" 18081
 fi
 if command -v caddy > /dev/null; then
-  { printf '{\n\tadmin off\n\tauto_https off\n}\n'; snippet caddyfile 18082; } > "$folder/Caddyfile"
+  # Its options stand at the top of the file.
+  snippet caddyfile 18082 | sed '1s/.*/{\n\tadmin off/' > "$folder/Caddyfile"
   HOME=$folder caddy run --config "$folder/Caddyfile" --adapter caddyfile 2> "$folder/caddy.log" & pids+=($!)
-  check "Caddy $(caddy version | cut -d' ' -f1)" 18082
+  check "Caddy" 18082
 fi
 exit $code
