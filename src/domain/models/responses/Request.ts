@@ -19,7 +19,7 @@ import type {
   Written
 } from "../canonical/Conversation.ts"
 import { booleanOf, numberOf, Reading, saying, sourceOf, stringOf, textPart } from "../canonical/Reading.ts"
-import { isObject, type JsonObject, textOf } from "../Json.ts"
+import { arrayOf, isObject, type JsonObject, textOf } from "../Json.ts"
 import { flatName, groupedName, reasoningBody, thinkingOf, toolsBody } from "./Items.ts"
 
 // OpenAI's Responses: the request, to the canonical form and from it.
@@ -110,7 +110,7 @@ export const readRequest = (body: JsonObject): Either.Either<Conversation, Unfit
   return reading.of({
     of: "responses",
     turns,
-    tools: toolsOf(reading, body["tools"]),
+    tools: [...toolsOf(reading, body["tools"], "tools"), ...laterTools(reading, input)],
     toolChoice: toolChoiceOf(body["tool_choice"]),
     parallelCalls: booleanOf(body["parallel_tool_calls"]),
     format: formatOf(texts["format"]),
@@ -160,6 +160,8 @@ const turnsOf = (reading: Reading, input: unknown): ReadonlyArray<Turn> => {
       case "function_call_output":
       case "custom_tool_call_output":
         return add("user", resultOf(reading, item, param))
+      case "additional_tools":
+        return
       case "item_reference":
         return reading.wrong(param, "items are not stored here: send the item itself (store: false)")
       default:
@@ -268,10 +270,16 @@ const resultOf = (reading: Reading, item: JsonObject, param: string): ResultPart
   }
 }
 
-const toolsOf = (reading: Reading, tools: unknown): ReadonlyArray<Tool> => {
+/** Codex gives models that it knows their tools in an item of the conversation. */
+const laterTools = (reading: Reading, input: unknown): ReadonlyArray<Tool> =>
+  arrayOf(input).flatMap((item, i) =>
+    isObject(item) && item["type"] === "additional_tools" ? toolsOf(reading, item["tools"], `input.${i}.tools`) : []
+  )
+
+const toolsOf = (reading: Reading, tools: unknown, at: string): ReadonlyArray<Tool> => {
   if (tools === undefined || tools === null) return []
-  return reading.list(tools, "tools").flatMap((one, i): ReadonlyArray<Tool> => {
-    const param = `tools.${i}`
+  return reading.list(tools, at).flatMap((one, i): ReadonlyArray<Tool> => {
+    const param = `${at}.${i}`
     const tool = reading.object(one, param)
     if (tool["type"] !== "namespace") return [toolOf(reading, tool, param)]
     const namespace = reading.text(tool["name"], `${param}.name`)

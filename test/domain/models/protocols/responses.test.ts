@@ -171,6 +171,18 @@ describe("responses", () => {
     assert.deepStrictEqual(answer.tools, tools)
   })
 
+  it("takes tools that come in an item of the conversation", () => {
+    const tool = { type: "function", name: "later", description: null, parameters: { type: "object" }, strict: false }
+    const { body } = asChat({
+      input: [
+        { type: "additional_tools", role: "developer", tools: [tool] },
+        { role: "user", content: "go" }
+      ]
+    })
+    assert.strictEqual(body.tools[0].function.name, "later")
+    assert.deepStrictEqual(body.messages, [{ role: "user", content: "go" }])
+  })
+
   it("has custom tools of upstreams that know functions only", () => {
     const tools = [{ type: "custom", name: "apply_patch", description: "patch", format: { type: "text" } }]
     const input = [
