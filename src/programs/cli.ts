@@ -10,6 +10,7 @@ import { version } from "../domain/basics/Version.ts"
 import { doctor } from "./doctor.ts"
 import { evaluate } from "./evaluate.ts"
 import { healthcheck } from "./healthcheck.ts"
+import { importing } from "./import.ts"
 import { init } from "./init.ts"
 import { keys } from "./keys.ts"
 import { migrate } from "./migrate.ts"
@@ -45,6 +46,7 @@ const conduit = Command.make("conduit").pipe(
   Command.withSubcommands([
     serve,
     init,
+    importing,
     migrate,
     route,
     models,

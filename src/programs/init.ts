@@ -1,15 +1,13 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { writeFile } from "node:fs/promises"
-import { stringify } from "yaml"
 import { presetNames, presetOf } from "../domain/models/Presets.ts"
 import * as EnvironmentKeys from "../layers/models/EnvironmentModels.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { EnvironmentModels } from "../services/models/EnvironmentModels.ts"
 import { Refused } from "./tools/OpenRouter.ts"
+import { writeConfiguration } from "./tools/WriteConfiguration.ts"
 
 const out = Options.text("out").pipe(
   Options.withDefault("conduit.yaml"),
@@ -33,18 +31,7 @@ export const init = Command.make("init", { out }, ({ out }) =>
         detail: `no provider is known by the environment; these variables name one:\n${[variablesText, ...notices].join("\n")}`
       })
     }
-    const text = `${[...notices, "What else may stand here: conduit.example.yaml"].map((line) => `# ${line}\n`).join("")}\n${stringify(content)}`
-    if (out === "-") return yield* Console.log(text.trimEnd())
-    yield* Effect.tryPromise({
-      try: () => writeFile(out, text, { flag: "wx" }),
-      catch: (cause) => {
-        const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unwritable"
-        return new Refused({
-          detail: code === "EEXIST" ? `${out} is there already: name another by --out` : `${out}: ${code}`
-        })
-      }
-    })
-    yield* Console.log(`${out} is written: ${content.models.map(({ id }) => id).join(", ")}`)
+    yield* writeConfiguration(out, notices, content)
   }).pipe(
     Effect.provide(EnvironmentKeys.layer.pipe(Layer.provide(SettingsEnv.layer), Layer.provide(SettingsEnv.environment)))
   )

@@ -2,6 +2,8 @@
 const examples: Readonly<Record<string, string>> = {
   "": "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit serve",
   serve: "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit serve --log-level debug",
+  import: "conduit import litellm config.yaml",
+  "import litellm": "conduit import litellm --out conduit.yaml config.yaml",
   init: "OPENAI_API_KEY=sk-... conduit init --out conduit.yaml",
   migrate: "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit migrate",
   route: 'conduit route --task arithmetic "What is 17 * 23?"',
