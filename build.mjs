@@ -1,5 +1,6 @@
 // Builds dist/: the library and its types by tsc, dist/bin/conduit.js bundled, because a bundle starts in a third of
-// the time, and the dashboard beside it. `--if-needed` does nothing when dist is newer than every source.
+// the time, and the dashboard beside it. `--if-needed` does nothing when dist is newer than every source,
+// `--if-absent` when there is one.
 import { execFileSync } from "node:child_process"
 import { readdirSync, rmSync, statSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -32,7 +33,10 @@ const isFresh = () => {
   return built > 0 && inputs.every((input) => modified(at(input)) <= built)
 }
 
-if (!(process.argv.includes("--if-needed") && isFresh())) {
+const isBuilt = () => modified(at("dist", "bin", "conduit.js")) > 0
+const isDone =
+  (process.argv.includes("--if-needed") && isFresh()) || (process.argv.includes("--if-absent") && isBuilt())
+if (!isDone) {
   process.stderr.write("building dist ...\n")
   rmSync(at("dist"), { recursive: true, force: true })
   const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc")

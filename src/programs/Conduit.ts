@@ -13,7 +13,7 @@ import { Lifecycle as LifecycleService } from "../services/running/Lifecycle.ts"
 import type { Router } from "../services/routing/Router.ts"
 import { Settings, shutdownBudget } from "../services/running/Settings.ts"
 import { ServiceFailure } from "../services/running/ShutdownReport.ts"
-import { serveWith, ServeLayer } from "./serve.ts"
+import { Configured, type OwnParts, serveWith, ServeLayer } from "./serve.ts"
 
 /** What an embedder gets: the router itself, the address, and the way to stop. */
 export type Conduit = HttpSocket | LifecycleService | Router
@@ -55,7 +55,11 @@ const embedded = <E>(
 /** The complete HTTP application with its lifecycle: no signal handlers, and it never ends its host. */
 export const layer: Layer.Layer<Conduit, ServiceFailure, Settings> = embedded(ServeLayer)
 
-/** The same over another database, such as `DatabaseMemory.layer` in tests. */
-export const layerWith = <E>(options: {
-  readonly database: Layer.Layer<Database, E>
-}): Layer.Layer<Conduit, ServiceFailure, Settings> => embedded(serveWith(options.database))
+/**
+ * The same with other parts: another database, such as `DatabaseMemory.layer` in tests, models that a function calls, an
+ * algorithm of one's own. What is not named is as in `layer`.
+ */
+export const layerWith = <E = never>(
+  parts: OwnParts & { readonly database?: Layer.Layer<Database, E, Settings> }
+): Layer.Layer<Conduit, ServiceFailure, Settings> =>
+  parts.database === undefined ? embedded(serveWith(Configured, parts)) : embedded(serveWith(parts.database, parts))

@@ -28,32 +28,48 @@ import * as TelemetryOtlp from "../layers/observing/TelemetryOtlp.ts"
 import * as UpstreamPools from "../layers/models/UpstreamPools.ts"
 import type { Database } from "../services/storage/Database.ts"
 import { ModelCatalog } from "../services/models/ModelCatalog.ts"
+import { ChoiceRule, type ChoiceRuleShape } from "../services/learning/ChoiceRule.ts"
 import type { LearningLog } from "../services/learning/LearningLog.ts"
 import type { Redis } from "../services/storage/Redis.ts"
+import type { LanguageModels as LanguageModelsService } from "../services/models/LanguageModels.ts"
+import type { FeatureExtractor } from "../services/routing/FeatureExtractor.ts"
 import type { Sessions } from "../services/routing/Sessions.ts"
 import type { EmbeddedPostgresError, PostgresServer } from "../services/storage/PostgresServer.ts"
 import { type InvalidSettings, Settings } from "../services/running/Settings.ts"
+
+/** Parts of one's own instead of the service's. They may use the settings and the catalogue. */
+export interface OwnParts {
+  /** Calls the models; see `LanguageModelsOwn` for a function instead of this interface. */
+  readonly models?: Layer.Layer<LanguageModelsService, never, ModelCatalog | Settings>
+  /** Which models there are. */
+  readonly catalog?: Layer.Layer<ModelCatalog, InvalidSettings, Settings>
+  /** What is learned on: another `version` is another state. */
+  readonly features?: Layer.Layer<FeatureExtractor, never, Settings>
+  readonly sessions?: Layer.Layer<Sessions, never, Settings>
+  /** The algorithm: how the choice is made from what was learned. */
+  readonly rule?: ChoiceRuleShape
+}
 
 /**
  * The whole service over a database. Released top to bottom on SIGTERM; acquired bottom to top at start: every layer
  * may use those below it until it is released itself.
  */
-export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>) =>
+export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>, own: OwnParts = {}) =>
   Ready.layer.pipe(
     Layer.provide(HttpServe.layer), //               1 settle, stop the listener, drain, interrupt, close every socket
     Layer.provide(KeysShared.layer),
     Layer.provideMerge(RouterBandit.layer), //       2 no decision after this line
-    Layer.provide(SharedSessions),
-    Layer.provide(BanditStatePersistent.layer), //   3 persist: flush the learning log, write the snapshot ...
+    Layer.provide(own.sessions ?? SharedSessions),
+    Layer.provide(Layer.provide(BanditStatePersistent.layer, Layer.succeed(ChoiceRule, own.rule ?? null))), //   3 persist: flush the learning log, write the snapshot ...
     Layer.provide(LearningLogDatabase.layer),
     Layer.provide(LogReaderDatabase.layer),
     Layer.provide(database), //                      4 ... before the pool closes
-    Layer.provide(LanguageModels),
+    Layer.provide(own.models ?? LanguageModels),
     Layer.provide(Flush.layer(FlushedLast)), //      5 flush, at once: the connections to models, Redis, telemetry
-    Layer.provide(ModelCatalogFile.layer),
+    Layer.provide(own.catalog ?? ModelCatalogFile.layer),
     Layer.provideMerge(HttpSocket.layer), //         6 listens first: 503 to everything until 1 attaches the application
     Layer.provide(InFlight.layer),
-    Layer.provide(Layer.mergeAll(FeatureExtractorLexical.layer, IdsCrypto.layer, Telemetry.layer)),
+    Layer.provide(Layer.mergeAll(own.features ?? FeatureExtractorLexical.layer, IdsCrypto.layer, Telemetry.layer)),
     Layer.provide(Telemetry.lifecycleLayer)
   )
 
@@ -82,4 +98,7 @@ const Postgres = Layer.unwrapEffect(
   )
 )
 
-export const ServeLayer = serveWith(Layer.provide(DatabasePg.layer, Postgres))
+/** The database of the settings. */
+export const Configured = Layer.provide(DatabasePg.layer, Postgres)
+
+export const ServeLayer = serveWith(Configured)

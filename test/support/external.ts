@@ -19,6 +19,7 @@ const legs = {
   prometheus: () => isInstalled("prometheus", ["--version"]),
   promtool: () => isInstalled("promtool", ["--version"]),
   redis: () => isInstalled("redis-server", ["--version"]),
+  registry: () => isInstalled("npm", ["view", "effect@3.22.4", "version", "--fetch-timeout=5000", "--fetch-retries=0"]),
   terminal: () => isInstalled("script", ["-qec", "true", "/dev/null"])
 } as const
 export type Leg = keyof typeof legs | "helm"

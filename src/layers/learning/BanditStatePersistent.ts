@@ -10,6 +10,7 @@ import * as LearnedState from "../../domain/learning/LearnedState.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
 import { neutral, referenceLatencySeconds, referenceTokens } from "../../domain/routing/Reference.ts"
 import { BanditState } from "../../services/learning/BanditState.ts"
+import { ChoiceRule } from "../../services/learning/ChoiceRule.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { LogReader } from "../../services/learning/LogReader.ts"
 import { type Catalog, ModelCatalog } from "../../services/models/ModelCatalog.ts"
@@ -82,6 +83,7 @@ export const layer: Layer.Layer<
     )
     for (const run of [reloads.run, snapshots.run]) yield* forkUntilRelease(run)
 
+    const own = yield* ChoiceRule
     const decide = yield* makeDecide({
       telemetry,
       live,
@@ -89,7 +91,8 @@ export const layer: Layer.Layer<
         catalog: catalog.current(),
         disabled: live.learned().disabled,
         router: log.router,
-        featuresVersion: reader.policy.featuresVersion
+        featuresVersion: reader.policy.featuresVersion,
+        own
       })
     })
     return BanditState.of({

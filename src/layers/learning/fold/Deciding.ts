@@ -1,5 +1,5 @@
 import * as Hierarchical from "../../../domain/learning/bandit/Hierarchical.ts"
-import { rules } from "../../../domain/learning/algorithms/Rules.ts"
+import { type Rule, rules } from "../../../domain/learning/algorithms/Rules.ts"
 import { choose, type Option, roundForAudit } from "../../../domain/routing/Choice.ts"
 import { excludedBy } from "../../../domain/routing/Constraint.ts"
 import type { Candidate, Decision, Reason } from "../../../domain/routing/Decision.ts"
@@ -9,6 +9,7 @@ import { chooseByShares } from "../../../domain/routing/ShareChoice.ts"
 import { compose } from "../../../domain/routing/Score.ts"
 import type { DecideInput } from "../../../services/learning/BanditState.ts"
 import { NoEligibleModel } from "../../../services/learning/BanditState.ts"
+import { type ChoiceRuleShape, sharesBy } from "../../../services/learning/ChoiceRule.ts"
 import type { Catalog } from "../../../services/models/ModelCatalog.ts"
 import { neutral, referenceLatencySeconds, referenceTokens } from "../../../domain/routing/Reference.ts"
 
@@ -19,6 +20,8 @@ export interface Deciding {
   readonly disabled: ReadonlySet<string>
   readonly router: { readonly id: RouterId; readonly seed: string }
   readonly featuresVersion: string
+  /** Chooses instead of the algorithm of the configuration. */
+  readonly own?: ChoiceRuleShape | null
 }
 
 type Prospects = ReadonlyArray<Option>
@@ -45,9 +48,11 @@ export const decide = (
     Hierarchical.predict(state, model.id, model.priorQuality, request.task, features)
   )
   const { algorithm } = catalog.policy
-  const rule = algorithm === "auto" || algorithm === "thompson" || algorithm === "static" ? null : rules[algorithm]
+  const { own = null } = deciding
+  const isDrawn = algorithm === "auto" || algorithm === "thompson" || algorithm === "static"
+  const rule: Rule | null = own !== null ? (options) => sharesBy(own, options) : isDrawn ? null : rules[algorithm]
   const policy = {
-    algorithm: rule === null ? Hierarchical.algorithm : algorithm,
+    algorithm: own !== null ? own.name : rule === null ? Hierarchical.algorithm : algorithm,
     version: Hierarchical.version,
     position
   }
@@ -56,7 +61,7 @@ export const decide = (
   const excluded = nobodyLeft(prospects, request.pinned)
   if (excluded !== null) return excluded
   if (request.pinned !== null) return answer(undrawn(prospects, request.pinned, "pinned"))
-  if (algorithm === "static") return inOrder(deciding, input, features, position, prospects)
+  if (own === null && algorithm === "static") return inOrder(deciding, input, features, position, prospects)
 
   const drawn = () => {
     const { control, epsilon, mostProbes } = state.parameters
