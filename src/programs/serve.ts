@@ -14,6 +14,7 @@ import * as LanguageModelsHttp from "../layers/models/LanguageModelsHttp.ts"
 import * as LanguageModelsSimulated from "../layers/models/LanguageModelsSimulated.ts"
 import * as LearningLogDatabase from "../layers/learning/LearningLogDatabase.ts"
 import * as LogReaderDatabase from "../layers/learning/LogReaderDatabase.ts"
+import * as MeteringShared from "../layers/routing/MeteringShared.ts"
 import * as ModelLists from "../layers/models/ModelLists.ts"
 import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as PostgresEmbedded from "../layers/storage/postgres/PostgresEmbedded.ts"
@@ -58,6 +59,7 @@ export const serveWith = <E, R>(database: Layer.Layer<Database, E, R>, own: OwnP
   Ready.layer.pipe(
     Layer.provide(HttpServe.layer), //               1 settle, stop the listener, drain, interrupt, close every socket
     Layer.provide(KeysShared.layer),
+    Layer.provide(MeteringShared.layer),
     Layer.provideMerge(RouterBandit.layer), //       2 no decision after this line
     Layer.provide(own.sessions ?? SharedSessions),
     Layer.provide(Layer.provide(BanditStatePersistent.layer, Layer.succeed(ChoiceRule, own.rule ?? null))), //   3 persist: flush the learning log, write the snapshot ...

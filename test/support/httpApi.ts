@@ -16,6 +16,7 @@ import * as IdsCrypto from "../../src/layers/running/IdsCrypto.ts"
 import * as InFlightLayer from "../../src/layers/running/InFlight.ts"
 import { HttpSocket } from "../../src/services/api/HttpSocket.ts"
 import { Telemetry } from "../../src/services/observing/Telemetry.ts"
+import { Metering } from "../../src/services/routing/Metering.ts"
 import { Router, type RouterShape } from "../../src/services/routing/Router.ts"
 import { InFlight, type InFlightRequest } from "../../src/services/running/InFlight.ts"
 import { defaults, Settings, type SettingsShape } from "../../src/services/running/Settings.ts"
@@ -107,6 +108,7 @@ export const serveApi = (
     })
     const served = HttpServe.layer.pipe(
       Layer.provide(Layer.provide(KeysShared.layer, DatabaseMemory.layer)),
+      Layer.provide(Layer.succeed(Metering, { of: () => null })),
       Layer.provideMerge(HttpSocketLayer.layer),
       Layer.provideMerge(rememberingInFlight(begun)),
       Layer.provide(lifecycleWith({ shutdownTimeout: "5 seconds" })),

@@ -1,3 +1,4 @@
+import { makeBudgetStore } from "../../src/layers/storage/memory/BudgetStoreMemory.ts"
 import { makeKeyStore } from "../../src/layers/storage/memory/KeyStoreMemory.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -109,6 +110,7 @@ export const memoryLog = () => {
   )
   const stored = Layer.mock(Database, {
     keys: makeKeyStore(),
+    budgets: makeBudgetStore(new Map()),
     position: () => Effect.sync(newest),
     oldestPosition: () => Effect.sync(() => commits[0]?.position ?? 0),
     snapshots: () => Effect.sync(() => snapshots.toReversed()),

@@ -9,6 +9,7 @@ import { isServedBy, routes, type RoutesOf } from "../../services/api/Routes.ts"
 import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Tracing } from "../../services/observing/Tracing.ts"
+import { Metering, type MeteringShape } from "../../services/routing/Metering.ts"
 import { Router } from "../../services/routing/Router.ts"
 import { Ids } from "../../services/running/Ids.ts"
 import { InFlight } from "../../services/running/InFlight.ts"
@@ -36,11 +37,12 @@ export const make = (
 ): Effect.Effect<
   (exchange: Exchange) => void,
   never,
-  Ids | InFlight | KeyAdministration | Keys | Lifecycle | ModelCatalog | Router | Settings | Telemetry | Tracing
+  Ids | InFlight | KeyAdministration | Keys | Lifecycle | Metering | ModelCatalog | Router | Settings | Telemetry | Tracing
 > =>
   Effect.gen(function* () {
     const { http } = yield* Settings
     const keys = yield* Keys
+    const metering = yield* Metering
     const router = yield* Router
     const tracing = yield* Tracing
     const catalog = yield* ModelCatalog
@@ -104,6 +106,7 @@ export const make = (
       if (Either.isLeft(admitted)) return exchange.fail(admitted.left)
       exchange.caller = admitted.right.caller
       exchange.key = admitted.right.key
+      if (routes[name].access === "route") bounded(exchange, metering)
       if (isServedBy(name, "core")) return serving.call(exchange, () => core[name](exchange))
       if (isServedBy(name, "handler"))
         return serving.fork(
@@ -113,3 +116,11 @@ export const make = (
       return exchange.fail(new RouteNotFound({ hint: null }))
     }
   })
+
+/** Whatever it is answered says what is left. */
+const bounded = (exchange: Exchange, metering: MeteringShape): void => {
+  const meter = metering.of(exchange.key, (headers) => {
+    exchange.limits = { ...exchange.limits, ...headers }
+  })
+  if (meter !== null) exchange.caller = { ...exchange.caller, meter }
+}

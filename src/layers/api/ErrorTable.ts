@@ -21,7 +21,15 @@ export interface PublicError {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-const retryAfter = (seconds: number) => ({ "retry-after": String(Math.max(1, Math.ceil(seconds))) })
+const longestRetrySeconds = 60
+
+/** Clients of OpenAI sleep as long as it says, or repeat at once: what takes longer they are told not to wait for. */
+const retryAfter = (seconds: number): Readonly<Record<string, string>> => {
+  const whole = Math.max(1, Math.ceil(seconds))
+  return whole <= longestRetrySeconds
+    ? { "retry-after": String(whole) }
+    : { "retry-after": String(longestRetrySeconds), "x-should-retry": "false" }
+}
 
 const invalid = (status: number, code: string, error: { readonly message: string }): PublicError => ({
   status,
@@ -152,6 +160,34 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
       code: "invalid_api_key",
       message: e.message,
       headers: { "www-authenticate": "Bearer" }
+    }),
+    LimitReached: (e) => ({
+      status: 429,
+      type: "rate_limit_error",
+      code: "key_limit_reached",
+      message: e.message,
+      details: { limit: e.limit, most: e.most, counted: e.counted },
+      headers: retryAfter(e.retryAfterSeconds)
+    }),
+    BudgetSpent: (e) => ({
+      status: 429,
+      type: "rate_limit_error",
+      code: "budget_spent",
+      message: e.message,
+      details: {
+        period: e.period,
+        limit_usd: e.limitUsd,
+        spent_usd: e.spentUsd,
+        resets_at: new Date(e.resetsAtMillis).toISOString()
+      },
+      headers: retryAfter(e.retryAfterSeconds)
+    }),
+    BudgetUnavailable: (e) => ({
+      status: 503,
+      type: "server_error",
+      code: "budget_unavailable",
+      message: e.message,
+      headers: retryAfter(2)
     }),
     Forbidden: (e) => ({ status: 403, type: "permission_error", code: "insufficient_scope", message: e.message }),
     KeyNotFound: (e) => ({ ...invalid(404, "key_not_found", e), param: "name" }),

@@ -55,6 +55,8 @@ export class Exchange implements Arrival {
   readonly cors: Readonly<Record<string, string>> | null
   /** Known once the key is checked. */
   caller: Caller = anybody
+  /** Header fields of limits and budgets, on whatever is answered. */
+  limits: Record<string, string> | null = null
   /** Null where nobody needs one. */
   key: KeyHolder | null = null
   /** Null for what is not counted, and for what is refused. */
@@ -90,7 +92,7 @@ export class Exchange implements Arrival {
   answer(reply: Reply): void {
     if (this.#state !== "open") return
     this.#end(reply.status, reply.error ?? null)
-    const headers = linesOf(reply.headers, this.cors)
+    const headers = linesOf(reply.headers, this.cors, this.limits)
     headers.push("x-request-id", this.requestId)
     this.#stop = write(this.request, this.response, reply, headers, discardLimits)
   }
@@ -111,7 +113,7 @@ export class Exchange implements Arrival {
     if (this.#state !== "open") return
     this.#broken = broken
     this.#state = "streaming"
-    const lines = linesOf(headers, this.cors)
+    const lines = linesOf(headers, this.cors, this.limits)
     lines.push("x-request-id", this.requestId)
     this.response.writeHead(200, lines)
   }

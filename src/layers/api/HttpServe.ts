@@ -6,6 +6,7 @@ import type { KeyAdministration, Keys } from "../../services/api/Keys.ts"
 import type { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import type { Tracing } from "../../services/observing/Tracing.ts"
+import type { Metering } from "../../services/routing/Metering.ts"
 import type { Router } from "../../services/routing/Router.ts"
 import type { Ids } from "../../services/running/Ids.ts"
 import { InFlight } from "../../services/running/InFlight.ts"
@@ -33,6 +34,7 @@ export const layer: Layer.Layer<
   | KeyAdministration
   | Keys
   | Lifecycle
+  | Metering
   | ModelCatalog
   | Router
   | Settings

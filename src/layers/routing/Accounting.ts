@@ -1,10 +1,11 @@
 import { costOf, isCachePriceAssumed, isTierPriceAssumed, type Price } from "../../domain/routing/Cost.ts"
 import type { Said } from "../../domain/models/Said.ts"
-import type { RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { OutcomeDetails } from "../../domain/routing/Outcome.ts"
 import { isOtherModel } from "../../domain/routing/ModelName.ts"
 import { plainUsage, type TokenUsage, usageOf } from "../../domain/routing/Usage.ts"
+import type { ExpectedCost } from "../../services/routing/Metering.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 
 /** What an answer used and cost. */
@@ -18,6 +19,8 @@ export interface Account {
 }
 
 export interface Accounting {
+  /** What the model that was chosen is expected to cost for this request. */
+  readonly expected: (decision: Decision, request: RoutingRequest) => ExpectedCost
   /** Of an answer as far as it has come; `said` is null where nothing of it has. */
   readonly of: (model: Model, request: RoutingRequest, said: Said | null, requestId: string | null) => Account
 }
@@ -39,6 +42,15 @@ export const make = (catalog: Pick<ModelCatalogShape, "current">): Accounting =>
   }
 
   return {
+    expected: ({ candidates, chosen }, { inputTokens, maxTokens }) => {
+      const model = catalog.current().byId.get(chosen)
+      return {
+        model: chosen,
+        expectedUsd: candidates.find((one) => one.model === chosen)?.costUsd ?? null,
+        usdOf: (outputTokens) => (model === undefined ? null : costOf(model, plainUsage(inputTokens, outputTokens))),
+        maxTokens
+      }
+    },
     of: (model, request, said, requestId) => {
       const usage = usageOf(said?.usage ?? null)
       const outputTokens = usage?.outputTokens ?? Math.ceil((said?.characters ?? 0) / charsPerToken)

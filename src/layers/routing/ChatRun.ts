@@ -86,6 +86,20 @@ export class ChatRun implements ChatRunShape {
 
   start(): void {
     this.#guarded(() => {
+      const { caller, request } = this.#chat
+      if (caller.meter === undefined) return this.#choose()
+      caller.meter.enter(request.inputTokens, (bounded) =>
+        this.#guarded(() => {
+          if (this.#state !== "deciding") return
+          if (bounded === null) this.#choose()
+          else this.#end(Exit.fail(bounded))
+        })
+      )
+    })
+  }
+
+  #choose(): void {
+    this.#guarded(() => {
       const { choosing } = this.#parts
       const { body, caller, log, request: asked, span } = this.#chat
       const request = choosing.meant(asked, caller)
@@ -117,6 +131,18 @@ export class ChatRun implements ChatRunShape {
   ): void {
     if (this.#state !== "deciding") return
     if (found instanceof NoEligibleModel || found instanceof UnknownModel) return this.#end(Exit.fail(found))
+    const { meter } = this.#chat.caller
+    if (meter === undefined) return this.#begin(found, request, conversation)
+    meter.reserve(this.#parts.accounting.expected(found, request), (bounded) =>
+      this.#guarded(() => {
+        if (this.#state !== "deciding") return
+        if (bounded === null) this.#begin(found, request, conversation)
+        else this.#end(Exit.fail(bounded))
+      })
+    )
+  }
+
+  #begin(found: Decision, request: RoutedRequest["request"], conversation: Conversation.Conversation): void {
     const { attempts, deadlines, earlyMs, storePrompts } = this.#parts
     const { body, log, onCall, open, span } = this.#chat
     const routed = new RoutedRequest({
@@ -128,6 +154,7 @@ export class ChatRun implements ChatRunShape {
       span,
       body,
       onCall,
+      meter: this.#chat.caller.meter,
       log
     })
     this.#routed = routed
@@ -293,6 +320,7 @@ export class ChatRun implements ChatRunShape {
   #end(...ended: Parameters<Chat["onEnd"]>): void {
     this.#state = "over"
     this.#opening?.close()
+    this.#chat.caller.meter?.leave()
     this.#chat.onEnd(...ended)
   }
 

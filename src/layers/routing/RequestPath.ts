@@ -3,8 +3,11 @@ import * as Runtime from "effect/Runtime"
 import { storablePrompt } from "../../domain/basics/StorableText.ts"
 import { NoEligibleModel } from "../../services/learning/BanditState.ts"
 import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
+import type { RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { Bounded } from "../../services/routing/Metering.ts"
 import {
   type Answer,
+  type Caller,
   type Chat,
   type RouterError,
   type RouterShape,
@@ -41,7 +44,15 @@ export const make = (parts: Parts): Pick<RouterShape, "begin" | "complete" | "st
     )
 
   /** For callers that act upon the decision themselves. */
+  /** It is counted as a request; what the caller's own calls cost nobody here knows. */
   const route: RouterShape["route"] = (asked, caller) =>
+    Effect.acquireUseRelease(
+      entered(asked, caller),
+      () => decidedOnly(asked, caller),
+      () => Effect.sync(() => caller.meter?.leave())
+    )
+
+  const decidedOnly: RouterShape["route"] = (asked, caller) =>
     Effect.flatMap(around, (surroundings) =>
       Effect.flatMap(
         Effect.async<Parameters<LearningLogShape["record"]>[0]["decision"], NoEligibleModel | UnknownModel>(
@@ -75,6 +86,13 @@ export const make = (parts: Parts): Pick<RouterShape, "begin" | "complete" | "st
     route
   }
 }
+
+const entered = ({ inputTokens }: RoutingRequest, { meter }: Caller): Effect.Effect<void, NonNullable<Bounded>> =>
+  meter === undefined
+    ? Effect.void
+    : Effect.async((resume) => {
+        meter.enter(inputTokens, (bounded) => resume(bounded === null ? Effect.void : Effect.fail(bounded)))
+      })
 
 /** What a chat takes from the fiber that it runs for: its span, and what its log lines are annotated with. */
 const around: Effect.Effect<Pick<Chat, "span" | "log">> = Effect.withFiberRuntime<Pick<Chat, "span" | "log">>(

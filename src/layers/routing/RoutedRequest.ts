@@ -10,6 +10,7 @@ import type { Said } from "../../domain/models/Said.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { ChatBody, ProviderError } from "../../services/models/LanguageModels.ts"
 import type { Account } from "./Accounting.ts"
+import type { Meter } from "../../services/routing/Metering.ts"
 import type { Conversation } from "./Conversation.ts"
 import type { Step } from "../../services/observing/Tracing.ts"
 
@@ -82,6 +83,7 @@ interface Begun {
   readonly span: Tracer.AnySpan | undefined
   readonly body: ChatBody
   readonly onCall: ((model: Model["id"]) => void) | undefined
+  readonly meter: Meter | undefined
   /** Logs on the request's behalf. */
   readonly log: (line: Effect.Effect<void>) => void
 }

@@ -49,6 +49,11 @@ export class Settlement {
     if (outcome.inputTokens !== null) {
       experience.counted(outcome.model, routed.request.inputTokens, outcome.inputTokens)
     }
+    const { meter } = routed.begun
+    if (meter !== undefined) {
+      const { costUsd, inputTokens, outputTokens } = outcome
+      meter.used((inputTokens ?? routed.request.inputTokens) + (outputTokens ?? 0), costUsd, outputTokens)
+    }
     this.#offer(routed, record)
     telemetry.settled(routed.decision, outcome)
     this.#noteServed(routed, outcome)
@@ -83,9 +88,16 @@ export class Settlement {
 
   #offer(routed: RoutedRequest, record: ReturnType<RoutedRequest["record"]>): void {
     const { log, tracing } = this.#parts
-    const { span } = routed.begun
+    const { meter, span } = routed.begun
     const persisting = tracing.step(span, "persist")
-    log.offer(record, persisting === null ? undefined : (isStored) => persisting.end({}, isStored ? null : "dropped"))
+    const onSettled =
+      persisting === null && meter === undefined
+        ? undefined
+        : (isStored: boolean) => {
+            persisting?.end({}, isStored ? null : "dropped")
+            meter?.stored()
+          }
+    log.offer(record, onSettled)
     if (span !== undefined) tracing.annotate(span, GenAi.outcomeFacts(routed.decision, record.outcome))
   }
 

@@ -17,6 +17,7 @@ import type { LearnedModel, NoEligibleModel } from "../learning/BanditState.ts"
 import type { DatabaseError, DecisionQuery, StoredDecision, WindowTooLong } from "../storage/Database.ts"
 import type { TokenUsage } from "../../domain/routing/Usage.ts"
 import type { CircuitState } from "../../domain/routing/CircuitState.ts"
+import type { BudgetSpent, BudgetUnavailable, LimitReached, Meter } from "./Metering.ts"
 import type { ChatBody } from "../models/LanguageModels.ts"
 
 /** Decides, calls, falls back, learns. */
@@ -65,6 +66,8 @@ export class Router extends Context.Tag("conduit/services/Router")<Router, Route
 export interface Caller extends Reader {
   /** Ids of those that may answer; absent for all. */
   readonly allowedModels?: ReadonlyArray<string>
+  /** What bounds its use; absent for nothing. */
+  readonly meter?: Meter
 }
 
 /** A chat, and who hears of it. */
@@ -171,6 +174,9 @@ const Fault = Schema.Struct({
 
 export type RouterError =
   | NoEligibleModel
+  | LimitReached
+  | BudgetSpent
+  | BudgetUnavailable
   | UnknownModel
   | AllModelsFailed
   | UpstreamRejected

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { nearestName } from "../../domain/basics/NearestName.ts"
+import { budget } from "./settings/Budget.ts"
 import { http } from "./settings/Http.ts"
 import { learning, retention } from "./settings/Learning.ts"
 import { log } from "./settings/Log.ts"
@@ -27,6 +28,7 @@ export const settingsFrom = (setting: ReadSetting, platform: Platform) =>
     redis: redis(setting),
     log: log(setting, platform),
     http: http(setting, platform),
+    budget: budget(setting),
     learning: learning(setting),
     retention: retention(setting),
     models: models(setting),

@@ -12,6 +12,7 @@ import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
 import type { Asker, Reader } from "../../domain/basics/Owner.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
 import type { CommitKey } from "../../domain/learning/LogMark.ts"
+import type { BudgetStoreShape } from "./BudgetStore.ts"
 import type { KeyStoreShape } from "./KeyStore.ts"
 import type { SavingsRows } from "../../domain/stats/Savings.ts"
 import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
@@ -122,6 +123,7 @@ export interface DatabaseShape {
 
   /** Of all routers. */
   readonly keys: KeyStoreShape
+  readonly budgets: BudgetStoreShape
 }
 
 export class Database extends Context.Tag("conduit/services/Database")<Database, DatabaseShape>() {}

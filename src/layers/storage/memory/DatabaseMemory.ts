@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { RouterId } from "../../../domain/basics/Ids.ts"
 import { Database, DatabaseError } from "../../../services/storage/Database.ts"
+import { makeBudgetStore } from "./BudgetStoreMemory.ts"
 import { makeKeyStore } from "./KeyStoreMemory.ts"
 import { savingsOf, statsOf } from "./MemoryStats.ts"
 import { RepeatedDecision, RouterState } from "./RouterState.ts"
@@ -75,6 +76,7 @@ export const layer: Layer.Layer<Database> = Layer.sync(Database, () => {
       ),
     dropSnapshotsAfter: (id, position) => at("dropSnapshotsAfter", id, (router) => router.dropSnapshotsAfter(position)),
 
-    keys: makeKeyStore()
+    keys: makeKeyStore(),
+    budgets: makeBudgetStore(routers)
   })
 })

@@ -9,7 +9,8 @@ export const tablesOfRouters = [
   "decision_sums",
   "failure_sums",
   "summing",
-  "cost_references"
+  "cost_references",
+  "budget_spent"
 ]
 
 /** The tables that the service writes; a test compares them with what the migrations make. */
@@ -19,7 +20,8 @@ export const serviceTables = [
   "api_keys",
   "api_key_secrets",
   "api_key_revision",
-  "audit_log"
+  "audit_log",
+  "budget_loans"
 ]
 
 /** Without one of these, statements are slow, or fail. */
@@ -29,5 +31,6 @@ export const serviceIndexes = (
   "feedback_pkey feedback_router_key_idempotency_key_key feedback_decision feedback_parked " +
   "bandit_snapshots_pkey prompts_pkey " +
   "decision_changes_pkey decision_sums_pkey failure_sums_pkey summing_pkey cost_references_pkey " +
-  "api_keys_pkey api_key_secrets_pkey api_key_secrets_name api_key_revision_pkey audit_log_pkey"
+  "api_keys_pkey api_key_secrets_pkey api_key_secrets_name api_key_revision_pkey audit_log_pkey " +
+  "budget_spent_pkey budget_spent_owner budget_loans_pkey"
 ).split(" ")

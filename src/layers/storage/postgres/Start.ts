@@ -14,6 +14,7 @@ import { refused } from "./migrations/0004_refused.ts"
 import { askedModel } from "./migrations/0005_asked_model.ts"
 import { sums } from "./migrations/0006_sums.ts"
 import { keys } from "./migrations/0007_keys.ts"
+import { budgets } from "./migrations/0008_budgets.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { readCommitted, transact } from "./store/Transaction.ts"
 import { type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
@@ -25,7 +26,8 @@ const migrations = {
   "0004_refused": refused,
   "0005_asked_model": askedModel,
   "0006_sums": sums,
-  "0007_keys": keys
+  "0007_keys": keys,
+  "0008_budgets": budgets
 }
 export const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"

@@ -2,6 +2,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import type { DatabaseShape } from "../../../services/storage/Database.ts"
 import { makeDecisions } from "./store/Decisions.ts"
 import { makeFeedback } from "./store/Feedback.ts"
+import { makeBudgets } from "./store/Budgets.ts"
 import { makeKeys } from "./store/Keys.ts"
 import { makeLog } from "./store/Log.ts"
 import { makeRouters } from "./store/Routers.ts"
@@ -14,5 +15,6 @@ export const makeStore = (sql: SqlClient.SqlClient): Omit<DatabaseShape, "change
   ...makeDecisions(sql),
   ...makeFeedback(sql),
   ...makeSnapshots(sql),
-  keys: makeKeys(sql)
+  keys: makeKeys(sql),
+  budgets: makeBudgets(sql)
 })

@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Redis as Client } from "ioredis"
+import type { RateLimiterRedis } from "rate-limiter-flexible"
 import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
 import { Redis, type RedisShape } from "../../../services/storage/Redis.ts"
 import { Settings } from "../../../services/running/Settings.ts"
@@ -18,6 +19,7 @@ const reconnectAfter = Duration.seconds(1)
 const startLimit = Duration.millis(500)
 
 const none: RedisShape = {
+  count: () => Connection.away,
   get: () => Connection.away,
   claim: () => Connection.away,
   set: () => Connection.away
@@ -33,6 +35,18 @@ export const layer: Layer.Layer<Redis, never, Settings | Telemetry> = Layer.scop
     })
   )
 )
+
+const limiters = new WeakMap<Client, RateLimiterRedis>()
+
+/** Loaded by who has limits. It only counts: what is too much its caller decides. */
+const limiterOf = async (storeClient: Client): Promise<RateLimiterRedis> => {
+  const known = limiters.get(storeClient)
+  if (known !== undefined) return known
+  const { RateLimiterRedis } = (await import("rate-limiter-flexible")).default
+  const made = new RateLimiterRedis({ storeClient, keyPrefix: "", points: 1, duration: 60, useRedisPackage: false })
+  limiters.set(storeClient, made)
+  return made
+}
 
 const connected = (
   url: Redacted.Redacted,
@@ -90,6 +104,15 @@ const connected = (
         () => Effect.sync(() => void errors++)
       )
     return {
+      count: (key, amount, windowSeconds) =>
+        ask(async (redis) => {
+          const { consumedPoints, msBeforeNext } = await (
+            await limiterOf(redis)
+          ).penalty(key, amount, {
+            customDuration: windowSeconds
+          })
+          return { count: consumedPoints, endsInMillis: msBeforeNext }
+        }),
       get: (key, ttl) => ask((redis) => redis.getex(key, "EX", Duration.toSeconds(ttl))),
       claim: (key, value, ttl) =>
         ask(async (redis) => {

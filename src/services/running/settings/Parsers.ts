@@ -39,6 +39,14 @@ export const integer =
       : Either.left(`a whole number from ${minimum} to ${maximum}`)
   }
 
+/** An amount of money above 0. */
+export const usd: Parse<number> = (value) => {
+  const number = Number(value)
+  return /^\d+(?:\.\d+)?$/.test(value) && number > 0 && number <= 1e9
+    ? Either.right(number)
+    : Either.left("an amount of USD above 0 and up to 1000000000")
+}
+
 /** The longest wait that a timer of the platform can hold is 2^31 - 1 ms, a little below 25 days. */
 export const longestTimer = Duration.days(24)
 

@@ -21,6 +21,29 @@ const insertDecisions = (arrays: string) =>
   `new_decisions AS (INSERT INTO decisions (router_key, learned_position, ${decisionNames})
      SELECT r.key, ${judgedAt}, ${decisionCells} FROM r, unnest(${arrays}) AS x(${decisionNames}))`
 
+const addSpent = (json: string) =>
+  `spent AS (INSERT INTO budget_spent AS s (router_key, owner, day, usd)
+     SELECT r.key, x.owner, x.day, x.usd FROM r, json_to_recordset(${json}) AS x(owner text, day date, usd numeric)
+     ON CONFLICT (router_key, owner, day) DO UPDATE SET usd = s.usd + excluded.usd)`
+
+/** What the decisions cost, by owner and day, in one order for all who write it, so that nobody waits in a circle. */
+const spentBy = (decisions: CommitPlan["decisions"]) => {
+  const sums = new Map<string, { owner: string; day: string; usd: number }>()
+  for (const { record } of decisions) {
+    const usd = record.outcome?.costUsd ?? 0
+    if (usd <= 0) continue
+    const owner = record.decision.owner ?? ""
+    const day = new Date(record.decision.createdAtMillis).toISOString().slice(0, 10)
+    const name = `${owner} ${day}`
+    const sum = sums.get(name)
+    if (sum === undefined) sums.set(name, { owner, day, usd })
+    else sum.usd += usd
+  }
+  return Array.from(sums)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, sum]) => sum)
+}
+
 const insertPrompts = (json: string) =>
   `new_prompts AS (INSERT INTO prompts (decision_id, router_key, prompt)
      SELECT x.decision_id, r.key, x.prompt FROM r, json_to_recordset(${json}) AS x(decision_id uuid, prompt text))`
@@ -60,6 +83,7 @@ export const commitStatement = (
     if (rows.length > 0) parts.push(part(add("json", toJson(rows))))
   }
   if (plan.decisions.length > 0) parts.push(insertDecisions(addAll(decisionArrays(plan.decisions))))
+  write(addSpent, spentBy(plan.decisions))
   write(insertPrompts, plan.decisions.filter(({ record }) => record.prompt !== null).map(promptJson))
   write(updateDecisions, plan.decisionUpdates.map(decisionUpdateJson))
   write(insertFeedback, plan.feedbackRows.map(feedbackJson))

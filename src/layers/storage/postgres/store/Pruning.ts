@@ -16,6 +16,9 @@ const prompts = batchOf("prompts", "decision_id", "decision_id < $2::uuid")
 const feedback = batchOf("feedback", "id", "decision_id < $2::uuid AND NOT parked")
 const parked = batchOf("feedback", "id", "id < $2::uuid AND parked")
 const decisions = batchOf("decisions", "id", "id < $2::uuid")
+/** Of the day that a budget of a month may still ask for none is deleted. */
+const spent = `DELETE FROM budget_spent WHERE router_key = ${key}
+  AND day < (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '2 months')::date`
 const eventless = batchOf("learning_log", "commit_id", "position IS NULL AND commit_id < $2::uuid")
 
 /**
@@ -51,6 +54,7 @@ export const pruneBatch = (
       ([row]) => row?.gone ?? 0
     )
   return Effect.gen(function* () {
+    yield* sql.unsafe(spent, [routerId])
     const deleted = {
       prompts: yield* run(prompts, limits.promptsBeforeMillis),
       feedback: yield* run(feedback, limits.decisionsBeforeMillis),

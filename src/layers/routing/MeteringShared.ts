@@ -1,0 +1,171 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as Schedule from "effect/Schedule"
+import type { KeyHolder, KeyLimits } from "../../domain/access/ApiKey.ts"
+import { UsedTokens } from "../../domain/access/BudgetLoan.ts"
+import { LearningLog } from "../../services/learning/LearningLog.ts"
+import * as EpisodeLog from "../../services/observing/EpisodeLog.ts"
+import { Telemetry } from "../../services/observing/Telemetry.ts"
+import { LimitReached, Metering } from "../../services/routing/Metering.ts"
+import { Ids } from "../../services/running/Ids.ts"
+import { Settings } from "../../services/running/Settings.ts"
+import { type BudgetSubject, subjectName } from "../../services/storage/BudgetStore.ts"
+import { Database, type DatabaseError } from "../../services/storage/Database.ts"
+import { Redis } from "../../services/storage/Redis.ts"
+import { BudgetKeeper, type BudgetLimits, type BudgetParts } from "./metering/BudgetKeeper.ts"
+import { Places } from "./metering/Places.ts"
+import { RateWindows } from "./metering/RateWindows.ts"
+import { RequestMeter } from "./metering/RequestMeter.ts"
+import { monotonicMs } from "./MonotonicTime.ts"
+
+/** Limits counted in Redis where there is one, else by each replica; budgets in the database, by loans to each replica. */
+export const layer: Layer.Layer<Metering, never, Database | Ids | LearningLog | Redis | Settings | Telemetry> =
+  Layer.scoped(
+    Metering,
+    Effect.gen(function* () {
+      const settings = yield* Settings
+      const redis = yield* Redis
+      const clock = yield* Effect.clock
+      const { router } = yield* LearningLog
+      const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+      const run = (effect: Effect.Effect<void>) => void runFork(effect)
+      const counts = yield* counters
+      const budgets = yield* makeBudgets((share) => counts.onShare(run, share))
+      const windows = new RateWindows(Option.isSome(settings.redis.url) ? redis : null, run)
+      const shared = {
+        windows,
+        places: new Places(),
+        usedTokens: new UsedTokens(),
+        wallMillis: () => clock.unsafeCurrentTimeMillis(),
+        onRefused: counts.onRefused
+      }
+      const routerLimits: BudgetLimits = {
+        usdPerDay: Option.getOrNull(settings.budget.usdPerDay),
+        usdPerMonth: Option.getOrNull(settings.budget.usdPerMonth)
+      }
+      const ofRouter = isBudget(routerLimits) ? [budgets({ type: "router", routerId: router.id }, routerLimits)] : []
+      return Metering.of({
+        of: (key, tell) => {
+          const limited = key !== null && isLimited(key.limits) ? key : null
+          if (limited === null && ofRouter.length === 0) return null
+          const ofKey = limited === null ? [] : budgetsOf(limited, budgets)
+          return new RequestMeter({ ...shared, key: meteredKey(limited), budgets: [...ofKey, ...ofRouter], tell })
+        }
+      })
+    })
+  )
+
+const isBudget = ({ usdPerDay, usdPerMonth }: BudgetLimits): boolean => usdPerDay !== null || usdPerMonth !== null
+const isLimited = (limits: KeyLimits): boolean => Object.values(limits).some((limit) => limit !== null)
+
+const meteredKey = (key: KeyHolder | null) =>
+  key === null ? null : { owner: key.owner ?? "", label: key.label, limits: key.limits }
+
+type Budgets = (subject: BudgetSubject, limits: BudgetLimits) => BudgetKeeper
+
+const budgetsOf = ({ formerOwners = [], limits, owner }: KeyHolder, budgets: Budgets) =>
+  isBudget(limits) && owner !== null ? [budgets({ type: "key", owners: [owner, ...formerOwners] }, limits)] : []
+
+const visitInterval = "1 second"
+
+/** A keeper for each budget, made at its first request; their loans are looked after. */
+const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<BudgetParts["onShare"]>) => void) {
+  const { budgets: store } = yield* Database
+  const ids = yield* Ids
+  const clock = yield* Effect.clock
+  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+  const away = EpisodeLog.make({
+    began: (error: DatabaseError) =>
+      Effect.logWarning(
+        `budgets are not read from the database, each replica spends what it holds of them: ${error.message}`
+      ),
+    ended: ({ seconds }) => Effect.logInfo(`budgets are read from the database again after ${seconds}s`)
+  })
+  const parts: BudgetParts = {
+    replica: ids.uuidV7(clock.unsafeCurrentTimeMillis()),
+    nowMillis: () => monotonicMs(clock),
+    wallMillis: () => clock.unsafeCurrentTimeMillis(),
+    borrow: (loan, lent) =>
+      void runFork(
+        Effect.flatMap(
+          Effect.either(store.borrow(loan)),
+          Either.match({
+            onLeft: (error) =>
+              Effect.zipRight(
+                away.failed(error),
+                Effect.sync(() => lent(null))
+              ),
+            onRight: (answer) =>
+              Effect.zipRight(
+                away.worked,
+                Effect.sync(() => lent(answer))
+              )
+          })
+        )
+      ),
+    after: (millis, act) => void runFork(Effect.zipRight(Effect.sleep(Duration.millis(millis)), Effect.sync(act))),
+    onShare: (...share) => tell(share)
+  }
+  const keepers = new Map<string, BudgetKeeper>()
+  const visitAll = Effect.sync(() => {
+    for (const keeper of keepers.values()) keeper.visit()
+  })
+  yield* Effect.forkScoped(Effect.repeat(visitAll, Schedule.spaced(visitInterval)))
+  return (subject: BudgetSubject, limits: BudgetLimits): BudgetKeeper => {
+    const { usdPerDay, usdPerMonth } = limits
+    const name = subjectName(subject)
+    const known = keepers.get(name)
+    if (known !== undefined) {
+      known.limitTo({ usdPerDay, usdPerMonth })
+      return known
+    }
+    const made = new BudgetKeeper(subject, { usdPerDay, usdPerMonth }, parts)
+    keepers.set(name, made)
+    return made
+  }
+})
+
+/** What is refused, and which budgets are nearly used up. */
+const counters = Effect.gen(function* () {
+  const telemetry = yield* Telemetry
+  let limited = 0
+  let overBudget = 0
+  let alerts = 0
+  yield* telemetry.counter(
+    "conduit_limited_requests_total",
+    "Requests that a limit of their key has refused",
+    () => limited
+  )
+  yield* telemetry.counter(
+    "conduit_budget_refused_requests_total",
+    "Requests that a budget of their key or of the router has refused, or that was not known",
+    () => overBudget
+  )
+  yield* telemetry.counter(
+    "conduit_budget_alerts_total",
+    "Budgets of keys and of the router that reached 80 or 100 % in a day or a month",
+    () => alerts
+  )
+  return {
+    onRefused: (bounded: object) => {
+      if (bounded instanceof LimitReached) limited++
+      else overBudget++
+    },
+    onShare: (
+      run: (effect: Effect.Effect<void>) => void,
+      [whose, period, percent, lent]: Parameters<BudgetParts["onShare"]>
+    ) => {
+      alerts++
+      const spent = period === "day" ? lent.spentDayUsd : lent.spentMonthUsd
+      run(
+        Effect.logWarning(
+          `The budget of ${whose} for this ${period} is used to ${percent} %: ${spent.toFixed(6)} USD are spent`
+        )
+      )
+    }
+  }
+})

@@ -1,0 +1,232 @@
+import { BudgetLoan, loanFor } from "../../../domain/access/BudgetLoan.ts"
+import { type Bounded, BudgetSpent, BudgetUnavailable } from "../../../services/routing/Metering.ts"
+import { type BudgetSubject, type Lent, type Loan, subjectName } from "../../../services/storage/BudgetStore.ts"
+
+/** A replica that has crashed gives back what it had by then. */
+const loanSeconds = 15
+/** A loan that ends sooner is asked for again. */
+const soonMillis = 5_000
+/** So long who has just been refused is refused again without a question. */
+const refusedMillis = 250
+/** So long a request waits for the rows of others, which the database may count twice until they are known here. */
+const patienceMillis = 1_000
+const againMillis = 20
+/** USD that nothing is told apart below. */
+const grain = 1e-9
+/** More that wait for an answer are refused. */
+const mostWaiting = 10_000
+
+export interface BudgetLimits {
+  readonly usdPerDay: number | null
+  readonly usdPerMonth: number | null
+}
+
+export interface BudgetParts {
+  readonly replica: string
+  /** Monotonic milliseconds. */
+  readonly nowMillis: () => number
+  readonly wallMillis: () => number
+  /** Asks the database; null where it does not answer. */
+  readonly borrow: (loan: Loan, lent: (answer: Lent | null) => void) => void
+  readonly after: (millis: number, run: () => void) => void
+  /** Told of a share of the budget that is spent, the first time in its period. */
+  readonly onShare: (whose: string, period: "day" | "month", percent: 80 | 100, lent: Lent) => void
+}
+
+interface Waiting {
+  readonly usd: number
+  readonly sinceMillis: number
+  readonly reserved: (bounded: Bounded) => void
+}
+
+/**
+ * One budget on this replica: a loan, and those who wait for a larger one. One question at a time; all that wait meanwhile
+ * share the next.
+ */
+export class BudgetKeeper {
+  readonly #subject: BudgetSubject
+  readonly #parts: BudgetParts
+  readonly #loan = new BudgetLoan()
+  #limits: BudgetLimits
+  #waiting: Array<Waiting> = []
+  #isAsking = false
+  #storedUsd = 0
+  /** Spent, and in no row that is known here. */
+  #unstoredUsd = 0
+  #unstoredWhenAskedUsd = 0
+  #last: Lent | null = null
+  #refusedUntilMillis = Number.NEGATIVE_INFINITY
+  readonly #told = new Set<string>()
+
+  constructor(subject: BudgetSubject, limits: BudgetLimits, parts: BudgetParts) {
+    this.#subject = subject
+    this.#limits = limits
+    this.#parts = parts
+  }
+
+  get isIdle(): boolean {
+    return this.#loan.isIdle && this.#waiting.length === 0 && !this.#isAsking
+  }
+
+  /** Limits may be changed while requests are under way. */
+  limitTo(limits: BudgetLimits): void {
+    this.#limits = limits
+  }
+
+  /** What is left, as far as is known here, and when it is more again; null before anything was asked. */
+  left(): { readonly usd: number; readonly resetsAtMillis: number } | null {
+    const last = this.#last
+    if (last === null) return null
+    const { freeUsd, resetsAtMillis } = this.#binding(last)
+    return { usd: Math.max(0, freeUsd), resetsAtMillis }
+  }
+
+  reserve(usd: number, reserved: (bounded: Bounded) => void): void {
+    const now = this.#parts.nowMillis()
+    if (this.#waiting.length === 0 && this.#loan.take(usd, now)) return reserved(null)
+    if (now < this.#refusedUntilMillis && this.#last !== null) return reserved(this.#spent(this.#last))
+    if (this.#waiting.length >= mostWaiting) return reserved(new BudgetUnavailable({ whose: this.#whose }))
+    this.#waiting.push({ usd, sinceMillis: now, reserved })
+    this.#ask()
+  }
+
+  settle(promisedUsd: number, spentUsd: number): void {
+    this.#loan.settle(promisedUsd, spentUsd)
+    this.#unstoredUsd += spentUsd
+  }
+
+  stored(spentUsd: number): void {
+    this.#loan.stored(spentUsd)
+    this.#storedUsd += spentUsd
+    this.#unstoredUsd -= spentUsd
+  }
+
+  /** To be called now and then: renews a loan, or gives back what nobody has used. */
+  visit(): void {
+    if (this.#isAsking) return
+    const left = this.left()
+    const isStale = left !== null && this.#storedUsd > Math.max(grain, left.usd / 50)
+    if (this.#loan.needsVisit(this.#parts.nowMillis(), soonMillis) || isStale) this.#ask()
+  }
+
+  get #whose(): string {
+    return subjectName(this.#subject)
+  }
+
+  #ask(): void {
+    if (this.#isAsking) return
+    this.#isAsking = true
+    this.#storedUsd = 0
+    this.#unstoredWhenAskedUsd = this.#unstoredUsd
+    const askedUsd = this.#waiting.reduce((sum, { usd }) => sum + usd, 0)
+    const left = this.left()
+    const loan: Loan = {
+      subject: this.#subject,
+      replica: this.#parts.replica,
+      outstandingUsd: this.#loan.outstandingUsd,
+      wantedUsd: askedUsd === 0 ? 0 : loanFor(askedUsd, left?.usd ?? null),
+      ...this.#limits,
+      seconds: loanSeconds
+    }
+    this.#parts.borrow(loan, (lent) => {
+      this.#isAsking = false
+      if (lent === null) this.#unanswered()
+      else this.#answered(lent)
+    })
+  }
+
+  /** Those who came meanwhile are served as well, as far as it goes, or share the next question. */
+  #answered(lent: Lent): void {
+    const now = this.#parts.nowMillis()
+    this.#last = lent
+    this.#loan.lent(lent.grantedUsd, this.#storedUsd, now + loanSeconds * 1000)
+    this.#tellShares(lent)
+    const { freeUsd, period } = this.#binding(lent)
+    const isAtEnd = freeUsd <= grain
+    // What was spent and not known as stored may be counted twice: as rows, and as lent.
+    const isSure = this.#unstoredWhenAskedUsd <= grain
+    const waiting = this.#waiting
+    this.#waiting = []
+    let isRefused = false
+    for (const one of waiting) {
+      const isFree = one.usd <= freeUsd
+      if (this.#loan.take(one.usd, now)) one.reserved(null)
+      else if (isFree || (!isSure && now - one.sinceMillis < patienceMillis)) this.#waiting.push(one)
+      else {
+        isRefused = true
+        one.reserved(this.#spent(lent))
+      }
+    }
+    if (isRefused && isAtEnd) this.#refusedUntilMillis = now + refusedMillis
+    if (isRefused) this.#tellShare(period, 100, lent)
+    if (this.#waiting.some(({ usd }) => usd <= freeUsd)) this.#ask()
+    else if (this.#waiting.length > 0) this.#parts.after(againMillis, () => this.#ask())
+  }
+
+  #unanswered(): void {
+    const now = this.#parts.nowMillis()
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const one of waiting) {
+      one.reserved(this.#loan.take(one.usd, now) ? null : new BudgetUnavailable({ whose: this.#whose }))
+    }
+  }
+
+  /** The period that has less left, after all that is spent and lent. */
+  #binding(lent: Lent) {
+    const { usdPerDay, usdPerMonth } = this.#limits
+    const day = (usdPerDay ?? Infinity) - lent.spentDayUsd - lent.lentUsd
+    const month = (usdPerMonth ?? Infinity) - lent.spentMonthUsd - lent.lentUsd
+    return month < day
+      ? {
+          period: "month" as const,
+          freeUsd: month,
+          limitUsd: usdPerMonth ?? 0,
+          spentUsd: lent.spentMonthUsd,
+          resetsAtMillis: lent.monthEndsAtMillis
+        }
+      : {
+          period: "day" as const,
+          freeUsd: day,
+          limitUsd: usdPerDay ?? 0,
+          spentUsd: lent.spentDayUsd,
+          resetsAtMillis: lent.dayEndsAtMillis
+        }
+  }
+
+  #spent(lent: Lent): BudgetSpent {
+    const { limitUsd, period, resetsAtMillis, spentUsd } = this.#binding(lent)
+    // What is put aside is given back when the requests under way have ended.
+    const isPutAside = spentUsd < limitUsd
+    const untilReset = Math.max(1, (resetsAtMillis - this.#parts.wallMillis()) / 1000)
+    return new BudgetSpent({
+      whose: this.#whose,
+      period,
+      limitUsd,
+      spentUsd,
+      resetsAtMillis,
+      retryAfterSeconds: isPutAside ? Math.min(5, untilReset) : untilReset
+    })
+  }
+
+  #tellShares(lent: Lent): void {
+    const { usdPerDay, usdPerMonth } = this.#limits
+    for (const [period, limit, spent] of [
+      ["day", usdPerDay, lent.spentDayUsd],
+      ["month", usdPerMonth, lent.spentMonthUsd]
+    ] as const) {
+      for (const percent of [80, 100] as const) {
+        if (limit !== null && spent + grain >= (limit * percent) / 100) this.#tellShare(period, percent, lent)
+      }
+    }
+  }
+
+  /** Once in each period. */
+  #tellShare(period: "day" | "month", percent: 80 | 100, lent: Lent): void {
+    const mark = `${period} ${period === "day" ? lent.dayEndsAtMillis : lent.monthEndsAtMillis} ${percent}`
+    if (this.#told.has(mark)) return
+    if (this.#told.size > 100) this.#told.clear()
+    this.#told.add(mark)
+    this.#parts.onShare(this.#whose, period, percent, lent)
+  }
+}

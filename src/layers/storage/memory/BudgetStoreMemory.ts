@@ -1,0 +1,60 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { RouterId } from "../../../domain/basics/Ids.ts"
+import { type BudgetStoreShape, type BudgetSubject, subjectName } from "../../../services/storage/BudgetStore.ts"
+import type { RouterState } from "./RouterState.ts"
+
+interface Loan {
+  readonly usd: number
+  readonly endsAtMillis: number
+}
+
+/** Adds up the decisions that there are, at each question. */
+export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): BudgetStoreShape => {
+  const loans = new Map<string, Map<string, Loan>>()
+
+  const costs = function* (subject: BudgetSubject) {
+    for (const [id, router] of routers) {
+      if (subject.type === "router" && subject.routerId !== id) continue
+      for (const { record } of router.decisions.values()) {
+        const { createdAtMillis, owner } = record.decision
+        if (subject.type === "key" && (owner === null || !subject.owners.includes(owner))) continue
+        yield { createdAtMillis, usd: record.outcome?.costUsd ?? 0 }
+      }
+    }
+  }
+  const spentSince = (subject: BudgetSubject, millis: number) => {
+    let usd = 0
+    for (const cost of costs(subject)) if (cost.createdAtMillis >= millis) usd += cost.usd
+    return usd
+  }
+
+  return {
+    borrow: ({ outstandingUsd, replica, seconds, subject, usdPerDay, usdPerMonth, wantedUsd }) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const name = subjectName(subject)
+        const all = loans.get(name) ?? new Map<string, Loan>()
+        loans.set(name, all)
+        let othersUsd = 0
+        for (const [other, loan] of all) if (other !== replica && loan.endsAtMillis > now) othersUsd += loan.usd
+        const date = new Date(now)
+        const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()]
+        const spentDayUsd = spentSince(subject, Date.UTC(year, month, day))
+        const spentMonthUsd = spentSince(subject, Date.UTC(year, month, 1))
+        const free = Math.min(
+          (usdPerDay ?? Infinity) - spentDayUsd - othersUsd,
+          (usdPerMonth ?? Infinity) - spentMonthUsd - othersUsd
+        )
+        const grantedUsd = Math.max(outstandingUsd, Math.min(outstandingUsd + wantedUsd, free))
+        all.set(replica, { usd: grantedUsd, endsAtMillis: now + seconds * 1000 })
+        return {
+          grantedUsd,
+          spentDayUsd,
+          spentMonthUsd,
+          lentUsd: othersUsd + grantedUsd,
+          dayEndsAtMillis: Date.UTC(year, month, day + 1),
+          monthEndsAtMillis: Date.UTC(year, month + 1, 1)
+        }
+      })
+  }
+}

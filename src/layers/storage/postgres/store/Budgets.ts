@@ -1,0 +1,46 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Pg from "pg"
+import { type BudgetStoreShape, type Lent, subjectName } from "../../../../services/storage/BudgetStore.ts"
+import { DatabaseError } from "../../../../services/storage/Database.ts"
+import { guarded, readCommitted, transactAfter } from "./Transaction.ts"
+
+/** One of those who borrow of a budget at a time; the statement after it sees what the ones before have borrowed. */
+const lock = (name: string) =>
+  `SELECT pg_advisory_xact_lock(hashtextextended(${Pg.escapeLiteral(`conduit ${name}`)}, 0))`
+
+export const makeBudgets = (sql: SqlClient.SqlClient): BudgetStoreShape => ({
+  borrow: Effect.fn("BudgetStore.borrow")(function* (asked) {
+    const name = subjectName(asked.subject)
+    const whose =
+      asked.subject.type === "key"
+        ? sql`s.owner = ANY(${asked.subject.owners}::text[])`
+        : sql`s.router_key = (SELECT key FROM routers WHERE id = ${asked.subject.routerId})`
+    return yield* transactAfter(sql, { begin: readCommitted, first: [lock(name)] }, () =>
+      Effect.gen(function* () {
+        const [lent] = yield* sql<Lent>`
+          WITH today AS (SELECT (now() AT TIME ZONE 'UTC')::date AS day, date_trunc('month', now() AT TIME ZONE 'UTC')::date AS month),
+          gone AS (DELETE FROM budget_loans WHERE subject = ${name} AND replica <> ${asked.replica} AND ends_at <= now()),
+          others AS (SELECT coalesce(sum(usd), 0) AS usd FROM budget_loans
+            WHERE subject = ${name} AND replica <> ${asked.replica} AND ends_at > now()),
+          spent AS (SELECT coalesce(sum(s.usd) FILTER (WHERE s.day = today.day), 0) AS day, coalesce(sum(s.usd), 0) AS month
+            FROM today LEFT JOIN budget_spent s ON ${whose} AND s.day >= today.month AND s.day <= today.day),
+          loan AS (SELECT greatest(${asked.outstandingUsd}::float8::numeric,
+              least(${asked.outstandingUsd}::float8::numeric + ${asked.wantedUsd}::float8::numeric,
+                ${asked.usdPerDay}::float8::numeric - spent.day - others.usd,
+                ${asked.usdPerMonth}::float8::numeric - spent.month - others.usd)) AS usd
+            FROM spent, others),
+          kept AS (INSERT INTO budget_loans (subject, replica, usd, ends_at)
+            SELECT ${name}, ${asked.replica}, usd, now() + make_interval(secs => ${asked.seconds}) FROM loan
+            ON CONFLICT (subject, replica) DO UPDATE SET usd = excluded.usd, ends_at = excluded.ends_at)
+          SELECT loan.usd::float8 AS "grantedUsd", spent.day::float8 AS "spentDayUsd", spent.month::float8 AS "spentMonthUsd",
+            (others.usd + loan.usd)::float8 AS "lentUsd",
+            (extract(epoch FROM (today.day + 1)::timestamp AT TIME ZONE 'UTC') * 1000)::float8 AS "dayEndsAtMillis",
+            (extract(epoch FROM (today.month + interval '1 month') AT TIME ZONE 'UTC') * 1000)::float8 AS "monthEndsAtMillis"
+          FROM today, spent, others, loan`
+        if (lent !== undefined) return lent
+        return yield* new DatabaseError({ operation: "borrow", reason: "unexpected", detail: "no row was answered" })
+      })
+    )
+  }, guarded("borrow"))
+})

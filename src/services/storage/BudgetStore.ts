@@ -1,0 +1,47 @@
+import type * as Effect from "effect/Effect"
+import type { RouterId } from "../../domain/basics/Ids.ts"
+import type { DatabaseError } from "./Database.ts"
+
+/**
+ * Budgets. What is spent is added up in the transactions that store decisions, so it equals the rows whatever crashes. What
+ * replicas may spend beyond is lent to them, and ends by itself.
+ */
+export interface BudgetStoreShape {
+  /** Makes a replica's loan as large as it asks for, as far as the budget goes: one atomic step. */
+  readonly borrow: (asked: Loan) => Effect.Effect<Lent, DatabaseError>
+}
+
+export interface Loan {
+  readonly subject: BudgetSubject
+  /** Of a process, unique. */
+  readonly replica: string
+  /** USD that the replica has promised, or spent, and that no row has. It is never lent less. */
+  readonly outstandingUsd: number
+  /** USD beyond that. */
+  readonly wantedUsd: number
+  readonly usdPerDay: number | null
+  readonly usdPerMonth: number | null
+  readonly seconds: number
+}
+
+/** All that the key's names own, or all of a router. */
+export type BudgetSubject =
+  | { readonly type: "key"; readonly owners: readonly [string, ...ReadonlyArray<string>] }
+  | { readonly type: "router"; readonly routerId: RouterId }
+
+export const subjectName = (subject: BudgetSubject): string =>
+  subject.type === "key" ? `key ${subject.owners[0]}` : `router ${subject.routerId}`
+
+/** USD. Days and months are UTC, by the clock of the database. */
+export interface Lent {
+  /** What is lent to the replica now, all of it. */
+  readonly grantedUsd: number
+  /** By stored rows. */
+  readonly spentDayUsd: number
+  readonly spentMonthUsd: number
+  /** Lent to all replicas, this one too. */
+  readonly lentUsd: number
+  /** Unix milliseconds. */
+  readonly dayEndsAtMillis: number
+  readonly monthEndsAtMillis: number
+}

@@ -1,0 +1,222 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { chat, type ConduitProcess, kill9, request, startConduit } from "../support/conduit.ts"
+import { query } from "../support/postgres.ts"
+import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { hasRedis, startRedis, type TestRedis } from "../support/redis.ts"
+import { serviceFixture } from "../support/serviceFixture.ts"
+import { eventually } from "../support/traffic.ts"
+
+const fixture = serviceFixture()
+let upstream: Upstream
+beforeAll(async () => {
+  upstream = await startUpstream({
+    models: [{ name: "fixed", answerTokens: 10_000, outputUsdPerMTok: 5_000, inputUsdPerMTok: 0 }]
+  })
+})
+afterAll(() => upstream.close())
+
+const limitMs = 15_000
+const admin = { authorization: "Bearer admin-secret-of-tests" }
+/** Each answer has ten tokens, which cost five cents. */
+const models = [{ id: "fixed", inputUsdPerMTok: 0, outputUsdPerMTok: 5_000 }]
+const maxTokens = 10
+const costUsd = 0.05
+
+const replica = (routerId: string, env: Record<string, string> = {}) =>
+  startConduit({
+    databaseUrl: fixture.database.url,
+    upstream: upstream.url,
+    models,
+    env: {
+      CONDUIT_ROUTER_ID: routerId,
+      CONDUIT_ADMIN_KEYS: "ops:admin-secret-of-tests",
+      CONDUIT_OVERLOAD_DELAY: "0",
+      ...env
+    }
+  })
+
+const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` })
+const create = async (conduit: ConduitProcess, name: string, limits: Record<string, number>) => {
+  const made = await request(`${conduit.url}/v1/keys`, { body: { name, limits }, headers: admin })
+  assert.strictEqual(made.status, 200, made.text)
+  return bearer(String(made.json.secret))
+}
+const ask = (conduit: ConduitProcess, headers: Record<string, string>, content = "hello", more = {}) =>
+  request(`${conduit.url}/v1/chat/completions`, { body: chat(content, { max_tokens: maxTokens, ...more }), headers })
+const knownTo = (conduit: ConduitProcess, headers: Record<string, string>) =>
+  eventually("the key is known", limitMs, async () =>
+    (await request(`${conduit.url}/v1/models`, { headers })).status === 200 ? true : undefined
+  )
+const outcome = ({ json, status }: { readonly status: number; readonly json: any }): string =>
+  status === 200 ? "answered" : String(json?.error?.code)
+const countedBy = (answers: ReadonlyArray<string>) => {
+  const counts: Record<string, number> = {}
+  for (const one of answers) counts[one] = (counts[one] ?? 0) + 1
+  return counts
+}
+const concurrently = async (count: number, one: (index: number) => ReturnType<typeof request>) =>
+  Promise.all(Array.from({ length: count }, (_, index) => one(index)))
+
+/** What the database says was spent, and what its rows cost, in whole cents. */
+const centsOf = async (name: string) => {
+  const [row] = await query<{ spent: number; rows: number }>(
+    fixture.database.url,
+    `SELECT (SELECT coalesce(round(sum(usd) * 100), 0)::int FROM budget_spent WHERE owner = $1) AS spent,
+       (SELECT coalesce(round(sum(cost_usd::numeric) * 100), 0)::int FROM decisions WHERE owner = $1) AS rows`,
+    [name]
+  )
+  return row ?? { spent: -1, rows: -1 }
+}
+const storedCents = (name: string, cents: number) =>
+  eventually(`${cents} cents are stored of ${name}`, limitMs, async () => {
+    const { rows, spent } = await centsOf(name)
+    assert.strictEqual(spent, rows)
+    return rows === cents ? true : undefined
+  })
+
+describe("a key with limits and a budget", () => {
+  it("lets exactly its share of two hundred requests at once pass, on one replica", async () => {
+    const conduit = await replica("one")
+    const headers = await create(conduit, "one", { requests_per_minute: 60, usd_per_day: 1 })
+    const answers = await concurrently(200, () => ask(conduit, headers))
+    assert.deepStrictEqual(countedBy(answers.map(outcome)), {
+      answered: 1 / costUsd,
+      budget_spent: 60 - 1 / costUsd,
+      key_limit_reached: 140
+    })
+    for (const answer of answers) {
+      assert.strictEqual(answer.headers["x-ratelimit-limit-requests"], "60")
+      assert.match(String(answer.headers["x-ratelimit-reset-requests"]), /^(?:60|[1-5]?\d)s$|^1m0s$/)
+      assert.strictEqual(answer.headers["x-conduit-limits"], "replica")
+      if (answer.status === 429) assert.isAtMost(Number(answer.headers["retry-after"]), 60)
+    }
+    await storedCents("one", 100)
+    // A new window of requests would not help: the day has to end, which is nothing to wait for.
+    const poor = await create(conduit, "poor", { usd_per_day: costUsd })
+    assert.strictEqual((await ask(conduit, poor)).status, 200)
+    await storedCents("poor", 5)
+    const spent = await eventually("the budget is spent", limitMs, async () => {
+      const answer = await ask(conduit, poor)
+      return answer.json.error.details.spent_usd === costUsd ? answer : undefined
+    })
+    assert.strictEqual(outcome(spent), "budget_spent")
+    assert.strictEqual(spent.headers["x-should-retry"], "false")
+    assert.strictEqual(spent.headers["retry-after"], "60")
+    assert.strictEqual(spent.headers["x-conduit-budget-remaining-usd"], "0")
+    assert.match(String(spent.json.error.details.resets_at), /T00:00:00\.000Z$/)
+    await conduit.logged("The budget of key poor for this day is used to 80 %")
+    await conduit.logged("The budget of key poor for this day is used to 100 %")
+  })
+
+  it("has places at once, and tokens of a minute", async () => {
+    const conduit = await replica("places")
+    const headers = await create(conduit, "places", { concurrent_requests: 2 })
+    const held = [1, 2].map(() => ask(conduit, headers, "hello", { mock: { gate: "places" } }))
+    await upstream.waiting("places", 2)
+    const third = await ask(conduit, headers)
+    assert.deepStrictEqual(
+      [outcome(third), third.json.error.details.limit],
+      ["key_limit_reached", "concurrent_requests"]
+    )
+    upstream.openGate("places")
+    for (const one of await Promise.all(held)) assert.strictEqual(one.status, 200, one.text)
+    assert.strictEqual((await ask(conduit, headers)).status, 200)
+
+    const tokens = await create(conduit, "tokens", { tokens_per_minute: 25 })
+    const answers: Array<string> = []
+    for (let i = 0; i < 4; i++) {
+      const answer = await ask(conduit, tokens)
+      answers.push(outcome(answer))
+      assert.strictEqual(answer.headers["x-ratelimit-limit-tokens"], "25")
+    }
+    assert.strictEqual(answers[0], "answered")
+    assert.strictEqual(answers.at(-1), "key_limit_reached")
+  })
+
+  it("is bounded by the router's budget too, and by a request without max_tokens no more than by what it used", async () => {
+    const conduit = await replica("whole", { CONDUIT_BUDGET_USD_PER_DAY: "0.25" })
+    const headers = await create(conduit, "any", {})
+    const answers = await concurrently(20, () => ask(conduit, headers))
+    assert.deepStrictEqual(countedBy(answers.map(outcome)), { answered: 5, budget_spent: 15 })
+    const [refused] = answers.filter(({ status }) => status === 429)
+    assert.include(String(refused?.json.error.message), "the budget of router whole is used up")
+
+    const wide = await replica("wide")
+    const rich = await create(wide, "rich", { usd_per_day: 60 })
+    const [first] = await concurrently(1, () => ask(wide, rich, "hello", { max_tokens: 10_000 }))
+    // It costs 50 USD, and was put aside by what was known of the model, as the limit did not bind.
+    assert.strictEqual(first?.status, 200, first?.text)
+  })
+})
+
+describe.skipIf(!hasRedis)("replicas that share a Redis", () => {
+  let redis: TestRedis
+  beforeAll(async () => {
+    redis = await startRedis()
+  })
+  afterAll(() => redis.dispose())
+
+  it("let exactly the share of all pass together, and lose no cent by a kill -9", async () => {
+    const env = { REDIS_URL: redis.url, CONDUIT_REDIS_TIMEOUT: "2 seconds" }
+    const all = await Promise.all([1, 2, 3].map(() => replica("three", env)))
+    const [a, b, c] = all
+    if (a === undefined || b === undefined || c === undefined) throw new Error("three replicas")
+    const headers = await create(a, "three", { requests_per_minute: 60, usd_per_day: 1 })
+    await Promise.all(all.map((one) => knownTo(one, headers)))
+
+    // Two on one replica are never answered: it is killed while they are in flight.
+    const lost = [1, 2].map(() => ask(c, headers, "hello", { mock: { gate: "never" } }).catch(() => null))
+    await upstream.waiting("never", 2)
+    await kill9(c)
+    await Promise.all(lost)
+    const answers = await concurrently(200, (index) => ask(index % 2 === 0 ? a : b, headers))
+    const counts = countedBy(answers.map(outcome))
+    // What was in flight is put aside yet: eighteen are left, and fifty-eight of the minute's sixty.
+    assert.deepStrictEqual(counts, { answered: 18, budget_spent: 40, key_limit_reached: 142 })
+    for (const { headers } of answers) assert.strictEqual(headers["x-conduit-limits"], "shared")
+    await storedCents("three", 90)
+    upstream.openGate("never")
+
+    // The loan of the replica that was killed ends, and what it had is there again, to the cent.
+    const budgetOnly = await query(fixture.database.url, "SELECT subject FROM budget_loans WHERE subject = 'key three'")
+    assert.isNotEmpty(budgetOnly)
+    const rest = await eventually(
+      "the rest can be spent",
+      60_000,
+      async () => {
+        const [row] = await query<{ left: number }>(
+          fixture.database.url,
+          "SELECT coalesce(round(sum(usd) * 100), 0)::int AS left FROM budget_loans WHERE subject = 'key three' AND ends_at > now()"
+        )
+        return row?.left === 0 ? true : undefined
+      },
+      500
+    )
+    assert.isTrue(rest)
+    await storedCents("three", 90)
+  })
+
+  it("go on by themselves while it is stopped or frozen: no request fails, and the answer says who counts", async () => {
+    const conduit = await replica("frozen", { REDIS_URL: redis.url })
+    const headers = await create(conduit, "frozen", { requests_per_minute: 10_000 })
+    const who = async () => {
+      const answer = await ask(conduit, headers)
+      assert.strictEqual(answer.status, 200, answer.text)
+      return answer.headers["x-conduit-limits"]
+    }
+    const becomes = (expected: string) =>
+      eventually(expected, limitMs, async () => ((await who()) === expected ? true : undefined))
+    await becomes("shared")
+    redis.pause()
+    const began = performance.now()
+    for (let i = 0; i < 20; i++) assert.strictEqual(await who(), "replica")
+    // Once an episode, and not for each request.
+    assert.isBelow(performance.now() - began, limitMs)
+    redis.resume()
+    await becomes("shared")
+    await redis.kill()
+    await becomes("replica")
+    await redis.start()
+    await becomes("shared")
+  })
+})
