@@ -17,6 +17,9 @@ const models = [
 
 /** Each metric with its type and its labels, as the guide and the dashboards have them. */
 const catalogue: Readonly<Record<string, readonly [type: string, ...labels: ReadonlyArray<string>]>> = {
+  conduit_limited_requests_total: ["counter"],
+  conduit_budget_refused_requests_total: ["counter"],
+  conduit_budget_alerts_total: ["counter"],
   conduit_requests_total: ["counter", "route", "method", "status"],
   conduit_requests_active: ["gauge"],
   conduit_request_duration_seconds: ["histogram", "route"],

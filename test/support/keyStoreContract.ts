@@ -1,9 +1,12 @@
 import { assert } from "@effect/vitest"
 import type * as Vitest from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { usualProfile } from "../../src/domain/access/ApiKey.ts"
+import { RouterId } from "../../src/domain/basics/Ids.ts"
 import { Database } from "../../src/services/storage/Database.ts"
 import type { AuditAction } from "../../src/services/storage/KeyStore.ts"
+import { answered, commitOf, recordOf } from "./learningRecords.ts"
 
 const hashOf = (letter: string) => letter.repeat(64)
 const note = (action: AuditAction, subject: string, atMillis = 1_000) => ({
@@ -67,6 +70,60 @@ export const keyStoreContract = (it: Vitest.Vitest.MethodsNonLive<Database, true
       assert.deepStrictEqual(lines[0]?.details, { why: ["because", 1] })
       const second = yield* keys.audit({ before: lines[0]?.id ?? 0, limit: 1 })
       assert.deepStrictEqual(second, lines.slice(1, 2))
+    })
+  )
+
+  it.effect("lends of a budget what its rows and other loans leave, and gives back what has ended", () =>
+    Effect.gen(function* () {
+      const { budgets, ...db } = yield* Database
+      const { id } = yield* db.router(Option.some(RouterId("budgeted")))
+      const asked = {
+        subject: { type: "key" as const, owners: ["rich", "0123456789abcdef"] as const },
+        replica: "a",
+        claimedUsd: 0,
+        isNew: true,
+        wantedUsd: 0.5,
+        usdPerDay: 1,
+        usdPerMonth: null,
+        seconds: 60
+      }
+      const first = yield* budgets.borrow(asked)
+      assert.deepInclude(first, { grantedUsd: 0.5, spentDayUsd: 0, lentUsd: 0.5 })
+      assert.isAbove(first.monthEndsAtMillis, first.dayEndsAtMillis - 1)
+      assert.closeTo((yield* budgets.borrow({ ...asked, replica: "b", wantedUsd: 0.8 })).grantedUsd, 0.5, 1e-9)
+      assert.strictEqual((yield* budgets.borrow({ ...asked, replica: "c" })).grantedUsd, 0)
+      // What a replica has promised it is never lent less.
+      const claiming = { ...asked, replica: "c", isNew: false, claimedUsd: 0.2 }
+      assert.strictEqual((yield* budgets.borrow(claiming)).grantedUsd, 0.2)
+      assert.strictEqual((yield* budgets.borrow({ ...asked, replica: "c", wantedUsd: 0 })).grantedUsd, 0)
+      assert.strictEqual((yield* budgets.borrow({ ...asked, replica: "b", wantedUsd: 0, seconds: 0 })).grantedUsd, 0)
+
+      const now = yield* Effect.sync(Date.now)
+      const paid = (owner: string, costUsd: number) => {
+        const record = recordOf(id, { owner, outcome: { ...answered(), costUsd } })
+        const createdAtMillis = now
+        return { ...record, decision: { ...record.decision, createdAtMillis } }
+      }
+      // The rows of a replica pay what it has claimed, in the same step as they are spent.
+      const mine = { ...asked, replica: "a", isNew: false, wantedUsd: 0 }
+      assert.strictEqual((yield* budgets.borrow({ ...mine, isNew: true })).grantedUsd, 0)
+      yield* db.commit({ ...commitOf(id, { decisions: [paid("rich", 0.1)] }), replica: "a" })
+      assert.deepInclude(yield* budgets.borrow({ ...mine, claimedUsd: 0.1 }), { grantedUsd: 0, paidUsd: 0.1 })
+      assert.closeTo((yield* budgets.borrow({ ...mine, claimedUsd: 0.3 })).grantedUsd, 0.2, 1e-9)
+      yield* budgets.borrow({ ...mine, isNew: true })
+      yield* db.commit(commitOf(id, { decisions: [paid("0123456789abcdef", 0.2), paid("poor", 9)] }))
+      const after = yield* budgets.borrow({ ...asked, replica: "b", wantedUsd: 1 })
+      assert.closeTo(after.spentDayUsd, 0.3, 1e-9)
+      assert.closeTo(after.spentMonthUsd, 0.3, 1e-9)
+      assert.closeTo(after.grantedUsd, 0.7, 1e-9)
+      const whole = yield* budgets.borrow({
+        ...asked,
+        subject: { type: "router", routerId: id },
+        usdPerDay: null,
+        usdPerMonth: 10
+      })
+      assert.closeTo(whole.spentMonthUsd, 9.3, 1e-9)
+      assert.closeTo(whole.grantedUsd, 0.5, 1e-9)
     })
   )
 }

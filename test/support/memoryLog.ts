@@ -51,6 +51,7 @@ export const memoryLog = () => {
   const log = Layer.succeed(
     LearningLog,
     LearningLog.of({
+      replica: "this one",
       router: { id: RouterId("test"), seed: "seed" },
       offer: (record) => {
         offered.push(record)

@@ -2,28 +2,36 @@
 const grain = 1e-9
 
 /**
- * What a replica may spend of one budget: lent to it by the database, promised to requests, and given up when their rows are
- * stored, which add it to what is spent there. Promises are kept synchronously, so a request pays no round trip while
- * the loan lasts. Times are milliseconds of a clock that never goes back.
+ * What a replica may spend of one budget. It claims what it has promised to requests and what they have cost, since it began;
+ * the database knows how much of that its rows have paid, by the same transactions, and lends the rest: so nothing is ever
+ * counted twice or not at all, whichever of the two is ahead. Promises are kept synchronously: a request pays no round
+ * trip while the loan lasts. Times are milliseconds of a clock that never goes back.
  */
 export class BudgetLoan {
-  #lentUsd = 0
+  /** Up to this may be claimed. */
+  #limitUsd = 0
   #outstandingUsd = 0
+  #storedUsd = 0
   #endsAtMillis = Number.NEGATIVE_INFINITY
   #isUsed = false
 
-  /** Promised or spent, and in no row yet. */
-  get outstandingUsd(): number {
-    return Math.max(0, this.#outstandingUsd)
+  /** All since the beginning: stored, and promised or spent and in no row yet. */
+  get claimedUsd(): number {
+    return this.#storedUsd + this.#outstandingUsd
   }
 
+  get isOutstanding(): boolean {
+    return this.#outstandingUsd > grain
+  }
+
+  /** Nothing is claimed, and nothing more may be. */
   get isIdle(): boolean {
-    return this.#lentUsd <= grain && this.outstandingUsd <= grain
+    return !this.isOutstanding && this.#limitUsd <= this.claimedUsd + grain
   }
 
   /** Promises so much to a request, if the loan has it. */
   take(usd: number, nowMillis: number): boolean {
-    if (nowMillis >= this.#endsAtMillis || this.#outstandingUsd + usd > this.#lentUsd + grain) return false
+    if (nowMillis >= this.#endsAtMillis || this.claimedUsd + usd > this.#limitUsd + grain) return false
     this.#outstandingUsd += usd
     this.#isUsed = true
     return true
@@ -34,21 +42,28 @@ export class BudgetLoan {
     this.#outstandingUsd += spentUsd - promisedUsd
   }
 
-  /** What was spent is in a row now, so it is lent no more. */
-  stored(spentUsd: number): void {
+  /** What was spent is in a row, or never will be. */
+  stored(spentUsd: number, isStored: boolean): void {
     this.#outstandingUsd -= spentUsd
-    this.#lentUsd = Math.max(0, this.#lentUsd - spentUsd)
+    if (isStored) this.#storedUsd += spentUsd
   }
 
-  /** So much is lent now. `meanwhileUsd` was stored since it was asked for, and is not lent any more. */
-  lent(usd: number, meanwhileUsd: number, endsAtMillis: number): void {
-    this.#lentUsd = Math.max(0, usd - meanwhileUsd)
+  /** Counts anew, so that sums of doubles do not drift; only where nothing is outstanding. */
+  begin(): void {
+    this.#limitUsd = Math.max(0, this.#limitUsd - this.#storedUsd)
+    this.#outstandingUsd = 0
+    this.#storedUsd = 0
+  }
+
+  /** So much is lent beyond what rows have paid of the claims. */
+  lent(usd: number, paidUsd: number, endsAtMillis: number): void {
+    this.#limitUsd = usd + paidUsd
     this.#endsAtMillis = endsAtMillis
   }
 
   /** Whether it has to be asked for again: it ends soon, or nobody has used the rest of it since the last time. */
   needsVisit(nowMillis: number, soonMillis: number): boolean {
-    const isUnused = !this.#isUsed && this.#lentUsd > this.outstandingUsd + grain
+    const isUnused = !this.#isUsed && this.#limitUsd > this.claimedUsd + grain
     this.#isUsed = false
     return !this.isIdle && (isUnused || nowMillis + soonMillis >= this.#endsAtMillis)
   }

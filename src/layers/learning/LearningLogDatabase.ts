@@ -76,6 +76,7 @@ const make = (pollInterval: Duration.Duration) =>
     )
 
     return LearningLog.of({
+      replica: shared.replica,
       router: { id: routerId, seed: router.seed },
       offer: (record, onSettled) => {
         const { dropped, isNews } = state.offer(record, steadyMillis(clock), onSettled)
@@ -120,6 +121,7 @@ const sharedBy = (database: DatabaseShape, router: RouterRow) =>
       () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
     )
     return {
+      replica: ids.uuidV7(clock.unsafeCurrentTimeMillis()),
       routerId: router.id,
       database,
       state,

@@ -1,4 +1,3 @@
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -11,7 +10,6 @@ import { LearningLog } from "../../services/learning/LearningLog.ts"
 import * as EpisodeLog from "../../services/observing/EpisodeLog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { LimitReached, Metering } from "../../services/routing/Metering.ts"
-import { Ids } from "../../services/running/Ids.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { type BudgetSubject, subjectName } from "../../services/storage/BudgetStore.ts"
 import { Database, type DatabaseError } from "../../services/storage/Database.ts"
@@ -23,41 +21,40 @@ import { RequestMeter } from "./metering/RequestMeter.ts"
 import { monotonicMs } from "./MonotonicTime.ts"
 
 /** Limits counted in Redis where there is one, else by each replica; budgets in the database, by loans to each replica. */
-export const layer: Layer.Layer<Metering, never, Database | Ids | LearningLog | Redis | Settings | Telemetry> =
-  Layer.scoped(
-    Metering,
-    Effect.gen(function* () {
-      const settings = yield* Settings
-      const redis = yield* Redis
-      const clock = yield* Effect.clock
-      const { router } = yield* LearningLog
-      const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-      const run = (effect: Effect.Effect<void>) => void runFork(effect)
-      const counts = yield* counters
-      const budgets = yield* makeBudgets((share) => counts.onShare(run, share))
-      const windows = new RateWindows(Option.isSome(settings.redis.url) ? redis : null, run)
-      const shared = {
-        windows,
-        places: new Places(),
-        usedTokens: new UsedTokens(),
-        wallMillis: () => clock.unsafeCurrentTimeMillis(),
-        onRefused: counts.onRefused
+export const layer: Layer.Layer<Metering, never, Database | LearningLog | Redis | Settings | Telemetry> = Layer.scoped(
+  Metering,
+  Effect.gen(function* () {
+    const settings = yield* Settings
+    const redis = yield* Redis
+    const clock = yield* Effect.clock
+    const { router } = yield* LearningLog
+    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const run = (effect: Effect.Effect<void>) => void runFork(effect)
+    const counts = yield* counters
+    const budgets = yield* makeBudgets((share) => counts.onShare(run, share))
+    const windows = new RateWindows(Option.isSome(settings.redis.url) ? redis : null, run)
+    const shared = {
+      windows,
+      places: new Places(),
+      usedTokens: new UsedTokens(),
+      wallMillis: () => clock.unsafeCurrentTimeMillis(),
+      onRefused: counts.onRefused
+    }
+    const routerLimits: BudgetLimits = {
+      usdPerDay: Option.getOrNull(settings.budget.usdPerDay),
+      usdPerMonth: Option.getOrNull(settings.budget.usdPerMonth)
+    }
+    const ofRouter = isBudget(routerLimits) ? [budgets({ type: "router", routerId: router.id }, routerLimits)] : []
+    return Metering.of({
+      of: (key, tell) => {
+        const limited = key !== null && isLimited(key.limits) ? key : null
+        if (limited === null && ofRouter.length === 0) return null
+        const ofKey = limited === null ? [] : budgetsOf(limited, budgets)
+        return new RequestMeter({ ...shared, key: meteredKey(limited), budgets: [...ofKey, ...ofRouter], tell })
       }
-      const routerLimits: BudgetLimits = {
-        usdPerDay: Option.getOrNull(settings.budget.usdPerDay),
-        usdPerMonth: Option.getOrNull(settings.budget.usdPerMonth)
-      }
-      const ofRouter = isBudget(routerLimits) ? [budgets({ type: "router", routerId: router.id }, routerLimits)] : []
-      return Metering.of({
-        of: (key, tell) => {
-          const limited = key !== null && isLimited(key.limits) ? key : null
-          if (limited === null && ofRouter.length === 0) return null
-          const ofKey = limited === null ? [] : budgetsOf(limited, budgets)
-          return new RequestMeter({ ...shared, key: meteredKey(limited), budgets: [...ofKey, ...ofRouter], tell })
-        }
-      })
     })
-  )
+  })
+)
 
 const isBudget = ({ usdPerDay, usdPerMonth }: BudgetLimits): boolean => usdPerDay !== null || usdPerMonth !== null
 const isLimited = (limits: KeyLimits): boolean => Object.values(limits).some((limit) => limit !== null)
@@ -75,7 +72,6 @@ const visitInterval = "1 second"
 /** A keeper for each budget, made at its first request; their loans are looked after. */
 const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<BudgetParts["onShare"]>) => void) {
   const { budgets: store } = yield* Database
-  const ids = yield* Ids
   const clock = yield* Effect.clock
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const away = EpisodeLog.make({
@@ -86,7 +82,7 @@ const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<Budget
     ended: ({ seconds }) => Effect.logInfo(`budgets are read from the database again after ${seconds}s`)
   })
   const parts: BudgetParts = {
-    replica: ids.uuidV7(clock.unsafeCurrentTimeMillis()),
+    replica: (yield* LearningLog).replica,
     nowMillis: () => monotonicMs(clock),
     wallMillis: () => clock.unsafeCurrentTimeMillis(),
     borrow: (loan, lent) =>
@@ -107,7 +103,6 @@ const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<Budget
           })
         )
       ),
-    after: (millis, act) => void runFork(Effect.zipRight(Effect.sleep(Duration.millis(millis)), Effect.sync(act))),
     onShare: (...share) => tell(share)
   }
   const keepers = new Map<string, BudgetKeeper>()

@@ -95,7 +95,7 @@ export class Settlement {
         ? undefined
         : (isStored: boolean) => {
             persisting?.end({}, isStored ? null : "dropped")
-            meter?.stored()
+            meter?.stored(isStored)
           }
     log.offer(record, onSettled)
     if (span !== undefined) tracing.annotate(span, GenAi.outcomeFacts(routed.decision, record.outcome))

@@ -127,7 +127,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     examples: { prompt: { prompt: "Translate to German: good morning", task: "translation" } },
     answer: DecisionEntry,
     answerHeaders: "choice",
-    errors: [...bodyErrors, 404, 422]
+    errors: [...bodyErrors, 404, 422, 429]
   },
   outcomes: {
     tag: "Learning",

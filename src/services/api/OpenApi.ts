@@ -16,8 +16,18 @@ const choiceHeaders = {
   "x-conduit-reason": header("Why it was chosen.", { type: "string", enum: reasons }),
   "x-conduit-propensity": header("Probability of the first choice.", { type: "number" })
 }
+/** On what a key with limits, or with a budget, is answered. */
+const limitHeaders = {
+  "x-ratelimit-limit-requests": header("Of a minute, where the key has such a limit; the same for `tokens`."),
+  "x-ratelimit-remaining-requests": header("What is left of it."),
+  "x-ratelimit-reset-requests": header("When it begins anew, as OpenAI writes a time: `20ms`, `6m0s`."),
+  "x-conduit-limits": header("Who counts.", { type: "string", enum: ["shared", "replica"] }),
+  "x-conduit-budget-remaining-usd": header("Of the budget that has least left.", { type: "number" }),
+  "x-conduit-budget-reset": header("When it begins anew.")
+}
 const answerHeaders = {
   ...choiceHeaders,
+  ...limitHeaders,
   "x-conduit-overhead-ms": header("Time not spent waiting for the model.", { type: "number" }),
   "x-conduit-cost-usd": header("Sum over all attempts; not on streams, whose usage chunk has it.", { type: "number" }),
   "x-conduit-adjusted": header("What was spelt differently for this model: `max_tokens->max_completion_tokens`."),
@@ -43,7 +53,10 @@ const statuses: Readonly<Record<number, readonly [description: string, headers?:
   422: [
     "Well-formed but impossible: `details.excluded` says which constraint excludes which model. Or the database cannot store what the request says: `not_storable`."
   ],
-  429: ["Every model that could answer is rate limited.", retryAfter],
+  429: [
+    "A limit or budget of the key, or the router's, is reached; or every model that could answer is rate limited.",
+    retryAfter
+  ],
   431: ["The header fields are too large."],
   500: ["A bug in this service, or a statement that the database refuses; its log has more under the request id."],
   502: ["Every model that was tried failed."],

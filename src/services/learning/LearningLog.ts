@@ -16,6 +16,8 @@ import type { LogRewound } from "./LogReader.ts"
  * way at a time, and what comes meanwhile fills the next.
  */
 export interface LearningLogShape {
+  /** Of this process, unique: whose budgets its decisions are paid from. */
+  readonly replica: string
   /** The router whose log this is. */
   readonly router: { readonly id: RouterId; readonly seed: string }
 

@@ -22,7 +22,7 @@ export interface Meter {
   /** What it used and cost in the end; null is unknown. */
   readonly used: (tokens: number, costUsd: number | null, outputTokens: number | null) => void
   /** Its row is stored, or never will be. */
-  readonly stored: () => void
+  readonly stored: (isStored: boolean) => void
   readonly leave: () => void
 }
 

@@ -15,8 +15,10 @@ export interface Loan {
   readonly subject: BudgetSubject
   /** Of a process, unique. */
   readonly replica: string
-  /** USD that the replica has promised, or spent, and that no row has. It is never lent less. */
-  readonly outstandingUsd: number
+  /** USD that the replica has promised or spent since it began. What its rows have not paid of that is lent in any case. */
+  readonly claimedUsd: number
+  /** It begins now, with nothing promised. */
+  readonly isNew: boolean
   /** USD beyond that. */
   readonly wantedUsd: number
   readonly usdPerDay: number | null
@@ -36,6 +38,8 @@ export const subjectName = (subject: BudgetSubject): string =>
 export interface Lent {
   /** What is lent to the replica now, all of it. */
   readonly grantedUsd: number
+  /** Of its claims, by rows. */
+  readonly paidUsd: number
   /** By stored rows. */
   readonly spentDayUsd: number
   readonly spentMonthUsd: number

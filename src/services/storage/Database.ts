@@ -141,6 +141,8 @@ export interface Commit {
   readonly routerId: RouterId
   /** A UUID. */
   readonly commitId: string
+  /** Whose loans of budgets the decisions pay; absent where nobody borrows. */
+  readonly replica?: string
   readonly decisions: ReadonlyArray<DecisionRecord>
   /** Outcomes that callers of `/v1/route` reported. */
   readonly reports: ReadonlyArray<OutcomeReport>

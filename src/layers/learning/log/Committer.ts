@@ -23,6 +23,7 @@ export const steadyMillis = (clock: Clock.Clock): number => Number(clock.unsafeC
 
 /** Where commits go, and who is told of them. */
 export interface CommitterOptions {
+  readonly replica: string
   readonly routerId: RouterId
   readonly database: DatabaseShape
   readonly tip: LogTip
@@ -168,12 +169,12 @@ export class Committer {
   }
 
   #store(batch: Batch): Effect.Effect<Committed, DatabaseError> {
-    const { database, isDebug, maxParked, routerId, tip } = this.#options
+    const { database, isDebug, maxParked, replica, routerId, tip } = this.#options
     return Effect.suspend(() => {
       const parts = partsOf(batch)
       const startedMillis = steadyMillis(this.#clock)
       const { commitId } = batch
-      return Effect.tap(database.commit({ ...parts, commitId, routerId, maxParked }), (committed) => {
+      return Effect.tap(database.commit({ ...parts, commitId, replica, routerId, maxParked }), (committed) => {
         const { payload, position } = committed
         if (payload === null) tip.heard(position)
         else tip.stored({ position, commitId, payload })

@@ -8,9 +8,6 @@ const loanSeconds = 15
 const soonMillis = 5_000
 /** So long who has just been refused is refused again without a question. */
 const refusedMillis = 250
-/** So long a request waits for the rows of others, which the database may count twice until they are known here. */
-const patienceMillis = 1_000
-const againMillis = 20
 /** USD that nothing is told apart below. */
 const grain = 1e-9
 /** More that wait for an answer are refused. */
@@ -28,14 +25,12 @@ export interface BudgetParts {
   readonly wallMillis: () => number
   /** Asks the database; null where it does not answer. */
   readonly borrow: (loan: Loan, lent: (answer: Lent | null) => void) => void
-  readonly after: (millis: number, run: () => void) => void
   /** Told of a share of the budget that is spent, the first time in its period. */
   readonly onShare: (whose: string, period: "day" | "month", percent: 80 | 100, lent: Lent) => void
 }
 
 interface Waiting {
   readonly usd: number
-  readonly sinceMillis: number
   readonly reserved: (bounded: Bounded) => void
 }
 
@@ -50,10 +45,8 @@ export class BudgetKeeper {
   #limits: BudgetLimits
   #waiting: Array<Waiting> = []
   #isAsking = false
-  #storedUsd = 0
-  /** Spent, and in no row that is known here. */
-  #unstoredUsd = 0
-  #unstoredWhenAskedUsd = 0
+  /** What is promised meanwhile could be paid before it is claimed. */
+  #isBeginning = false
   #last: Lent | null = null
   #refusedUntilMillis = Number.NEGATIVE_INFINITY
   readonly #told = new Set<string>()
@@ -62,10 +55,6 @@ export class BudgetKeeper {
     this.#subject = subject
     this.#limits = limits
     this.#parts = parts
-  }
-
-  get isIdle(): boolean {
-    return this.#loan.isIdle && this.#waiting.length === 0 && !this.#isAsking
   }
 
   /** Limits may be changed while requests are under way. */
@@ -83,30 +72,25 @@ export class BudgetKeeper {
 
   reserve(usd: number, reserved: (bounded: Bounded) => void): void {
     const now = this.#parts.nowMillis()
-    if (this.#waiting.length === 0 && this.#loan.take(usd, now)) return reserved(null)
+    if (this.#waiting.length === 0 && !this.#isBeginning && this.#loan.take(usd, now)) return reserved(null)
     if (now < this.#refusedUntilMillis && this.#last !== null) return reserved(this.#spent(this.#last))
     if (this.#waiting.length >= mostWaiting) return reserved(new BudgetUnavailable({ whose: this.#whose }))
-    this.#waiting.push({ usd, sinceMillis: now, reserved })
+    this.#waiting.push({ usd, reserved })
     this.#ask()
   }
 
   settle(promisedUsd: number, spentUsd: number): void {
     this.#loan.settle(promisedUsd, spentUsd)
-    this.#unstoredUsd += spentUsd
   }
 
-  stored(spentUsd: number): void {
-    this.#loan.stored(spentUsd)
-    this.#storedUsd += spentUsd
-    this.#unstoredUsd -= spentUsd
+  stored(spentUsd: number, isStored: boolean): void {
+    this.#loan.stored(spentUsd, isStored)
   }
 
   /** To be called now and then: renews a loan, or gives back what nobody has used. */
   visit(): void {
     if (this.#isAsking) return
-    const left = this.left()
-    const isStale = left !== null && this.#storedUsd > Math.max(grain, left.usd / 50)
-    if (this.#loan.needsVisit(this.#parts.nowMillis(), soonMillis) || isStale) this.#ask()
+    if (this.#loan.needsVisit(this.#parts.nowMillis(), soonMillis)) this.#ask()
   }
 
   get #whose(): string {
@@ -116,20 +100,23 @@ export class BudgetKeeper {
   #ask(): void {
     if (this.#isAsking) return
     this.#isAsking = true
-    this.#storedUsd = 0
-    this.#unstoredWhenAskedUsd = this.#unstoredUsd
+    const isNew = !this.#loan.isOutstanding
+    if (isNew) this.#loan.begin()
+    this.#isBeginning = isNew
     const askedUsd = this.#waiting.reduce((sum, { usd }) => sum + usd, 0)
     const left = this.left()
     const loan: Loan = {
       subject: this.#subject,
       replica: this.#parts.replica,
-      outstandingUsd: this.#loan.outstandingUsd,
+      claimedUsd: this.#loan.claimedUsd,
+      isNew,
       wantedUsd: askedUsd === 0 ? 0 : loanFor(askedUsd, left?.usd ?? null),
       ...this.#limits,
       seconds: loanSeconds
     }
     this.#parts.borrow(loan, (lent) => {
       this.#isAsking = false
+      this.#isBeginning = false
       if (lent === null) this.#unanswered()
       else this.#answered(lent)
     })
@@ -139,19 +126,16 @@ export class BudgetKeeper {
   #answered(lent: Lent): void {
     const now = this.#parts.nowMillis()
     this.#last = lent
-    this.#loan.lent(lent.grantedUsd, this.#storedUsd, now + loanSeconds * 1000)
+    this.#loan.lent(lent.grantedUsd, lent.paidUsd, now + loanSeconds * 1000)
     this.#tellShares(lent)
     const { freeUsd, period } = this.#binding(lent)
     const isAtEnd = freeUsd <= grain
-    // What was spent and not known as stored may be counted twice: as rows, and as lent.
-    const isSure = this.#unstoredWhenAskedUsd <= grain
     const waiting = this.#waiting
     this.#waiting = []
     let isRefused = false
     for (const one of waiting) {
-      const isFree = one.usd <= freeUsd
       if (this.#loan.take(one.usd, now)) one.reserved(null)
-      else if (isFree || (!isSure && now - one.sinceMillis < patienceMillis)) this.#waiting.push(one)
+      else if (one.usd <= freeUsd) this.#waiting.push(one)
       else {
         isRefused = true
         one.reserved(this.#spent(lent))
@@ -159,8 +143,7 @@ export class BudgetKeeper {
     }
     if (isRefused && isAtEnd) this.#refusedUntilMillis = now + refusedMillis
     if (isRefused) this.#tellShare(period, 100, lent)
-    if (this.#waiting.some(({ usd }) => usd <= freeUsd)) this.#ask()
-    else if (this.#waiting.length > 0) this.#parts.after(againMillis, () => this.#ask())
+    if (this.#waiting.length > 0) this.#ask()
   }
 
   #unanswered(): void {

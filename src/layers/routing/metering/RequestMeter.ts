@@ -78,11 +78,11 @@ export class RequestMeter implements Meter {
     for (const budget of budgets) budget.settle(promised.usd, this.#spentUsd)
   }
 
-  stored(): void {
+  stored(isStored: boolean): void {
     const usd = this.#spentUsd
     if (usd === null) return
     this.#spentUsd = null
-    for (const budget of this.#parts.budgets) budget.stored(usd)
+    for (const budget of this.#parts.budgets) budget.stored(usd, isStored)
   }
 
   leave(): void {

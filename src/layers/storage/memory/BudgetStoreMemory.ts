@@ -5,11 +5,13 @@ import { type BudgetStoreShape, type BudgetSubject, subjectName } from "../../..
 import type { RouterState } from "./RouterState.ts"
 
 interface Loan {
+  /** What all rows had cost when the replica began. */
+  readonly beginUsd: number
   readonly usd: number
   readonly endsAtMillis: number
 }
 
-/** Adds up the decisions that there are, at each question. */
+/** Adds up the decisions that there are, at each question. All are of one process, which is its only replica. */
 export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): BudgetStoreShape => {
   const loans = new Map<string, Map<string, Loan>>()
 
@@ -30,7 +32,7 @@ export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): Bu
   }
 
   return {
-    borrow: ({ outstandingUsd, replica, seconds, subject, usdPerDay, usdPerMonth, wantedUsd }) =>
+    borrow: ({ claimedUsd, isNew, replica, seconds, subject, usdPerDay, usdPerMonth, wantedUsd }) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         const name = subjectName(subject)
         const all = loans.get(name) ?? new Map<string, Loan>()
@@ -45,10 +47,15 @@ export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): Bu
           (usdPerDay ?? Infinity) - spentDayUsd - othersUsd,
           (usdPerMonth ?? Infinity) - spentMonthUsd - othersUsd
         )
+        const allUsd = spentSince(subject, 0)
+        const beginUsd = isNew ? allUsd : (all.get(replica)?.beginUsd ?? allUsd)
+        const paidUsd = allUsd - beginUsd
+        const outstandingUsd = Math.max(0, claimedUsd - paidUsd)
         const grantedUsd = Math.max(outstandingUsd, Math.min(outstandingUsd + wantedUsd, free))
-        all.set(replica, { usd: grantedUsd, endsAtMillis: now + seconds * 1000 })
+        all.set(replica, { beginUsd, usd: grantedUsd, endsAtMillis: now + seconds * 1000 })
         return {
           grantedUsd,
+          paidUsd,
           spentDayUsd,
           spentMonthUsd,
           lentUsd: othersUsd + grantedUsd,

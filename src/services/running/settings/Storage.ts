@@ -87,7 +87,7 @@ export const redis = (setting: ReadSetting) =>
       "REDIS_URL",
       Parse.optional(Parse.redisUrl),
       Option.none(),
-      "Redis in which replicas share which model a session has; nothing fails without it, or when it goes away",
+      "Redis in which replicas share which model a session has, and count the limits of keys; nothing fails without it, or when it goes away",
       "rediss://conduit:secret@redis:6379/0",
       { secret: true }
     ),

@@ -3,7 +3,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 
 /**
  * What is spent, by day (UTC): written with the decisions that cost it, so it is their sum. An empty `owner` is none. Loans are
- * what replicas may spend beyond; one that crashed gives its own back by their end.
+ * what replicas may spend beyond, and `paid` what rows have paid of their claims; one that crashed gives its own back by their end.
  */
 export const budgets = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -21,6 +21,7 @@ export const budgets = Effect.gen(function* () {
       subject text NOT NULL,
       replica text NOT NULL,
       usd numeric NOT NULL,
+      paid numeric NOT NULL,
       ends_at timestamptz NOT NULL,
       PRIMARY KEY (subject, replica)
     )`

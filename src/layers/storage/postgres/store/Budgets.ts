@@ -5,9 +5,14 @@ import { type BudgetStoreShape, type Lent, subjectName } from "../../../../servi
 import { DatabaseError } from "../../../../services/storage/Database.ts"
 import { guarded, readCommitted, transactAfter } from "./Transaction.ts"
 
-/** One of those who borrow of a budget at a time; the statement after it sees what the ones before have borrowed. */
-const lock = (name: string) =>
-  `SELECT pg_advisory_xact_lock(hashtextextended(${Pg.escapeLiteral(`conduit ${name}`)}, 0))`
+/**
+ * One of those who borrow of a budget at a time, and not while rows of this replica pay: the statement after these sees what
+ * the ones before have borrowed and paid.
+ */
+const locks = (name: string, replica: string) => [
+  `SELECT pg_advisory_xact_lock(hashtextextended(${Pg.escapeLiteral(`conduit ${name}`)}, 0))`,
+  `SELECT FROM budget_loans WHERE subject = ${Pg.escapeLiteral(name)} AND replica = ${Pg.escapeLiteral(replica)} FOR UPDATE`
+]
 
 export const makeBudgets = (sql: SqlClient.SqlClient): BudgetStoreShape => ({
   borrow: Effect.fn("BudgetStore.borrow")(function* (asked) {
@@ -16,28 +21,30 @@ export const makeBudgets = (sql: SqlClient.SqlClient): BudgetStoreShape => ({
       asked.subject.type === "key"
         ? sql`s.owner = ANY(${asked.subject.owners}::text[])`
         : sql`s.router_key = (SELECT key FROM routers WHERE id = ${asked.subject.routerId})`
-    return yield* transactAfter(sql, { begin: readCommitted, first: [lock(name)] }, () =>
+    return yield* transactAfter(sql, { begin: readCommitted, first: locks(name, asked.replica) }, () =>
       Effect.gen(function* () {
         const [lent] = yield* sql<Lent>`
           WITH today AS (SELECT (now() AT TIME ZONE 'UTC')::date AS day, date_trunc('month', now() AT TIME ZONE 'UTC')::date AS month),
-          gone AS (DELETE FROM budget_loans WHERE subject = ${name} AND replica <> ${asked.replica} AND ends_at <= now()),
+          gone AS (DELETE FROM budget_loans WHERE subject = ${name} AND replica <> ${asked.replica} AND ends_at <= now() - interval '1 day'),
           others AS (SELECT coalesce(sum(usd), 0) AS usd FROM budget_loans
             WHERE subject = ${name} AND replica <> ${asked.replica} AND ends_at > now()),
           spent AS (SELECT coalesce(sum(s.usd) FILTER (WHERE s.day = today.day), 0) AS day, coalesce(sum(s.usd), 0) AS month
             FROM today LEFT JOIN budget_spent s ON ${whose} AND s.day >= today.month AND s.day <= today.day),
-          loan AS (SELECT greatest(${asked.outstandingUsd}::float8::numeric,
-              least(${asked.outstandingUsd}::float8::numeric + ${asked.wantedUsd}::float8::numeric,
-                ${asked.usdPerDay}::float8::numeric - spent.day - others.usd,
-                ${asked.usdPerMonth}::float8::numeric - spent.month - others.usd)) AS usd
-            FROM spent, others),
-          kept AS (INSERT INTO budget_loans (subject, replica, usd, ends_at)
-            SELECT ${name}, ${asked.replica}, usd, now() + make_interval(secs => ${asked.seconds}) FROM loan
-            ON CONFLICT (subject, replica) DO UPDATE SET usd = excluded.usd, ends_at = excluded.ends_at)
-          SELECT loan.usd::float8 AS "grantedUsd", spent.day::float8 AS "spentDayUsd", spent.month::float8 AS "spentMonthUsd",
+          mine AS (SELECT coalesce((SELECT paid FROM budget_loans
+            WHERE subject = ${name} AND replica = ${asked.replica} AND NOT ${asked.isNew}::boolean), 0) AS paid),
+          claim AS (SELECT greatest(0, ${asked.claimedUsd}::float8::numeric - mine.paid) AS usd FROM mine),
+          loan AS (SELECT greatest(claim.usd, least(claim.usd + ${asked.wantedUsd}::float8::numeric,
+              ${asked.usdPerDay}::float8::numeric - spent.day - others.usd,
+              ${asked.usdPerMonth}::float8::numeric - spent.month - others.usd)) AS usd
+            FROM spent, others, claim),
+          kept AS (INSERT INTO budget_loans (subject, replica, usd, paid, ends_at)
+            SELECT ${name}, ${asked.replica}, loan.usd, mine.paid, now() + make_interval(secs => ${asked.seconds}) FROM loan, mine
+            ON CONFLICT (subject, replica) DO UPDATE SET usd = excluded.usd, paid = excluded.paid, ends_at = excluded.ends_at)
+          SELECT loan.usd::float8 AS "grantedUsd", mine.paid::float8 AS "paidUsd", spent.day::float8 AS "spentDayUsd", spent.month::float8 AS "spentMonthUsd",
             (others.usd + loan.usd)::float8 AS "lentUsd",
             (extract(epoch FROM (today.day + 1)::timestamp AT TIME ZONE 'UTC') * 1000)::float8 AS "dayEndsAtMillis",
             (extract(epoch FROM (today.month + interval '1 month') AT TIME ZONE 'UTC') * 1000)::float8 AS "monthEndsAtMillis"
-          FROM today, spent, others, loan`
+          FROM today, spent, others, loan, mine`
         if (lent !== undefined) return lent
         return yield* new DatabaseError({ operation: "borrow", reason: "unexpected", detail: "no row was answered" })
       })

@@ -26,6 +26,13 @@ const addSpent = (json: string) =>
      SELECT r.key, x.owner, x.day, x.usd FROM r, json_to_recordset(${json}) AS x(owner text, day date, usd numeric)
      ON CONFLICT (router_key, owner, day) DO UPDATE SET usd = s.usd + excluded.usd)`
 
+/** What the rows of a replica pay of what it has claimed of budgets: of its keys, and of the router. */
+const payLoans = (json: string, replica: string, router: string) =>
+  `paid AS (UPDATE budget_loans b SET paid = b.paid + x.usd, usd = greatest(0, b.usd - x.usd)
+     FROM (SELECT 'key ' || y.owner AS subject, sum(y.usd) AS usd FROM json_to_recordset(${json}) AS y(owner text, usd numeric) GROUP BY 1
+       UNION ALL SELECT 'router ' || ${router}, sum(y.usd) FROM json_to_recordset(${json}) AS y(usd numeric)) x
+     WHERE b.replica = ${replica} AND b.subject = x.subject)`
+
 /** What the decisions cost, by owner and day, in one order for all who write it, so that nobody waits in a circle. */
 const spentBy = (decisions: CommitPlan["decisions"]) => {
   const sums = new Map<string, { owner: string; day: string; usd: number }>()
@@ -66,7 +73,7 @@ const updateFeedback = (json: string) =>
  * end of the transaction, makes the order of positions the order of commits, so a reader never skips one that commits late.
  */
 export const commitStatement = (
-  { commitId, routerId }: Commit,
+  { commitId, replica, routerId }: Commit,
   plan: CommitPlan,
   encodedEvents: Uint8Array | null
 ): Statement => {
@@ -83,7 +90,12 @@ export const commitStatement = (
     if (rows.length > 0) parts.push(part(add("json", toJson(rows))))
   }
   if (plan.decisions.length > 0) parts.push(insertDecisions(addAll(decisionArrays(plan.decisions))))
-  write(addSpent, spentBy(plan.decisions))
+  const spent = spentBy(plan.decisions)
+  if (spent.length > 0) {
+    const json = add("json", toJson(spent))
+    parts.push(addSpent(json))
+    if (replica !== undefined) parts.push(payLoans(json, add("text", replica), id))
+  }
   write(insertPrompts, plan.decisions.filter(({ record }) => record.prompt !== null).map(promptJson))
   write(updateDecisions, plan.decisionUpdates.map(decisionUpdateJson))
   write(insertFeedback, plan.feedbackRows.map(feedbackJson))
