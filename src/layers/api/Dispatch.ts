@@ -37,7 +37,17 @@ export const make = (
 ): Effect.Effect<
   (exchange: Exchange) => void,
   never,
-  Ids | InFlight | KeyAdministration | Keys | Lifecycle | Metering | ModelCatalog | Router | Settings | Telemetry | Tracing
+  | Ids
+  | InFlight
+  | KeyAdministration
+  | Keys
+  | Lifecycle
+  | Metering
+  | ModelCatalog
+  | Router
+  | Settings
+  | Telemetry
+  | Tracing
 > =>
   Effect.gen(function* () {
     const { http } = yield* Settings
