@@ -48,6 +48,14 @@ export const answer = (over: Partial<Answer> = {}): Answer => ({
   ...over
 })
 
+const vectors = JSON.stringify({
+  id: "embd-1",
+  object: "list",
+  model: "small",
+  data: [{ object: "embedding", index: 0, embedding: [0.5, 1] }],
+  usage: { prompt_tokens: 12, total_tokens: 12 }
+})
+
 export const decisionOf = (request: RoutingRequest): Decision => ({
   id: freshDecisionId(),
   createdAtMillis: Date.now(),
@@ -103,7 +111,7 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
     complete: (request, body, caller) =>
       Effect.sync(() => {
         asked.push({ request, body, caller })
-        return answer()
+        return request.operation === "embeddings" ? answer({ text: vectors }) : answer()
       }),
     stream: (request, body, caller, open) =>
       Effect.suspend(() => {

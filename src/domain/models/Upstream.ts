@@ -4,6 +4,7 @@ import type { ProtocolName } from "./canonical/Conversation.ts"
 import { ChatStream } from "./ChatStream.ts"
 import { type StreamFailure } from "./AnswerStream.ts"
 import type { Label } from "./Form.ts"
+import { readEmbeddings } from "./Embeddings.ts"
 import { isObject, type JsonObject, parseJson } from "./Json.ts"
 import { blockOf, stopBody, usageBody } from "./messages/Answer.ts"
 import { MessagesEventReader } from "./messages/Events.ts"
@@ -122,3 +123,11 @@ const messages: UpstreamProtocol = {
 
 /** The protocols that upstreams are called in. */
 export const upstreamProtocols = { chat, messages } as const satisfies Partial<Record<ProtocolName, UpstreamProtocol>>
+
+/** Vectors, which have no stream: everybody who makes any takes OpenAI's form. */
+export const embeddings: UpstreamProtocol = {
+  ...chat,
+  operation: "embeddings",
+  readAnswer: readEmbeddings,
+  answerFromStream: () => ({ reason: "bad_answer", error: null, detail: "the answer is a stream" })
+}

@@ -27,6 +27,7 @@ export const exclusions = [
   "context",
   "price_unknown",
   "disabled",
+  "operation",
   "capability:vision",
   "capability:audio",
   "capability:files",
@@ -38,7 +39,7 @@ export const exclusions = [
   "capability:native_tools",
   ...barriers
 ] as const satisfies ReadonlyArray<
-  keyof Constraints | Barrier | `capability:${Capability}` | "context" | "price_unknown" | "disabled"
+  keyof Constraints | Barrier | `capability:${Capability}` | "context" | "price_unknown" | "disabled" | "operation"
 >
 export type ExcludedBy = (typeof exclusions)[number]
 
@@ -50,6 +51,8 @@ export interface Prospect {
   readonly model: string
   readonly provider: string
   readonly unavailable: boolean
+  /** It does what the request asks for: chats, or embeddings. */
+  readonly serves: boolean
   readonly barrier: Barrier | null
   /** What the request needs and the model cannot do. */
   readonly lacks: Capability | null
@@ -67,6 +70,7 @@ export const excludedBy = (
   request: { readonly inputTokens: number; readonly maxTokens: number | null }
 ): ExcludedBy | null => {
   if (prospect.unavailable) return "disabled"
+  if (!prospect.serves) return "operation"
   if (constraints.allowed_models !== undefined && !constraints.allowed_models.includes(prospect.model))
     return "allowed_models"
   if (constraints.provider !== undefined && constraints.provider !== prospect.provider) return "provider"

@@ -3,6 +3,9 @@ import type { Constraints, ExcludedBy } from "./Constraint.ts"
 import type { DecisionId, ModelId, Position, RouterId } from "../basics/Ids.ts"
 import type { Preference, Weights } from "./Weights.ts"
 
+/** What a model is for besides chats. */
+export type Operation = "embeddings"
+
 /** What routing looks at in a request: the text itself is used for features and then forgotten. */
 export interface RoutingRequest {
   /** The text of the prompt, all parts of all messages, newest last. */
@@ -14,6 +17,8 @@ export interface RoutingRequest {
   /** The caller's limit on the answer's tokens. */
   readonly maxTokens: number | null
   readonly stream: boolean
+  /** What is asked of the model; a chat where it is not there. */
+  readonly operation?: Operation
   readonly task: string | null
   readonly preference: Preference
   /** By the caller, and not by the policy. */

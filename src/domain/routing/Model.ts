@@ -52,6 +52,8 @@ export interface Model {
   readonly priorQuality: number | null
   /** How far the quality may well lie from it, as a standard deviation, (0, 1]; without one that of a guess. */
   readonly priorSd?: number
+  /** It makes vectors and answers no chats. Those of one space can be compared, whichever model of it made them. */
+  readonly embeddings?: { readonly space: string }
   /** Why it cannot be chosen (no key, disabled), or null if it can. */
   readonly unavailable: string | null
   readonly simulated: boolean

@@ -6,9 +6,11 @@ import { rememberSource, sourceOf } from "../../domain/models/RequestText.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import type { CompleteAnswer } from "../../services/api/Responses.ts"
 import type { RoutesOf } from "../../services/api/Routes.ts"
+import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
 import type { Answer, RouterError, RouterShape, StreamHead, StreamSink } from "../../services/routing/Router.ts"
 import { type BodyLimits, readJson } from "./Body.ts"
+import { embeddingsText, fromEmbeddings } from "./EmbeddingsDoor.ts"
 import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
 import { usdText } from "./Present.ts"
@@ -20,6 +22,7 @@ import { SseSink } from "./SseSink.ts"
 
 export interface ChatDependencies {
   readonly router: Pick<RouterShape, "begin">
+  readonly catalog: Pick<ModelCatalogShape, "current">
   readonly tracing: Pick<TracingShape, "step">
   readonly serving: Serving
   readonly limits: BodyLimits
@@ -31,6 +34,7 @@ export interface ChatDependencies {
 
 /** The routes that carry the load: plain functions, from the body that is read to the router that is asked. */
 export const make = ({
+  catalog,
   keepAliveMs,
   limits,
   preferred,
@@ -110,6 +114,18 @@ export const make = ({
                 return new ResponsesSink(exchange, headers, keepAliveMs, head, input)
               })
             : completed(exchange, input, (answer) => responsesReply(answer, input))
+      ),
+    embeddings: (exchange) =>
+      received(
+        exchange,
+        (body) =>
+          fromEmbeddings(
+            forModel(body, exchange.target?.model ?? null),
+            exchange.request.headers,
+            preferred(),
+            catalog.current()
+          ),
+        (input) => completed(exchange, input, (answer) => chatReply({ ...answer, text: embeddingsText(answer, input) }))
       ),
     complete: (exchange) =>
       received(

@@ -89,7 +89,7 @@ export const make = (
     }
 
     const keepAliveMs = Duration.toMillis(http.streamKeepAlive)
-    const core = Chat.make({ router, tracing, serving, limits, keepAliveMs, preferred })
+    const core = Chat.make({ router, catalog, tracing, serving, limits, keepAliveMs, preferred })
     const handlers: { readonly [Name in RoutesOf<"handler">]: Handler } = {
       route: Submissions.route(submission),
       outcomes: Submissions.outcomes(submission),

@@ -17,7 +17,7 @@ export interface RewardReference {
 }
 
 /** Ids of answers that are made of their decision's. */
-const answerPrefix = /^(?:resp_|msg_|chatcmpl-|cmpl-)/
+const answerPrefix = /^(?:resp_|msg_|chatcmpl-|cmpl-|embd-)/
 
 export const decisionIdOf = (id: string): Either.Either<DecisionId, DecisionNotFound> =>
   Either.mapLeft(

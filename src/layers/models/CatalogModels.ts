@@ -118,7 +118,7 @@ const modelOf = (entry: ModelEntry, configured: Configured, known: Known, retire
     id: ModelId(entry.id),
     provider: entry.provider,
     upstream,
-    ...priceOf(entry, configured, listed, shipped),
+    ...priced(entry, priceOf(entry, configured, listed, shipped)),
     contextWindow: contextWindow.value,
     maxOutputTokens: maxOutputTokens.value,
     limitSources: { contextWindow: contextWindow.source, maxOutputTokens: maxOutputTokens.source },
@@ -134,6 +134,7 @@ const modelOf = (entry: ModelEntry, configured: Configured, known: Known, retire
     timeouts: timeoutsOf(entry, file.providers?.[entry.provider]),
     priorQuality: entry.priorQuality ?? null,
     ...(entry.priorSd === undefined ? {} : { priorSd: entry.priorSd }),
+    ...(entry.embeddings === undefined ? {} : { embeddings: entry.embeddings }),
     unavailable: unavailableOf(entry, provider, fileName) ?? (retires ? retiredOf(entry, listed, known) : null),
     simulated: false
   }
@@ -160,6 +161,12 @@ const priceOf = (
   (listed.price === null
     ? shippedPriceOf(entry, shipped)
     : { ...listed.price, priceSource: listSource(entry.provider) })
+
+/** Vectors are no tokens: catalogues state no price of an output that there is none of. */
+const priced = ({ embeddings }: ModelEntry, price: Priced): Priced =>
+  embeddings === undefined || price.inputUsdPerMTok === null
+    ? price
+    : { ...price, outputUsdPerMTok: price.outputUsdPerMTok ?? 0 }
 
 export const listSource = (provider: string): string => `models listed by ${provider}`
 

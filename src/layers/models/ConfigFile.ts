@@ -135,6 +135,8 @@ const ModelEntry = Schema.Struct({
   maxOutputTokens: Schema.optionalWith(Tokens, { exact: true }),
   capabilities: Schema.optionalWith(Capabilities, { exact: true }),
   dialect: Schema.optionalWith(DialectEntry, { exact: true }),
+  /** It makes vectors, of this space. */
+  embeddings: Schema.optionalWith(Schema.Struct({ space: Name }), { exact: true }),
   priorQuality: Schema.optionalWith(Schema.Number.annotations(must(unit)).pipe(Schema.between(0, 1, must(unit))), {
     exact: true
   }),

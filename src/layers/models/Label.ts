@@ -12,14 +12,14 @@ export const choicesAsked = ({ n }: ChatBody): number => (typeof n === "number" 
 export const labelOf = (
   model: Model,
   body: ChatBody,
-  { answerId }: CallLimits,
+  { answerId, operation }: CallLimits,
   clock: Clock.Clock,
   protocol: ProtocolName = "chat"
 ): Label => {
   const createdMillis = clock.unsafeCurrentTimeMillis()
   const options = body["stream_options"]
   return {
-    id: `${idPrefixes[protocol]}${answerId ?? createdMillis}`,
+    id: `${operation === undefined ? idPrefixes[protocol] : "embd-"}${answerId ?? createdMillis}`,
     model: model.id,
     createdSeconds: Math.floor(createdMillis / 1000),
     withUsage: isObject(options) && options["include_usage"] === true

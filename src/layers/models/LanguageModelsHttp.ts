@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import type { Dispatcher } from "undici"
 import { Deadlines } from "../../domain/basics/Deadlines.ts"
 import { providerKinds } from "../../domain/models/ProviderKind.ts"
-import { type UpstreamProtocol, upstreamProtocols } from "../../domain/models/Upstream.ts"
+import { embeddings, type UpstreamProtocol, upstreamProtocols } from "../../domain/models/Upstream.ts"
 import { changesOf } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import {
@@ -39,8 +39,12 @@ const pathOf = (provider: Provider, { operation }: UpstreamProtocol) => {
   return `${pathname}${search}`
 }
 
-const endpointOf = (provider: Provider, dispatcher: Dispatcher, accept: string): Endpoint => {
-  const protocol = upstreamProtocols[protocolOf(provider)]
+const endpointOf = (
+  provider: Provider,
+  dispatcher: Dispatcher,
+  accept: string,
+  protocol: UpstreamProtocol = upstreamProtocols[protocolOf(provider)]
+): Endpoint => {
   return {
     dispatcher,
     protocol,
@@ -105,18 +109,19 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
     const catalog = yield* ModelCatalog
     const upstreams = yield* UpstreamPools
 
-    const targets = ({ providers }: Catalog, accept: string) =>
+    const targets = ({ providers }: Catalog, accept: string, protocol?: UpstreamProtocol) =>
       new Targets(
         new Map(
           [...upstreams.pools()].flatMap(([name, dispatcher]) => {
             const provider = providers.get(name)
-            return provider === undefined ? [] : [[name, endpointOf(provider, dispatcher, accept)]]
+            return provider === undefined ? [] : [[name, endpointOf(provider, dispatcher, accept, protocol)]]
           })
         )
       )
     const of = (catalog: Catalog) => ({
       whole: targets(catalog, "application/json"),
-      streamed: targets(catalog, "text/event-stream")
+      streamed: targets(catalog, "text/event-stream"),
+      embeddings: targets(catalog, "application/json", embeddings)
     })
     let known = of(catalog.current())
     // After the pools, which are made first.
@@ -132,7 +137,7 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
       (all) => Effect.sync(() => all.stop())
     )
     const partsOf = (
-      kind: "whole" | "streamed",
+      kind: "whole" | "streamed" | "embeddings",
       model: Model,
       body: ChatBody,
       limits: CallLimits
@@ -156,7 +161,7 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
 
     const called: LanguageModelsShape = {
       complete: (model, body, limits, done) => {
-        const parts = partsOf("whole", model, body, limits)
+        const parts = partsOf(limits.operation ?? "whole", model, body, limits)
         if (!(parts instanceof ProviderError)) return new WholeCall(parts, done).abort
         done(parts)
         return nothing

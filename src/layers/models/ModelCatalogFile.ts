@@ -201,7 +201,8 @@ const noticesOf = (file: ReadFile, keys: EnvironmentModelsFound | null): Readonl
 }
 
 const policyOf = ({ models = [], policy = {} }: ConfigFile): Catalog["policy"] => {
-  const observing = models.find(({ id }) => policy.observe === undefined || id === policy.observe)?.id
+  const chats = models.filter(({ embeddings }) => embeddings === undefined)
+  const observing = chats.find(({ id }) => policy.observe === undefined || id === policy.observe)?.id
   return {
     algorithm: policy.algorithm ?? "auto",
     preference: policy.preference ?? "balanced",
@@ -228,7 +229,7 @@ const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
 const catalogOf = (said: Omit<Catalog, "byId" | "costReferenceUsd">): Catalog => ({
   ...said,
   byId: new Map(said.models.map((model) => [model.id, model])),
-  costReferenceUsd: costReferenceUsd(said.models.filter(isUsable))
+  costReferenceUsd: costReferenceUsd(said.models.filter((model) => isUsable(model) && model.embeddings === undefined))
 })
 
 interface ReadFile {

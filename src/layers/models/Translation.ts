@@ -49,7 +49,7 @@ export const translating = (
   complete: (model, body, limits, done) => {
     const { protocol = "chat" } = limits
     const spoken = protocolOf(model)
-    if (spoken === protocol) return inner.complete(model, body, limits, done)
+    if (spoken === protocol || limits.operation !== undefined) return inner.complete(model, body, limits, done)
     const call = translated(model, body, limits, spoken, clock)
     if (call instanceof ProviderError) {
       done(call)

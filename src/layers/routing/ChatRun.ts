@@ -171,7 +171,9 @@ export class ChatRun implements ChatRunShape {
     const { body, open } = this.#chat
     const next = attempts.next(routed, this.#untried)
     if (next === null) return this.#fail(routed, attempts.failure(routed))
-    const { limitMs, limits, model } = next
+    const { limitMs, model } = next
+    const { operation } = routed.request
+    const limits = operation === undefined ? next.limits : { ...next.limits, operation }
     this.#state = "calling"
     this.#deadline = deadlines.after(limitMs, () => this.#guarded(() => this.#callFailed(routed, model, late(model))))
     const call = ++this.#calls

@@ -14,6 +14,7 @@ import {
   ChatRequest,
   CompleteRequest,
   ConduitHeaders,
+  EmbeddingsRequest,
   FeedbackHeaders,
   FeedbackRequest,
   OutcomeRequest,
@@ -25,6 +26,7 @@ import {
   CompleteAnswer,
   DecisionEntry,
   DecisionList,
+  EmbeddingList,
   FeedbackAnswer,
   ModelEntry,
   ModelList,
@@ -104,6 +106,18 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     },
     answer: ResponseObject,
     streams: true,
+    answerHeaders: "answer",
+    errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
+  },
+  embeddings: {
+    tag: "Routing",
+    summary: "Embeddings, as OpenAI's",
+    description:
+      "Vectors by a model that declares `embeddings`. `model` is one of them, or the name of a space: models of one space make vectors that can be compared, and may stand in for one another. Spaces are never mixed: with several of them `auto` is 400.",
+    headers: ConduitHeaders,
+    body: EmbeddingsRequest,
+    examples: { texts: { input: ["a text", "another one"], encoding_format: "float" } },
+    answer: EmbeddingList,
     answerHeaders: "answer",
     errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
   },

@@ -164,6 +164,28 @@ export const ResponsesRequest = Schema.Struct(
     "OpenAI's, with the whole conversation in `input`: nothing is stored, so `previous_response_id`, `conversation`, `background` and `prompt` are refused."
 })
 
+const TokenIds = Schema.Array(Schema.Int)
+export const EmbeddingsRequest = Schema.Struct(
+  {
+    model: described(
+      Schema.NullOr(Schema.String).annotations(says("must be a string")),
+      "The id of a model, or the name of a space; `auto` (the default) where there is one space."
+    ),
+    input: Schema.Union(
+      Schema.String,
+      Schema.Array(Schema.Union(Schema.String, Schema.Int, TokenIds)).pipe(Schema.minItems(1))
+    ).annotations(says("must be a text, or a list of texts or of token ids, not empty")),
+    encoding_format: optional(
+      Schema.NullOr(Schema.Literal("float", "base64")).annotations(says("must be float or base64"))
+    ),
+    conduit: optional(ConduitOptions)
+  },
+  open
+).annotations({
+  identifier: "EmbeddingsRequest",
+  description: "OpenAI's. `dimensions` and unknown fields go to the model untouched."
+})
+
 export const CompleteRequest = Schema.Struct(
   {
     prompt: Schema.String.pipe(Schema.minLength(1)).annotations(says("must be text, not empty")),

@@ -113,6 +113,27 @@ export const ResponseObject = Schema.Struct(
   open
 ).annotations({ identifier: "Response", description: "OpenAI's, complete." })
 
+/** OpenAI's list of embeddings. */
+export const EmbeddingList = Schema.Struct(
+  {
+    id: Schema.String,
+    object: Schema.Literal("list"),
+    model: Schema.String.annotations({ description: "The id of the model that answered." }),
+    data: Schema.Array(
+      Schema.Struct(
+        {
+          embedding: Schema.Union(Schema.Array(Schema.Number), Schema.String).annotations({
+            description: "Numbers, or float32 in little endian as base64, as it was asked for."
+          })
+        },
+        open
+      )
+    ),
+    usage: optional(Schema.NullOr(Schema.Struct({ prompt_tokens: Schema.Int, total_tokens: Schema.Int }, open)))
+  },
+  open
+).annotations({ identifier: "EmbeddingList", description: "OpenAI's." })
+
 export const CompleteAnswer = Schema.Struct({
   id: Schema.String,
   decision_id: Schema.String,

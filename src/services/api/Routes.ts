@@ -31,6 +31,11 @@ export const routes = {
     aliases: ["/chat/completions", "/openai/deployments/{model}/chat/completions"]
   },
   responses: { ...load, path: "/v1/responses", aliases: ["/responses"] },
+  embeddings: {
+    ...load,
+    path: "/v1/embeddings",
+    aliases: ["/embeddings", "/openai/deployments/{model}/embeddings"]
+  },
   complete: { ...load, path: "/v1/complete" },
   route: { ...submission, path: "/v1/route" },
   outcomes: { ...submission, path: "/v1/outcomes" },
@@ -95,8 +100,8 @@ export const foreignPaths: ReadonlyArray<{ readonly pattern: RegExp; readonly in
     instead: "legacy completions are not served here: POST /v1/chat/completions, or /v1/complete for a single prompt"
   },
   {
-    pattern: /^\/(?:v1\/)?(?:embeddings|moderations|audio|images|files|batches|assistants|threads|fine_tuning)(?:\/|$)/,
-    instead: "only chat is routed here: POST /v1/chat/completions"
+    pattern: /^\/(?:v1\/)?(?:moderations|audio|images|files|batches|assistants|threads|fine_tuning)(?:\/|$)/,
+    instead: "only chats and embeddings are routed here: POST /v1/chat/completions"
   }
 ]
 

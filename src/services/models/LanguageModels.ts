@@ -6,6 +6,7 @@ import type { Said } from "../../domain/models/Said.ts"
 import { capabilities } from "../../domain/routing/Capability.ts"
 import type { Adjustment, Dialect } from "../../domain/routing/Dialect.ts"
 import { faultReasons } from "../../domain/routing/Fault.ts"
+import type { Operation } from "../../domain/routing/Decision.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 
 /** A request as it came, in the protocol of its client, unknown fields included; `model` and `conduit` are dealt with here. */
@@ -52,6 +53,8 @@ export interface CallLimits {
   readonly dialect?: Dialect | undefined
   /** That the body is in, and the answer shall be: OpenAI's chat if it does not say. */
   readonly protocol?: ProtocolName | undefined
+  /** What is asked of the model; a chat where it is not there. Vectors are in OpenAI's form only. */
+  readonly operation?: Operation | undefined
   /** Header fields of the client that go on to an upstream of its own protocol, such as `anthropic-beta`. */
   readonly forwarded?: Readonly<Record<string, string>> | undefined
   /** Estimated: what a stream tells of its input until the upstream has counted. */

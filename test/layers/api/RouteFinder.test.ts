@@ -65,7 +65,7 @@ describe("paths", () => {
         ["POST", "/v1/messages", /Anthropic's Messages API/],
         ["POST", "/v1/responses/resp_1", /not stored here/],
         ["POST", "/v1/completions", /\/v1\/complete /],
-        ["POST", "/v1/embeddings", /only chat/],
+        ["POST", "/v1/moderations", /only chats and embeddings/],
         ["POST", "/v1/chat/completion", /did you mean \/v1\/chat\/completions\?/],
         ["GET", "/v1/model", /did you mean \/v1\/models\?/],
         ["GET", `/${"x".repeat(5000)}`, /nothing at this path: GET/]

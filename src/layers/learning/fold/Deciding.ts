@@ -166,6 +166,7 @@ const prospectsOf = (
         model: model.id,
         provider: model.provider,
         unavailable: model.unavailable !== null || disabled.has(model.id),
+        serves: (model.embeddings !== undefined) === (request.operation === "embeddings"),
         // Who names a model insists on it: barriers keep away only those who let us choose.
         barrier: request.pinned === model.id ? null : barrier(model.id),
         lacks: lacks(model),
