@@ -183,15 +183,20 @@ const ask = ({ body, headers, method, target }: Sent): Promise<{ status: number;
       const chunks: Array<Buffer> = []
       response.on("data", (chunk) => chunks.push(chunk))
       response.on("error", reject)
-      response.on("end", () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          type: String(response.headers["content-type"] ?? "").split(";")[0]!,
-          text: Buffer.concat(chunks).toString("utf8")
-        })
-      )
+      const type = String(response.headers["content-type"] ?? "").split(";")[0]!
+      const answered = () =>
+        resolve({ status: response.statusCode ?? 0, type, text: Buffer.concat(chunks).toString("utf8") })
+      response.on("end", answered)
+      // A stream that is asked for by GET goes on: its reader leaves.
+      if (method === "GET" && type === "text/event-stream") {
+        response.off("error", reject).on("error", () => {})
+        answered()
+        sent.destroy()
+      }
     })
-    sent.setTimeout(answerLimitMs, () => sent.destroy(new Error(`no answer within ${answerLimitMs} ms`)))
+    // Of a stream too, whose signs of life an idle limit would take for an answer.
+    const timer = setTimeout(() => sent.destroy(new Error(`no whole answer within ${answerLimitMs} ms`)), answerLimitMs)
+    sent.on("close", () => clearTimeout(timer))
     sent.on("error", reject)
     sent.end(body ?? undefined)
   })

@@ -71,6 +71,7 @@ const run = async (url: string): Promise<ReadonlyArray<string>> => {
 let failures = 0
 const against = async (name: string, url: string) => {
   const startedAt = Date.now()
+  process.stderr.write(`${name} ...\n`)
   const failed = await run(url)
   failures += failed.length
   say(

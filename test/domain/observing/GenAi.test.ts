@@ -1,10 +1,42 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as GenAi from "../../../src/domain/observing/GenAi.ts"
+import { model } from "../../support/scriptedModels.ts"
 
 const called = (baseUrl: string, key = "mine") => GenAi.providerFacts(key, baseUrl)
 
 const given = (facts: Readonly<Record<string, unknown>>) =>
   Object.entries(facts).filter(([, value]) => value !== null && value !== undefined)
+
+/** The attributes of the span `gen_ai.client.inference`, v0.1.0, that hold no text of a prompt or an answer. */
+const ofInference = [
+  "gen_ai.conversation.compacted",
+  "gen_ai.conversation.id",
+  "gen_ai.operation.name",
+  "gen_ai.output.type",
+  "gen_ai.provider.name",
+  "gen_ai.request.choice.count",
+  "gen_ai.request.frequency_penalty",
+  "gen_ai.request.max_tokens",
+  "gen_ai.request.model",
+  "gen_ai.request.presence_penalty",
+  "gen_ai.request.previous_response.id",
+  "gen_ai.request.reasoning.level",
+  "gen_ai.request.seed",
+  "gen_ai.request.stop_sequences",
+  "gen_ai.request.stream",
+  "gen_ai.request.temperature",
+  "gen_ai.request.top_k",
+  "gen_ai.request.top_p",
+  "gen_ai.response.finish_reasons",
+  "gen_ai.response.id",
+  "gen_ai.response.model",
+  "gen_ai.response.time_to_first_chunk",
+  "gen_ai.usage.cache_read.input_tokens",
+  "gen_ai.usage.cache_write.input_tokens",
+  "gen_ai.usage.input_tokens",
+  "gen_ai.usage.output_tokens",
+  "gen_ai.usage.reasoning.output_tokens"
+]
 
 describe("GenAi", () => {
   it("names a provider as the conventions do, and any other as the configuration does", () => {
@@ -89,5 +121,18 @@ describe("GenAi", () => {
     ])
     const nothing = { said: null, usage: null, details: null, costUsd: null, firstTokenMs: null }
     assert.deepStrictEqual(given(GenAi.responseFacts(nothing)), [])
+  })
+
+  it("has no attribute in the conventions' namespace that they do not have for a call", () => {
+    const answer = { said: null, usage: null, details: null, costUsd: null, firstTokenMs: null }
+    const facts = {
+      ...called("https://api.openai.com/v1"),
+      ...GenAi.modelFacts(model("small")),
+      ...GenAi.requestFacts({}, { sessionId: null, stream: true }),
+      ...GenAi.responseFacts(answer)
+    }
+    const ours = Object.keys(facts).filter((name) => name.startsWith("gen_ai."))
+    assert.isAbove(ours.length, 15)
+    for (const name of ours) assert.include(ofInference, name)
   })
 })
