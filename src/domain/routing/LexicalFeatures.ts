@@ -103,10 +103,13 @@ const sideLength = 4096
 
 const saturate = (value: number): number => Math.min(1, value)
 
-/** What was seen in a text; `kinds` by kind of character, `groups` by group of words. */
+/** Of the text that was read last: how often each kind of character and each group of words was seen. */
+const kinds = new Uint32Array(7)
+const groups = new Uint32Array(dimension)
+const count = (kind: number) => kinds[kind] ?? 0
+
+/** What else was seen in it. */
 interface Counts {
-  readonly groups: Uint32Array
-  readonly kinds: Uint32Array
   readonly words: number
   readonly nonAscii: number
   readonly nonLatin: number
@@ -123,8 +126,8 @@ interface Counts {
  * Reads the text in one pass. Whole, because it is on the path of every request: in parts each would read the text again.
  */
 const countIn = (text: string): Counts => {
-  const groups = new Uint32Array(dimension)
-  const kinds = new Uint32Array(7)
+  groups.fill(0)
+  kinds.fill(0)
   let words = 0
   let nonAscii = 0
   let nonLatin = 0
@@ -166,19 +169,17 @@ const countIn = (text: string): Counts => {
     } else if (code === 92 || code === 36) latex += 1
     else if (code === 63) questions += 1
   }
-  return { groups, kinds, words, nonAscii, nonLatin, latin, lines, latex, fences, options, questions }
+  return { words, nonAscii, nonLatin, latin, lines, latex, fences, options, questions }
 }
 
 /** The features of a prompt, of which at most 8,192 characters are read; the newest text is expected at the end. */
 export const extract = (text: string): Float32Array => {
   const isWhole = text.length <= 2 * sideLength
   const read = isWhole ? text : text.slice(0, sideLength) + text.slice(-sideLength)
-  const { fences, groups, kinds, latex, latin, lines, nonAscii, nonLatin, options, questions, words } = countIn(read)
-  const count = (kind: number) => kinds[kind] ?? 0
+  const { fences, latex, latin, lines, nonAscii, nonLatin, options, questions, words } = countIn(read)
   const letters = count(lower) + count(upper)
   const characters = Math.max(1, read.length)
-  const rate = (n: number, per: number) => saturate((n * per) / (words + 10))
-  const raw = [
+  const marks = [
     1,
     saturate(Math.log(1 + text.length) / Math.log(32_768)),
     saturate(letters / Math.max(1, words) / 10),
@@ -193,11 +194,14 @@ export const extract = (text: string): Float32Array => {
     saturate(fences / 2),
     saturate(options / 4),
     saturate(questions / 3),
-    saturate((count(quote) * 15) / characters),
-    ...names.slice(15).map((_, i) => rate(groups[15 + i] ?? 0, i === 0 ? 4 : 8))
+    saturate((count(quote) * 15) / characters)
   ]
   const x = new Float32Array(dimension)
-  for (let i = 0; i < dimension; i++) x[i] = (raw[i] ?? 0) - (centres[i] ?? 0)
+  for (let i = 0; i < dimension; i++) {
+    const group = groups[i] ?? 0
+    const raw = marks[i] ?? saturate((group * (i === marks.length ? 4 : 8)) / (words + 10))
+    x[i] = raw - (centres[i] ?? 0)
+  }
   return x
 }
 

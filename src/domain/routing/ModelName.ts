@@ -8,6 +8,7 @@ const sameModel = /^[-@:_](?:\d{4}-?\d{2}-?\d{2}|\d{2,4}|latest|stable|v\d+(?:\.
 
 /** Whether an answer names another model than the one that was asked, as `gpt-4o` for `gpt-3.5-turbo`. */
 export const isOtherModel = ({ id, upstream }: { readonly id: string; readonly upstream: string }, served: string) => {
+  if (served === upstream) return false
   const name = lastPart(served)
   const isSame = (asked: string) =>
     name === asked ||

@@ -47,16 +47,14 @@ export class SseSink implements StreamSink {
     this.#form = form
     this.#answer = answer
     this.#response = answer.response
-    answer.beginStream(
-      {
-        ...headers,
-        "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-cache",
-        // Buffering proxies would hold the events back.
-        "x-accel-buffering": "no"
-      },
-      form.broken
-    )
+    const all: Record<string, string> = {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache",
+      // Buffering proxies would hold the events back.
+      "x-accel-buffering": "no"
+    }
+    for (const name in headers) all[name] = headers[name] ?? ""
+    answer.beginStream(all, form.broken)
     this.#keepAlive = keepAliveMs > 0 ? setTimeout(() => this.alive(), keepAliveMs).unref() : null
   }
 
@@ -122,7 +120,8 @@ const chatBroken: TellBroken = (error, requestId) =>
 const chatForm: StreamForm = { framed, end: "data: [DONE]\n\n", broken: chatBroken }
 
 /** A line break inside a payload would end the event's line. */
-const oneLine = (data: string): string => (/[\r\n]/.test(data) ? data.split(/\r\n|[\r\n]/).join("\ndata: ") : data)
+const oneLine = (data: string): string =>
+  data.includes("\n") || data.includes("\r") ? data.split(/\r\n|[\r\n]/).join("\ndata: ") : data
 
 /** Bounded by the client's leaving and by the request's deadline, which end the chat. */
 const whenDrained = (response: Http.ServerResponse, more: () => void): void => {

@@ -5,6 +5,9 @@ export interface SseEvent {
   readonly data: string
 }
 
+/** As most write it. */
+const dataField = "data: "
+
 /**
  * Reads server-sent events from chunks that may be cut anywhere, inside a line, a line end or a character. Lines end with
  * LF, CR or CRLF; comments and other fields are skipped; the data lines of one event are joined by LF, wherever among them
@@ -15,6 +18,8 @@ export interface SseEvent {
 export class SseParser {
   private readonly maxEventChars: number
   private readonly decoder = new TextDecoder() // strips a byte order mark
+  /** The decoder may hold a byte order mark, or a character of which the rest is to come. */
+  private decoderHolds = true
   /** The line that has no end yet, in parts: joined once, however many they are. */
   private line: Array<string> = []
   private lineChars = 0
@@ -29,12 +34,20 @@ export class SseParser {
 
   /** The events that this chunk completes, or null if one is longer than the limit: then the stream cannot be read on. */
   push(chunk: Uint8Array): ReadonlyArray<SseEvent> | null {
-    const text = this.decoder.decode(chunk, { stream: true })
+    const text = this.textOf(chunk)
     const events: Array<SseEvent> = []
     let start = this.skipsLineFeed && text.startsWith("\n") ? 1 : 0
     if (text !== "") this.skipsLineFeed = false
     const hasReturns = text.includes("\r")
     for (;;) {
+      const whole = hasReturns ? -1 : this.wholeEvent(text, start)
+      if (whole !== -1) {
+        const data = text.slice(start + dataField.length, whole)
+        if (data.length > this.maxEventChars) return null
+        events.push({ name: null, data })
+        start = whole + 2
+        continue
+      }
       const end = hasReturns ? endOfLine(text, start) : text.indexOf("\n", start)
       if (end === -1) break
       const event = this.lineEnded(text.slice(start, end))
@@ -50,6 +63,23 @@ export class SseParser {
       this.lineChars += text.length - start
     }
     return this.lineChars + (this.data?.length ?? 0) > this.maxEventChars ? null : events
+  }
+
+  /** A chunk that ends in a character of one byte leaves nothing to the next one, and needs no decoder. */
+  private textOf(chunk: Uint8Array): string {
+    const holds = this.decoderHolds
+    this.decoderHolds = chunk.length === 0 ? holds : (chunk[chunk.length - 1] ?? 0) >= 0x80
+    return holds || this.decoderHolds || !(chunk instanceof Buffer)
+      ? this.decoder.decode(chunk, { stream: true })
+      : chunk.toString("utf8")
+  }
+
+  /** Where the line ends that begins at `start`, if it is the data of an event that ends with it; -1 of any other. */
+  private wholeEvent(text: string, start: number): number {
+    if (this.data !== null || this.name !== null || this.line.length > 0) return -1
+    if (!text.startsWith(dataField, start)) return -1
+    const end = text.indexOf("\n", start)
+    return end !== -1 && text.charCodeAt(end + 1) === 10 ? end : -1
   }
 
   /** What an event at the end would be that no blank line completed; null without one. */

@@ -201,7 +201,9 @@ export class Received {
   }
 
   get text(): string {
-    return withoutMark(Buffer.concat(this.chunks).toString("utf8"))
+    const [only] = this.chunks
+    const bytes = only !== undefined && this.chunks.length === 1 ? only : Buffer.concat(this.chunks)
+    return withoutMark(bytes.toString("utf8"))
   }
 
   refusal() {

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import { type SseEvent, SseParser } from "../../../src/layers/models/SseParser.ts"
 
 const encoder = new TextEncoder()
 
-const parse = (text: string, cuts: ReadonlyArray<number> = [], max = 1_000_000) => {
-  const bytes = encoder.encode(text)
+const parse = (text: string | Uint8Array, cuts: ReadonlyArray<number> = [], max = 1_000_000) => {
+  const bytes = typeof text === "string" ? Buffer.from(text) : text
   const parser = new SseParser(max)
   const ends = [...new Set([...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b)
   const events: Array<string | null> = []
@@ -37,6 +38,24 @@ describe("SseParser", () => {
       assert.deepStrictEqual(parse(messy, cuts), { events: wanted, left: null })
     }
   )
+
+  it("reads any bytes as a decoder reads them, wherever they are cut", () => {
+    const bytes = FastCheck.array(
+      FastCheck.oneof(
+        FastCheck.constantFrom("data: ", "data:", "\n", "\n\n", "\r\n", "\uFEFF", "é", "🙂", "x").map((text) =>
+          encoder.encode(text)
+        ),
+        FastCheck.uint8Array({ minLength: 1, maxLength: 2 })
+      ),
+      { maxLength: 30 }
+    ).map((parts) => Buffer.concat(parts))
+    FastCheck.assert(
+      FastCheck.property(bytes, FastCheck.array(FastCheck.nat(60)), (all, cuts) => {
+        assert.deepStrictEqual(parse(all, cuts), parse(Uint8Array.from(all), cuts))
+      }),
+      { numRuns: 1000 }
+    )
+  })
 
   it("reads the same a byte at a time", () => {
     const cuts = Array.from({ length: encoder.encode(messy).length }, (_, i) => i)
