@@ -14,26 +14,66 @@ export interface Recent {
 /** Different for different sessions: an owner is a hash, without a line break. */
 export const nameOf = ({ owner, sessionId }: SessionKey): string => `${owner ?? ""}\n${sessionId}`
 
-export const make = (capacity = sessionCapacity): Recent => {
-  // A Map keeps the order of insertion: the first entry is the one that was used longest ago.
-  const entries = new Map<string, Session>()
-  const put = (name: string, session: Session) => {
-    entries.delete(name)
-    entries.set(name, session)
-    if (entries.size <= capacity) return
-    for (const oldest of entries.keys()) {
-      entries.delete(oldest)
-      return
-    }
+interface Entry {
+  readonly name: string
+  session: Session
+  older: Entry | null
+  newer: Entry | null
+}
+
+/**
+ * By name, and in the order in which they were used last. Not by the order of a Map alone: one whose first entry is taken
+ * off again and again looks for it behind all that were taken off before.
+ */
+class ByUse implements Recent {
+  readonly #capacity: number
+  readonly #entries = new Map<string, Entry>()
+  #oldest: Entry | null = null
+  #newest: Entry | null = null
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
   }
-  return {
-    get: (key) => {
-      const name = nameOf(key)
-      const session = entries.get(name)
-      if (session === undefined) return null
-      put(name, session)
-      return session
-    },
-    set: (key, session) => put(nameOf(key), session)
+
+  get(key: SessionKey): Session | null {
+    const entry = this.#entries.get(nameOf(key))
+    if (entry === undefined) return null
+    this.#takeOff(entry)
+    this.#append(entry)
+    return entry.session
+  }
+
+  set(key: SessionKey, session: Session): void {
+    const name = nameOf(key)
+    const known = this.#entries.get(name)
+    if (known !== undefined) {
+      known.session = session
+      this.#takeOff(known)
+      return this.#append(known)
+    }
+    const entry = { name, session, older: null, newer: null }
+    this.#entries.set(name, entry)
+    this.#append(entry)
+    const oldest = this.#oldest
+    if (this.#entries.size <= this.#capacity || oldest === null) return
+    this.#takeOff(oldest)
+    this.#entries.delete(oldest.name)
+  }
+
+  #append(entry: Entry): void {
+    entry.older = this.#newest
+    entry.newer = null
+    if (this.#newest === null) this.#oldest = entry
+    else this.#newest.newer = entry
+    this.#newest = entry
+  }
+
+  #takeOff(entry: Entry): void {
+    if (entry.older === null) this.#oldest = entry.newer
+    else entry.older.newer = entry.newer
+    if (entry.newer === null) this.#newest = entry.older
+    else entry.newer.older = entry.older
   }
 }
+
+export const make = (capacity = sessionCapacity): Recent => new ByUse(capacity)

@@ -60,20 +60,28 @@ interface Moments {
   readonly h: number
 }
 
-/** Mean, noise and leverage of tokens or latency at the slotted scratch vector; of a model without a row, by the prior. */
+/** Mean of tokens or latency at the slotted scratch vector; of a model without a row, by the prior. */
+const meanOf = ({ slotted, work }: State, ridge: Ridge.Ridge, k: number | undefined): number => {
+  const row = k === undefined ? undefined : ridge.rows[k]
+  return row === undefined
+    ? ridge.level * Linalg.at(slotted, 0) + Linalg.dot(ridge.shared, slotted, ridge.d)
+    : Linalg.dot(Ridge.posterior(ridge, row, work).theta, slotted, ridge.d)
+}
+
+/** Mean, noise and leverage there. The leverage is most of the work. */
 const moments = (state: State, ridge: Ridge.Ridge, k: number | undefined): Moments => {
   const { parameters, slotted, work } = state
   const { d, options } = ridge
+  const mean = meanOf(state, ridge, k)
   const row = k === undefined ? undefined : ridge.rows[k]
   if (row !== undefined) {
     const posterior = Ridge.posterior(ridge, row, work)
-    const h = Ridge.leverage(posterior, slotted, d, work)
-    return { mean: Linalg.dot(posterior.theta, slotted, d), sigma2: posterior.sigma2, h }
+    return { mean, sigma2: posterior.sigma2, h: Ridge.leverage(posterior, slotted, d, work) }
   }
   const x0 = Linalg.at(slotted, 0)
   const squares = Linalg.dot(slotted, slotted, d) - x0 * x0
   return {
-    mean: ridge.level * x0 + Linalg.dot(ridge.shared, slotted, d),
+    mean,
     sigma2: options.s0 * options.s0,
     h: (x0 * x0) / parameters.runLambda0 + squares / options.lambda
   }
@@ -117,7 +125,7 @@ export const predict = (
   const evidence = evidenceOf(state.quality, k, priorQuality)
   const quality = predictQuality(state.quality, evidence, Labels.taskOf(state.labels, task), state.x, state.runs)
   const tokens = moments(state, state.tokens, k)
-  const latency = clamp(moments(state, state.latency, k).mean, 1e-3, 1)
+  const latency = clamp(meanOf(state, state.latency, k), 1e-3, 1)
   const rate = successRate(parameters, k === undefined ? undefined : state.models[k])
   return {
     quality: rate * quality.mean,
@@ -171,7 +179,7 @@ export const learned = (state: State, id: ModelId, priorQuality: number | null):
       observations
     }
   }
-  const latency = clamp(moments(state, state.latency, k).mean, 1e-3, 1)
+  const latency = clamp(meanOf(state, state.latency, k), 1e-3, 1)
   return {
     quality: at(null, known?.observations ?? 0),
     tasks: [...evidence.cells.values()].flatMap(({ n, task }) =>
