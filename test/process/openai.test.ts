@@ -81,6 +81,30 @@ describe("the openai client, unchanged", () => {
     assert.strictEqual(call?.type === "function" ? call.function.name : undefined, "get_weather")
   })
 
+  it("has legacy completions, whole and streamed, and is told what they cannot be asked for", async () => {
+    const whole = await client.completions.create({ model: "auto", prompt: "The capital of France is", max_tokens: 50 })
+    assert.strictEqual(whole.object, "text_completion")
+    assert.strictEqual(whole.model, "small")
+    assert.isNotEmpty(whole.choices[0]?.text)
+    assert.strictEqual(whole.choices[0]?.finish_reason, "stop")
+    assert.isAbove(whole.usage?.total_tokens ?? 0, 0)
+    let text = ""
+    const stream = await client.completions.create({ model: "auto", prompt: ["one prompt"], stream: true })
+    for await (const chunk of stream) {
+      assert.strictEqual(chunk.object, "text_completion")
+      text += chunk.choices[0]?.text ?? ""
+    }
+    assert.isNotEmpty(text)
+    for (const more of [{ echo: true }, { logprobs: 5 }, { suffix: "end" }, { prompt: ["one", "two"] }]) {
+      const refused = await client.completions.create({ model: "auto", prompt: "one", ...more }).then(
+        () => undefined,
+        (failed: unknown) => failed
+      )
+      assert.instanceOf(refused, OpenAI.BadRequestError, JSON.stringify(more))
+      assert.strictEqual(refused.param, Object.keys(more)[0])
+    }
+  })
+
   it("aborts, and the model's call with it", async () => {
     const abort = new AbortController()
     const held = client.chat.completions

@@ -1,6 +1,7 @@
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type { ModelId } from "../../domain/basics/Ids.ts"
+import { completionText } from "../../domain/models/Completions.ts"
 import { isObject, parseJson } from "../../domain/models/Json.ts"
 import { rememberSource, sourceOf } from "../../domain/models/RequestText.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
@@ -10,6 +11,7 @@ import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
 import type { Answer, RouterError, RouterShape, StreamHead, StreamSink } from "../../services/routing/Router.ts"
 import { type BodyLimits, readJson } from "./Body.ts"
+import { completionsForm, fromCompletions } from "./CompletionsDoor.ts"
 import { embeddingsText, fromEmbeddings } from "./EmbeddingsDoor.ts"
 import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
@@ -126,6 +128,19 @@ export const make = ({
             catalog.current()
           ),
         (input) => completed(exchange, input, (answer) => chatReply({ ...answer, text: embeddingsText(answer, input) }))
+      ),
+    completions: (exchange) =>
+      received(
+        exchange,
+        (body) => fromCompletions(body, exchange.request.headers, preferred()),
+        (input) =>
+          input.request.stream
+            ? streamed(
+                exchange,
+                input,
+                (head) => new SseSink(exchange, headHeaders(head), keepAliveMs, completionsForm)
+              )
+            : completed(exchange, input, (answer) => chatReply({ ...answer, text: completionText(answer.text) }))
       ),
     complete: (exchange) =>
       received(

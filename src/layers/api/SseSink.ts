@@ -117,7 +117,7 @@ const framed = (payload: string): string => `data: ${oneLine(payload)}\n\n`
 const chatBroken: TellBroken = (error, requestId) =>
   `data: ${JSON.stringify(envelope(toPublic(error), requestId))}\nevent: error\n\n`
 
-const chatForm: StreamForm = { framed, end: "data: [DONE]\n\n", broken: chatBroken }
+export const chatForm: StreamForm = { framed, end: "data: [DONE]\n\n", broken: chatBroken }
 
 /** A line break inside a payload would end the event's line. */
 const oneLine = (data: string): string =>

@@ -13,6 +13,7 @@ import {
 import {
   ChatRequest,
   CompleteRequest,
+  CompletionsRequest,
   ConduitHeaders,
   EmbeddingsRequest,
   FeedbackHeaders,
@@ -32,7 +33,8 @@ import {
   ModelList,
   OutcomeAnswer,
   ResponseObject,
-  SessionFeedbackAnswer
+  SessionFeedbackAnswer,
+  TextCompletion
 } from "./Responses.ts"
 import type { RouteName } from "./Routes.ts"
 import { StatsAnswer } from "./StatsResponse.ts"
@@ -118,6 +120,19 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     body: EmbeddingsRequest,
     examples: { texts: { input: ["a text", "another one"], encoding_format: "float" } },
     answer: EmbeddingList,
+    answerHeaders: "answer",
+    errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
+  },
+  completions: {
+    tag: "Routing",
+    summary: "Completions, as OpenAI's legacy ones",
+    description:
+      "The prompt is the one message of a chat, and the answer's text is told in the old form, whole or streamed. What a chat cannot do (`suffix`, `echo`, `logprobs`, several prompts) is 400.",
+    headers: ConduitHeaders,
+    body: CompletionsRequest,
+    examples: { prompt: { model: "auto", prompt: "The capital of France is", max_tokens: 16 } },
+    answer: TextCompletion,
+    streams: true,
     answerHeaders: "answer",
     errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
   },

@@ -186,6 +186,22 @@ export const EmbeddingsRequest = Schema.Struct(
   description: "OpenAI's. `dimensions` and unknown fields go to the model untouched."
 })
 
+export const CompletionsRequest = Schema.Struct(
+  {
+    model,
+    prompt: Schema.Union(Schema.String, Schema.Array(Schema.Unknown)).annotations(
+      says("must be one text: send several requests for several")
+    ),
+    stream,
+    max_tokens: maxTokens,
+    conduit: optional(ConduitOptions)
+  },
+  open
+).annotations({
+  identifier: "CompletionsRequest",
+  description: "OpenAI's, with one prompt. `suffix`, `echo`, `logprobs` and `best_of` are refused."
+})
+
 export const CompleteRequest = Schema.Struct(
   {
     prompt: Schema.String.pipe(Schema.minLength(1)).annotations(says("must be text, not empty")),

@@ -134,6 +134,24 @@ export const EmbeddingList = Schema.Struct(
   open
 ).annotations({ identifier: "EmbeddingList", description: "OpenAI's." })
 
+/** OpenAI's `text_completion`. */
+export const TextCompletion = Schema.Struct(
+  {
+    id: Schema.String,
+    object: Schema.Literal("text_completion"),
+    created: Schema.Int.annotations({ description: "Unix time, seconds." }),
+    model: Schema.String.annotations({ description: "The id of the model that answered." }),
+    choices: Schema.Array(
+      Schema.Struct(
+        { index: Schema.Int, text: Schema.String, logprobs: Schema.Null, finish_reason: finishReason },
+        open
+      )
+    ),
+    usage: optional(Schema.NullOr(Tokens))
+  },
+  open
+).annotations({ identifier: "TextCompletion", description: "OpenAI's." })
+
 export const CompleteAnswer = Schema.Struct({
   id: Schema.String,
   decision_id: Schema.String,

@@ -36,6 +36,7 @@ export const routes = {
     path: "/v1/embeddings",
     aliases: ["/embeddings", "/openai/deployments/{model}/embeddings"]
   },
+  completions: { ...load, path: "/v1/completions", aliases: ["/completions"] },
   complete: { ...load, path: "/v1/complete" },
   route: { ...submission, path: "/v1/route" },
   outcomes: { ...submission, path: "/v1/outcomes" },
@@ -96,8 +97,8 @@ export const foreignPaths: ReadonlyArray<{ readonly pattern: RegExp; readonly in
     instead: "answers are not stored here: POST /v1/responses with the whole conversation as input (store: false)"
   },
   {
-    pattern: /^\/(?:v1\/)?(?:completions|engines\/.+)$/,
-    instead: "legacy completions are not served here: POST /v1/chat/completions, or /v1/complete for a single prompt"
+    pattern: /^\/(?:v1\/)?engines\/.+$/,
+    instead: "engines are models now: POST /v1/completions with `model`"
   },
   {
     pattern: /^\/(?:v1\/)?(?:moderations|audio|images|files|batches|assistants|threads|fine_tuning)(?:\/|$)/,

@@ -64,7 +64,7 @@ describe("paths", () => {
         ["GET", "/api/tags", /Ollama's API/],
         ["POST", "/v1/messages", /Anthropic's Messages API/],
         ["POST", "/v1/responses/resp_1", /not stored here/],
-        ["POST", "/v1/completions", /\/v1\/complete /],
+        ["POST", "/v1/engines/davinci/completions", /\/v1\/completions with/],
         ["POST", "/v1/moderations", /only chats and embeddings/],
         ["POST", "/v1/chat/completion", /did you mean \/v1\/chat\/completions\?/],
         ["GET", "/v1/model", /did you mean \/v1\/models\?/],
