@@ -240,3 +240,39 @@ describe("a database that goes away", () => {
     await create(conduit, "late")
   })
 })
+
+describe("pages in production", () => {
+  const pages = ["/", "/docs", "/openapi.json", "/metrics"]
+  const production = (env: Record<string, string> = {}) =>
+    replica("pages", { NODE_ENV: "production", ...adminKeys, CONDUIT_API_KEYS: "reader:reading-key-of-tests", ...env })
+  const statusOf = async (conduit: ConduitProcess, path: string, headers: Record<string, string> = {}) =>
+    (await get(conduit, path, headers)).status
+  const basic = (key: string) => ({ authorization: `Basic ${Buffer.from(`:${key}`).toString("base64")}` })
+
+  it("are closed to who has no key that reads them, and a browser may bring it as a password", async () => {
+    const conduit = await production()
+    const reader = bearer("reading-key-of-tests")
+    for (const path of pages) {
+      assert.strictEqual(await statusOf(conduit, path), 401, path)
+      assert.strictEqual(await statusOf(conduit, path, admin), 200, path)
+      assert.strictEqual(await statusOf(conduit, path, reader), path === "/metrics" ? 401 : 200, path)
+    }
+    const asked = await get(conduit, "/", {})
+    assert.match(String(asked.headers["www-authenticate"]), /^Basic realm="Conduit"/)
+    assert.strictEqual(await statusOf(conduit, "/", basic("reading-key-of-tests")), 200)
+    assert.strictEqual(await statusOf(conduit, "/v1/stats", basic("reading-key-of-tests")), 200)
+    // What a browser adds by itself changes nothing.
+    assert.strictEqual((await ask(conduit, basic("reading-key-of-tests"))).status, 401)
+    for (const path of ["/health", "/health/ready"]) assert.strictEqual(await statusOf(conduit, path), 200)
+    for (const path of pages) {
+      const page = await get(conduit, path)
+      for (const secret of ["admin-secret-of-tests", "reading-key-of-tests"]) assert.notInclude(page.text, secret, path)
+    }
+  })
+
+  it("are open as far as CONDUIT_PUBLIC_PAGES says", async () => {
+    const conduit = await production({ CONDUIT_PUBLIC_PAGES: "metrics,docs" })
+    const statuses = await Promise.all(pages.map((path) => statusOf(conduit, path)))
+    assert.deepStrictEqual(statuses, [401, 200, 200, 200])
+  })
+})

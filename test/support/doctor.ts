@@ -89,6 +89,7 @@ export const startSite = async () => {
   Fs.writeFileSync(config, yaml(provider.url, models).replace(" }\nmodels", ', apiKey: "${LOCAL_KEY}" }\nmodels'))
   const env: Readonly<Record<string, string>> = {
     NODE_ENV: "production",
+    CONDUIT_PUBLIC_PAGES: "metrics",
     DATABASE_URL: await copied("healthy"),
     CONDUIT_ROUTER_ID: "main",
     CONDUIT_API_KEYS: key,

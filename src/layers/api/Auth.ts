@@ -2,6 +2,7 @@ import * as Either from "effect/Either"
 import { createHash, timingSafeEqual } from "node:crypto"
 import type * as Http from "node:http"
 import { allows, type KeyHolder, type Scope } from "../../domain/access/ApiKey.ts"
+import type { PageName } from "../../services/running/settings/Parsers.ts"
 import type { RouteRow } from "../../services/api/Routes.ts"
 import type { KeysShape } from "../../services/api/Keys.ts"
 import type { Caller } from "../../services/routing/Router.ts"
@@ -22,8 +23,11 @@ export const authenticators = (options: {
   readonly keys: Pick<KeysShape, "find" | "isOpen">
   /** Of keys that read the metrics and nothing else: SHA-256 in hex. */
   readonly metricsKeyHashes: ReadonlyArray<string>
+  /** What everybody may read. */
+  readonly publicPages: ReadonlyArray<PageName>
 }): { readonly [Access in RouteRow["access"]]: Authenticate } => {
-  const { keys, metricsKeyHashes } = options
+  const { keys, metricsKeyHashes, publicPages } = options
+  const metricsKeys = metricsKeyHashes.map((hash) => Buffer.from(hash, "hex"))
   const admitted = new WeakMap<KeyHolder, Either.Either<Admitted, never>>()
   const admit = (holder: KeyHolder) => {
     const known = admitted.get(holder)
@@ -32,7 +36,10 @@ export const authenticators = (options: {
     admitted.set(holder, made)
     return made
   }
-  const holderOf = (request: Http.IncomingMessage): Either.Either<KeyHolder, Unauthorized> => {
+  const holderOf = (
+    request: Http.IncomingMessage,
+    needed: Unauthorized["needed"] = "API"
+  ): Either.Either<KeyHolder, Unauthorized> => {
     const presented = presentedKeys(request)
     let isExpired = false
     for (const key of presented) {
@@ -40,13 +47,13 @@ export const authenticators = (options: {
       if (found !== null && !found.isExpired) return Either.right(found.holder)
       if (found !== null) isExpired = true
     }
-    return Either.left(new Unauthorized({ needed: "API", presented: presented.length > 0, isExpired }))
+    return Either.left(new Unauthorized({ needed, presented: presented.length > 0, isExpired }))
   }
   const withScope =
-    (scope: Scope | null): Authenticate =>
+    (scope: Scope | null, needed: Unauthorized["needed"] = "API"): Authenticate =>
     (request) => {
       if (keys.isOpen()) return scope === "admin" ? Either.left(new Forbidden({ scope })) : anybody
-      const holder = holderOf(request)
+      const holder = holderOf(request, needed)
       if (Either.isLeft(holder)) return Either.left(holder.left)
       return scope === null || allows(holder.right, scope) ? admit(holder.right) : Either.left(new Forbidden({ scope }))
     }
@@ -57,32 +64,29 @@ export const authenticators = (options: {
     feedback: withScope("feedback"),
     read: withScope("read"),
     admin: withScope("admin"),
-    metrics: metricsReader(metricsKeyHashes, (request) => {
+    docs: publicPages.includes("docs") ? () => anybody : withScope("read", "page"),
+    index: publicPages.includes("index") ? () => anybody : withScope("read", "page"),
+    metrics: (request) => {
+      if (metricsKeyHashes.length === 0 && (publicPages.includes("metrics") || keys.isOpen())) return anybody
+      const presented = presentedKeys(request)
+      if (isAccepted(metricsKeys, presented)) return anybody
       const holder = holderOf(request)
-      return Either.isRight(holder) && allows(holder.right, "read:all") ? admit(holder.right) : null
-    })
+      return Either.isRight(holder) && allows(holder.right, "read:all")
+        ? admit(holder.right)
+        : Either.left(new Unauthorized({ needed: "metrics", presented: presented.length > 0, isExpired: false }))
+    }
   }
 }
 
-/** Without keys of their own everybody reads the metrics; with them, those keys, and who reads all. */
-const metricsReader = (
-  hashes: ReadonlyArray<string>,
-  readingAll: (request: Http.IncomingMessage) => Either.Either<Admitted, never> | null
-): Authenticate => {
-  const accepted = hashes.map((hash) => Buffer.from(hash, "hex"))
-  if (accepted.length === 0) return () => anybody
-  return (request) => {
-    const presented = presentedKeys(request)
-    for (const key of presented) {
-      const hash = createHash("sha256").update(key, "utf8").digest()
-      // No early exit among ours: the time must not tell which one matched.
-      let known = false
-      for (const one of accepted) known = (one.length === hash.length && timingSafeEqual(one, hash)) || known
-      if (known) return anybody
-    }
-    const denied = new Unauthorized({ needed: "metrics", presented: presented.length > 0, isExpired: false })
-    return readingAll(request) ?? Either.left(denied)
+const isAccepted = (accepted: ReadonlyArray<Buffer>, presented: ReadonlyArray<string>): boolean => {
+  for (const key of presented) {
+    const hash = createHash("sha256").update(key, "utf8").digest()
+    // No early exit among ours: the time must not tell which one matched.
+    let known = false
+    for (const one of accepted) known = (one.length === hash.length && timingSafeEqual(one, hash)) || known
+    if (known) return true
   }
+  return false
 }
 
 const callerOf = (holder: KeyHolder): Caller => ({
@@ -96,8 +100,14 @@ const callerOf = (holder: KeyHolder): Caller => ({
 const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"] as const
 
 /** A client that was given several keys for several services may send more than one. */
-const presentedKeys = ({ headers }: Http.IncomingMessage): ReadonlyArray<string> => {
+const presentedKeys = ({ headers, method }: Http.IncomingMessage): ReadonlyArray<string> => {
   const keys: Array<string> = []
+  const basic = /^Basic +(\S+) *$/i.exec(headers.authorization ?? "")?.[1]
+  // A browser sends it by itself, whoever made it ask: to read is harmless, as no other origin sees the answer.
+  if (basic !== undefined && (method === "GET" || method === "HEAD")) {
+    const text = Buffer.from(basic, "base64").toString("utf8")
+    keys.push(text.slice(text.indexOf(":") + 1))
+  }
   const authorization = /^(?:Bearer +)?(\S+) *$/i.exec(headers.authorization ?? "")?.[1]
   if (authorization !== undefined) keys.push(authorization)
   for (const name of keyHeaders) {

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import { version } from "../../domain/basics/Version.ts"
 import { planConstants } from "../../domain/learning/CommitPlan.ts"
 import { KeyAdministration, Keys } from "../../services/api/Keys.ts"
@@ -14,7 +15,8 @@ import { Router } from "../../services/routing/Router.ts"
 import { Ids } from "../../services/running/Ids.ts"
 import { InFlight } from "../../services/running/InFlight.ts"
 import { Lifecycle } from "../../services/running/Lifecycle.ts"
-import { Settings } from "../../services/running/Settings.ts"
+import { pageNames } from "../../services/running/settings/Parsers.ts"
+import { Settings, type SettingsShape } from "../../services/running/Settings.ts"
 import { authenticators } from "./Auth.ts"
 import { BodyBudget } from "./Body.ts"
 import * as Chat from "./Chat.ts"
@@ -50,7 +52,7 @@ export const make = (
   | Tracing
 > =>
   Effect.gen(function* () {
-    const { http } = yield* Settings
+    const { http, production } = yield* Settings
     const keys = yield* Keys
     const metering = yield* Metering
     const router = yield* Router
@@ -104,7 +106,11 @@ export const make = (
       events: LiveStream.make(watched),
       ...pages
     }
-    const authenticate = authenticators({ keys, metricsKeyHashes: http.metricsKeyHashes })
+    const authenticate = authenticators({
+      keys,
+      metricsKeyHashes: http.metricsKeyHashes,
+      publicPages: publicPagesOf({ http, production })
+    })
 
     return (exchange) => {
       const { request, target } = exchange
@@ -126,6 +132,9 @@ export const make = (
       return exchange.fail(new RouteNotFound({ hint: null }))
     }
   })
+
+const publicPagesOf = ({ http, production }: Pick<SettingsShape, "http" | "production">) =>
+  Option.getOrElse(http.publicPages, () => (production ? [] : pageNames))
 
 /** Whatever it is answered says what is left. */
 const bounded = (exchange: Exchange, metering: MeteringShape): void => {

@@ -159,7 +159,7 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
       type: "authentication_error",
       code: "invalid_api_key",
       message: e.message,
-      headers: { "www-authenticate": "Bearer" }
+      headers: { "www-authenticate": e.needed === "page" ? 'Basic realm="Conduit", charset="UTF-8"' : "Bearer" }
     }),
     LimitReached: (e) => ({
       status: 429,

@@ -64,11 +64,14 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
 }
 
 export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", {
-  needed: Schema.Literal("API", "metrics"),
+  needed: Schema.Literal("API", "metrics", "page"),
   presented: Schema.Boolean,
   isExpired: Schema.Boolean
 }) {
   override get message() {
+    if (this.needed === "page") {
+      return "a key with the scope read is needed: send it as Authorization: Bearer <key>, or as the password that a browser asks for; CONDUIT_PUBLIC_PAGES lets everybody read this"
+    }
     if (this.isExpired) return "the API key has expired, or was revoked"
     return this.presented
       ? `the ${this.needed} key is not one of this service's`

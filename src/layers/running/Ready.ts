@@ -5,7 +5,7 @@ import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Output } from "../../services/running/Output.ts"
 import { Settings } from "../../services/running/Settings.ts"
-import { hasKeys } from "./SettingsEnv.ts"
+import { hasKeys } from "../../services/running/settings/Http.ts"
 
 /** Says where the service is and what to try, once it is ready. No other line before it has an address of ours in it. */
 export const layer: Layer.Layer<never, never, HttpSocket | Lifecycle | ModelCatalog | Output | Settings> =

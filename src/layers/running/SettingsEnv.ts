@@ -18,6 +18,7 @@ import {
   terminateLimit,
   unknownNames
 } from "../../services/running/Settings.ts"
+import { hasKeys } from "../../services/running/settings/Http.ts"
 import type { ReadSetting } from "../../services/running/settings/Setting.ts"
 
 /** The only place that reads the environment of the process. */
@@ -110,9 +111,5 @@ const impossible = ({ database, http, production, shutdown }: SettingsShape): Re
   }
   return found
 }
-
-/** More may be in the database, which nobody has asked yet. */
-export const hasKeys = ({ adminKeys, apiKeys, apiKeysFile }: SettingsShape["http"]): boolean =>
-  apiKeys.length + adminKeys.length > 0 || Option.isSome(apiKeysFile)
 
 const exampleOf = (name: string) => settingsTable.find((row) => row.name === name)?.example ?? ""

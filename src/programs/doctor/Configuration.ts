@@ -1,4 +1,5 @@
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import { isLoopback } from "../../domain/basics/Loopback.ts"
 import type { EnvironmentShape } from "../../services/running/Environment.ts"
 import {
@@ -8,6 +9,8 @@ import {
   terminateLimit,
   unknownNames
 } from "../../services/running/Settings.ts"
+import { hasKeys } from "../../services/running/settings/Http.ts"
+import { pageNames } from "../../services/running/settings/Parsers.ts"
 import { fail, type Line, pass, shown, warn } from "./Check.ts"
 
 /** What the settings alone tell. */
@@ -77,6 +80,8 @@ export const accessLines = (
 ): ReadonlyArray<Line> => {
   const api = keysOf(environment, "CONDUIT_API_KEYS")
   const metrics = keysOf(environment, "CONDUIT_METRICS_KEYS")
+  const publicPages: ReadonlyArray<string> = Option.getOrElse(http.publicPages, () => (production ? [] : pageNames))
+  const isClosed = hasKeys(http) && !publicPages.includes("metrics")
   const onlyHere = `none: everybody on this machine may, and nobody else (CONDUIT_HOST=${http.host})`
   const open = (line: string, may: string, todo: string) =>
     isLoopback(http.host)
@@ -85,14 +90,18 @@ export const accessLines = (
   return [
     api.given.length > 0
       ? keysLine("api keys", api)
-      : open("api keys", `call${production ? ", as CONDUIT_ALLOW_ANONYMOUS says" : ""}`, "set CONDUIT_API_KEYS"),
+      : hasKeys(http)
+        ? pass("api keys", "as CONDUIT_ADMIN_KEYS and CONDUIT_API_KEYS_FILE say, and the database")
+        : open("api keys", `call${production ? ", as CONDUIT_ALLOW_ANONYMOUS says" : ""}`, "set CONDUIT_API_KEYS"),
     metrics.given.length > 0
       ? keysLine("metrics keys", metrics)
-      : open(
-          "metrics keys",
-          "read what is used and what it costs at /metrics",
-          "set CONDUIT_METRICS_KEYS, or let only the scraper reach the port"
-        )
+      : isClosed
+        ? pass("metrics keys", "none: who reads all reads /metrics, as CONDUIT_PUBLIC_PAGES does not open it")
+        : open(
+            "metrics keys",
+            "read what is used and what it costs at /metrics",
+            "set CONDUIT_METRICS_KEYS, or let only the scraper reach the port"
+          )
   ]
 }
 

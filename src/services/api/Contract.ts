@@ -314,7 +314,7 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     tag: "Operations",
     summary: "Metrics",
     description:
-      "Prometheus text exposition format 0.0.4. Its keys are its own, `CONDUIT_METRICS_KEYS`: those of `/v1` do not open it.",
+      "Prometheus text exposition format 0.0.4. Its keys are its own, `CONDUIT_METRICS_KEYS`: those of `/v1` do not open it, except those that read all.",
     answer: { contentType: "text/plain" },
     errors: [401]
   },
@@ -323,20 +323,20 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     summary: "This document",
     description: "OpenAPI 3.1.",
     answer: Document,
-    errors: []
+    errors: [401, 403]
   },
   docs: {
     tag: "Operations",
     summary: "This document, to read",
     description: "Self-contained.",
     answer: html,
-    errors: []
+    errors: [401, 403]
   },
   index: {
     tag: "Operations",
     summary: "The dashboard",
     description: "What it learns, what it costs, and why each choice was made.",
     answer: html,
-    errors: []
+    errors: [401, 403]
   }
 }

@@ -83,7 +83,9 @@ const keys: { readonly [Access in RouteRow["access"]]: ReadonlyArray<Json> } = {
   feedback: [...keyed, {}],
   read: [...keyed, {}],
   admin: keyed,
-  metrics: [...keyed, {}]
+  metrics: [...keyed, {}],
+  docs: [...keyed, { basic: [] }, {}],
+  index: [...keyed, { basic: [] }, {}]
 }
 
 const tags: ReadonlyArray<Tag> = ["Routing", "Learning", "Audit", "Administration", "Operations"]
@@ -114,6 +116,7 @@ export const specification = (): { readonly info: { readonly version: string } &
     components: {
       schemas: schemas.named,
       securitySchemes: {
+        basic: { type: "http", scheme: "basic", description: "For browsers, on GET: a key as the password." },
         bearer: { type: "http", scheme: "bearer", description: "As OpenAI's clients send it." },
         apiKey: { type: "apiKey", in: "header", name: "x-api-key", description: "As Anthropic's clients send it." },
         azureKey: { type: "apiKey", in: "header", name: "api-key", description: "As Azure's clients send it." },

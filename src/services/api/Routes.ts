@@ -5,8 +5,11 @@ export interface RouteRow {
   readonly path: string
   /** Other paths of the same route; `{model}` stands for the model that the request is for. */
   readonly aliases?: ReadonlyArray<string>
-  /** Which keys open it: none, any of the API, those with that scope, or those of `/metrics`. */
-  readonly access: "open" | "key" | "route" | "feedback" | "read" | "admin" | "metrics"
+  /**
+   * Which keys open it: none, any of the API, those with that scope, or those of `/metrics`. The pages `docs` and `index` take
+   * those that read, unless everybody may read them.
+   */
+  readonly access: "open" | "key" | "route" | "feedback" | "read" | "admin" | "metrics" | "docs" | "index"
   /**
    * Who answers: the socket itself, in every phase; the plain functions that carry the load; or a handler, which gets
    * a fiber.
@@ -17,7 +20,7 @@ export interface RouteRow {
 }
 
 const health = { method: "GET", access: "open", servedBy: "socket", counted: false } as const
-const page = { method: "GET", access: "open", servedBy: "handler", counted: true } as const
+const page = { method: "GET", access: "docs", servedBy: "handler", counted: true } as const
 const load = { method: "POST", access: "route", servedBy: "core", counted: true } as const
 const submission = { method: "POST", access: "route", servedBy: "handler", counted: true } as const
 const lookup = { method: "GET", access: "read", servedBy: "handler", counted: true } as const
@@ -59,7 +62,7 @@ export const routes = {
   metrics: { ...lookup, path: "/metrics", access: "metrics", counted: false },
   openapi: { ...page, path: "/openapi.json" },
   docs: { ...page, path: "/docs" },
-  index: { ...page, path: "/" }
+  index: { ...page, path: "/", access: "index" }
 } as const satisfies Readonly<Record<string, RouteRow>>
 
 export type RouteName = keyof typeof routes

@@ -45,6 +45,12 @@ const flips: ReadonlyArray<
   ["CONDUIT_PORT", "0", (s) => s.http.port, 0],
   ["CONDUIT_BUDGET_USD_PER_DAY", "2.5", (s) => Option.getOrNull(s.budget.usdPerDay), 2.5],
   ["CONDUIT_BUDGET_USD_PER_MONTH", "40", (s) => Option.getOrNull(s.budget.usdPerMonth), 40],
+  [
+    "CONDUIT_PUBLIC_PAGES",
+    "docs, metrics",
+    (s) => Option.getOrElse(s.http.publicPages, () => []).join(" "),
+    "metrics docs"
+  ],
   ["CONDUIT_API_KEYS_FILE", "/keys.yaml", (s) => Option.getOrNull(s.http.apiKeysFile), "/keys.yaml"],
   ["CONDUIT_REQUEST_TIMEOUT", "2 minutes", (s) => Duration.toMillis(s.http.requestTimeout), 120_000],
   ["CONDUIT_MAX_BODY_BYTES", "2048", (s) => s.http.maxBodyBytes, 2048],

@@ -48,6 +48,15 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "sha256:9f86d081884c7d65...",
       { shown: "none: everybody may read them", secret: true }
     ),
+    /** Null: all of them outside production, and none in it. */
+    publicPages: setting(
+      "CONDUIT_PUBLIC_PAGES",
+      Parse.optional(Parse.pages),
+      Option.none(),
+      "what everybody may read where keys are needed for the rest: `metrics`, `docs` (with `/openapi.json`) and `index`, comma separated, or `none`",
+      "metrics",
+      { shown: "`none` in production, else all" }
+    ),
     allowAnonymous: setting(
       "CONDUIT_ALLOW_ANONYMOUS",
       Parse.flag,
@@ -121,3 +130,11 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "50 millis"
     )
   }) as const
+
+/** Whether there are keys without the database, which may have more. */
+export const hasKeys = ({
+  adminKeys,
+  apiKeys,
+  apiKeysFile
+}: Pick<ReturnType<typeof http>, "adminKeys" | "apiKeys" | "apiKeysFile">): boolean =>
+  apiKeys.length + adminKeys.length > 0 || Option.isSome(apiKeysFile)

@@ -94,6 +94,17 @@ export const proxyUrl: Parse<Redacted.Redacted> = (value) => {
     : Either.left("an http:// or https:// address of a proxy, without a path")
 }
 
+export const pageNames = ["metrics", "docs", "index"] as const
+export type PageName = (typeof pageNames)[number]
+
+export const pages: Parse<ReadonlyArray<PageName>> = (value) => {
+  const names = value.split(",").map((name) => name.trim().toLowerCase())
+  const found = pageNames.filter((page) => names.includes(page))
+  return found.length === new Set(names).size || (names.length === 1 && names[0] === "none")
+    ? Either.right(found)
+    : Either.left(`some of ${pageNames.join(", ")}, separated by commas, or none`)
+}
+
 /** Keys, plain or as `sha256:` and 64 hex digits, with or without a name before it; only the hashes are kept. */
 export const keys =
   (sha256: (text: string) => string, scopes: ReadonlyArray<Scope> = usualScopes): Parse<ReadonlyArray<KeyRecord>> =>
