@@ -38,4 +38,5 @@ for seed in $seeds; do
   echo "seed $seed: $(grep -A1 '^Test cases:' "$folder/seed-$seed" | tail -1 | xargs), $right of $found findings are right"
   [ "$found" = "$right" ] || { sed -n '/FAILURES/,$p' "$folder/seed-$seed" | cut -c1-400 | head -80; code=1; }
 done
+[ "$code" = 0 ] || grep -E '"level":"(WARNING|ERROR)"' "$folder/log" | cut -c1-600 | tail -20
 exit $code
