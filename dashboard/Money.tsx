@@ -104,6 +104,7 @@ export const Money = () => {
   const others = found === null ? [] : [found.against_dearest, found.against_best]
   const most = Math.max(spent, ...others.map((one) => spent + (savedUsd(one) ?? 0)))
   const isSame = found !== null && found.against_best.model === found.against_dearest.model
+  const isGuess = found !== null && found.against_best.quality_gain.value === null && found.unknown.length > 0
   const cache = cacheShare()
   return (
     <Panel id="money" title="Money" about={about}>
@@ -123,9 +124,9 @@ export const Money = () => {
           </>
         )}
       </ul>
-      {found !== null && found.against_best.model === null ? (
-        <p class="note">
-          Which model is best is not known yet: too few answers of {found.unknown.join(", ") || "them"} are judged.
+      {isGuess && found !== null ? (
+        <p class="note" title={found.against_best.quality_gain.reason ?? ""}>
+          Which model is best is only predicted yet: too few answers of {found.unknown.join(", ")} are judged.
         </p>
       ) : null}
       <p class="note">

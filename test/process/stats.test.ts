@@ -245,7 +245,7 @@ describe("GET /v1/stats", () => {
     ]) {
       if (estimate.reason !== null) {
         // One draw against great odds can outweigh all others: seldom, and then no number is the right answer.
-        assert.match(estimate.reason, /tell as much as \d equally likely ones \(needed: 10\)/)
+        assert.match(estimate.reason, /they count as \d \(10 are needed\)/)
         continue
       }
       assert.isAtMost(

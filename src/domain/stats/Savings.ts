@@ -208,16 +208,16 @@ const unpriced = (model: string, s: SavingsSums): string | null => {
   if (s.priced === 0) return `no answered request has a known cost and one that was predicted for ${model}`
   return isPriced(s)
     ? null
-    : `what the other answers would have cost with ${model} is not known yet: it was drawn for ${s.answers} answers of known cost ` +
-        `(needed: ${leastAnswers}), which tell as much as ${effectiveAnswers(s)} equally likely ones (needed: ${leastEffectiveAnswers}); more requests help`
+    : `what the other answers would have cost with ${model} is only predicted yet: it was drawn for ${s.answers} answers of known cost ` +
+        `(${leastAnswers} are needed), and as it was not drawn evenly, they count as ${effectiveAnswers(s)} (${leastEffectiveAnswers} are needed); more requests help`
 }
 
 /** Why the quality of this model on these requests is not known; null if it is. */
 const unjudged = (model: string, s: SavingsSums): string | null => {
   const worth = effective(s.weight, s.weightSquared)
   return s.judged < leastJudged || worth < leastEffective
-    ? `how good ${model} is on these requests is not known yet: it was drawn for ${s.judged} whose answer was judged ` +
-        `(needed: ${leastJudged}), which tell as much as ${worth} equally likely ones (needed: ${leastEffective}); more feedback helps`
+    ? `how good ${model} would be on all these requests is not known yet: it was drawn for ${s.judged} whose answer was judged ` +
+        `(${leastJudged} are needed), and as it was not drawn evenly, they count as ${worth} (${leastEffective} are needed); more feedback helps`
     : null
 }
 
@@ -252,6 +252,22 @@ const nobody = (reason: string): Comparison => ({
   rewardGain: because(reason)
 })
 
+/** Against the model that was predicted to be the best: the money is told, and not what nobody knows of its quality. */
+const asPredicted = (
+  found: SavingsRows,
+  models: ReadonlyArray<{
+    readonly model: string
+    readonly rows: ReadonlyArray<SavingsRow>
+    readonly sums: SavingsSums
+  }>,
+  reason: string
+): Comparison => {
+  const likely = highest(models, ({ sums }) => sums.quality / sums.requests)
+  return likely === undefined
+    ? nobody(reason)
+    : { ...compared(found, likely.model, likely.rows), qualityGain: because(reason), rewardGain: because(reason) }
+}
+
 /** What the model would cost a request: as above where that is known, else as it was predicted. */
 const expectedCost = (s: SavingsSums): number => (isPriced(s) ? counterfactual(s) : s.own + s.others) / s.priced
 
@@ -261,7 +277,8 @@ const highest = <A>(all: ReadonlyArray<A>, of: (one: A) => number): A | undefine
 /**
  * Against always the dearest model: of those that were eligible for at least half of the requests, the one with the
  * highest expected cost. And against always the best one: the highest estimated quality among those whose quality is
- * known, if there are two such models or no other one at all.
+ * known, if there are two such models or no other one at all; else the highest quality that was predicted, whose quality
+ * gain is not known.
  */
 export const savings = (found: SavingsRows): Savings => {
   const names = Array.from(new Set(found.rows.map((row) => row.model))).sort()
@@ -291,7 +308,7 @@ export const savings = (found: SavingsRows): Savings => {
         : compared(found, dearest.model, dearest.rows),
     best:
       best === undefined || (known.length < 2 && unknown.length > 0)
-        ? nobody(`which model is best is not known: ${why.join("; ")}`)
+        ? asPredicted(found, models, `which model is best is not known: ${why.join("; ")}`)
         : compared(found, best.model, best.rows),
     unknown: unknown.map(({ model }) => model)
   }

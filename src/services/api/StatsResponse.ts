@@ -84,7 +84,7 @@ const estimate = (description: string) =>
 
 const comparison = (description: string) =>
   Schema.Struct({
-    model: nullable(Schema.String, "The model that is compared with; null if it is not known which one that is."),
+    model: nullable(Schema.String, "The model that is compared with; null if there is none."),
     requests: number(
       "How many requests were compared: routed, not pinned, answered or failed, and the model was eligible. Estimated where only a sample was looked at."
     ),
@@ -162,7 +162,7 @@ export const StatsAnswer = Schema.Struct({
         "Share of the requests that the savings are estimated from, (0, 1]: of many requests a random part. Intervals allow for it."
       ),
       against_best: comparison(
-        "Against always the best model: the highest estimated quality among models that were eligible for at least half of the requests and whose quality is known, as `quality_gain` says. Not known where only one of several is. The best of several estimates tends to be a lucky one."
+        "Against always the best model: the highest estimated quality among models that were eligible for at least half of the requests and whose quality is known, as `quality_gain` says. Where only one of several is known, it is the model whose quality was predicted to be the highest: then `unknown` names others, and `quality_gain` has no value but the reason. The best of several estimates tends to be a lucky one."
       ),
       against_dearest: comparison(
         "Against always the dearest model: the highest expected cost among models that were eligible for at least half of the requests."
