@@ -26,10 +26,23 @@ export const failure = signal<string | null>(null)
 
 const soonMillis = 1_000
 const savingsEveryMillis = 10_000
+/** They may take so small a part of the time: statistics are added up one at a time. */
+const savingsShare = 0.05
 
 let isAsking = false
 let isAskedAgain = false
-let savingsAtMillis = 0
+let nextSavingsMillis = 0
+
+/** They take longer than the rest, which does not wait for them, and is shown without them if need be. */
+const refreshSavings = async (name: Window): Promise<void> => {
+  const beganMillis = Date.now()
+  if (beganMillis < nextSavingsMillis) return
+  nextSavingsMillis = Infinity
+  const answer = await ask<StatsAnswer>(`/v1/stats?window=${name}`).catch(() => null)
+  const tookMillis = Date.now() - beganMillis
+  nextSavingsMillis = beganMillis + Math.max(savingsEveryMillis, tookMillis / savingsShare)
+  if (answer !== null && name === chosenWindow.value) savings.value = answer.body.savings
+}
 
 /** Asks for all figures of the window; what is asked meanwhile is asked once behind it. */
 export const refresh = async (): Promise<void> => {
@@ -48,11 +61,7 @@ export const refresh = async (): Promise<void> => {
       series.value = byStep.body
       failure.value = null
     }
-    if (Date.now() - savingsAtMillis > savingsEveryMillis) {
-      savingsAtMillis = Date.now()
-      const { body } = await ask<StatsAnswer>(`/v1/stats?window=${name}&interval=${windows[name].step}`)
-      if (name === chosenWindow.value) savings.value = body.savings
-    }
+    void refreshSavings(name)
   } catch (error) {
     failure.value = error instanceof ApiError ? error.message : null
   } finally {
@@ -65,7 +74,7 @@ export const refresh = async (): Promise<void> => {
 }
 
 export const choose = (name: Window): void => {
-  savingsAtMillis = 0
+  nextSavingsMillis = 0
   chosenWindow.value = name
 }
 

@@ -7,6 +7,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as LogLevel from "effect/LogLevel"
 import { stripVTControlCharacters } from "node:util"
 import { version } from "../domain/basics/Version.ts"
+import { decisions } from "./decisions.ts"
 import { doctor } from "./doctor.ts"
 import { evaluate } from "./evaluate.ts"
 import { healthcheck } from "./healthcheck.ts"
@@ -21,8 +22,10 @@ import { replay } from "./replay.ts"
 import { route } from "./route.ts"
 import { start, startLoggingFrom } from "./start.ts"
 import { state } from "./state.ts"
+import { stats } from "./stats.ts"
 import { EndedWith, ending } from "./tools/Ending.ts"
 import { helpText } from "./tools/HelpText.ts"
+import { top } from "./top.ts"
 
 /** What a log level is where `--log-level` does not say: equal to INFO, and not the same. */
 const unstated: LogLevel.LogLevel = { ...LogLevel.Info }
@@ -49,6 +52,9 @@ const conduit = Command.make("conduit").pipe(
     importing,
     migrate,
     route,
+    stats,
+    decisions,
+    top,
     models,
     keys,
     reload,

@@ -3,75 +3,17 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { preferenceNames } from "../domain/routing/Weights.ts"
 import { DecisionEntry, ModelList } from "../services/api/Responses.ts"
 import { columns } from "./tools/Columns.ts"
-
-/** The service cannot be reached, or does not answer as Conduit does. */
-export class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", {
-  url: Schema.String,
-  detail: Schema.String
-}) {
-  override get message() {
-    return `${this.url}: ${this.detail}`
-  }
-}
-
-const limitMs = 30_000
-
-type Reply = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly detail: string }
-
-const envelope = Schema.decodeUnknownEither(
-  Schema.parseJson(Schema.Struct({ error: Schema.Struct({ message: Schema.String }) }))
-)
-
-const call = (url: string, apiKey: Option.Option<Redacted.Redacted>, body: object | null) =>
-  Effect.tryPromise({
-    try: async (signal): Promise<Reply> => {
-      const response = await fetch(url, {
-        method: body === null ? "GET" : "POST",
-        headers: {
-          "content-type": "application/json",
-          ...Option.match(apiKey, {
-            onNone: () => ({}),
-            onSome: (key) => ({ authorization: `Bearer ${Redacted.value(key)}` })
-          })
-        },
-        ...(body === null ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
-      })
-      const text = await response.text()
-      if (response.ok) return { ok: true, text }
-      const message = Either.match(envelope(text), {
-        onLeft: () => "no explanation",
-        onRight: ({ error }) => error.message
-      })
-      return { ok: false, detail: `HTTP ${response.status}: ${message}` }
-    },
-    catch: (cause) =>
-      new NoAnswer({
-        url,
-        detail: `nothing answers there (${reasonOf(cause)}): start the service with \`npm start\`, or name another one by --url`
-      })
-  }).pipe(
-    Effect.flatMap((reply) => (reply.ok ? Effect.succeed(reply.text) : new NoAnswer({ url, detail: reply.detail })))
-  )
-
-const reasonOf = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return String(cause)
-  return cause.cause instanceof Error && cause.cause.message !== "" ? cause.cause.message : cause.message
-}
+import { baseOf, call, NoAnswer, percent, serviceOptions, usd } from "./tools/Service.ts"
 
 /** Of the service's answer what is shown here; a newer service may say more. */
 const Shown = Schema.parseJson(DecisionEntry.pick("id", "candidates", "chosen", "propensity", "reason", "exploration"))
 type Shown = typeof Shown.Type
-
-const usd = (cost: number | null) => (cost === null ? "$?" : `$${Number(cost.toPrecision(3))}`)
-const percent = (share: number) => `${Math.round(share * 1000) / 10} %`
 
 /** One sentence: who, how good, against whom, how likely, on what evidence. */
 const explanation = (decision: Shown, judged: number | null): string => {
@@ -123,18 +65,11 @@ export const route = Command.make(
       Options.withDescription("what matters; the service's default if not given")
     ),
     json: Options.boolean("json").pipe(Options.withDescription("print the decision as the service sent it")),
-    url: Options.text("url").pipe(
-      Options.withDefault("http://127.0.0.1:8000"),
-      Options.withDescription("address of the service")
-    ),
-    apiKey: Options.redacted("api-key").pipe(
-      Options.optional,
-      Options.withDescription("key, if the service asks for one")
-    )
+    ...serviceOptions
   },
   ({ apiKey, json, preference, prompt, task, url }) =>
     Effect.gen(function* () {
-      const base = url.replace(/\/+$/, "")
+      const base = baseOf(url)
       const text = yield* call(`${base}/v1/route`, apiKey, {
         prompt,
         conduit: {

@@ -16,6 +16,7 @@ const candidate = (model: string, more: object = {}) => ({
   cost_usd: 0.0004,
   latency_seconds: 1.2,
   score: 0.83,
+  parts: { quality: 0.64, cost: 0.13, latency: 0.06 },
   propensity: 0.71,
   ...more
 })
