@@ -90,7 +90,7 @@ export const Candidates = ({ of }: { readonly of: DecisionEntry }) => {
           <i class="cost" /> cheapness × {of.request.weights.cost.toFixed(2)}
         </span>
         <span>
-          <i class="latency" /> speed × {of.request.weights.latency.toFixed(2)}
+          <i class="latency" /> speed × {of.request.weights.latency.toFixed(2)}.
         </span>
         The drawn score has chance in it, so that models of which little is known are tried.
       </p>
