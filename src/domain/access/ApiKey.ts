@@ -13,7 +13,7 @@ export const usualScopes: ReadonlyArray<Scope> = ["route", "feedback", "read"]
 export interface KeyLimits {
   readonly requestsPerMinute: number | null
   readonly tokensPerMinute: number | null
-  /** At once, by all replicas where they share a Redis, else by each. */
+  /** At once, on each replica. */
   readonly concurrentRequests: number | null
   /** UTC days and months. */
   readonly usdPerDay: number | null
