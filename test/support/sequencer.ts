@@ -1,0 +1,38 @@
+import { BaseSequencer, type TestSpecification } from "vitest/node"
+
+/** What takes longest, the longest first: none of them is left alone at the end of a run. */
+const longest = [
+  "process/hostile/matrix",
+  "process/hostile/rollingRestart",
+  "process/log/postgresTrouble",
+  "process/clients",
+  "layers/storage/postgres/PostgresEmbedded",
+  "process/stateTools",
+  "process/doctor/database",
+  "process/embedded",
+  "deploy/alerts",
+  "process/log/kill9",
+  "process/log/rewound",
+  "process/otlp",
+  "process/log/replicas",
+  "process/redis",
+  "process/evaluate",
+  "process/doctor/checklist",
+  "deploy/image",
+  "process/models",
+  "process/evaluateLog"
+]
+
+const rankOf = ({ moduleId }: TestSpecification): number => {
+  const rank = longest.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`))
+  if (rank >= 0) return rank
+  return longest.length + (moduleId.includes("/test/process/") ? 0 : 1)
+}
+
+/** The longest first, then other tests of processes, then what is quick. */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const sorted = await super.sort(files)
+    return sorted.sort((a, b) => rankOf(a) - rankOf(b))
+  }
+}
