@@ -1,6 +1,7 @@
 // npm run trace [-- ROOT]: which files one chat, one feedback and one SIGTERM walk through, and how often the walk moves from
-// one file to another. Builds the program of ROOT (default: this one) with a note at the beginning of every function, runs it
-// beside `mock-llm`, and prints for each of the three: files entered, moves between files, and the files in order of entry.
+// one file to another. What the service does without a request as well, its polls and timers, is left out. Builds the program
+// of ROOT (default: this one) with a note at the beginning of every function, runs it beside `mock-llm`, and prints for each
+// of the three: files entered, moves between files, and the files in order of entry.
 // DATABASE_URL names an empty database; without it the embedded one is used. `--walk` prints every move.
 import { build } from "esbuild"
 import MagicString from "magic-string"
@@ -23,6 +24,8 @@ const showsWalk = args.includes("--walk")
 const root = Path.resolve(args.find((arg) => !arg.startsWith("--")) ?? Path.join(import.meta.dirname, ".."))
 const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-trace-"))
 const quietMs = 400
+/** Longer than the longest interval of those that matter. */
+const learnMs = 12_000
 
 /** Calls `visit` with each function of a syntax tree. */
 const eachFunction = (node, visit) => {
@@ -57,18 +60,36 @@ const instrument = {
     })
 }
 
-/** Runs in the traced process: told by messages when to note, and asked for what was noted. */
+/**
+ * Runs in the traced process: told by messages when to note, and asked for what was noted. What it enters in one turn of the
+ * event loop is one note. `learn` notes what it does when nobody asks for anything (polls, timers), and from then on such
+ * turns are left out.
+ */
 const prelude = `{
-let noted = null
+let notes = null
+let turn = []
+let isLearning = false
+const idle = new Set()
 let last = 0
-globalThis.__enter = (id) => { if (noted !== null) { last = Date.now(); if (noted[noted.length - 1] !== id) noted.push(id) } }
+const endTurn = () => {
+  const key = turn.join()
+  if (isLearning) idle.add(key)
+  else if (!idle.has(key)) { last = Date.now(); if (notes !== null) notes.push(turn) }
+  turn = []
+}
+globalThis.__enter = (id) => {
+  if (turn.length === 0) setImmediate(endTurn).unref()
+  if (turn[turn.length - 1] !== id) turn.push(id)
+}
+const noted = () => [...(notes ?? []), turn].flat().filter((id, i, all) => id !== all[i - 1])
 process.on("message", (what) => {
-  if (what === "begin") { noted = []; last = Date.now(); process.send({ begun: true }) }
+  if (what === "learn") { isLearning = true; process.send({}) }
+  else if (what === "begin") { isLearning = false; notes = []; last = Date.now(); process.send({}) }
   else if (what === "idle") process.send({ idleMs: Date.now() - last })
-  else { const all = noted; noted = null; process.send({ noted: all }) }
+  else { const all = noted(); notes = null; process.send({ noted: all }) }
 })
 process.channel?.unref()
-process.on("exit", () => { if (noted !== null) require("node:fs").writeFileSync(process.env.CONDUIT_TRACE_FILE, JSON.stringify(noted)) })
+process.on("exit", () => { if (notes !== null) require("node:fs").writeFileSync(process.env.CONDUIT_TRACE_FILE, JSON.stringify(noted())) })
 }`
 
 const bundle = async () => {
@@ -178,7 +199,9 @@ try {
     return result
   }
   await feedback(await chat())
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  await service.ask("learn")
+  await new Promise((resolve) => setTimeout(resolve, learnMs))
   const answer = await traced("chat", chat)
   await traced("feedback", () => feedback(answer))
   service.child.send("begin")
