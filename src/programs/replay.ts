@@ -8,7 +8,7 @@ import * as Fold from "../domain/learning/Fold.ts"
 import * as Hierarchical from "../domain/learning/bandit/Hierarchical.ts"
 import { costUsd } from "../domain/routing/Cost.ts"
 import type { Candidate, Decision } from "../domain/routing/Decision.ts"
-import type { DecisionId, Position, RouterId } from "../domain/basics/Ids.ts"
+import type { Position, RouterId } from "../domain/basics/Ids.ts"
 import { referenceTokens } from "../domain/routing/Reference.ts"
 import { compose, costScore, latencyScore } from "../domain/routing/Score.ts"
 import type { Weights } from "../domain/routing/Weights.ts"
@@ -17,11 +17,9 @@ import * as ModelCatalogFile from "../layers/models/ModelCatalogFile.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { type Catalog, ModelCatalog } from "../services/models/ModelCatalog.ts"
 import { columns } from "./tools/Columns.ts"
+import { eachDecision } from "./tools/LoggedDecisions.ts"
 import { foldOn, type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
-import { progressOf } from "./tools/Progress.ts"
 import { weightsOf } from "./tools/WeightsText.ts"
-
-const decisionsPerPage = 500
 
 /** A whole number is a position; anything else a time. */
 const untilOf = (open: OpenRouter, text: Option.Option<string>, end: Position) =>
@@ -133,23 +131,10 @@ const overDecisions = (
       unpriced: 0,
       instead: new Map()
     }
-    const progress = progressOf("replaying decisions", "positions", until)
-    let after: DecisionId | null = null
-    while (true) {
-      const page: ReadonlyArray<{ readonly decision: Decision }> = yield* open.tools.decisionsAfter(
-        open.router.id,
-        after,
-        until,
-        decisionsPerPage
-      )
-      for (const { decision } of page) count(tally, learning, catalog, weights, decision)
-      const last = page.at(-1)
-      if (last === undefined) break
-      after = last.decision.id
-      progress.at(last.decision.policy.position)
-      if (page.length < decisionsPerPage) break
-    }
-    progress.end()
+    yield* eachDecision(open, until, "replaying decisions", ({ decision }) => {
+      count(tally, learning, catalog, weights, decision)
+      return true
+    })
     return tally
   })
 

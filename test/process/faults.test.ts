@@ -1,7 +1,4 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { answers, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
@@ -12,7 +9,6 @@ const key = "sk-operators-0123456789"
 let database: TestDatabase
 let upstream: ScriptedUpstream
 let conduit: ConduitProcess
-let folder: string
 
 /** The first of the static order fails as each test says; the second answers. */
 beforeAll(async () => {
@@ -61,12 +57,10 @@ beforeAll(async () => {
           })
         : answers())(response, asked)
   })
-  folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-faults-"))
-  const config = Path.join(folder, "conduit.yaml")
   const ids = [...new Set(["first", "blind", "toolless", "second", ...Object.keys(upstream.scripts)])]
-  Fs.writeFileSync(
-    config,
-    JSON.stringify({
+  conduit = await startConduit({
+    databaseUrl: database.url,
+    configuration: JSON.stringify({
       providers: {
         local: { kind: "openai-compatible", baseUrl: upstream.url, apiKey: key },
         plain: { kind: "openai-compatible", baseUrl: upstream.url },
@@ -84,17 +78,12 @@ beforeAll(async () => {
       })),
       policy: { algorithm: "static" }
     })
-  )
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    env: { CONDUIT_CONFIG: config, CONDUIT_SIMULATE: "false" }
   })
 })
 afterAll(async () => {
   await killAll()
   await upstream.close()
   await database.drop()
-  Fs.rmSync(folder, { recursive: true, force: true })
 })
 
 let texts = 0

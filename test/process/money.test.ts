@@ -1,8 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as Fs from "node:fs"
 import * as Http from "node:http"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, query, type TestDatabase } from "../support/postgres.ts"
 import { type Answering, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
@@ -81,7 +78,6 @@ const kinds = ["whole", "stream", "cut", "left", "fallback", "refused"] as const
 let database: TestDatabase
 let upstream: ScriptedUpstream
 let conduit: ConduitProcess
-let folder: string
 
 /** What was billed, by the number of the request. */
 const billed = new Map<number, number>()
@@ -125,8 +121,6 @@ const answering: Answering = (response, { body, model }) => {
 beforeAll(async () => {
   database = await createDatabase()
   upstream = await startScripted({ first: answering, second: answering })
-  folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-money-"))
-  const config = Path.join(folder, "conduit.yaml")
   const rates = {
     inputUsdPerMTok: price.input,
     cachedInputUsdPerMTok: price.cached,
@@ -146,24 +140,19 @@ beforeAll(async () => {
       }
     }
   }
-  Fs.writeFileSync(
-    config,
-    JSON.stringify({
+  conduit = await startConduit({
+    databaseUrl: database.url,
+    configuration: JSON.stringify({
       providers: { local: { kind: "openai-compatible", baseUrl: upstream.url } },
       models: ["first", "second"].map((id) => ({ id, provider: "local", ...rates })),
       policy: { algorithm: "static" }
     })
-  )
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    env: { CONDUIT_CONFIG: config, CONDUIT_SIMULATE: "false" }
   })
 })
 afterAll(async () => {
   await killAll()
   await upstream.close()
   await database.drop()
-  Fs.rmSync(folder, { recursive: true, force: true })
 })
 
 const bodyOf = (i: number, kind: (typeof kinds)[number]) => ({

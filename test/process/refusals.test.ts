@@ -1,7 +1,4 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { answers, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
@@ -12,7 +9,6 @@ const declining = answers({}, { content: null, refusal: "I will not." })
 let database: TestDatabase
 let upstream: ScriptedUpstream
 let conduit: ConduitProcess
-let folder: string
 
 beforeAll(async () => {
   database = await createDatabase()
@@ -22,11 +18,9 @@ beforeAll(async () => {
     willing: answers(),
     broken: refuses(500, error("oops"))
   })
-  folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-refusals-"))
-  const config = Path.join(folder, "conduit.yaml")
-  Fs.writeFileSync(
-    config,
-    JSON.stringify({
+  conduit = await startConduit({
+    databaseUrl: database.url,
+    configuration: JSON.stringify({
       providers: { local: { kind: "openai-compatible", baseUrl: upstream.url } },
       models: Object.keys(upstream.scripts).map((id) => ({
         id,
@@ -36,17 +30,12 @@ beforeAll(async () => {
       })),
       policy: { algorithm: "static", passesOnRefusals: true }
     })
-  )
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    env: { CONDUIT_CONFIG: config, CONDUIT_SIMULATE: "false" }
   })
 })
 afterAll(async () => {
   await killAll()
   await upstream.close()
   await database.drop()
-  Fs.rmSync(folder, { recursive: true, force: true })
 })
 
 const ask = (stream: boolean, ...ids: ReadonlyArray<string>) =>

@@ -1,9 +1,6 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as Fs from "node:fs"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { type Answering, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
@@ -88,7 +85,6 @@ const forms: ReadonlyArray<readonly [string, Answering, number]> = [
 let database: TestDatabase
 let upstream: ScriptedUpstream
 let conduit: ConduitProcess
-let folder: string
 
 beforeAll(async () => {
   database = await createDatabase()
@@ -123,12 +119,10 @@ beforeAll(async () => {
       more()
     }
   })
-  folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-usage-"))
-  const config = Path.join(folder, "conduit.yaml")
   const models = [...forms.map(([name]) => name), "thinks", "renamed", "late", "endless", "hurried", "odd", "torrent"]
-  Fs.writeFileSync(
-    config,
-    JSON.stringify({
+  conduit = await startConduit({
+    databaseUrl: database.url,
+    configuration: JSON.stringify({
       providers: { local: { kind: "openai-compatible", baseUrl: upstream.url } },
       models: [
         ...models.map((id) => ({ id, provider: "local", ...price })),
@@ -139,11 +133,8 @@ beforeAll(async () => {
         { id: "unpriced", provider: "local" }
       ],
       policy: { algorithm: "static" }
-    })
-  )
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    env: { CONDUIT_CONFIG: config, CONDUIT_SIMULATE: "false", CONDUIT_REQUEST_TIMEOUT: "4 seconds" }
+    }),
+    env: { CONDUIT_REQUEST_TIMEOUT: "4 seconds" }
   })
 })
 afterAll(async () => {
@@ -151,7 +142,6 @@ afterAll(async () => {
   await killAll()
   await upstream.close()
   await database.drop()
-  Fs.rmSync(folder, { recursive: true, force: true })
 })
 
 const ask = (body: Record<string, unknown>) =>

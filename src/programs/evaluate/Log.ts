@@ -14,48 +14,28 @@ import {
   without
 } from "../../domain/learning/evaluation/LoggedChoices.ts"
 import { offPolicy, supportOf, whyUnknown } from "../../domain/learning/evaluation/OffPolicy.ts"
-import type { DecisionId } from "../../domain/basics/Ids.ts"
 import { referenceLatencySeconds } from "../../domain/routing/Reference.ts"
 import type { Weights } from "../../domain/routing/Weights.ts"
 import * as ModelCatalogFile from "../../layers/models/ModelCatalogFile.ts"
 import * as SettingsEnv from "../../layers/running/SettingsEnv.ts"
 import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
-import type { DatabaseToolsShape } from "../../services/storage/DatabaseTools.ts"
 import { columns } from "../tools/Columns.ts"
+import { eachDecision } from "../tools/LoggedDecisions.ts"
 import { type OpenRouter, withRouter } from "../tools/OpenRouter.ts"
-import { progressOf } from "../tools/Progress.ts"
 
-const decisionsPerPage = 500
 /** What is held in memory: a few numbers for each model of each decision. */
 const mostChoices = 200_000
-
-type StoredDecision = Effect.Effect.Success<ReturnType<DatabaseToolsShape["decisionsAfter"]>>[number]
 
 /** Every choice of the log that says something, oldest first. */
 const choicesOf = (open: OpenRouter, reference: Reference, prices: ReadonlyMap<string, number>) =>
   Effect.gen(function* () {
     const { end } = yield* open.reader.extent(open.router.id)
-    const progress = progressOf("reading decisions", "positions", end)
     const choices: Array<LoggedChoice> = []
-    let after: DecisionId | null = null
-    while (choices.length < mostChoices) {
-      const page: ReadonlyArray<StoredDecision> = yield* open.tools.decisionsAfter(
-        open.router.id,
-        after,
-        end,
-        decisionsPerPage
-      )
-      for (const one of page) {
-        const choice = loggedChoice(one, reference, prices)
-        if (choice !== null) choices.push(choice)
-      }
-      const last = page.at(-1)
-      if (last === undefined) break
-      after = last.decision.id
-      progress.at(last.decision.policy.position)
-      if (page.length < decisionsPerPage) break
-    }
-    progress.end()
+    yield* eachDecision(open, end, "reading decisions", (one) => {
+      const choice = loggedChoice(one, reference, prices)
+      if (choice !== null) choices.push(choice)
+      return choices.length < mostChoices
+    })
     if (choices.length >= mostChoices) {
       yield* Effect.logWarning(`the log has more: the oldest ${mostChoices} choices are looked at`)
     }
