@@ -26,6 +26,8 @@ export const bundleInto = (outdir) => ({
   // Places in the sources are enough for a stack: their texts would be a third of the package.
   sourcesContent: false,
   logLevel: "warning",
+  // The driver asks whether it runs at Cloudflare, and where Node has no navigator yet, in 20, it loads all of fetch to know.
+  define: { navigator: JSON.stringify({ userAgent: "Node.js" }) },
   chunkNames: "[name]-[hash]",
   external: ["pg-native", "@electric-sql/pglite", "@electric-sql/pglite-socket"],
   banner: {
