@@ -7,6 +7,7 @@ import { startCallers } from "../support/callers.ts"
 import { runCommand } from "../support/command.ts"
 import { binary, chat, type ConduitProcess, kill9, killAll, request, startConduit } from "../support/conduit.ts"
 import { serversIn } from "../support/embedded.ts"
+import { asPid1, has } from "../support/external.ts"
 import { withEmbedded } from "../support/embeddedDatabase.ts"
 import { query } from "../support/postgres.ts"
 import { startUpstream, type Upstream } from "../support/processMock.ts"
@@ -55,7 +56,12 @@ describe("the embedded database", () => {
   for (const kind of ["postgresql", "pglite"]) {
     it(`serves five callers at once without one 5xx, as ${kind}, and has nothing to warn of`, async () => {
       const own = Path.join(root, kind)
-      const conduit = await start({ CONDUIT_EMBEDDED_DATABASE: kind, CONDUIT_DATA_DIRECTORY: own })
+      const conduit = await startConduit({
+        upstream: mock.url,
+        env: { CONDUIT_EMBEDDED_DATABASE: kind, CONDUIT_DATA_DIRECTORY: own },
+        // WebAssembly that runs for seconds is not worth optimising.
+        command: ["--liftoff-only", binary, "serve"]
+      })
       const callers = startCallers(5, () => conduit.url)
       await feedbacks(callers, kind === "pglite" ? 30 : 100)
       const { failures, turnedAway } = await callers.stop()
@@ -112,7 +118,7 @@ describe("the embedded database", () => {
 
     const conduit = await startConduit({
       upstream: mock.url,
-      command: [Path.join(elsewhere, "bin/conduit.js"), "serve"],
+      command: ["--liftoff-only", Path.join(elsewhere, "bin/conduit.js"), "serve"],
       env: { CONDUIT_DATA_DIRECTORY: Path.join(root, "pglite") }
     })
     const { message } = await conduit.logged("No PostgreSQL server runs here")
@@ -138,6 +144,20 @@ describe("the embedded database", () => {
     const second = await start({}, true)
     assert.strictEqual((await second.ended()).code, 1)
     await second.logged(`the embedded database in ${folder} is in use by process ${first.pid}`)
+    assert.lengthOf(serversIn(folder), 1)
+    assert.strictEqual((await request(`${first.url}/health/ready`)).status, 200)
+  })
+
+  it.skipIf(!has("pid1"))("belongs to one service also where another container has its folder", async () => {
+    const first = await start()
+    const second = await startConduit({
+      upstream: mock.url,
+      env: { CONDUIT_DATA_DIRECTORY: folder },
+      prefix: asPid1,
+      isUnready: true
+    })
+    assert.strictEqual((await second.ended()).code, 1)
+    await second.logged(`the embedded database in ${folder} is in use by process ${first.pid} of another container`)
     assert.lengthOf(serversIn(folder), 1)
     assert.strictEqual((await request(`${first.url}/health/ready`)).status, 200)
   })

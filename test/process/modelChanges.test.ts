@@ -8,7 +8,7 @@ const fixture = serviceFixture()
 const models = [{ id: "steady" }, { id: "falling" }]
 
 /** So many constant judgements; 20,000 take minutes. */
-const constants = Number(process.env["CONDUIT_TEST_CONSTANT_JUDGEMENTS"] ?? 1_000)
+const constants = Number(process.env["CONDUIT_TEST_CONSTANT_JUDGEMENTS"] ?? 500)
 const atOnce = 8
 const tasks = ["code", "prose", null]
 

@@ -14,7 +14,7 @@ import { roundsTold } from "../../support/traffic.ts"
 import { startTcpProxy, type TcpProxy } from "../../support/tcpProxy.ts"
 
 /** `CONDUIT_TEST_ROUNDS=200` for the long run. */
-const rounds = Number(process.env["CONDUIT_TEST_ROUNDS"] ?? 10)
+const rounds = Number(process.env["CONDUIT_TEST_ROUNDS"] ?? 6)
 const perSecond = 130
 const flushMs = 100
 /** The first retry after a connection that was cut comes after so much. */
@@ -78,6 +78,7 @@ const survive = async (
   for (let round = 0; round < count; round++) {
     const conduit = await start()
     const traffic = client.start([conduit.url], perSecond)
+    // The instant of the kill is what is drawn.
     await new Promise((resolve) => setTimeout(resolve, 50 + 1_200 * inRound(seed, round, "kill")))
     const wasCut = cutsCommit(round)
     if (wasCut) await proxy.dropNextAnswer("COMMIT\0")

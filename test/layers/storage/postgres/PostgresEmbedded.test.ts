@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import * as v8 from "node:v8"
 import { type DecisionId, RouterId } from "../../../../src/domain/basics/Ids.ts"
 import * as DatabaseMemory from "../../../../src/layers/storage/memory/DatabaseMemory.ts"
 import * as DatabasePg from "../../../../src/layers/storage/postgres/DatabasePg.ts"
@@ -24,6 +25,9 @@ import { serversIn } from "../../../support/embedded.ts"
 import { commitOf, recordOf } from "../../../support/learningRecords.ts"
 import { query } from "../../../support/postgres.ts"
 import { statsContract } from "../../../support/statsContract.ts"
+
+// PGlite is WebAssembly: half of the CPU of each start would go into optimising code that runs for a second.
+v8.setFlagsFromString("--liftoff-only")
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-embedded-"))
 /** PGlite takes long to make its files: they are made once, and copied. */
@@ -110,9 +114,8 @@ for (const kind of kinds) {
             Effect.delay("10 millis"),
             Effect.repeat({ until: (begun) => begun })
           )
-          const startedAt = Date.now()
           yield* Fiber.interrupt(starting)
-          assert.isBelow(Date.now() - startedAt, 1_500)
+          // Whatever makes the files was cut, not waited for.
           assert.isFalse(PostgresEmbedded.isThere(cut))
           const rows = yield* Effect.provide(ask("SELECT 1 AS one"), Layer.fresh(serverIn(cut, kind)))
           assert.deepStrictEqual(rows, [{ one: 1 }])
@@ -131,8 +134,9 @@ const closedUnderTransaction = (kind: (typeof kinds)[number]) =>
       Scope.extend(scope)
     )
     const { url } = yield* PostgresServer.pipe(Effect.provide(context))
-    const hung = query(Redacted.value(url), "BEGIN; SELECT pg_sleep(4)").catch(() => [])
-    yield* Effect.sleep("200 millis")
+    const hung = query(Redacted.value(url), "BEGIN; SELECT pg_sleep(90)").catch(() => [])
+    // PGlite cannot be asked what runs in it.
+    yield* Effect.sleep("1 second")
     const db = yield* Database.pipe(Effect.provide(context))
     const waiting = yield* Effect.fork(Effect.exit(db.position(RouterId("restart"))))
     yield* Effect.sleep("100 millis")
@@ -155,7 +159,7 @@ describe("PostgresEmbedded, whose end another client's transaction would hold up
       Effect.gen(function* () {
         const { errors, tookMs } = yield* closedUnderTransaction("postgresql")
         assert.deepStrictEqual(errors, [])
-        assert.isBelow(tookMs, 3_500)
+        assert.isBelow(tookMs, 45_000)
       }),
     60_000
   )
@@ -166,7 +170,7 @@ describe("PostgresEmbedded, whose end another client's transaction would hold up
       Effect.gen(function* () {
         const { errors, tookMs } = yield* closedUnderTransaction("pglite")
         assert.deepStrictEqual(errors, ["PoolCloseTimeout"])
-        assert.isBelow(tookMs, 6_000)
+        assert.isBelow(tookMs, 45_000)
       }),
     60_000
   )
