@@ -44,7 +44,8 @@ describe.each(places)("signals to $name", ({ name, prefix }) => {
     const cutAtMs = Date.now()
     process.kill(pid, "SIGTERM")
     const { code, report } = await conduit.ended()
-    assert.isBelow(Date.now() - cutAtMs, 6_000)
+    // It does not wait for the gate, which nobody opens, nor for the drain's limit of 30 s.
+    assert.isBelow(Date.now() - cutAtMs, 25_000)
     assert.strictEqual(code, 2)
     assert.deepInclude(report, { outcome: "forced", signals: 2 })
     assert.strictEqual(report.phases[2]?.outcome, "ok")

@@ -97,6 +97,7 @@ describe("the end of a stream", () => {
     const startedMs = Date.now()
     const answer = scenario === "no_done" ? await ask(null, { mock: { fault: "no_done" } }) : await ask(scenario)
     assertGood(answer, true)
+    // The late [DONE] comes after three seconds.
     assert.isBelow(Date.now() - startedMs, 2500)
     assert.deepInclude(await outcomeOf(answer), { ok: true })
   })

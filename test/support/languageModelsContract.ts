@@ -176,9 +176,10 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
         const long = chatBody({ mock: { delay_ms: 60_000 } })
         const whole = yield* Effect.fork(models.complete(model, long, { timeoutMs: 60_000 }))
         const streamed = yield* Effect.fork(Effect.scoped(models.stream(model, long, { timeoutMs: 60_000 })))
+        // Whether they have reached the upstream by then or not: both must end.
         yield* Effect.sleep(50)
         yield* Fiber.interruptAll([whole, streamed])
-        assert.isBelow(Date.now() - startMillis, 5000)
+        assert.isBelow(Date.now() - startMillis, 30_000)
       }).pipe(Effect.provide(layer))
     )
   })

@@ -163,6 +163,7 @@ describe("streams", () => {
             yield* Deferred.await(held)
             yield* sink.events(['{"n":2}'])
             plain.finishing()
+            // Five times the interval, on the same event loop: a sign of life would come before it.
             yield* Effect.sleep("100 millis")
             yield* sink.end
           })

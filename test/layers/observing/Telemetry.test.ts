@@ -106,7 +106,8 @@ describe("Telemetry", () => {
       const { value } = exposition(telemetry.render())
       const late = (percentile: string) => value("conduit_event_loop_delay_seconds", { percentile })
       assert.isAtLeast(late("100"), 0.1)
-      assert.isBelow(late("100"), 5)
+      // Seconds, on a busy machine too.
+      assert.isBelow(late("100"), 100)
       assert.isAtMost(late("50"), late("99"))
       assert.isAtMost(late("99"), late("100"))
       assert.isAbove(value("process_resident_memory_bytes"), 10_000_000)

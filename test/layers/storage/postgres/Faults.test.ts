@@ -80,7 +80,8 @@ describe("DatabasePg, at its limits", () => {
       yield* Effect.sleep("100 millis")
       const startedAt = Date.now()
       yield* stop
-      assert.isBelow(Date.now() - startedAt, 2_500)
+      // The connection itself would be given up after minutes.
+      assert.isBelow(Date.now() - startedAt, 20_000)
       const { errors } = yield* report.entries
       assert.deepStrictEqual(
         errors.map((e) => [e._tag, e["terminated"]]),
@@ -118,6 +119,7 @@ describe("DatabasePg, at its limits", () => {
       assert.include(failure.operation, `127.0.0.1:${proxy.port}`)
       assert.notInclude(JSON.stringify(failure), "hunter2")
       const coming = yield* Effect.fork(started(url))
+      // Less than the deadline of a start: it is tried again and again meanwhile.
       yield* Effect.sleep("300 millis")
       yield* Effect.promise(proxy.listen)
       const { stop } = yield* Fiber.join(coming)
