@@ -117,8 +117,8 @@ export const findMember = (text: string, at: number, name: string): Found => {
 }
 
 /**
- * The same, but `count` is that of the members of all objects in the text: each has a colon outside of texts. One pass, which
- * makes nothing.
+ * The same, but `count` is that of the members of all objects in the text: each has a colon outside of texts. Whole,
+ * because it is one pass, which makes nothing.
  */
 export const findMemberOfAll = (text: string, at: number, name: string): Found => {
   let count = 0

@@ -128,7 +128,9 @@ export const planCommit = (existing: Existing, commit: Planned, constants: PlanC
   return { ...planning.result(commit.events), reports, feedback }
 }
 
-/** A plan while it is made, part by part; each part sees what those before it have changed. */
+/**
+ * A plan while it is made, part by part. Whole, because each part sees what those before it have changed.
+ */
 class Planning {
   private readonly entries = new Map<DecisionId, Entry>()
   private readonly runs: Array<RunEvent>

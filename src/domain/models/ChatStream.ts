@@ -17,6 +17,7 @@ const mostCalls = 64
  * Reads a stream of chat chunks event by event: what of it goes to the client, in OpenAI's form, what it says of itself,
  * and when it is over. It is whole when every choice has a finish reason and the body ends, or `[DONE]` comes, or a second
  * has passed; or when `[DONE]` comes before a finish reason. Pure: time comes with the events, in milliseconds of any clock.
+ * Whole, because each event may change what every later one means.
  */
 export class ChatStream implements AnswerStream {
   private readonly memory: StreamMemory

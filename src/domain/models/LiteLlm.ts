@@ -164,6 +164,7 @@ const namedModels = (
 
 const environmentForm = /^os\.environ\/([A-Za-z_][A-Za-z0-9_]*)$/
 
+/** A configuration while it is read. Whole, because what cannot be taken over is noted in one place. */
 class Importing {
   readonly providers = new Map<string, JsonObject>()
   readonly notes: Array<string> = []

@@ -36,7 +36,7 @@ export interface Preset {
   readonly source: string
 }
 
-/** Names, addresses, keys and current models of vendors, as their pages and clients had them on 2026-11-30. */
+/** Names, addresses, keys and current models of vendors, as their pages and clients had them on 2026-11-30. Whole, because it is a table. */
 export const presets = {
   openai: {
     title: "OpenAI",

@@ -36,7 +36,7 @@ const reads = { vision: false, files: false, audio: false } as const
  * Well-known families; the first that matches counts. Each row was held against what it names, entry by entry; where they
  * disagree a comment says so. A model that answers on other endpoints only (`-pro`, `-codex`, `-realtime`, `-tts`) has no
  * row, and neither have open weights, whose window is that of whoever serves them and mostly listed. `conduit.yaml` beats
- * it, and so do the provider's own list and what a model refuses.
+ * it, and so do the provider's own list and what a model refuses. Whole, because the first row that matches counts.
  */
 export const families: ReadonlyArray<Family> = [
   {

@@ -110,7 +110,7 @@ const addPieces = (mass: Integral, low: number, high: number): void => {
 
 /**
  * Sums each score's density times the others' distribution functions, point by point. Used again for each choice: `begin`,
- * then `score` for each, then `add`.
+ * then `score` for each, then `add`. Whole, because its steps fill the same arrays.
  */
 class Integral {
   #n = 0

@@ -203,6 +203,7 @@ const flood = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x-flood-
 const longSilenceMs = 3_600_000
 const halfMinuteMs = 31_000
 
+/** Whole, because it is a table: one row a scenario. */
 const table = {
   // Ends
   late_done: {

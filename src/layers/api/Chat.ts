@@ -34,7 +34,7 @@ export interface ChatDependencies {
   readonly preferred: () => Preference
 }
 
-/** The routes that carry the load: plain functions, from the body that is read to the router that is asked. */
+/** The routes that carry the load: plain functions, from the body that is read to the router that is asked. Whole, because they share their limits. */
 export const make = ({
   catalog,
   keepAliveMs,

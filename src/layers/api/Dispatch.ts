@@ -33,7 +33,7 @@ import type { Serving } from "./Serving.ts"
 import * as Stats from "./StatsHandler.ts"
 import * as Submissions from "./Submissions.ts"
 
-/** Takes an exchange to what serves its route: finds the route, checks the key, hands it on. */
+/** Takes an exchange to what serves its route: finds the route, checks the key, hands it on. Whole, because it is a table: one row a route. */
 export const make = (
   serving: Serving
 ): Effect.Effect<

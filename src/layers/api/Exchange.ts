@@ -43,7 +43,8 @@ const anybody: Caller = { owner: null }
 
 /**
  * One request, from the socket to the end of its answer, made once and handed on. It is answered exactly once: by a
- * reply, by a stream, or by nobody because the client has left; later answers are ignored.
+ * reply, by a stream, or by nobody because the client has left; later answers are ignored. Whole, because every member asks
+ * whether it is answered yet.
  */
 export class Exchange implements Arrival {
   readonly request: Http.IncomingMessage

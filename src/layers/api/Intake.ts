@@ -30,7 +30,7 @@ export interface IntakeOptions {
 /**
  * Decides of each exchange that arrives whether it is served or refused, and knows those that are open. One that is
  * counted waits for its turn, which is short while there is no overload. It takes all at first; `hold`, `release` and
- * `drain` are the steps of a shutdown, in this order.
+ * `drain` are the steps of a shutdown, in this order. Whole, because each asks what is open.
  */
 export class Intake {
   readonly #options: IntakeOptions

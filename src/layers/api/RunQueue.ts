@@ -20,7 +20,7 @@ interface Waiting<A> {
 /**
  * Runs items in the order in which they come, a slice of them in a turn of the event loop: whatever else the loop has to
  * do is done in between, and how long an item has waited says how much the loop is behind. What still waits elsewhere is
- * brought in first: node accepts one connection a turn, and nobody sees how long those in the system's queue wait.
+ * brought in first: node accepts one connection a turn, and nobody sees how long those in the system's queue wait. Whole, because these are the moves of one queue.
  */
 export class RunQueue<A> {
   /** Returns false for what it refuses, which must cost little. */

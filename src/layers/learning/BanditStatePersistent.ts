@@ -31,7 +31,7 @@ const modelsRetry = Schedule.spaced(Duration.seconds(2))
 
 /**
  * The fold of the learning log in memory: newest good snapshot and the tail of the log at start, followed from then on,
- * persisted on release. What is not learned here is nowhere else.
+ * persisted on release. What is not learned here is nowhere else. Whole, because it is a composition, read from top to bottom.
  */
 export const layer: Layer.Layer<
   BanditState,

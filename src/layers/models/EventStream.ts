@@ -41,8 +41,8 @@ interface Waiting {
 }
 
 /**
- * A stream from an upstream: who waits for events reads from the socket; when nobody waits, nothing is read. One class,
- * longer than others, because these are the moves of one machine.
+ * A stream from an upstream: who waits for events reads from the socket; when nobody waits, nothing is read. Whole,
+ * because these are the moves of one machine.
  */
 export class EventStream implements Caller, ChatStreamShape {
   private readonly parts: CallParts

@@ -102,7 +102,7 @@ class Targets {
 const noProvider = ({ id, provider }: Model): ProviderError =>
   failure(id, "connection", null, `there is no provider ${JSON.stringify(provider)}`)
 
-/** Calls providers, each in its protocol, and passes what they say through to clients of the same one. */
+/** Calls providers, each in its protocol, and passes what they say through to clients of the same one. Whole, because its calls share their targets. */
 export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPools> = Layer.scoped(
   LanguageModels,
   Effect.gen(function* () {

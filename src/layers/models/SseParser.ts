@@ -11,7 +11,7 @@ const dataField = "data: "
 /**
  * Reads server-sent events from chunks that may be cut anywhere, inside a line, a line end or a character. Lines end with
  * LF, CR or CRLF; comments and other fields are skipped; the data lines of one event are joined by LF, wherever among them
- * its name stands.
+ * its name stands. Whole, because a chunk may end in any state.
  *
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */

@@ -54,7 +54,7 @@ export interface Untried {
   counted: number
 }
 
-/** The calls that a request makes, one after another; they open and close the circuits. */
+/** The calls that a request makes, one after another; they open and close the circuits. Whole, because each call's end decides the next. */
 export class Attempts {
   readonly #parts: Parts
 

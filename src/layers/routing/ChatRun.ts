@@ -58,7 +58,7 @@ export interface Parts {
 /**
  * One chat from its decision to its outcome, in the order in which it is walked: choose, call, fall back, answer or relay,
  * settle, tell whoever asked. Each event from outside (a model, a deadline, the client, the drain) enters by one method,
- * which does nothing once the chat is over. One class, longer than others, because these are the moves of one machine.
+ * which does nothing once the chat is over. Whole, because these are the moves of one machine.
  */
 export class ChatRun implements ChatRunShape {
   readonly #parts: Parts

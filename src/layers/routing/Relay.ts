@@ -9,7 +9,7 @@ import { factsOf, type RoutedRequest } from "./RoutedRequest.ts"
 /** Why a stream that had begun is not whole: the model's failure, or that the time was up. */
 export type Broken = ProviderError | "timeout"
 
-/** The stream of the answering model on its way to the client, as fast as the client takes it. */
+/** The stream of the answering model on its way to the client, as fast as the client takes it. Whole, because these are the moves of one machine. */
 export class Relay {
   readonly #source: ChatStream
   readonly #sink: StreamSink

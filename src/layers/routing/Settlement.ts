@@ -28,7 +28,7 @@ interface Parts {
 /** An upstream may name a model anew each time. */
 const mostPairs = 1000
 
-/** What is learned of the end of a request, whichever it is. */
+/** What is learned of the end of a request, whichever it is. Whole, because every end is told in the same order. */
 export class Settlement {
   readonly #parts: Parts
   /** Of models that others answered for; said once of each two. */

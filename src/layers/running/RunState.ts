@@ -14,7 +14,7 @@ type Listener = () => void
 
 /**
  * How far a run is, and why it ends: the signals, the failures, the moment at which the shutdown was requested. Every
- * change is synchronous, for a signal finds no fiber that would be sure to run; the watchdog is told of each. One class, as
+ * change is synchronous, for a signal finds no fiber that would be sure to run; the watchdog is told of each. Whole, as
  * every request, signal and failure asks whether another came first.
  */
 export class RunState {

@@ -26,6 +26,7 @@ export interface JournalState {
 const maxEntries = 50
 const maxModels = 1000
 
+/** What was asked. Whole, because all of it is counted by one note. */
 export const makeJournal = () => {
   const byModel = new Map<string, Map<string, number>>()
   const last: Array<JournalEntry> = []

@@ -73,6 +73,7 @@ const html = { contentType: "text/html" }
 const exampleId = "01985b0e-7c3a-7d2e-9f4b-3c1d5e7a9b2f"
 const bodyErrors = [400, 401, 403, 408, 413, 415]
 
+/** Whole, because it is a table: one row a route. */
 export const contract: { readonly [Name in RouteName]: RouteContract } = {
   chatCompletions: {
     tag: "Routing",

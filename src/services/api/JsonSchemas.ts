@@ -8,7 +8,7 @@ const definitionPath = "#/components/schemas/"
 /**
  * JSON Schemas (2020-12, as OpenAPI 3.1 has them) of Effect's schemas. Those with an identifier are kept once and
  * referred to. What tools other than Effect stop at is left out or written plainly: `$id`, names of checks, references
- * to scalars, unions of one, and `anyOf` where a type may also be null. One class, because every rule calls the others on
+ * to scalars, unions of one, and `anyOf` where a type may also be null. Whole, because every rule calls the others on
  * what is inside.
  */
 export class JsonSchemas {

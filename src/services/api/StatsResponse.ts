@@ -102,6 +102,7 @@ const comparison = (description: string) =>
     reward_gain: estimate("The same for the reward, whose weights are each request's own.")
   }).annotations({ description })
 
+/** Whole, because it is a table: one row a member. */
 export const StatsAnswer = Schema.Struct({
   object: Schema.Literal("stats").annotations({ description: "What this is." }),
   window: Schema.Struct({

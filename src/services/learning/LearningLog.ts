@@ -13,7 +13,7 @@ import type { LogRewound } from "./LogReader.ts"
 
 /**
  * The ordered, append-only log of what was observed. Everything offered here is stored by group commits: one is on its
- * way at a time, and what comes meanwhile fills the next.
+ * way at a time, and what comes meanwhile fills the next. Whole, because it is one service and most of it is documentation.
  */
 export interface LearningLogShape {
   /** Of this process, unique: whose budgets its decisions are paid from. */

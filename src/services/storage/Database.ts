@@ -20,6 +20,7 @@ import type { StatsQuery, StatsRows } from "../../domain/stats/Stats.ts"
 /**
  * What is stored: routers, decisions, feedback, the learning log and snapshots. All implementations pass
  * `test/support/databaseContract.ts`. Every method has its own time limit and fails with `DatabaseError`, or as its type says.
+ * Whole, because it is one service and most of it is documentation.
  */
 export interface DatabaseShape {
   /** The router of that name, made if new; without a name the one that this database remembers. */

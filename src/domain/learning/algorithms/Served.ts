@@ -24,7 +24,8 @@ export interface QualityModel {
 
 /**
  * Chooses as the service does, by a log of events that is folded at once: quality, tokens and latency are learned each for
- * itself, and composed with the price of the request. No control slice: that is for measuring, and earns nothing.
+ * itself, and composed with the price of the request. No control slice: that is for measuring, and earns nothing. Whole,
+ * because all of it turns on one log and its position.
  */
 export const served = (
   world: World,

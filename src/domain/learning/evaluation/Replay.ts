@@ -227,7 +227,7 @@ const marksAt = (length: number, checkpoints: ReadonlyArray<number>): ReadonlySe
     length
   ])
 
-/** Counts what was reported, with and without cause. */
+/** Counts what was reported, with and without cause. Whole, because they are the counters of one tally. */
 const makeAlarms = (scenario: Scenario, length: number, best: number) => {
   // Only these change the answers; prices and new models are known.
   const isReal = scenario === "halved" || scenario === "lower" || scenario === "one-task" || scenario === "recovery"

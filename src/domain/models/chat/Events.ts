@@ -25,7 +25,7 @@ const emptyPart = (kind: Kind): StreamedPart => {
   }
 }
 
-/** Reads chunks, as `ChatStream` lets them through: what the first choice says. A text goes on until another part begins. */
+/** Reads chunks, as `ChatStream` lets them through: what the first choice says. A text goes on until another part begins. Whole, because these are the moves of one machine. */
 export class ChatEventReader implements EventReader {
   #parts = 0
   /** The part of text that goes on. */
@@ -125,7 +125,7 @@ export class ChatEventReader implements EventReader {
   }
 }
 
-/** Writes chunks. Thoughts go out as `reasoning_content`, and once more whole where they are signed, to be sent back. */
+/** Writes chunks. Thoughts go out as `reasoning_content`, and once more whole where they are signed, to be sent back. Whole, because these are the moves of one machine. */
 export class ChatEventWriter implements EventWriter {
   readonly #about: About
   readonly #withUsage: boolean

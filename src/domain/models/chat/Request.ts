@@ -333,6 +333,7 @@ export const writeRequest = (asked: Conversation, toward: Toward): Either.Either
   return writing.of({ body, adjusted: [...adjusted, ...writing.adjusted] })
 }
 
+/** A request while it is written. Whole, because what one member cannot say, all of them note in one place. */
 class Writing {
   readonly adjusted = new Set<string>()
   #unfit: Unfit | null = null

@@ -99,7 +99,7 @@ interface Waiting {
   readonly events: Array<StreamEvent>
 }
 
-/** Writes events: one block after another, as clients expect them, also where an upstream opens several at once. */
+/** Writes events: one block after another, as clients expect them, also where an upstream opens several at once. Whole, because these are the moves of one machine. */
 export class MessagesEventWriter implements EventWriter {
   readonly #about: About
   readonly #queue: Array<Waiting> = []

@@ -18,7 +18,7 @@ const mostCalls = 64
  * Reads a stream of Anthropic's Messages for a client that speaks it too. Every event passes as it came, also those that
  * nobody knew when this was written, but for the model's name in the first, and for the last `message_delta`, whose counts
  * follow at the end. It is whole when a stop reason has come and `message_stop`, the end of the body or a second after it;
- * when none has come it is broken, however it ended.
+ * when none has come it is broken, however it ended. Whole, because each event may change what every later one means.
  *
  * https://platform.claude.com/docs/en/build-with-claude/streaming
  */

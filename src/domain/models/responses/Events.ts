@@ -17,7 +17,7 @@ type EventType = ResponseStreamEvent["type"]
 
 const indexOf = (event: JsonObject, name: string): number => (typeof event[name] === "number" ? Number(event[name]) : 0)
 
-/** Reads events by what their items say; what a stream has said is in `output_item.done` once more, and only there for some. */
+/** Reads events by what their items say; what a stream has said is in `output_item.done` once more, and only there for some. Whole, because these are the moves of one machine. */
 export class ResponsesEventReader implements EventReader {
   #parts = 0
   /** By the item's place and the text's place in it. */
@@ -123,7 +123,7 @@ export class ResponsesEventReader implements EventReader {
 
 const noThought: StreamedPart = { type: "thinking", text: "", signature: null, sealed: null, of: "responses" }
 
-/** Writes events, numbered: without numbers strict clients see none of them. */
+/** Writes events, numbered: without numbers strict clients see none of them. Whole, because these are the moves of one machine. */
 export class ResponsesEventWriter implements EventWriter {
   readonly #about: About
   #sequence = 0

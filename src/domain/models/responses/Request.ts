@@ -404,6 +404,7 @@ export const writeRequest = (conversation: Conversation, toward: Toward): Either
   return writing.of({ body, adjusted: [...adjusted, ...writing.adjusted] })
 }
 
+/** A request while it is written. Whole, because what one member cannot say, all of them note in one place. */
 class Writing {
   readonly adjusted = new Set<string>()
   readonly #tools: ReadonlyArray<Tool>

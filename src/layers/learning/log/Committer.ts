@@ -49,7 +49,7 @@ export const makeCommitter = (options: CommitterOptions): Effect.Effect<Committe
 /**
  * Stores what is pending, as the state says, a commit at a time: a step says what is next, and a notification, the end of a
  * wait or of a commit makes the next step. A fiber runs only for the commit itself: twenty a second, each with fibers that
- * wait and race, would cost more than their rows.
+ * wait and race, would cost more than their rows. Whole, because these are the moves of one machine.
  */
 export class Committer {
   readonly #options: CommitterOptions

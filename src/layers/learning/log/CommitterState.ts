@@ -38,8 +38,8 @@ export interface CommitterLimits {
 }
 
 /**
- * What is to be stored, and how it goes: one state machine, and whole, for every transition reads the queue, what is taken
- * and the failures together. One commit at a time. `next` says what to do; then `stored`, `refused` or `away`
+ * What is to be stored, and how it goes: one state machine. Whole, because every transition reads the queue, what is
+ * taken and the failures together. One commit at a time. `next` says what to do; then `stored`, `refused` or `away`
  * say how the commit went.
  *
  * - `stored`: its members are told.

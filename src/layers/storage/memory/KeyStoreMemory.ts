@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { AuditEntry, AuditNote, KeyStoreShape, StoredKey } from "../../../services/storage/KeyStore.ts"
 
-/** Until the process ends. */
+/** Until the process ends. Whole, because it is one service: a method each, over the same rows. */
 export const makeKeyStore = (): KeyStoreShape => {
   const keys = new Map<string, StoredKey>()
   const entries: Array<AuditEntry> = []

@@ -49,7 +49,7 @@ const referenceDelayMillis = 30_000
 export class RepeatedDecision extends Error {}
 
 /**
- * The rows of one router, in one class because a commit changes all of them together. Every method is one synchronous step,
+ * The rows of one router, together. Whole, because a commit changes all of them at once. Every method is one synchronous step,
  * so commits never interleave.
  */
 export class RouterState {

@@ -25,7 +25,7 @@ class NotTheTarget extends Error {}
 
 /**
  * The servers of an address and the ways to them. What served last is known, and tried alone until it is forgotten;
- * then all are asked at once, and the first one that will do is known. Whoever fails to connect forgets. One class, because
+ * then all are asked at once, and the first one that will do is known. Whoever fails to connect forgets. Whole, because
  * knowing, searching and forgetting are one state.
  */
 export class Servers {

@@ -3,7 +3,7 @@ import * as Option from "effect/Option"
 import * as Parse from "./Parsers.ts"
 import type { Platform, ReadSetting } from "./Setting.ts"
 
-/** One row a setting, in the order of the guide. */
+/** One row a setting, in the order of the guide. Whole, because it is a table. */
 export const http = (setting: ReadSetting, { sha256 }: Platform) =>
   ({
     host: setting("CONDUIT_HOST", Parse.text, "127.0.0.1", "address to listen on", "0.0.0.0"),

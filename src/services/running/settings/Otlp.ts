@@ -23,7 +23,7 @@ export interface OtlpSignal {
 
 /**
  * The standard variables of OpenTelemetry, as far as they are followed here; the others are other programs'. One row a
- * setting, in the order of the guide.
+ * setting, in the order of the guide. Whole, because signals inherit from what both share.
  */
 export const otlp = (setting: ReadSetting) => {
   const base = endpointAt(

@@ -5,7 +5,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
  * A decision's time is the first 48 bits of its id, so the primary key orders by time and serves paging too. Candidates
  * are their ids, separated by commas, and six numbers each: quality, its deviation, cost in USD, latency in seconds, score,
  * propensity. `answered_by` is null where the chosen model answered, `attempts` where it did so at once.
- * There are no foreign keys: feedback may come before its decision.
+ * There are no foreign keys: feedback may come before its decision. Whole, because a migration is never changed again.
  */
 export const init = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

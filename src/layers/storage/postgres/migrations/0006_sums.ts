@@ -6,7 +6,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
  * nothing of the sums too; the service adds up what is noted, and bit by bit the decisions that are older than the
  * triggers: those from `summing.summed_from` on are in the sums. `before` is the row as it was, but for its user, session and features; null is a new one.
  * Numbers are decimal, so that taking back what was added leaves nothing. An empty `owner`, `task` or `reason` is none;
- * `bucket` is the hour since 1970 with which the sum begins.
+ * `bucket` is the hour since 1970 with which the sum begins. Whole, because a migration is never changed again.
  */
 export const sums = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

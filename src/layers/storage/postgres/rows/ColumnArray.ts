@@ -26,7 +26,8 @@ const listOf = (items: ReadonlyArray<unknown>): string => {
 
 /**
  * The cells of one column as PostgreSQL's binary array (`array_recv`): no number is printed, no text escaped, and one
- * parameter is one buffer. Eight times cheaper than rows of JSON, here and in the server.
+ * parameter is one buffer. Eight times cheaper than rows of JSON, here and in the server. Whole, because every type writes
+ * into the same buffer.
  */
 export class ColumnArray {
   readonly #type: ElementType

@@ -44,6 +44,7 @@ const Entry = Schema.Struct({
 })
 const decodeEntries = Schema.decodeUnknown(Schema.Array(Entry))
 
+/** Whole, because it is one service: a statement and its note a method. */
 export const makeKeys = (sql: SqlClient.SqlClient): KeyStoreShape => {
   const note = ({ action, actor, atMillis, details, subject }: AuditNote) =>
     sql`INSERT INTO audit_log (at_ms, actor, action, subject, details)
