@@ -147,7 +147,7 @@ const closing = (status: number, code: string, error: { readonly message: string
   headers: { connection: "close" }
 })
 
-/** The only place that knows both our errors and HTTP: a new error does not compile without a line here. */
+/** The only place that knows both our errors and HTTP: a new error does not compile without a line here. Whole, because it is a table. */
 export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>().pipe(
   Match.withReturnType<PublicError>(),
   Match.tagsExhaustive({

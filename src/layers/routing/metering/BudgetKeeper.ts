@@ -36,7 +36,7 @@ interface Waiting {
 
 /**
  * One budget on this replica: a loan, and those who wait for a larger one. One question at a time; all that wait meanwhile
- * share the next.
+ * share the next. Whole, because these are the moves of one loan.
  */
 export class BudgetKeeper {
   readonly #subject: BudgetSubject

@@ -23,6 +23,7 @@ const minute = 60
 /**
  * One request as its key's limits and budgets see it: it takes a place, is counted, has its cost put aside, and gives back what it
  * did not need. It may be left at any point, also while an answer of Redis or the database is on its way.
+ * Whole, because what it gives back depends on how far it came.
  */
 export class RequestMeter implements Meter {
   readonly #parts: MeterParts

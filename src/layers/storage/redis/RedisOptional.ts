@@ -48,6 +48,7 @@ const limiterOf = async (storeClient: Client): Promise<RateLimiterRedis> => {
   return made
 }
 
+/** Whole, because all of it turns on one connection. */
 const connected = (
   url: Redacted.Redacted,
   limitMs: number
