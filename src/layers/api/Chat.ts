@@ -17,6 +17,7 @@ import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
 import { usdText } from "./Present.ts"
 import { json, type Reply } from "./Reply.ts"
+import { fromMessages } from "./MessagesDoor.ts"
 import { fromResponses, type ResponsesInput, ResponsesSink, responsesText } from "./ResponsesDoor.ts"
 import { fromChat, fromComplete, type RoutingInput } from "./RoutingInput.ts"
 import type { Serving } from "./Serving.ts"
@@ -72,6 +73,8 @@ export const make = ({
       router.begin({
         request: input.request,
         body: input.body,
+        protocol: input.protocol,
+        forwarded: input.forwarded,
         caller: exchange.caller,
         onCall: (model) => noteModel(exchange, model),
         span: exchange.span?.span,
@@ -86,6 +89,8 @@ export const make = ({
       router.begin({
         request: input.request,
         body: input.body,
+        protocol: input.protocol,
+        forwarded: input.forwarded,
         caller: exchange.caller,
         onCall: (model) => noteModel(exchange, model),
         span: exchange.span?.span,
@@ -141,6 +146,19 @@ export const make = ({
                 (head) => new SseSink(exchange, headHeaders(head), keepAliveMs, completionsForm)
               )
             : completed(exchange, input, (answer) => chatReply({ ...answer, text: completionText(answer.text) }))
+      ),
+    messages: (exchange) =>
+      received(
+        exchange,
+        (body) => fromMessages(body, exchange.request.headers, preferred()),
+        (input) =>
+          input.request.stream
+            ? streamed(
+                exchange,
+                input,
+                (head) => new SseSink(exchange, headHeaders(head), keepAliveMs, exchange.door.stream)
+              )
+            : completed(exchange, input, chatReply)
       ),
     complete: (exchange) =>
       received(

@@ -94,6 +94,7 @@ export const make = (
     const core = Chat.make({ router, catalog, tracing, serving, limits, keepAliveMs, preferred })
     const handlers: { readonly [Name in RoutesOf<"handler">]: Handler } = {
       route: Submissions.route(submission),
+      countTokens: Submissions.countTokens(submission),
       outcomes: Submissions.outcomes(submission),
       feedback: Submissions.feedback(submission),
       decisions: Lookups.decisions(lookup),

@@ -7,9 +7,10 @@ import { type Caller, Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightRequest } from "../../services/running/InFlight.ts"
 import { preflightHeaders } from "./Cors.ts"
 import type { KeyHolder } from "../../domain/access/ApiKey.ts"
+import { type Door, doorFor } from "./Door.ts"
 import { type AnyError, toPublic } from "./ErrorTable.ts"
 import { InternalError } from "./HttpErrors.ts"
-import { discardLimits, failure, linesOf, type Reply, write } from "./Reply.ts"
+import { discardLimits, linesOf, type Reply, write } from "./Reply.ts"
 import type { Target } from "./RouteFinder.ts"
 import { endBroken, type TellBroken } from "./SseSink.ts"
 
@@ -54,6 +55,8 @@ export class Exchange implements Arrival {
   readonly startedNanos: bigint
   readonly isFirst: boolean
   readonly cors: Readonly<Record<string, string>> | null
+  /** Whose client it is. */
+  readonly door: Door
   /** Known once the key is checked. */
   caller: Caller = anybody
   /** Header fields of limits and budgets, on whatever is answered. */
@@ -82,6 +85,7 @@ export class Exchange implements Arrival {
     this.requestId = requestId
     this.target = target
     this.startedNanos = startedNanos
+    this.door = doorFor(target?.path ?? null, request.headers)
   }
 
   /** It was answered, or its client has left. */
@@ -94,7 +98,7 @@ export class Exchange implements Arrival {
     if (this.#state !== "open") return
     this.#end(reply.status, reply.error ?? null)
     const headers = linesOf(reply.headers, this.cors, this.limits)
-    headers.push("x-request-id", this.requestId)
+    for (const name of this.door.requestIdHeaders) headers.push(name, this.requestId)
     this.#stop = write(this.request, this.response, reply, headers, discardLimits)
   }
 
@@ -105,7 +109,7 @@ export class Exchange implements Arrival {
 
   /** Answers with an error: by its status, or inside the stream that has begun. */
   fail(error: AnyError): void {
-    if (this.#state === "open") this.answer(failure(error, this.requestId))
+    if (this.#state === "open") this.answer(this.door.failure(error, this.requestId))
     else this.breakStream(error)
   }
 
@@ -115,7 +119,7 @@ export class Exchange implements Arrival {
     this.#broken = broken
     this.#state = "streaming"
     const lines = linesOf(headers, this.cors, this.limits)
-    lines.push("x-request-id", this.requestId)
+    for (const name of this.door.requestIdHeaders) lines.push(name, this.requestId)
     this.response.writeHead(200, lines)
   }
 

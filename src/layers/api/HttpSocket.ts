@@ -25,7 +25,8 @@ import {
   RequestTimeout,
   Starting
 } from "./HttpErrors.ts"
-import { failure, writeRaw } from "./Reply.ts"
+import { doorFor } from "./Door.ts"
+import { writeRaw } from "./Reply.ts"
 import { findTarget, routeOf } from "./RouteFinder.ts"
 
 /** Cookies and tokens of proxies are far below it; a client that sends more is told so. */
@@ -80,7 +81,7 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
 
       const refuse = (socket: Duplex, error: HttpError) => {
         const requestId = freshId()
-        writeRaw(socket, failure(error, requestId), requestId)
+        writeRaw(socket, doorFor(null, {}).failure(error, requestId), requestId)
       }
 
       const server = listenerOf(http, receive, refuse)

@@ -1,12 +1,22 @@
 import * as Effect from "effect/Effect"
 import { DecisionsQuery } from "../../services/api/DecisionsQuery.ts"
-import type { DecisionList, ModelList } from "../../services/api/Responses.ts"
+import type { DecisionList, ModelEntry, ModelList } from "../../services/api/Responses.ts"
 import { type RouterShape, UnknownModel } from "../../services/routing/Router.ts"
 import { type Alias, aliasOf } from "../../domain/routing/Alias.ts"
 import { readerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
 import type { Handler } from "./Handler.ts"
-import { aliasEntry, autoEntry, decisionEntry, decisionIdOf, modelEntry, type RewardReference } from "./Present.ts"
+import { speaksAnthropic } from "./Door.ts"
+import {
+  aliasEntry,
+  anthropicModel,
+  anthropicModels,
+  autoEntry,
+  decisionEntry,
+  decisionIdOf,
+  modelEntry,
+  type RewardReference
+} from "./Present.ts"
 import { query } from "./Query.ts"
 import { json } from "./Reply.ts"
 
@@ -76,20 +86,24 @@ export const modelList = ({ aliases, router, startedAtSeconds }: LookupDependenc
 
 export const models =
   (dependencies: LookupDependencies): Handler =>
-  () =>
-    Effect.sync(() => json(modelList(dependencies)))
+  ({ door }) =>
+    Effect.sync(() => {
+      const list = modelList(dependencies)
+      return json(speaksAnthropic(door) ? anthropicModels(list) : list)
+    })
 
 export const model =
   ({ aliases, router, startedAtSeconds }: LookupDependencies): Handler =>
-  ({ target }) =>
+  ({ door, target }) =>
     Effect.suspend(() => {
+      const shown = (entry: ModelEntry) => json(speaksAnthropic(door) ? anthropicModel(entry) : entry)
       const id = target?.id ?? ""
       const all = router.models()
-      if (id === "auto") return Effect.succeed(json(autoEntry(all, startedAtSeconds)))
+      if (id === "auto") return Effect.succeed(shown(autoEntry(all, startedAtSeconds)))
       const found = all.find((one) => one.model.id === id)
-      if (found !== undefined) return Effect.succeed(json(modelEntry(found, startedAtSeconds)))
+      if (found !== undefined) return Effect.succeed(shown(modelEntry(found, startedAtSeconds)))
       const alias = aliasOf(aliases(), id)
       return alias === null
         ? Effect.fail(new UnknownModel({ model: id.slice(0, 128) }))
-        : Effect.succeed(json(aliasEntry(alias, id, all, startedAtSeconds)))
+        : Effect.succeed(shown(aliasEntry(alias, id, all, startedAtSeconds)))
     })

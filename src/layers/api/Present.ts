@@ -7,7 +7,7 @@ import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import { combine, type Feedback } from "../../domain/learning/Feedback.ts"
 import { reward } from "../../domain/learning/Reward.ts"
 import { costScore, latencyScore } from "../../domain/routing/Score.ts"
-import type { DecisionEntry, ModelEntry } from "../../services/api/Responses.ts"
+import type { DecisionEntry, ModelEntry, ModelList } from "../../services/api/Responses.ts"
 import { DecisionNotFound, type RoutedModel } from "../../services/routing/Router.ts"
 
 /** What a reward of 0 for cost and for latency would be. */
@@ -229,3 +229,22 @@ export const aliasEntry = (
   const stands = alias.model !== null ? [alias.model] : (alias.models ?? ["auto"])
   return { ...entry, id: asked, conduit: { ...entry.conduit, alias_for: [...stands] } }
 }
+
+/** A model as Anthropic's list has it; what Conduit knows besides stands where it always does. */
+export const anthropicModel = (entry: ModelEntry) => ({
+  type: "model",
+  id: entry.id,
+  display_name: entry.id,
+  created_at: new Date(entry.created * 1000).toISOString(),
+  max_input_tokens: entry.context_length,
+  max_tokens: entry.max_output_tokens,
+  conduit: entry.conduit
+})
+
+/** All of them on one page. */
+export const anthropicModels = ({ data }: ModelList) => ({
+  data: data.map(anthropicModel),
+  first_id: data[0]?.id ?? null,
+  last_id: data.at(-1)?.id ?? null,
+  has_more: false
+})

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto"
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
 import { gzipSync } from "node:zlib"
-import { envelope, toPublic, type AnyError } from "./ErrorTable.ts"
 
 /** A whole answer. */
 export interface Reply {
@@ -80,11 +79,6 @@ export const json = (body: unknown, headers?: Readonly<Record<string, string>>, 
   headers: { "content-type": "application/json", ...headers },
   body: JSON.stringify(body)
 })
-
-export const failure = (error: AnyError, requestId: string): Reply => {
-  const shown = toPublic(error)
-  return { ...json(envelope(shown, requestId), shown.headers, shown.status), error: shown.code }
-}
 
 /** A client that still sends its body when it gets its answer is read on, this far, or it sees a reset instead. */
 export interface DiscardLimits {

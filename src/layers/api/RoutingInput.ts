@@ -1,6 +1,7 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type { IncomingHttpHeaders } from "node:http"
+import type { ProtocolName } from "../../domain/models/canonical/Conversation.ts"
 import type { Constraints } from "../../domain/routing/Constraint.ts"
 import type { RoutingRequest } from "../../domain/routing/Decision.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
@@ -24,6 +25,10 @@ import { isPlainChat, type PlainChat } from "./PlainChat.ts"
 export interface RoutingInput {
   readonly request: RoutingRequest
   readonly body: ChatBody
+  /** That the body is in, where it is no chat. */
+  readonly protocol?: ProtocolName
+  /** Header fields that go on to an upstream of that protocol. */
+  readonly forwarded?: Readonly<Record<string, string>>
 }
 type Parsed = Either.Either<RoutingInput, InvalidRequest | UnknownModel>
 
@@ -42,6 +47,13 @@ export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: P
   if (Either.isLeft(given)) return Either.left(given.left)
   return build(chat.right, merge(given.right, chat.right.conduit), policy, asBody(input), headers)
 }
+
+/** A request of another protocol: `form` is the chat that it would be, `body` what came and goes on. */
+export const fromOther = (form: unknown, body: ChatBody, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
+  Either.map(fromChat(form, headers, policy), (routed) => {
+    const sessionId = routed.request.sessionId ?? sessionMark(headers, body)
+    return { ...routed, body, request: { ...routed.request, sessionId } }
+  })
 
 export const fromComplete = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
   Either.gen(function* () {

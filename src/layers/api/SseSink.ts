@@ -17,6 +17,8 @@ export type TellBroken = (error: AnyError, requestId: string) => string
 export interface StreamForm {
   /** An event of a payload. */
   readonly framed: (payload: string) => string
+  /** What shows that it lives; a comment if it does not say. */
+  readonly alive?: string
   /** What ends a whole one. */
   readonly end: string
   readonly broken: TellBroken
@@ -67,7 +69,7 @@ export class SseSink implements StreamSink {
 
   alive(): void {
     if (!this.#isOpen) return
-    if (!this.#response.writableNeedDrain) this.#response.write(signOfLife)
+    if (!this.#response.writableNeedDrain) this.#response.write(this.#form.alive ?? signOfLife)
     this.#keepAlive?.refresh()
   }
 

@@ -18,6 +18,7 @@ import { decoder } from "./Body.ts"
 import type { Handler, ReadBody } from "./Handler.ts"
 import type { InvalidRequest } from "./HttpErrors.ts"
 import { decisionEntry, decisionIdOf, type RewardReference } from "./Present.ts"
+import { countTokens as countedTokens } from "./MessagesDoor.ts"
 import { json } from "./Reply.ts"
 import { fromRoute } from "./RoutingInput.ts"
 
@@ -137,3 +138,9 @@ const judgement = ({ comment, confidence, kind, value }: FeedbackRequest) => ({
 /** Two callers may use the same key; no key of a client has a space in it. */
 const ownKey = ({ owner }: Caller, key: string | undefined): string | null =>
   key === undefined ? null : owner === null ? key : `${owner} ${key}`
+
+/** An estimate of what a message would have as its input, without asking a model. */
+export const countTokens =
+  ({ readBody }: Pick<SubmissionDependencies, "readBody">): Handler =>
+  (exchange) =>
+    Effect.map(readBody(exchange, countedTokens), (tokens) => json({ input_tokens: tokens }))

@@ -98,6 +98,8 @@ export class Attempts {
           streamUsage,
           timeoutMs: Math.max(1, leftMs),
           headers,
+          protocol: routed.begun.protocol,
+          forwarded: routed.begun.forwarded,
           answerId: routed.decision.id,
           inputTokens: routed.request.inputTokens
         },

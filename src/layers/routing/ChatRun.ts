@@ -155,6 +155,8 @@ export class ChatRun implements ChatRunShape {
       body,
       onCall,
       meter: this.#chat.caller.meter,
+      protocol: this.#chat.protocol,
+      forwarded: this.#chat.forwarded,
       log
     })
     this.#routed = routed

@@ -42,10 +42,16 @@ const nameOf = (messages: ReadonlyArray<unknown>): string | null => {
 
 const isAnswer = (message: unknown) => isObject(message) && message["role"] === "assistant"
 
-const callOf = (message: unknown): string | null =>
-  isObject(message) && message["role"] === "tool" && typeof message["tool_call_id"] === "string"
-    ? callName(message["tool_call_id"])
+const callOf = (message: unknown): string | null => {
+  if (!isObject(message)) return null
+  const { content, role, tool_call_id: id } = message
+  if (role === "tool") return typeof id === "string" ? callName(id) : null
+  // Anthropic's results are parts of what the user says.
+  const result: unknown = Array.isArray(content)
+    ? content.find((part) => isObject(part) && part["type"] === "tool_result")
     : null
+  return isObject(result) && typeof result["tool_use_id"] === "string" ? callName(result["tool_use_id"]) : null
+}
 
 /** Of a request without a session. A tool's result belongs to the model that made the call. */
 export const of = ({ messages }: ChatBody): Conversation => {

@@ -12,6 +12,7 @@ import type { ChatBody, ProviderError } from "../../services/models/LanguageMode
 import type { Account } from "./Accounting.ts"
 import type { Meter } from "../../services/routing/Metering.ts"
 import type { Conversation } from "./Conversation.ts"
+import type { Chat } from "../../services/routing/Router.ts"
 import type { Step } from "../../services/observing/Tracing.ts"
 
 export interface Facts {
@@ -82,6 +83,9 @@ interface Begun {
   /** The request's own span, if it belongs to a trace. */
   readonly span: Tracer.AnySpan | undefined
   readonly body: ChatBody
+  /** As its chat has them. */
+  readonly protocol: Chat["protocol"]
+  readonly forwarded: Chat["forwarded"]
   readonly onCall: ((model: Model["id"]) => void) | undefined
   readonly meter: Meter | undefined
   /** Logs on the request's behalf. */

@@ -15,14 +15,17 @@ import {
   CompleteRequest,
   CompletionsRequest,
   ConduitHeaders,
+  CountTokensRequest,
   EmbeddingsRequest,
   FeedbackHeaders,
   FeedbackRequest,
+  MessagesRequest,
   OutcomeRequest,
   ResponsesRequest,
   RouteRequest
 } from "./Requests.ts"
 import {
+  AnthropicMessage,
   ChatCompletion,
   CompleteAnswer,
   DecisionEntry,
@@ -34,7 +37,8 @@ import {
   OutcomeAnswer,
   ResponseObject,
   SessionFeedbackAnswer,
-  TextCompletion
+  TextCompletion,
+  TokenCount
 } from "./Responses.ts"
 import type { RouteName } from "./Routes.ts"
 import { StatsAnswer } from "./StatsResponse.ts"
@@ -136,6 +140,41 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     streams: true,
     answerHeaders: "answer",
     errors: [...bodyErrors, 402, 403, 404, 409, 422, 429, 502, 504]
+  },
+  messages: {
+    tag: "Routing",
+    summary: "Messages, as Anthropic's",
+    description:
+      "For Anthropic's clients, Claude Code among them, to models of any provider: `model` as for chats, the key in `x-api-key` or as `Authorization: Bearer`, both API versions. Errors have Anthropic's envelope, and `request-id` names the request. With `stream: true` the answer is Anthropic's events, each with its name; `ping` shows that it lives, `message_delta` has the counts and `conduit.cost_usd`; one that breaks ends with an event `error`, without `message_stop`, and its connection is broken.",
+    headers: ConduitHeaders,
+    body: MessagesRequest,
+    examples: {
+      routed: {
+        model: "auto",
+        max_tokens: 1024,
+        messages: [{ role: "user", content: "What is the capital of France?" }]
+      },
+      constrained: {
+        model: "auto",
+        max_tokens: 1024,
+        system: "Be brief.",
+        messages: [{ role: "user", content: "Summarise this ticket: the printer is on fire." }],
+        conduit: { task: "summary", preference: "cost" }
+      }
+    },
+    answer: AnthropicMessage,
+    streams: true,
+    answerHeaders: "answer",
+    errors: [...bodyErrors, 402, 404, 409, 422, 429, 502, 504]
+  },
+  countTokens: {
+    tag: "Routing",
+    summary: "Tokens of a message",
+    description: "Estimated, as a choice estimates them: no model is asked.",
+    body: CountTokensRequest,
+    examples: { simple: { model: "auto", messages: [{ role: "user", content: "What is the capital of France?" }] } },
+    answer: TokenCount,
+    errors: bodyErrors
   },
   complete: {
     tag: "Routing",

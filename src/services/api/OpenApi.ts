@@ -2,7 +2,7 @@ import * as Schema from "effect/Schema"
 import { version } from "../../domain/basics/Version.ts"
 import { contract, type RouteContract, type Tag } from "./Contract.ts"
 import { type Json, JsonSchemas } from "./JsonSchemas.ts"
-import { ChatCompletionChunk, ErrorEnvelope } from "./Responses.ts"
+import { AnthropicError, ChatCompletionChunk, ErrorEnvelope } from "./Responses.ts"
 import { routeNames, type RouteRow, routes } from "./Routes.ts"
 import { reasons } from "../../domain/routing/Decision.ts"
 
@@ -93,14 +93,17 @@ const tags: ReadonlyArray<Tag> = ["Routing", "Learning", "Audit", "Administratio
 /** The OpenAPI 3.1 document, from the table of routes and their contract. */
 export const specification = (): { readonly info: { readonly version: string } & Json } & Json => {
   const schemas = new JsonSchemas()
-  const error = { "application/json": { schema: schemas.of(ErrorEnvelope, "open") } }
+  const errors = {
+    openai: { "application/json": { schema: schemas.of(ErrorEnvelope, "open") } },
+    anthropic: { "application/json": { schema: schemas.of(AnthropicError, "open") } }
+  }
   // What the events of a stream have; no operation refers to it.
   schemas.of(Schema.Struct({ chunk: ChatCompletionChunk }), "open")
   const paths: Record<string, Record<string, Json>> = {}
   for (const name of routeNames) {
-    const row = routes[name]
+    const row: RouteRow = routes[name]
     const item = (paths[row.path] ??= {})
-    item[row.method.toLowerCase()] = operation(name, row, contract[name], schemas, error)
+    item[row.method.toLowerCase()] = operation(name, row, contract[name], schemas, errors[row.dialect ?? "openai"])
   }
   return {
     openapi: "3.1.0",

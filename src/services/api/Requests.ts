@@ -202,6 +202,43 @@ export const CompletionsRequest = Schema.Struct(
   description: "OpenAI's, with one prompt. `suffix`, `echo`, `logprobs` and `best_of` are refused."
 })
 
+const AnthropicBlock = Schema.Struct({ type: Schema.String }, open)
+const AnthropicContent = Schema.Union(Schema.String, Schema.Array(AnthropicBlock)).annotations({
+  ...says("must be a string or a list of blocks")
+})
+const AnthropicMessage = Schema.Struct(
+  {
+    role: Schema.Literal("user", "assistant", "system").annotations(says("must be user, assistant or system")),
+    content: AnthropicContent
+  },
+  open
+).annotations({ identifier: "AnthropicMessage" })
+
+const anthropicFields = {
+  model,
+  messages: Schema.Array(AnthropicMessage).pipe(Schema.minItems(1, { message: () => "must not be empty" })),
+  system: optional(Schema.NullOr(AnthropicContent))
+}
+
+export const MessagesRequest = Schema.Struct(
+  {
+    ...anthropicFields,
+    max_tokens: tokens(1),
+    stream,
+    conduit: optional(ConduitOptions)
+  },
+  open
+).annotations({
+  identifier: "MessagesRequest",
+  description:
+    "Anthropic's request, of any version. To a model of its protocol it goes untouched, to others as it is said there; what has no words there is named in `x-conduit-adjusted`."
+})
+
+export const CountTokensRequest = Schema.Struct(anthropicFields, open).annotations({
+  identifier: "CountTokensRequest",
+  description: "As of `/v1/messages`, without `max_tokens`."
+})
+
 export const CompleteRequest = Schema.Struct(
   {
     prompt: Schema.String.pipe(Schema.minLength(1)).annotations(says("must be text, not empty")),

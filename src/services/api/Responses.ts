@@ -413,3 +413,26 @@ export const DecisionList = Schema.Struct({
   next_cursor: nullableString.annotations({ description: "Opaque: `cursor` of the next page; null on the last one." })
 }).annotations({ identifier: "DecisionList" })
 export type DecisionList = typeof DecisionList.Type
+
+/** Anthropic's, as its model or a translation made it; events of a stream are not described. */
+export const AnthropicMessage = Schema.Struct(
+  {
+    id: Schema.String.annotations({ description: "Feedback may name it instead of the decision." }),
+    type: Schema.Literal("message"),
+    role: Schema.Literal("assistant"),
+    model: Schema.String.annotations({ description: "The model that answered." }),
+    content: Schema.Array(Schema.Struct({ type: Schema.String }, open)),
+    stop_reason: Schema.NullOr(Schema.String),
+    usage: Schema.Struct({ input_tokens: Schema.Number, output_tokens: Schema.Number }, open)
+  },
+  open
+).annotations({ identifier: "AnthropicMessageAnswer" })
+
+export const TokenCount = Schema.Struct({ input_tokens: Schema.Number }).annotations({ identifier: "TokenCount" })
+
+/** What Anthropic's clients read of an error; what it has besides says the same as `ErrorEnvelope`. */
+export const AnthropicError = Schema.Struct({
+  type: Schema.Literal("error"),
+  error: Schema.Struct({ type: Schema.String, message: Schema.String, code: Schema.String }, open),
+  request_id: Schema.String
+}).annotations({ identifier: "AnthropicError" })

@@ -17,6 +17,8 @@ export interface RouteRow {
   readonly servedBy: "socket" | "core" | "handler"
   /** Whether it counts as a request: what watches the service does not. */
   readonly counted: boolean
+  /** Whose envelope of errors and header fields its clients expect; OpenAI's if it does not say. */
+  readonly dialect?: "anthropic"
 }
 
 const health = { method: "GET", access: "open", servedBy: "socket", counted: false } as const
@@ -40,6 +42,8 @@ export const routes = {
     aliases: ["/embeddings", "/openai/deployments/{model}/embeddings"]
   },
   completions: { ...load, path: "/v1/completions", aliases: ["/completions"] },
+  messages: { ...load, path: "/v1/messages", aliases: ["/messages"], dialect: "anthropic" },
+  countTokens: { ...submission, path: "/v1/messages/count_tokens", dialect: "anthropic" },
   complete: { ...load, path: "/v1/complete" },
   route: { ...submission, path: "/v1/route" },
   outcomes: { ...submission, path: "/v1/outcomes" },
@@ -92,8 +96,8 @@ export const foreignPaths: ReadonlyArray<{ readonly pattern: RegExp; readonly in
     instead: "Ollama's API is not served here: use an OpenAI client and POST /v1/chat/completions"
   },
   {
-    pattern: /^\/(?:v1\/)?messages(?:\/|$)/,
-    instead: "Anthropic's Messages API is not served here: use an OpenAI client and POST /v1/chat/completions"
+    pattern: /^\/(?:v1\/)?messages\//,
+    instead: "of Anthropic's API there are POST /v1/messages, POST /v1/messages/count_tokens and GET /v1/models"
   },
   {
     pattern: /^\/(?:v1\/)?(?:responses\/|conversations(?:\/|$))/,
@@ -113,6 +117,7 @@ export const foreignPaths: ReadonlyArray<{ readonly pattern: RegExp; readonly in
 export interface RoutePath {
   readonly path: string
   readonly counted: boolean
+  readonly dialect: RouteRow["dialect"] | null
   /** The socket itself answers all its methods. */
   readonly bySocket: boolean
   readonly get: RouteName | null
@@ -135,6 +140,7 @@ export const routePaths: ReadonlyArray<RoutePath> = Array.from(
     return {
       path,
       counted: here.some((name) => routes[name].counted),
+      dialect: here.map((name): RouteRow => routes[name]).find(({ dialect }) => dialect !== undefined)?.dialect ?? null,
       bySocket: here.every((name) => isServedBy(name, "socket")),
       get,
       post,

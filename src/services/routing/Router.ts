@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Tracer from "effect/Tracer"
+import type { ProtocolName } from "../../domain/models/canonical/Conversation.ts"
 import type { Decision, Reason, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback, StoredStatus } from "../../domain/learning/Feedback.ts"
@@ -74,6 +75,10 @@ export interface Caller extends Reader {
 export interface Chat {
   readonly request: RoutingRequest
   readonly body: ChatBody
+  /** That the body is in and the answer shall be: OpenAI's chat if it does not say. */
+  readonly protocol?: ProtocolName | undefined
+  /** Header fields that go on to an upstream of that protocol. */
+  readonly forwarded?: Readonly<Record<string, string>> | undefined
   readonly caller: Caller
   /** Told of each model before it is called. */
   readonly onCall?: (model: ModelId) => void

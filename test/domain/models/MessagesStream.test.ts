@@ -25,11 +25,11 @@ const reading = (payloads: ReadonlyArray<string>) => {
 }
 
 describe("MessagesStream", () => {
-  it("passes every event as it came, but for the model's name, heartbeats and the last counts, which follow", () => {
+  it("passes every event as it came, but for its id, the model's name, heartbeats and the last counts, which follow", () => {
     const stream = reading(events)
     assert.strictEqual(stream.state, "complete")
     assert.deepStrictEqual(stream.take(), [
-      start.replace('"model":"claude"', '"model":"ours"'),
+      start.replace('"model":"claude"', '"model":"ours"').replace("msg_theirs", "msg_ours"),
       ...events.slice(1, 2),
       ...events.slice(3, 7)
     ])
@@ -90,7 +90,7 @@ describe("MessagesStream", () => {
     )
     if (!isAnswer(whole)) return assert.fail(whole.detail)
     const message = JSON.parse(whole.text)
-    assert.deepInclude(message, { id: "msg_theirs", model: "ours", stop_reason: "end_turn" })
+    assert.deepInclude(message, { id: "msg_ours", model: "ours", stop_reason: "end_turn" })
     assert.deepInclude(message.content[0], { type: "text", text: "hello" })
     assert.deepInclude(whole.said, { servedModel: "claude" })
 

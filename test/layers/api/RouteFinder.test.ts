@@ -62,7 +62,7 @@ describe("paths", () => {
         ["POST", "/api/chat", /Ollama's API is not served here/],
         ["POST", "/v1/api/chat", /Ollama's API/],
         ["GET", "/api/tags", /Ollama's API/],
-        ["POST", "/v1/messages", /Anthropic's Messages API/],
+        ["POST", "/v1/messages/batches", /POST \/v1\/messages, /],
         ["POST", "/v1/responses/resp_1", /not stored here/],
         ["POST", "/v1/engines/davinci/completions", /\/v1\/completions with/],
         ["POST", "/v1/moderations", /only chats and embeddings/],

@@ -398,7 +398,7 @@ class Writing {
     const { budgetTokens, effort, mode } = reasoning
     if (mode === "off") return abilities.reasoning?.can === false ? null : "none"
     const asked = effort ?? (budgetTokens === null ? null : effortOf(budgetTokens))
-    if (asked === null || abilities.reasoning?.can !== false || mode === "on") return asked
+    if (asked === null || abilities.reasoning?.can !== false) return asked
     this.adjusted.add("reasoning_effort->none")
     return null
   }

@@ -11,7 +11,8 @@ export const mendedMessage = (json: string, message: JsonObject, label: Label): 
     json,
     new Map([
       ["model", JSON.stringify(label.model)],
-      ...(textOf(message["id"]) === null ? [["id", JSON.stringify(label.id)] as const] : []),
+      // By which feedback names the decision.
+      ["id", JSON.stringify(label.id)],
       ...(message["type"] === "message" ? [] : [["type", '"message"'] as const]),
       ...(message["role"] === "assistant" ? [] : [["role", '"assistant"'] as const])
     ])
