@@ -128,7 +128,7 @@ for (const [name, client] of clients) {
             }
             assert.strictEqual(message.stop_reason, "tool_use")
             const used = message.content.find((block) => block.type === "tool_use")
-            assert.isString((used?.input as any).city)
+            assert.isString((used!.input as any).city)
             messages.push({
               role: "user",
               content: [{ type: "tool_result", tool_use_id: used?.id, content: "sunny" }]
@@ -283,16 +283,14 @@ describe("POST /v1/messages", () => {
     assert.isNumber(last.conduit.cost_usd)
     assert.strictEqual(told.at(-1).type, "message_stop")
 
-    const silent = await Promise.race([
-      fetch(`${conduit.url}/v1/messages`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ model: "silent", max_tokens: 10, stream: true, messages: asks("x") })
-      }).then(async (response) => {
-        const { value } = await response.body!.getReader().read()
-        return new TextDecoder().decode(value)
-      })
-    ])
+    const response = await fetch(`${conduit.url}/v1/messages`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "silent", max_tokens: 10, stream: true, messages: asks("x") })
+    })
+    const reader = response.body!.getReader()
+    const silent = new TextDecoder().decode((await reader.read()).value)
+    await reader.cancel()
     assert.match(silent, /^event: ping\ndata: \{"type":"ping"\}\n\n/)
   })
 
