@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http"
+import { isObject, parseJson, textOf } from "../../domain/models/Json.ts"
 import { type AnyError, envelope, type PublicError, toPublic } from "./ErrorTable.ts"
 import type { RoutePath } from "../../services/api/Routes.ts"
 import { json, type Reply } from "./Reply.ts"
@@ -58,16 +59,12 @@ const anthropicEnvelope = (shown: PublicError, requestId: string) => ({
   request_id: requestId
 })
 
-/** The name of an event is the type of its payload, which stands first in those that are made here, and anywhere else. */
+/** The name of an event is the type of its payload, which stands first in all that is known. */
 const nameOf = (payload: string): string => {
   const first = /^\{\s*"type"\s*:\s*"([a-z_]+)"/.exec(payload)?.[1]
-  return (
-    first ??
-    /"type"\s*:\s*"(message_start|content_block_start|content_block_delta|content_block_stop|message_delta)"/.exec(
-      payload
-    )?.[1] ??
-    "message"
-  )
+  if (first !== undefined) return first
+  const event = parseJson(payload)
+  return isObject(event) ? (textOf(event["type"]) ?? "message") : "message"
 }
 
 const named = (name: string, data: string) => `event: ${name}\ndata: ${data}\n\n`
