@@ -1,6 +1,7 @@
 import { plainUsage } from "../../src/domain/routing/Usage.ts"
 import { noMoreRates } from "../../src/domain/routing/Cost.ts"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Decision, RoutingRequest } from "../../src/domain/routing/Decision.ts"
 import type { OutcomeReport } from "../../src/domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback } from "../../src/domain/learning/Feedback.ts"
@@ -14,6 +15,7 @@ import {
   type Answer,
   type AnswerHead,
   type Caller,
+  type Chat,
   type RouterShape
 } from "../../src/services/routing/Router.ts"
 
@@ -54,6 +56,18 @@ const vectors = JSON.stringify({
   model: "small",
   data: [{ object: "embedding", index: 0, embedding: [0.5, 1] }],
   usage: { prompt_tokens: 12, total_tokens: 12 }
+})
+
+/** What a client of Anthropic's protocol is answered. */
+const messageText = JSON.stringify({
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  model: "small",
+  content: [{ type: "text", text: "391" }],
+  stop_reason: "end_turn",
+  stop_sequence: null,
+  usage: { input_tokens: 12, output_tokens: 3 }
 })
 
 export const decisionOf = (request: RoutingRequest): Decision => ({
@@ -183,7 +197,15 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
   return {
     begin: (chat) => {
       chat.onCall?.(small)
-      return beginOf(made)(chat)
+      const onEnd: Chat["onEnd"] =
+        chat.protocol === "messages"
+          ? (exit, about) =>
+              chat.onEnd(
+                Exit.map(exit, (told) => (told === null ? null : { ...told, text: messageText })),
+                about
+              )
+          : chat.onEnd
+      return beginOf(made)({ ...chat, onEnd })
     },
     ...made
   }
