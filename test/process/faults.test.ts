@@ -255,12 +255,18 @@ describe("what a model cannot do", () => {
   }
   const conduitOf = async (model: string) => (await request(`${conduit.url}/v1/models/${model}`)).json.conduit
 
+  /** What the protocol of chat completions has no place for. */
+  const byProtocol = { native_tools: { can: false, source: "protocol" } }
+
   it("is remembered when another model answered the request, shown, and kept from it", async () => {
     const asked = { ...image, ...among("blind", "second") }
     assert.strictEqual((await ask(asked)).headers["x-conduit-model"], "second")
     assert.strictEqual((await ask(asked)).headers["x-conduit-model"], "second")
     assert.strictEqual(upstream.callsOf("blind"), 1)
-    assert.deepStrictEqual((await conduitOf("blind")).capabilities, { vision: { can: false, source: "refusal" } })
+    assert.deepStrictEqual((await conduitOf("blind")).capabilities, {
+      ...byProtocol,
+      vision: { can: false, source: "refusal" }
+    })
     const alone = await ask({ ...image, ...among("blind") })
     assert.strictEqual(alone.status, 422)
     assert.deepInclude(alone.json.error.details.excluded, { model: "blind", excluded_by: "capability:vision" })
@@ -270,7 +276,7 @@ describe("what a model cannot do", () => {
 
   it("is not remembered of a request that nobody could answer", async () => {
     assert.strictEqual((await ask({ ...image, ...among("unable") })).status, 400)
-    assert.deepStrictEqual((await conduitOf("unable")).capabilities, {})
+    assert.deepStrictEqual((await conduitOf("unable")).capabilities, byProtocol)
   })
 
   it("is configured, and masks also who names the model", async () => {
