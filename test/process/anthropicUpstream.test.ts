@@ -86,6 +86,18 @@ describe("a chat whose model speaks Anthropic's protocol", () => {
     assert.isNumber(sent().max_tokens)
   })
 
+  it("keeps instructions between messages, by the beta that takes them there", async () => {
+    const answer = await ask({ messages: [...question("hello"), { role: "system", content: "in French" }] })
+    assert.strictEqual(answer.status, 200, answer.text)
+    assert.deepStrictEqual(sent().messages, [
+      { role: "user", content: "hello" },
+      { role: "system", content: "in French" }
+    ])
+    assert.deepInclude(upstream.requests().last.at(-1)?.headers, {
+      "anthropic-beta": "mid-conversation-system-2026-04-07"
+    })
+  })
+
   it("gets them streamed, with the chunk of counts that it asked for", async () => {
     const { data: stream, response } = await client()
       .chat.completions.create({

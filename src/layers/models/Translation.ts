@@ -10,7 +10,7 @@ import {
 import type { EventReader, EventWriter } from "../../domain/models/canonical/Event.ts"
 import type { Protocol } from "../../domain/models/canonical/Protocol.ts"
 import { chat } from "../../domain/models/chat/Chat.ts"
-import { isObject, parseJson } from "../../domain/models/Json.ts"
+import { arrayOf, isObject, parseJson } from "../../domain/models/Json.ts"
 import { messages } from "../../domain/models/messages/Messages.ts"
 import { responses } from "../../domain/models/responses/Responses.ts"
 import { adjustedText, adjustmentsOf } from "../../domain/routing/Dialect.ts"
@@ -107,7 +107,7 @@ const translated = (
     return {
       body: asked,
       // What the client says of its own protocol is not for another one.
-      limits: { ...limits, protocol: spoken, forwarded: undefined, adjustments },
+      limits: { ...limits, protocol: spoken, forwarded: betasFor(asked, spoken), adjustments },
       reads,
       writes,
       about: aboutOf(model, conversation.right, limits, protocol, clock),
@@ -117,6 +117,14 @@ const translated = (
     return failure(model.id, "rejected", null, "the request is nested too deeply")
   }
 }
+
+/** Anthropic takes instructions between messages from who names this beta, as Claude Code does. */
+const midSystem = { "anthropic-beta": "mid-conversation-system-2026-04-07" }
+
+const betasFor = (body: ChatBody, spoken: ProtocolName): CallLimits["forwarded"] =>
+  spoken === "messages" && arrayOf(body["messages"]).some((one) => isObject(one) && one["role"] === "system")
+    ? midSystem
+    : undefined
 
 /** A stream of chunks tells its counts only to who asks. */
 const withCounts = (body: ChatBody, spoken: ProtocolName, { stream }: Conversation): ChatBody =>
