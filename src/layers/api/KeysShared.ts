@@ -97,7 +97,8 @@ const followStore = Effect.fnUntraced(function* (ring: KeyRing, store: KeyStoreS
       Effect.logWarning(`keys are not read from the database, those that are known stay valid: ${error.message}`),
     ended: ({ seconds }) => Effect.logInfo(`keys are read from the database again after ${seconds}s`)
   })
-  const poll = read.pipe(
+  // The end of the service does not wait for a database that is silent.
+  const poll = Effect.disconnect(read).pipe(
     Effect.zipRight(away.worked),
     Effect.catchAll((error) => away.failed(error))
   )
