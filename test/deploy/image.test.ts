@@ -168,12 +168,13 @@ describe("the image", () => {
         CONDUIT_SIMULATE: "true",
         CONDUIT_SHUTDOWN_SETTLE: "0",
         REDIS_URL: redis.url,
+        CONDUIT_METRICS_KEYS: "metrics-key",
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.url
       })
       const body = chat("Who is there?", { conduit: { session_id: "one" } })
       const answer = await request(`${conduit.url}/v1/chat/completions`, { body, headers: authorization })
       assert.strictEqual(answer.status, 200, answer.text)
-      const metrics = await request(`${conduit.url}/metrics`)
+      const metrics = await request(`${conduit.url}/metrics`, { headers: { authorization: "Bearer metrics-key" } })
       assert.match(metrics.text, /^conduit_redis_up 1$/m)
       assert.match(metrics.text, /^conduit_redis_errors_total 0$/m)
       conduit.kill("SIGTERM")

@@ -287,7 +287,8 @@ describe("RedisOptional", () => {
         const guide = yield* Effect.promise(() =>
           readFile(new URL("../../../../docs/operations.md", import.meta.url), "utf8")
         )
-        const [, rights = "", more = ""] = /ACL needs `([^`]+)`, and `([^`]+)` for another database/.exec(guide) ?? []
+        const [, rights = "", more = ""] =
+          /ACL needs `([^`]+)`, .*, and `([^`]+)` for another database/.exec(guide) ?? []
         const own = yield* server()
         const client = yield* Effect.acquireRelease(
           Effect.sync(() => new Client(own.port)),
