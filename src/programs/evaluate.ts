@@ -8,8 +8,10 @@ import * as Fs from "node:fs"
 import { availableParallelism } from "node:os"
 import { nearestName } from "../domain/basics/NearestName.ts"
 import { algorithms, byName } from "../domain/learning/algorithms/Algorithms.ts"
+import { conversationReport } from "../domain/learning/evaluation/Conversations.ts"
 import { scenarios } from "../domain/learning/evaluation/Scenario.ts"
 import { type RewardName, rewards } from "../domain/learning/evaluation/Table.ts"
+import { conversationsText } from "./evaluate/ConversationsText.ts"
 import { html } from "./evaluate/Html.ts"
 import { evaluateLog } from "./evaluate/Log.ts"
 import { runAll } from "./evaluate/Pool.ts"
@@ -28,6 +30,11 @@ const ofLogOptions = {
   log: Options.boolean("log").pipe(
     Options.withDescription(
       "instead of tables: what other policies would have earned on the requests of this router's own log, by its logged propensities"
+    )
+  ),
+  conversations: Options.boolean("conversations").pipe(
+    Options.withDescription(
+      "instead of tables: what simulated conversations cost whose providers cache prompts, by how their models are chosen"
     )
   ),
   weights: Options.text("weights").pipe(
@@ -225,7 +232,8 @@ const ofLog = (given: Given) =>
 
 const ofTables = (given: Given) =>
   Effect.gen(function* () {
-    if (given.data.length === 0) return yield* refuse("name a table, or a folder of tables; or say --log")
+    if (given.data.length === 0)
+      return yield* refuse("name a table, or a folder of tables; or say --log or --conversations")
     const plan = yield* planOf(given)
     const threads = yield* atLeast(
       "--jobs",
@@ -247,10 +255,22 @@ const ofTables = (given: Given) =>
     if (!given.json) yield* Console.log(`\nThe plots are in ${file}`)
   }).pipe(Effect.raceFirst(stopped))
 
+/** Of one order. */
+const conversationsEach = 1000
+
+const ofConversations = (given: Given) =>
+  Effect.gen(function* () {
+    if (given.data.length > 0) return yield* refuse("--conversations simulates, and takes no table")
+    const seeds = yield* atLeast("--seeds", given.seeds, 1)
+    const found = conversationReport(seeds, conversationsEach)
+    yield* Console.log(given.json ? JSON.stringify(found) : conversationsText(found))
+  })
+
 /** `conduit evaluate`: what each algorithm would have earned on requests whose outcomes are all known. */
 export const evaluate = Command.make("evaluate", options, (given) =>
   Effect.gen(function* () {
     if (given.log) yield* ofLog(given)
+    else if (given.conversations) yield* ofConversations(given)
     else yield* ofTables(given)
   })
 ).pipe(

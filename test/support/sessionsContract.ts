@@ -51,6 +51,22 @@ export const sessionsContract = <E>(name: string, sessions: Layer.Layer<Sessions
       })
     )
 
+    it.effect("keeps what the next turn of a session is weighed by", () =>
+      Effect.gen(function* () {
+        const sessions = yield* effectfulSessions
+        const bill = { paidUsd: 1.5e-7, stayUsd: 0 }
+        const turn = { prefixTokens: 12_345, atMillis: 1_700_000_000_000, first: b.model, bill }
+        for (const session of [
+          { ...a, cachedTokens: 0, turn },
+          { ...a, cachedTokens: 9000, turn: { ...turn, bill: { paidUsd: 2.25, stayUsd: 2 } } }
+        ]) {
+          const key = freshSession()
+          yield* sessions.move(key, session)
+          assert.deepStrictEqual(yield* known(sessions, key), session)
+        }
+      })
+    )
+
     it.effect("knows nothing of a new session, and remembers what was chosen", () =>
       Effect.gen(function* () {
         const sessions = yield* effectfulSessions

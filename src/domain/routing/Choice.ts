@@ -19,6 +19,8 @@ export interface Option {
   readonly quality: number
   readonly qualitySd: number
   readonly costUsd: number | null
+  /** As `Candidate` has it. */
+  readonly conversationUsd?: number | null | undefined
   readonly latencySeconds: number
   /** Beyond a budget: it is taken where it is the best, and never to find out. */
   readonly isUnexplored?: boolean
@@ -195,7 +197,15 @@ export const draw = (input: ChoiceInput): ModelId | undefined => {
 }
 
 /** As the audit keeps it. */
-export const audited = (option: Option, score: number, propensity: number): Candidate => ({
+export const audited = (option: Option, score: number, propensity: number): Candidate => {
+  const { conversationUsd } = option
+  const candidate = withoutConversation(option, score, propensity)
+  return conversationUsd === undefined
+    ? candidate
+    : { ...candidate, conversationUsd: conversationUsd === null ? null : roundForAudit(conversationUsd) }
+}
+
+const withoutConversation = (option: Option, score: number, propensity: number): Candidate => ({
   model: option.model,
   eligible: option.eligible,
   excludedBy: option.excludedBy,

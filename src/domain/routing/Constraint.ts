@@ -28,6 +28,7 @@ export const exclusions = [
   "price_unknown",
   "disabled",
   "operation",
+  "switch_budget",
   "capability:vision",
   "capability:audio",
   "capability:files",
@@ -39,7 +40,14 @@ export const exclusions = [
   "capability:native_tools",
   ...barriers
 ] as const satisfies ReadonlyArray<
-  keyof Constraints | Barrier | `capability:${Capability}` | "context" | "price_unknown" | "disabled" | "operation"
+  | keyof Constraints
+  | Barrier
+  | `capability:${Capability}`
+  | "context"
+  | "price_unknown"
+  | "disabled"
+  | "operation"
+  | "switch_budget"
 >
 export type ExcludedBy = (typeof exclusions)[number]
 

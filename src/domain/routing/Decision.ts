@@ -1,5 +1,6 @@
 import type { Capability } from "./Capability.ts"
 import type { Constraints, ExcludedBy } from "./Constraint.ts"
+import type { Bill } from "./ConversationCost.ts"
 import type { DecisionId, ModelId, Position, RouterId } from "../basics/Ids.ts"
 import type { Preference, Weights } from "./Weights.ts"
 
@@ -73,6 +74,8 @@ export interface Candidate {
   readonly qualitySd: number
   /** Expected USD of this request; null where the price is unknown. */
   readonly costUsd: number | null
+  /** Where turns of a session are weighed: what a turn costs on average over this one and those to come, USD. */
+  readonly conversationUsd?: number | null
   readonly latencySeconds: number
   /** The score that was drawn; 0 if not eligible. */
   readonly score: number
@@ -112,6 +115,18 @@ export interface Decision {
   readonly exploration: boolean
   /** What the draw was keyed with. */
   readonly seed: string
+  /** Where turns of a session are weighed, for the next one; not stored. */
+  readonly turn?: DecidedTurn
+}
+
+/** What is noted of a turn when its model is chosen. */
+export interface DecidedTurn {
+  /** The model of the session's first turn. */
+  readonly first: ModelId
+  /** Of the session, with this turn as it is expected. */
+  readonly bill: Bill
+  /** The chosen model's provider may have the prefix in its cache. */
+  readonly isWarm: boolean
 }
 
 /** The models to try, best first: the chosen one, then the other eligible ones by their drawn score. */

@@ -1,6 +1,7 @@
 import { type Charge, penalty } from "../learning/BudgetPacing.ts"
 import type { Prediction } from "../learning/bandit/Hierarchical.ts"
 import { costUsd, type Price } from "./Cost.ts"
+import { type Turn, turnCost } from "./ConversationCost.ts"
 import type { Weights } from "./Weights.ts"
 import { neutral } from "./Reference.ts"
 
@@ -30,17 +31,27 @@ export const compose = (input: {
   readonly costReferenceUsd: number
   /** Of a budget that is paced. */
   readonly charge?: Charge | undefined
+  /** Of a turn that is weighed with its conversation. */
+  readonly turn?: Pick<Turn, "prefixTokens" | "hit" | "furtherTurns"> | undefined
 }): {
   readonly mean: number
   readonly sd: number
   /** How much higher the mean would be if the model were back at a level that it seems to have lost. */
   readonly rise: number
+  /** Of this request. */
   readonly costUsd: number | null
+  readonly conversationUsd?: number | null
 } => {
   const { prediction, weights } = input
   const outputTokens =
     input.maxTokens === null ? prediction.outputTokens : Math.min(prediction.outputTokens, input.maxTokens)
-  const cost = costUsd(input.price, input.inputTokens, outputTokens)
+  const { inputTokens, price, turn } = input
+  const weighed =
+    turn === undefined
+      ? undefined
+      : turnCost(price, { ...turn, newTokens: inputTokens - turn.prefixTokens, outputTokens })
+  const now = weighed === undefined ? costUsd(price, inputTokens, outputTokens) : (weighed?.nowUsd ?? null)
+  const cost = weighed === undefined ? now : (weighed?.usd ?? null)
   return {
     mean:
       weights.quality * prediction.quality +
@@ -49,6 +60,7 @@ export const compose = (input: {
       (input.charge === undefined ? 0 : penalty(input.charge, cost)),
     sd: weights.quality * prediction.qualitySd,
     rise: weights.quality * prediction.qualityRise,
-    costUsd: cost
+    costUsd: now,
+    ...(weighed === undefined ? {} : { conversationUsd: cost })
   }
 }

@@ -53,11 +53,13 @@ export const decisionEntry = (
       quality: c.quality,
       quality_sd: c.qualitySd,
       cost_usd: c.costUsd,
+      ...(c.conversationUsd === undefined ? {} : { conversation_cost_usd: c.conversationUsd }),
       latency_seconds: c.latencySeconds,
       score: c.score,
       parts: {
         quality: weights.quality * c.quality,
-        cost: weights.cost * costScore(c.costUsd, reference.costUsd),
+        cost:
+          weights.cost * costScore(c.conversationUsd === undefined ? c.costUsd : c.conversationUsd, reference.costUsd),
         latency: weights.latency * latencyScore(c.latencySeconds, reference.latencySeconds)
       },
       propensity: c.propensity

@@ -25,6 +25,9 @@ export const changesBetween = (before: Catalog, after: Catalog): ReadonlyArray<s
   ...(before.policy.passesOnRefusals === after.policy.passesOnRefusals
     ? []
     : [`policy.passesOnRefusals is ${after.policy.passesOnRefusals === true}`]),
+  ...(before.policy.switchBudget === after.policy.switchBudget
+    ? []
+    : [`policy.sessions.switchBudget is ${after.policy.switchBudget ?? "not set: a session keeps its model"}`]),
   ...(before.policy.preference === after.policy.preference ? [] : [`policy.preference is ${after.policy.preference}`])
 ]
 

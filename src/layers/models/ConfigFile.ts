@@ -198,7 +198,15 @@ const ConfigFile = Schema.Struct({
       observe: Schema.optionalWith(Schema.String.annotations(must("the id of the model that serves meanwhile")), {
         exact: true
       }),
-      passesOnRefusals: Schema.optionalWith(Flag, { exact: true })
+      passesOnRefusals: Schema.optionalWith(Flag, { exact: true }),
+      sessions: Schema.optionalWith(
+        Schema.Struct({
+          switchBudget: Schema.NonNegative.pipe(Schema.finite()).annotations(
+            must("a number of 0 or more: 0.1 is a bill of at most a tenth above never switching")
+          )
+        }),
+        { exact: true }
+      )
     }),
     { exact: true }
   )

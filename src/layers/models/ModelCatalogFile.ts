@@ -207,6 +207,7 @@ const policyOf = ({ models = [], policy = {} }: ConfigFile): Catalog["policy"] =
     algorithm: policy.algorithm ?? "auto",
     preference: policy.preference ?? "balanced",
     ...(policy.passesOnRefusals === true ? { passesOnRefusals: true } : {}),
+    ...(policy.sessions === undefined ? {} : { switchBudget: policy.sessions.switchBudget }),
     ...(policy.mode === "observe" && observing !== undefined ? { observing: ModelId(observing) } : {})
   }
 }

@@ -104,7 +104,7 @@ export class ChatRun implements ChatRunShape {
       const { body, caller, log, request: asked, span } = this.#chat
       const request = choosing.meant(asked, caller)
       const isNamed = request.sessionId !== null || request.pinned !== null
-      const conversation = isNamed ? Conversation.none : Conversation.of(body)
+      const conversation = isNamed ? Conversation.named(body) : Conversation.of(body)
       choosing.decide({ request, owner: caller.owner, conversation, span, log }, (found) =>
         this.#guarded(() => this.#decided(found, request, conversation))
       )

@@ -67,7 +67,7 @@ export const make = (parts: Parts): Choosing => {
     const features = extractor.extract(request.text)
     extracting?.end({}, null)
     const deciding = tracing.step(span, "decide")
-    const input = inputOf(parts, request, owner, features)
+    const input = inputOf(parts, asked, features)
     const finish = (found: Decision | NoEligibleModel) => {
       const decision = found instanceof NoEligibleModel ? withWait(parts, found) : found
       if (deciding !== null) RequestTrace.endDecide(deciding, decision, span, tracing)
@@ -115,8 +115,7 @@ export const make = (parts: Parts): Choosing => {
 
 const inputOf = (
   { circuits, clock, experience, ids }: Parts,
-  request: RoutingRequest,
-  owner: string | null,
+  { conversation, owner, request }: Asked,
   features: Float32Array
 ): DecideInput => {
   const createdAtMillis = clock.unsafeCurrentTimeMillis()
@@ -127,6 +126,8 @@ const inputOf = (
     request,
     features,
     session: null,
+    isToolResult: conversation.isToolResult,
+    cacheHits: experience.cacheHits,
     lacks: (model) => experience.lacks(model, request),
     inputTokens: (model) => experience.inputTokens(model, request.inputTokens),
     barrier: circuits.barrier

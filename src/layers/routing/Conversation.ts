@@ -8,9 +8,17 @@ export interface Conversation {
   readonly name: string | null
   /** What an earlier turn may be found by, the surest first; empty in the first turn. */
   readonly earlier: ReadonlyArray<string>
+  /** The newest message is what a tool answered. */
+  readonly isToolResult: boolean
 }
 
-export const none: Conversation = { name: null, earlier: [] }
+export const none: Conversation = { name: null, earlier: [], isToolResult: false }
+
+const isToolMessage = (message: unknown) => isObject(message) && message["role"] === "tool"
+
+/** Of a request in a session. */
+export const named = ({ messages }: ChatBody): Conversation =>
+  Array.isArray(messages) && isToolMessage(messages.at(-1)) ? { ...none, isToolResult: true } : none
 
 /** Shorter ids, as `call_1`, are many conversations'. */
 const shortestCallId = 12
@@ -59,8 +67,9 @@ export const of = ({ messages }: ChatBody): Conversation => {
   const name = nameOf(messages)
   const call = callOf(messages.at(-1))
   const continued = messages.some(isAnswer) ? name : null
-  if (call === null && continued === null) return { name, earlier: nothing }
-  return { name, earlier: [call, continued].filter((earlier) => earlier !== null) }
+  const isToolResult = isToolMessage(messages.at(-1))
+  if (call === null && continued === null) return { name, earlier: nothing, isToolResult }
+  return { name, earlier: [call, continued].filter((earlier) => earlier !== null), isToolResult }
 }
 
 const nothing: ReadonlyArray<string> = []

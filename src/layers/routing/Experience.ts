@@ -24,6 +24,9 @@ interface Known {
   /** Mean of ln(counted / estimated) input tokens, and of how many answers. */
   logRatio: number
   answers: number
+  /** Turns that could have been read from the provider's cache, and those that were. */
+  cacheTurns: number
+  cacheReads: number
 }
 
 /**
@@ -45,6 +48,10 @@ export interface Experience {
   /** A model answered; what others refused of the same request was therefore theirs. */
   readonly answered: (model: Model, request: RoutingRequest, errors: ReadonlyArray<ProviderError>) => void
   readonly counted: (model: ModelId, estimated: number, inputTokens: number) => void
+  /** How often the provider reads what its cache may have, [0, 1]: nine of ten until it has shown otherwise. */
+  readonly cacheHits: (model: ModelId) => number
+  /** A turn that the cache may have had was answered. */
+  readonly couldRead: (model: ModelId, hasRead: boolean) => void
 }
 
 /** What the model refused counts as lacking, unless the configuration says otherwise. */
@@ -62,7 +69,14 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
   const byModel = new Map<Model["id"], Known>()
   const withoutStreamUsage = new Set<string>()
   const knownOf = (model: Model["id"]): Known => {
-    const known = byModel.get(model) ?? { lacks: new Map(), dialect: {}, logRatio: 0, answers: 0 }
+    const known = byModel.get(model) ?? {
+      lacks: new Map(),
+      dialect: {},
+      logRatio: 0,
+      answers: 0,
+      cacheTurns: 0,
+      cacheReads: 0
+    }
     byModel.set(model, known)
     return known
   }
@@ -115,6 +129,15 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
         if (error.lacks === null || error.model === model.id || !request.needs.includes(error.lacks)) continue
         knownOf(ModelId(error.model)).lacks.set(error.lacks, clock.unsafeCurrentTimeMillis() + rememberedMillis)
       }
+    },
+    cacheHits: (model) => {
+      const { cacheReads, cacheTurns } = byModel.get(model) ?? { cacheReads: 0, cacheTurns: 0 }
+      return (cacheReads + 9) / (cacheTurns + 10)
+    },
+    couldRead: (model, hasRead) => {
+      const known = knownOf(model)
+      known.cacheTurns += 1
+      if (hasRead) known.cacheReads += 1
     },
     counted: (model, estimated, inputTokens) => {
       if (estimated < leastTokens || inputTokens <= 0) return

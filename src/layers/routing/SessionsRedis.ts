@@ -3,11 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { Redis } from "../../services/storage/Redis.ts"
-import { type Session, type SessionKey, Sessions } from "../../services/routing/Sessions.ts"
+import { type Session, type SessionKey, Sessions, type SessionTurn } from "../../services/routing/Sessions.ts"
 import * as Recent from "./RecentSessions.ts"
 
 /** A session that was silent so long is forgotten by Redis; the replicas that have seen it may still know. */
@@ -82,18 +83,46 @@ export const layer: Layer.Layer<Sessions, never, Redis | LearningLog> = Layer.ef
   })
 )
 
-const encode = ({ cachedTokens = 0, epoch, model }: Session) =>
-  cachedTokens === 0 ? `${epoch} ${model}` : `${epoch} ${model} ${cachedTokens}`
+const encode = ({ cachedTokens = 0, epoch, model, turn }: Session) => {
+  if (turn !== undefined) {
+    const { atMillis, bill, first, prefixTokens } = turn
+    return `${epoch} ${model} ${cachedTokens} ${prefixTokens} ${atMillis} ${first} ${bill.paidUsd} ${bill.stayUsd}`
+  }
+  return cachedTokens === 0 ? `${epoch} ${model}` : `${epoch} ${model} ${cachedTokens}`
+}
+
+const Turn = Schema.Tuple(
+  Schema.NumberFromString.pipe(Schema.nonNegative()),
+  Schema.NumberFromString.pipe(Schema.nonNegative()),
+  Schema.String,
+  Schema.NumberFromString.pipe(Schema.nonNegative()),
+  Schema.NumberFromString.pipe(Schema.nonNegative())
+)
+
+const turnOf = (text: string): SessionTurn | undefined =>
+  Option.getOrUndefined(
+    Option.flatMap(Schema.decodeUnknownOption(Turn)(text.split(" ")), ([prefixTokens, atMillis, first, paid, stay]) =>
+      Option.map(ModelId.option(first), (first) => ({
+        prefixTokens,
+        atMillis,
+        first,
+        bill: { paidUsd: paid, stayUsd: stay }
+      }))
+    )
+  )
 
 /** Null for what no version of Conduit wrote. */
 const decode = (text: string): Session | null => {
-  const [, epoch, model, cached] = /^(\d{1,15}) (\S+)(?: (\d{1,15}))?$/.exec(text) ?? []
+  const [, epoch, model, cached, rest] = /^(\d{1,15}) (\S+)(?: (\d{1,15}))?(?: (.+))?$/.exec(text) ?? []
+  const turn = rest === undefined ? undefined : turnOf(rest)
+  if (rest !== undefined && turn === undefined) return null
   return Option.match(ModelId.option(model ?? ""), {
     onNone: () => null,
     onSome: (model) => ({
       model,
       epoch: Number(epoch),
-      ...(cached === undefined ? {} : { cachedTokens: Number(cached) })
+      ...(cached === undefined ? {} : { cachedTokens: Number(cached) }),
+      ...(turn === undefined ? {} : { turn })
     })
   })
 }

@@ -1,11 +1,12 @@
 import * as GenAi from "../../domain/observing/GenAi.ts"
+import type { Decision } from "../../domain/routing/Decision.ts"
 import type { Outcome } from "../../domain/routing/Outcome.ts"
 import type { BanditStateShape } from "../../services/learning/BanditState.ts"
 import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
-import type { Session, SessionsShape } from "../../services/routing/Sessions.ts"
+import type { Session, SessionsShape, SessionTurn } from "../../services/routing/Sessions.ts"
 import type { Accounting } from "./Accounting.ts"
 import type { Attempts } from "./Attempts.ts"
 import * as Conversation from "./Conversation.ts"
@@ -17,7 +18,7 @@ interface Parts {
   readonly accounting: Accounting
   readonly attempts: Pick<Attempts, "end">
   readonly catalog: Pick<ModelCatalogShape, "current">
-  readonly experience: Pick<Experience, "counted">
+  readonly experience: Pick<Experience, "counted" | "couldRead">
   readonly log: Pick<LearningLogShape, "offer">
   readonly state: Pick<BanditStateShape, "epoch">
   readonly sessions: Pick<SessionsShape, "move" | "remember">
@@ -66,17 +67,19 @@ export class Settlement {
     outcome: Outcome,
     done: () => void
   ) {
-    const { sessions, state } = this.#parts
+    const { experience, sessions, state } = this.#parts
     const { chosen, owner } = decision
     const { details, model } = outcome
     const { sessionId } = request
     const cachedTokens = details?.cachedTokens ?? 0
+    if (decision.turn?.isWarm === true && model === chosen) experience.couldRead(model, cachedTokens > 0)
+    const turn = turnAfter(decision, outcome)
     if (sessionId !== null) {
-      if (model === chosen && cachedTokens === 0) return done()
-      return sessions.move({ owner, sessionId }, sessionOf(model, state.epoch(model), cachedTokens), done)
+      if (model === chosen && cachedTokens === 0 && turn === null) return done()
+      return sessions.move({ owner, sessionId }, sessionOf(model, state.epoch(model), cachedTokens, turn), done)
     }
     if (request.pinned === null && decision.reason !== "static") {
-      const session = sessionOf(model, state.epoch(model), cachedTokens)
+      const session = sessionOf(model, state.epoch(model), cachedTokens, turn)
       if (conversation.name !== null) sessions.remember({ owner, sessionId: conversation.name }, session)
       for (const id of said?.toolCallIds ?? noIds) {
         const name = Conversation.callName(id)
@@ -123,5 +126,21 @@ export class Settlement {
 
 const noIds: ReadonlyArray<string> = []
 
-const sessionOf = (model: Session["model"], epoch: number, cachedTokens: number): Session =>
-  cachedTokens > 0 ? { model, epoch, cachedTokens } : { model, epoch }
+const sessionOf = (model: Session["model"], epoch: number, cachedTokens: number, turn: SessionTurn | null): Session => {
+  if (turn !== null) return { model, epoch, cachedTokens, turn }
+  return cachedTokens > 0 ? { model, epoch, cachedTokens } : { model, epoch }
+}
+
+/** Null where turns are not weighed, or nobody knows how long this one was. */
+const turnAfter = (
+  { createdAtMillis, turn }: Decision,
+  { inputTokens, latencyMs, outputTokens }: Outcome
+): SessionTurn | null =>
+  turn === undefined || inputTokens === null
+    ? null
+    : {
+        prefixTokens: inputTokens + Math.round(outputTokens ?? 0),
+        atMillis: createdAtMillis + Math.round(latencyMs ?? 0),
+        first: turn.first,
+        bill: turn.bill
+      }

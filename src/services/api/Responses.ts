@@ -307,6 +307,13 @@ const CandidateEntry = Schema.Struct({
   quality: Schema.Number,
   quality_sd: Schema.Number,
   cost_usd: nullableNumber,
+  conversation_cost_usd: Schema.optionalWith(
+    nullableNumber.annotations({
+      description:
+        "Where turns of a session are weighed (`policy.sessions`): what a turn is expected to cost on average over this one, as it will be charged with what is cached, and those to come, if this model goes on."
+    }),
+    { exact: true }
+  ),
   latency_seconds: Schema.Number,
   score: Schema.Number.annotations({ description: "As it was drawn: what was expected, and chance." }),
   parts: Schema.Struct({ quality: Schema.Number, cost: Schema.Number, latency: Schema.Number }).annotations({

@@ -45,6 +45,10 @@ export interface DecideInput {
   readonly features: Float32Array
   /** What the session of the request has, if it is in one. */
   readonly session: Session | null
+  /** The newest message is a tool's result: it belongs to the model that made the call. */
+  readonly isToolResult: boolean
+  /** How often the model's provider read from its cache where it could have, [0, 1]. */
+  readonly cacheHits: (model: ModelId) => number
   /** What the request needs and the model cannot do. */
   readonly lacks: (model: Model) => Capability | null
   /** Of the request, as this model counts. */

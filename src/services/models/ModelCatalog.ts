@@ -51,6 +51,11 @@ export interface Catalog {
     readonly observing?: ModelId
     /** Another model is asked where one declines to answer; not there: its answer is passed on. */
     readonly passesOnRefusals?: boolean
+    /**
+     * By how much of the bill of never switching a session may cost more, 0.1 is a tenth: each turn is weighed by what the
+     * conversation costs. Not there: a session keeps its model.
+     */
+    readonly switchBudget?: number
   }
   /** Geometric mean of the models' expected cost of one request at set-up, USD: what a cost is compared with. */
   readonly costReferenceUsd: number

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import type { Bill } from "../../domain/routing/ConversationCost.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 
 /** What a session has: its model, and the epoch of that model in which it was chosen. */
@@ -7,6 +8,19 @@ export interface Session {
   readonly epoch: number
   /** Of its newest request, read from the provider's cache: what leaving the model would cost again. */
   readonly cachedTokens?: number
+  /** Where each turn of a session is weighed by what it costs. */
+  readonly turn?: SessionTurn
+}
+
+/** What the next turn of a session is weighed by. */
+export interface SessionTurn {
+  /** Of all that was said so far, as its model counted: what the provider may have in its cache. */
+  readonly prefixTokens: number
+  /** When its newest answer was there, Unix milliseconds. */
+  readonly atMillis: number
+  /** The model of the first turn, and the bill so far. */
+  readonly first: ModelId
+  readonly bill: Bill
 }
 
 /** A client's name for a session, and whose it is: the same name of another key is another session. */

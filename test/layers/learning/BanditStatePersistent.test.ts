@@ -15,7 +15,8 @@ import * as BanditStatePersistent from "../../../src/layers/learning/BanditState
 import * as DatabaseMemory from "../../../src/layers/storage/memory/DatabaseMemory.ts"
 import * as LearningLogDatabase from "../../../src/layers/learning/LearningLogDatabase.ts"
 import * as LogReaderDatabase from "../../../src/layers/learning/LogReaderDatabase.ts"
-import { BanditState } from "../../../src/services/learning/BanditState.ts"
+import { noMoreRates } from "../../../src/domain/routing/Cost.ts"
+import { BanditState, type DecideInput } from "../../../src/services/learning/BanditState.ts"
 import { Database, DatabaseError } from "../../../src/services/storage/Database.ts"
 import { LearningLog } from "../../../src/services/learning/LearningLog.ts"
 import { Lifecycle } from "../../../src/services/running/Lifecycle.ts"
@@ -65,7 +66,8 @@ const ask = (
   state: BanditState["Type"],
   n: number,
   more: Parameters<typeof request>[0] = {},
-  session: Session | null = null
+  session: Session | null = null,
+  over: Partial<DecideInput> = {}
 ): Decision => {
   const decision = state.decide({
     id: idOf(n),
@@ -74,9 +76,12 @@ const ask = (
     request: request(more),
     features,
     session,
+    isToolResult: false,
+    cacheHits: () => 0.9,
     lacks: () => null,
     inputTokens: () => 10,
-    barrier: () => null
+    barrier: () => null,
+    ...over
   })
   if ("excluded" in decision) throw decision
   return decision
@@ -595,6 +600,64 @@ describe("BanditStatePersistent", () => {
         assert.deepInclude(ask(state, 50, { pinned: b }), { chosen: b, reason: "pinned", propensity: 1 })
       })
     )
+  })
+
+  it.effect("weighs the turns of a session with what is cached, within the budget of switching", () => {
+    const caching = { ...noMoreRates, cachedInputUsdPerMTok: 0.3 }
+    const price = { inputUsdPerMTok: 3, outputUsdPerMTok: 4, moreRates: caching }
+    const models = [model("a", { priorQuality: 0.5, ...price }), model("b", { priorQuality: 0.55, ...price })]
+    const turn = { prefixTokens: 100_000, atMillis: 1_000_000, first: a, bill: { paidUsd: 1, stayUsd: 1 } }
+    const long = { inputTokens: () => 100_500 }
+    const used = (state: BanditState["Type"]) =>
+      Effect.sync(() => {
+        const decided = (n: number, more: Partial<DecideInput> = {}, session: Session = { model: a, epoch: 0, turn }) =>
+          ask(state, n, { sessionId: `s${n}` }, session, { ...long, ...more })
+        const turns = Array.from({ length: 60 }, (_, n) => n + 2)
+        // Warm: the other one would read all of it anew. What is not by chance stays, and is a choice with its propensity.
+        const warm = turns.map((n) => decided(n))
+        assert.isAtLeast(warm.filter(({ chosen }) => chosen === a).length, 56)
+        assert.isTrue(warm.every(({ reason }) => reason !== "session"))
+        for (const { candidates, chosen, propensity, turn: noted } of warm) {
+          const [one, other] = candidates
+          const expected = (0.9 * 100_000 * 0.3 + 0.1 * 100_000 * 3 + 500 * 3) / 1e6
+          assert.isAtLeast(one!.costUsd!, expected)
+          assert.isBelow(one!.costUsd!, expected + 0.005)
+          assert.isAbove(other!.costUsd!, 0.3)
+          assert.isBelow(other!.conversationUsd!, other!.costUsd!)
+          assert.closeTo(
+            candidates.reduce((sum, one) => sum + one.propensity, 0),
+            1,
+            1e-5
+          )
+          assert.closeTo(propensity, candidates.find(({ model }) => model === chosen)!.propensity, 1e-5)
+          assert.strictEqual(noted!.first, a)
+          const { costUsd } = candidates.find(({ model }) => model === chosen)!
+          assert.closeTo(noted!.bill.paidUsd, 1 + costUsd!, 1e-5)
+          assert.closeTo(noted!.bill.stayUsd, 1 + one!.costUsd!, 1e-5)
+        }
+        // Cold: the better one is free to take, but for the way back, which a small budget does not allow.
+        const cold = { createdAtMillis: 1_000_000 + 6 * 60_000 }
+        assert.isTrue(turns.every((n) => decided(n, cold).candidates[1]!.excludedBy === "switch_budget"))
+        const rich = { ...turn, bill: { paidUsd: 10, stayUsd: 10 } }
+        const free = turns.map((n) => decided(n, cold, { model: a, epoch: 0, turn: rich }).chosen)
+        assert.isAbove(free.filter((chosen) => chosen === b).length, 5)
+        // Who was away has to go back before it is too dear.
+        const away = { ...turn, bill: { paidUsd: 11.1, stayUsd: 10 } }
+        for (const n of turns) {
+          const { candidates, chosen } = decided(n, {}, { model: b, epoch: 0, turn: away })
+          assert.deepStrictEqual([chosen, candidates[1]!.excludedBy], [a, "switch_budget"])
+        }
+        // A tool's result belongs to the model that made the call.
+        const called = decided(2, { isToolResult: true }, { model: b, epoch: 0, turn: rich })
+        assert.deepInclude(called, { chosen: b, reason: "session", propensity: 1 })
+        // The first turn begins the bill, and nothing is weighed for who names a model.
+        const first = ask(state, 2, { sessionId: "new" }, null, long)
+        assert.strictEqual(first.turn!.first, first.chosen)
+        assert.strictEqual(first.turn!.bill.paidUsd, first.turn!.bill.stayUsd)
+        assert.isUndefined(ask(state, 2, { sessionId: "new", pinned: b }, null, long).turn)
+        assert.isUndefined(ask(state, 2).candidates[0]!.conversationUsd)
+      })
+    return lifeOf(memoryLog(), used, catalogWith(models, { switchBudget: 0.1 }))
   })
 
   it.effect("makes the same decision of the same request, from the row alone", () => {

@@ -1,6 +1,6 @@
 import * as Hierarchical from "../../../domain/learning/bandit/Hierarchical.ts"
 import { type Rule, rules } from "../../../domain/learning/algorithms/Rules.ts"
-import { choose, type Option, roundForAudit } from "../../../domain/routing/Choice.ts"
+import { audited, choose, type Option } from "../../../domain/routing/Choice.ts"
 import { excludedBy } from "../../../domain/routing/Constraint.ts"
 import type { Candidate, Decision, Reason } from "../../../domain/routing/Decision.ts"
 import type { ModelId, Position, RouterId } from "../../../domain/basics/Ids.ts"
@@ -11,6 +11,7 @@ import type { DecideInput } from "../../../services/learning/BanditState.ts"
 import { NoEligibleModel } from "../../../services/learning/BanditState.ts"
 import { type ChoiceRuleShape, sharesBy } from "../../../services/learning/ChoiceRule.ts"
 import type { Catalog } from "../../../services/models/ModelCatalog.ts"
+import * as Weighing from "./Weighing.ts"
 import { neutral, referenceLatencySeconds, referenceTokens } from "../../../domain/routing/Reference.ts"
 
 /** What a choice is made with, besides the request. */
@@ -44,9 +45,11 @@ export const decide = (
   const { catalog, router } = deciding
   const { request, session } = input
   const { features } = input
-  const prospects = prospectsOf(deciding, input, (model) =>
-    Hierarchical.predict(state, model.id, model.priorQuality, request.task, features)
-  )
+  const predict = (model: Model) => Hierarchical.predict(state, model.id, model.priorQuality, request.task, features)
+  const weighing = Weighing.weighingOf(catalog, input)
+  const staying = weighing === null ? null : stayingOf(deciding, weighing, predict)
+  const open = prospectsOf(deciding, input, weighing, predict)
+  const prospects = weighing === null ? open : Weighing.withinBudget(weighing, staying, open)
   const { algorithm } = catalog.policy
   const { own = null } = deciding
   const isDrawn = algorithm === "auto" || algorithm === "thompson" || algorithm === "static"
@@ -56,7 +59,13 @@ export const decide = (
     version: Hierarchical.version,
     position
   }
-  const answer = (choice: Choice) => decisionOf(deciding, input, features, policy, choice)
+  const answer = (choice: Choice) => {
+    const decision = decisionOf(deciding, input, features, policy, choice)
+    const chosen = weighing === null ? undefined : prospects.find(({ model }) => model === choice.chosen)
+    return weighing === null || chosen === undefined
+      ? decision
+      : { ...decision, turn: Weighing.decidedTurn(weighing, staying, chosen) }
+  }
 
   const excluded = nobodyLeft(prospects, request.pinned)
   if (excluded !== null) return excluded
@@ -74,6 +83,7 @@ export const decide = (
   if (observing !== undefined) return answer(observed(drawn(), prospects, observing))
   if (
     session !== null &&
+    (weighing === null || input.isToolResult) &&
     // A replica that has folded more than this one may have chosen it.
     session.epoch >= Hierarchical.epoch(state, session.model) &&
     isEligible(prospects, session.model)
@@ -81,6 +91,19 @@ export const decide = (
     return answer(undrawn(prospects, session.model, "session"))
   }
   return answer(drawn())
+}
+
+/** What staying with the session's first model costs; null in its first turn. */
+const stayingOf = (
+  { catalog }: Deciding,
+  weighing: Weighing.Weighing,
+  predict: (model: Model) => Pick<Hierarchical.Prediction, "outputTokens">
+): Weighing.Staying | null => {
+  const { before, input } = weighing
+  const first = before === null ? undefined : catalog.byId.get(before.first)
+  if (first === undefined) return null
+  const { outputTokens } = predict(first)
+  return Weighing.stayingWith(weighing, first, Math.min(outputTokens, input.request.maxTokens ?? outputTokens))
 }
 
 /** The fixed model serves, or the first eligible one of the configuration; the candidates keep what the draw says of them. */
@@ -100,7 +123,7 @@ export const decideWithoutLearning = (
   position: Position,
   input: DecideInput
 ): Decision | NoEligibleModel => {
-  const prospects = prospectsOf(deciding, input, ({ priorQuality }) => ({
+  const prospects = prospectsOf(deciding, input, null, ({ priorQuality }) => ({
     quality: priorQuality ?? neutral,
     qualitySd: 0,
     qualityRise: 0,
@@ -147,18 +170,20 @@ const inOrder = (
 const prospectsOf = (
   { catalog, disabled }: Deciding,
   { barrier, inputTokens: tokensOf, lacks, request }: DecideInput,
+  weighing: Weighing.Weighing | null,
   predict: (model: Model) => Omit<Hierarchical.Prediction, "successRate">
 ): Prospects =>
   catalog.models.map((model) => {
     const prediction = predict(model)
     const inputTokens = tokensOf(model)
-    const { costUsd, mean, rise, sd } = compose({
+    const { conversationUsd, costUsd, mean, rise, sd } = compose({
       prediction,
       price: model,
       inputTokens,
       maxTokens: request.maxTokens,
       weights: request.weights,
-      costReferenceUsd: catalog.costReferenceUsd
+      costReferenceUsd: catalog.costReferenceUsd,
+      turn: weighing === null ? undefined : Weighing.turnOn(weighing, model)
     })
     const quality = Math.min(1, Math.max(0, prediction.quality))
     const excluded = excludedBy(
@@ -189,6 +214,7 @@ const prospectsOf = (
       quality,
       qualitySd: prediction.qualitySd,
       costUsd,
+      conversationUsd,
       latencySeconds: prediction.latencySeconds
     }
   })
@@ -208,17 +234,7 @@ const nobodyLeft = (prospects: Prospects, pinned: ModelId | null): NoEligibleMod
 
 /** A choice that no draw made: its propensity is 1, and the others stand in the order of their expected score. */
 const undrawn = (prospects: Prospects, chosen: ModelId, reason: Reason): Choice => ({
-  candidates: prospects.map((p) => ({
-    model: p.model,
-    eligible: p.eligible,
-    excludedBy: p.excludedBy,
-    quality: roundForAudit(p.quality),
-    qualitySd: roundForAudit(p.qualitySd),
-    costUsd: p.costUsd === null ? null : roundForAudit(p.costUsd),
-    latencySeconds: roundForAudit(p.latencySeconds),
-    score: p.eligible ? roundForAudit(p.mean) : 0,
-    propensity: p.model === chosen ? 1 : 0
-  })),
+  candidates: prospects.map((p) => audited(p, p.eligible ? p.mean : 0, p.model === chosen ? 1 : 0)),
   chosen,
   propensity: 1,
   reason,

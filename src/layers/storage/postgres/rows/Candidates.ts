@@ -2,7 +2,8 @@ import type { Candidate } from "../../../../domain/routing/Decision.ts"
 import type { ModelId } from "../../../../domain/basics/Ids.ts"
 import type { ExcludedByCell } from "./Cells.ts"
 
-// Candidates stand in three columns: their ids, what excluded them, and six numbers each.
+// Candidates stand in three columns: their ids, what excluded them, and six numbers each. After all of these comes what a
+// turn of the conversation costs with each, where turns are weighed: who reads six numbers each does not meet it.
 
 const numbersEach = 6
 
@@ -11,6 +12,8 @@ export const predictionsOf = (candidates: ReadonlyArray<Candidate>): ReadonlyArr
   for (const { costUsd, latencySeconds, propensity, quality, qualitySd, score } of candidates) {
     numbers.push(quality, qualitySd, costUsd, latencySeconds, score, propensity)
   }
+  if (candidates.every(({ conversationUsd }) => conversationUsd === undefined)) return numbers
+  for (const { conversationUsd } of candidates) numbers.push(conversationUsd ?? null)
   return numbers
 }
 
@@ -32,6 +35,7 @@ export const candidatesOf = (row: {
       from,
       from + numbersEach
     )
+    const conversationUsd = row.predictions[row.models.length * numbersEach + i]
     return {
       model,
       eligible: excluded === null,
@@ -39,6 +43,7 @@ export const candidatesOf = (row: {
       quality: quality ?? 0,
       qualitySd: qualitySd ?? 0,
       costUsd: costUsd ?? null,
+      ...(conversationUsd === undefined ? {} : { conversationUsd }),
       latencySeconds: latencySeconds ?? 0,
       score: score ?? 0,
       propensity: propensity ?? 0
