@@ -65,18 +65,31 @@ const abilitiesAfter = ({ lacks }: Known, { abilities }: Model, now: number): Ab
   return { ...abilities, ...learned }
 }
 
+const nothingKnown = (): Known => ({
+  lacks: new Map(),
+  dialect: {},
+  logRatio: 0,
+  answers: 0,
+  cacheTurns: 0,
+  cacheReads: 0
+})
+
+const learnRatio = (known: Known, counted: number): void => {
+  const ratio = Math.min(ratioLimit, Math.max(1 / ratioLimit, counted))
+  known.answers = Math.min(known.answers + 1, recentAnswers)
+  known.logRatio += (Math.log(ratio) - known.logRatio) / known.answers
+}
+
+const learnCache = (known: Known, hasRead: boolean): void => {
+  known.cacheTurns += 1
+  if (hasRead) known.cacheReads += 1
+}
+
 export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">): Experience => {
   const byModel = new Map<Model["id"], Known>()
   const withoutStreamUsage = new Set<string>()
   const knownOf = (model: Model["id"]): Known => {
-    const known = byModel.get(model) ?? {
-      lacks: new Map(),
-      dialect: {},
-      logRatio: 0,
-      answers: 0,
-      cacheTurns: 0,
-      cacheReads: 0
-    }
+    const known = byModel.get(model) ?? nothingKnown()
     byModel.set(model, known)
     return known
   }
@@ -134,17 +147,10 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
       const { cacheReads, cacheTurns } = byModel.get(model) ?? { cacheReads: 0, cacheTurns: 0 }
       return (cacheReads + 9) / (cacheTurns + 10)
     },
-    couldRead: (model, hasRead) => {
-      const known = knownOf(model)
-      known.cacheTurns += 1
-      if (hasRead) known.cacheReads += 1
-    },
+    couldRead: (model, hasRead) => learnCache(knownOf(model), hasRead),
     counted: (model, estimated, inputTokens) => {
       if (estimated < leastTokens || inputTokens <= 0) return
-      const known = knownOf(model)
-      const ratio = Math.min(ratioLimit, Math.max(1 / ratioLimit, inputTokens / estimated))
-      known.answers = Math.min(known.answers + 1, recentAnswers)
-      known.logRatio += (Math.log(ratio) - known.logRatio) / known.answers
+      learnRatio(knownOf(model), inputTokens / estimated)
     }
   }
 }
