@@ -14,7 +14,7 @@ describe("the metrics of circuits", () => {
     Effect.gen(function* () {
       const telemetry = yield* Telemetry
       const clock = { ...(yield* Effect.clock), unsafeCurrentTimeMillis: () => now }
-      const changing = changingCatalog(catalogFrom([model("a"), model("b")]))
+      const changing = changingCatalog(catalogFrom([model("circuit-a"), model("circuit-b")]))
       const catalog = yield* Effect.provide(ModelCatalog, changing.layer)
       let now = 0
       const circuits = yield* Circuits.make({ catalog, clock, telemetry })
@@ -23,23 +23,23 @@ describe("the metrics of circuits", () => {
           .samples("conduit_circuit_state")
           .filter(({ labels, value }) => labels["model"] === id && value === 1)
           .map(({ labels }) => labels["state"])
-      assert.deepStrictEqual([shown("a"), shown("b"), shown("c")], [["closed"], ["closed"], []])
+      assert.deepStrictEqual([shown("circuit-a"), shown("circuit-b"), shown("circuit-c")], [["closed"], ["closed"], []])
 
-      const circuit = circuits.of(ModelId("a"))
+      const circuit = circuits.of(ModelId("circuit-a"))
       for (let i = 0; i < 5; i++) {
         circuit.enter(now)
         circuit.failed(now, { retryAfterSeconds: null, request: `${i}`, isRetry: false, onlyOf: null })
       }
-      assert.deepStrictEqual([shown("a"), shown("b")], [["open"], ["closed"]])
+      assert.deepStrictEqual([shown("circuit-a"), shown("circuit-b")], [["open"], ["closed"]])
       now = 10_000
-      assert.deepStrictEqual(shown("a"), ["half_open"])
+      assert.deepStrictEqual(shown("circuit-a"), ["half_open"])
 
-      changing.file.next = catalogFrom([model("b"), model("c")])
+      changing.file.next = catalogFrom([model("circuit-b"), model("circuit-c")])
       yield* catalog.reload
-      assert.deepStrictEqual([shown("a"), shown("b"), shown("c")], [[], ["closed"], ["closed"]])
+      assert.deepStrictEqual([shown("circuit-a"), shown("circuit-b"), shown("circuit-c")], [[], ["closed"], ["closed"]])
       // A series of zeros would say for ever that the circuit is not closed, which there is an alert for.
       const series = exposition(telemetry.render()).samples("conduit_circuit_state")
-      assert.isUndefined(series.find(({ labels }) => labels["model"] === "a"))
+      assert.isUndefined(series.find(({ labels }) => labels["model"] === "circuit-a"))
     }).pipe(Effect.provide(TelemetryMetrics.layer))
   )
 })
