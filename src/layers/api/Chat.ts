@@ -9,7 +9,7 @@ import type { CompleteAnswer } from "../../services/api/Responses.ts"
 import type { RoutesOf } from "../../services/api/Routes.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
-import type { Answer, RouterError, RouterShape, StreamHead, StreamSink } from "../../services/routing/Router.ts"
+import type { Answer, Chat, RouterError, RouterShape, StreamHead, StreamSink } from "../../services/routing/Router.ts"
 import { type BodyLimits, readJson } from "./Body.ts"
 import { completionsForm, fromCompletions } from "./CompletionsDoor.ts"
 import { embeddingsText, fromEmbeddings } from "./EmbeddingsDoor.ts"
@@ -68,37 +68,27 @@ export const make = ({
     })
   }
 
+  const begin = (exchange: Exchange, input: RoutingInput, open: Chat["open"], onEnd: Chat["onEnd"]) =>
+    router.begin({
+      request: input.request,
+      body: input.body,
+      protocol: input.protocol,
+      forwarded: input.forwarded,
+      caller: exchange.caller,
+      onCall: (model) => noteModel(exchange, model),
+      span: exchange.span?.span,
+      log: (line) => serving.log(exchange, line),
+      open,
+      onEnd
+    })
+
   const completed = (exchange: Exchange, input: RoutingInput, present: (answer: Answer) => Reply) =>
     serving.run(exchange, (ended) =>
-      router.begin({
-        request: input.request,
-        body: input.body,
-        protocol: input.protocol,
-        forwarded: input.forwarded,
-        caller: exchange.caller,
-        onCall: (model) => noteModel(exchange, model),
-        span: exchange.span?.span,
-        log: (line) => serving.log(exchange, line),
-        open: null,
-        onEnd: (exit, about) => ended(presented(exit, present), about)
-      })
+      begin(exchange, input, null, (exit, about) => ended(presented(exit, present), about))
     )
 
   const streamed = (exchange: Exchange, input: RoutingInput, open: (head: StreamHead) => StreamSink) =>
-    serving.run(exchange, (ended) =>
-      router.begin({
-        request: input.request,
-        body: input.body,
-        protocol: input.protocol,
-        forwarded: input.forwarded,
-        caller: exchange.caller,
-        onCall: (model) => noteModel(exchange, model),
-        span: exchange.span?.span,
-        log: (line) => serving.log(exchange, line),
-        open,
-        onEnd: (exit, about) => ended(Exit.as(exit, null), about)
-      })
-    )
+    serving.run(exchange, (ended) => begin(exchange, input, open, (exit, about) => ended(Exit.as(exit, null), about)))
 
   return {
     chatCompletions: (exchange) =>

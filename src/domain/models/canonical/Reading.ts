@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import { isObject, type JsonObject } from "../Json.ts"
-import type { CacheMark, Source, TextPart, Unfit } from "./Conversation.ts"
+import type { CacheMark, Reasoning, Source, TextPart, Unfit } from "./Conversation.ts"
 
 /** Reads a request part by part and keeps the first thing that is wrong. */
 export class Reading {
@@ -61,3 +61,11 @@ export const sourceOf = (url: string): Source => {
 /** Members whose value says nothing. */
 export const saying = (members: JsonObject): JsonObject =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined && value !== null))
+
+/** OpenAI's word for how much to think, in chats and responses; `none` is not at all. */
+export const reasoningOfEffort = (effort: unknown): Reasoning | null =>
+  typeof effort !== "string"
+    ? null
+    : effort === "none"
+      ? { mode: "off", effort: null, budgetTokens: null }
+      : { mode: "on", effort, budgetTokens: null }

@@ -19,7 +19,17 @@ import type {
   Unfit,
   Written
 } from "../canonical/Conversation.ts"
-import { booleanOf, cacheOf, numberOf, Reading, saying, sourceOf, stringOf, textPart } from "../canonical/Reading.ts"
+import {
+  booleanOf,
+  cacheOf,
+  numberOf,
+  Reading,
+  reasoningOfEffort,
+  saying,
+  sourceOf,
+  stringOf,
+  textPart
+} from "../canonical/Reading.ts"
 import { isObject, type JsonObject, textOf } from "../Json.ts"
 import { thinkingIn } from "./Thinking.ts"
 
@@ -85,7 +95,7 @@ export const readRequest = (body: JsonObject): Either.Either<Conversation, Unfit
     toolChoice: toolChoiceOf(body["tool_choice"] ?? body["function_call"]),
     parallelCalls: booleanOf(body["parallel_tool_calls"]),
     format: formatOf(body["response_format"]),
-    reasoning: reasoningOf(body["reasoning_effort"]),
+    reasoning: reasoningOfEffort(body["reasoning_effort"]),
     maxTokens: limitOf(body["max_completion_tokens"]) ?? limitOf(body["max_tokens"]),
     temperature: numberOf(body["temperature"]),
     topP: numberOf(body["top_p"]),
@@ -273,13 +283,6 @@ const formatOf = (format: unknown): Format | null => {
     strict: booleanOf(inner["strict"])
   }
 }
-
-const reasoningOf = (effort: unknown): Reasoning | null =>
-  typeof effort !== "string"
-    ? null
-    : effort === "none"
-      ? { mode: "off", effort: null, budgetTokens: null }
-      : { mode: "on", effort, budgetTokens: null }
 
 // To a chat.
 

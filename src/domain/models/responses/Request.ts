@@ -18,7 +18,16 @@ import type {
   Unfit,
   Written
 } from "../canonical/Conversation.ts"
-import { booleanOf, numberOf, Reading, saying, sourceOf, stringOf, textPart } from "../canonical/Reading.ts"
+import {
+  booleanOf,
+  numberOf,
+  Reading,
+  reasoningOfEffort,
+  saying,
+  sourceOf,
+  stringOf,
+  textPart
+} from "../canonical/Reading.ts"
 import { arrayOf, isObject, type JsonObject, textOf } from "../Json.ts"
 import { flatName, groupedName, reasoningBody, thinkingOf, toolsBody } from "./Items.ts"
 
@@ -114,7 +123,7 @@ export const readRequest = (body: JsonObject): Either.Either<Conversation, Unfit
     toolChoice: toolChoiceOf(body["tool_choice"]),
     parallelCalls: booleanOf(body["parallel_tool_calls"]),
     format: formatOf(texts["format"]),
-    reasoning: reasoningOf(reasoning),
+    reasoning: reasoningOfEffort(isObject(reasoning) ? textOf(reasoning["effort"]) : null),
     maxTokens: numberOf(body["max_output_tokens"]),
     temperature: numberOf(body["temperature"]),
     topP: numberOf(body["top_p"]),
@@ -341,14 +350,6 @@ const formatOf = (format: unknown): Format | null => {
     schema: isObject(format["schema"]) ? format["schema"] : {},
     strict: booleanOf(format["strict"])
   }
-}
-
-const reasoningOf = (reasoning: unknown): Reasoning | null => {
-  const effort = isObject(reasoning) ? textOf(reasoning["effort"]) : null
-  if (effort === null) return null
-  return effort === "none"
-    ? { mode: "off", effort: null, budgetTokens: null }
-    : { mode: "on", effort, budgetTokens: null }
 }
 
 // To a request.
