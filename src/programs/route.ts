@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { paramsText } from "../domain/models/ModelParams.ts"
 import { preferenceNames } from "../domain/routing/Weights.ts"
 import { DecisionEntry, ModelList } from "../services/api/Responses.ts"
 import { columns } from "./tools/Columns.ts"
@@ -23,6 +24,7 @@ const explanation = (decision: Shown, judged: number | null): string => {
     .sort((a, b) => b.score - a.score)[0]
   return [
     `chose ${decision.chosen} (${decision.reason})`,
+    chosen?.params === undefined ? "" : ` with ${paramsText(chosen.params)}`,
     chosen === undefined
       ? ""
       : `: score ${chosen.score.toFixed(2)} (quality ${chosen.quality.toFixed(2)}, ${usd(chosen.cost_usd)}, ${chosen.latency_seconds.toFixed(1)} s)`,

@@ -18,6 +18,7 @@ beforeAll(async () => {
     models: [
       { name: "claude-sonnet-4-5" },
       { name: "gpt-4o" },
+      { name: "o4-mini" },
       { name: "broken", faults: { "500": 1 } },
       { name: "busy", scenario: "overloaded" },
       { name: "declining", scenario: "refusal" },
@@ -36,6 +37,8 @@ beforeAll(async () => {
       "models:",
       `  - { id: claude, provider: anthropic, upstream: claude-sonnet-4-5, ${prices} }`,
       `  - { id: gpt, provider: openai, upstream: gpt-4o, ${prices} }`,
+      `  - { id: thinks, provider: anthropic, upstream: claude-sonnet-4-5, ${prices}, params: { reasoning_effort: low, max_tokens: 9000 } }`,
+      `  - { id: brief, provider: openai, upstream: o4-mini, ${prices}, params: { reasoning_effort: minimal, max_tokens: 5, verbosity: low } }`,
       ...models
     ].join("\n")
   })
@@ -258,6 +261,54 @@ describe("a chat whose model speaks Anthropic's protocol", () => {
     assert.deepStrictEqual(refused.json.error.details.excluded, [
       { model: "claude", excluded_by: "capability:choices" }
     ])
+  })
+})
+
+describe("a model with parameters", () => {
+  const decisionOf = async (answer: Answered) =>
+    (await request(`${conduit.url}/v1/decisions/${answer.headers["x-conduit-decision-id"]}`)).json
+
+  it("is asked with them, where the caller does not say", async () => {
+    const answer = await ask({ model: "thinks" })
+    assert.strictEqual(answer.status, 200, answer.text)
+    assert.deepInclude(sent(), { max_tokens: 9000, thinking: { type: "enabled", budget_tokens: 4096 } })
+    assert.deepStrictEqual((await decisionOf(answer)).outcome.params, { reasoning_effort: "low", max_tokens: 9000 })
+    const own = await ask({ model: "thinks", reasoning_effort: "none", max_tokens: 7000, stream: true })
+    assert.strictEqual(own.status, 200, own.text)
+    assert.deepInclude(sent(), { max_tokens: 7000, thinking: { type: "disabled" } })
+    assert.deepStrictEqual((await decisionOf(own)).outcome.params, {})
+  })
+
+  it("is asked with them by clients of every protocol", async () => {
+    const message = { model: "thinks", max_tokens: 6000, messages: question("hello") }
+    const messages = await request(`${conduit.url}/v1/messages`, { body: message })
+    assert.strictEqual(messages.status, 200, messages.text)
+    assert.deepInclude(sent(), { max_tokens: 6000, thinking: { type: "enabled", budget_tokens: 4096 } })
+    const responses = await request(`${conduit.url}/v1/responses`, { body: { model: "brief", input: "hello" } })
+    assert.strictEqual(responses.status, 200, responses.text)
+    // A responses' least is 16, and o4-mini has another name for it.
+    assert.deepInclude(sent(), { reasoning_effort: "minimal", verbosity: "low" })
+    const chat = await ask({ model: "brief", messages: question("a long story, please") })
+    assert.strictEqual(chat.headers["x-conduit-adjusted"], "max_tokens->max_completion_tokens")
+    assert.deepInclude(sent(), { reasoning_effort: "minimal", max_completion_tokens: 5, verbosity: "low" })
+    assert.notProperty(sent(), "max_tokens")
+    assert.isAtMost(chat.json.usage.completion_tokens, 5)
+  })
+
+  it("is shown and priced with them before it is called", async () => {
+    const { json } = await request(`${conduit.url}/v1/models`)
+    assert.deepStrictEqual(json.data.find(({ id }: { id: string }) => id === "brief").conduit.params, {
+      reasoning_effort: "minimal",
+      max_tokens: 5,
+      verbosity: "low"
+    })
+    const routed = await request(`${conduit.url}/v1/route`, { body: { prompt: "hello" } })
+    const [brief, gpt] = ["brief", "gpt"].map((id) => routed.json.candidates.find((one: any) => one.model === id))
+    assert.deepStrictEqual(brief.params, { reasoning_effort: "minimal", max_tokens: 5, verbosity: "low" })
+    assert.notProperty(gpt, "params")
+    // Five tokens at 15 USD a million, and what is sent.
+    assert.isBelow(brief.cost_usd, 0.0001)
+    assert.isAbove(gpt.cost_usd, 2 * brief.cost_usd)
   })
 })
 

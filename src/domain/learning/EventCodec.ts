@@ -18,10 +18,22 @@ const payloadVersion = 1
  * Kinds of events as they are written, in the order in which they came to be: one that an older version does not know makes
  * that payload damaged to it. So a prior is written in its old form wherever that says everything.
  */
-const kinds = ["model", "run", "quality", "reset", "availability", "reload", "modelWithSd", "verdict"] as const
+const kinds = [
+  "model",
+  "run",
+  "quality",
+  "reset",
+  "availability",
+  "reload",
+  "modelWithSd",
+  "verdict",
+  "modelOfUpstream"
+] as const
 
-const kindOf = (event: LearningEvent): (typeof kinds)[number] =>
-  event.type === "model" && event.priorSd !== undefined ? "modelWithSd" : event.type
+const kindOf = (event: LearningEvent): (typeof kinds)[number] => {
+  if (event.type !== "model") return event.type
+  return event.upstream !== undefined ? "modelOfUpstream" : event.priorSd !== undefined ? "modelWithSd" : "model"
+}
 
 /**
  * The events of one commit: version, the model ids and tasks that occur (events refer to them by number, 0 being no
@@ -43,7 +55,10 @@ export const encodeEvents = (events: ReadonlyArray<LearningEvent>): Uint8Array =
     switch (event.type) {
       case "model":
         Binary.writeFloat64(body, event.priorQuality ?? Number.NaN)
-        if (event.priorSd !== undefined) Binary.writeFloat64(body, event.priorSd)
+        if (event.upstream !== undefined) {
+          Binary.writeFloat64(body, event.priorSd ?? Number.NaN)
+          Binary.writeString(body, event.upstream)
+        } else if (event.priorSd !== undefined) Binary.writeFloat64(body, event.priorSd)
         break
       case "reset":
       case "reload":
@@ -121,6 +136,12 @@ const readEvent = (
   if (type === "model") return { type, model, priorQuality: readNullable(r) }
   if (type === "modelWithSd") {
     return { type: "model", model, priorQuality: readNullable(r), priorSd: Binary.readFloat64(r) }
+  }
+  if (type === "modelOfUpstream") {
+    const priorQuality = readNullable(r)
+    const priorSd = readNullable(r)
+    const upstream = Binary.readString(r)
+    return { type: "model", model, priorQuality, ...(priorSd === null ? {} : { priorSd }), upstream }
   }
   if (type === "reset") return { type, model }
   if (type === "availability") return { type, model, enabled: Binary.readByte(r) === 1 }

@@ -2,7 +2,7 @@ import * as Either from "effect/Either"
 import * as Hierarchical from "./bandit/Hierarchical.ts"
 import * as Binary from "../basics/Binary.ts"
 import type { ModelId, Position } from "../basics/Ids.ts"
-import type { LearningEvent } from "./LearningEvent.ts"
+import type { LearningEvent, ModelEvent } from "./LearningEvent.ts"
 import { SnapshotDamaged } from "./Snapshot.ts"
 
 /** A model that is never called again loses half of its share within so many answers. */
@@ -52,13 +52,15 @@ export const shareOf = ({ answers }: Learning, model: ModelId): number => {
   return sum === 0 ? 0 : (answers.get(model) ?? 0) / sum
 }
 
-/** Whether the model is in the log with this prior. */
-export const knows = (
-  { state }: Learning,
-  { id, priorQuality, priorSd }: { readonly id: ModelId } & Hierarchical.Prior
-): boolean => {
-  const known = Hierarchical.priorOf(state, id)
-  return known !== undefined && known.priorQuality === priorQuality && known.priorSd === priorSd
+/** Whether the model is in the log as this event says. */
+export const knows = ({ state }: Learning, { model, priorQuality, priorSd, upstream }: ModelEvent): boolean => {
+  const known = Hierarchical.priorOf(state, model)
+  return (
+    known !== undefined &&
+    known.priorQuality === priorQuality &&
+    known.priorSd === priorSd &&
+    known.upstream === upstream
+  )
 }
 
 export const encode = ({ answers, disabled, state }: Learning): Uint8Array => {

@@ -21,6 +21,8 @@ export interface ModelEvent {
   readonly priorQuality: number | null
   /** Standard deviation of the model's level about it, (0, 1]; without one that of a guess. */
   readonly priorSd?: number
+  /** What it shares with other models that are the same one upstream, asked with other parameters; not there alone. */
+  readonly upstream?: string
 }
 
 /** A call to a model ended. */

@@ -2,6 +2,7 @@ import type { ModelId } from "../basics/Ids.ts"
 import type { Abilities } from "./Capability.ts"
 import type { MoreRates } from "./Cost.ts"
 import type { Dialect } from "./Dialect.ts"
+import type { ModelParams } from "../models/ModelParams.ts"
 import type { Retirement } from "../models/ModelList.ts"
 
 /** How long an upstream may be silent, milliseconds; null where nobody said, then streams may be for a minute. */
@@ -47,6 +48,8 @@ export interface Model {
   /** As the configuration, the provider's list and the table of families say. */
   readonly abilities: Abilities
   readonly dialect: Dialect
+  /** What it is asked where the caller does not say; not there where its entry asks nothing. */
+  readonly params?: ModelParams
   readonly timeouts?: SilenceLimits
   /** Published or configured quality in [0, 1]; null if nothing is known. */
   readonly priorQuality: number | null

@@ -1,5 +1,6 @@
 import type { FaultReason } from "./Fault.ts"
 import type { ModelId } from "../basics/Ids.ts"
+import type { ModelParams } from "../models/ModelParams.ts"
 
 /** One call to a model. */
 export interface Attempt {
@@ -51,6 +52,8 @@ export interface OutcomeDetails {
   readonly servedModel?: string
   /** By which the upstream knows the call. */
   readonly upstreamRequestId?: string
+  /** What the model's entry asked of it and the caller had left open. */
+  readonly params?: ModelParams
 }
 
 /** What happened when the chosen model was called, or what the caller of `/v1/route` reported. */

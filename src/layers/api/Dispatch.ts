@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import type { ModelId } from "../../domain/basics/Ids.ts"
 import { version } from "../../domain/basics/Version.ts"
 import { planConstants } from "../../domain/learning/CommitPlan.ts"
 import { KeyAdministration, Keys } from "../../services/api/Keys.ts"
@@ -67,6 +68,7 @@ export const make = (
     const preferred = () => catalog.current().policy.preference
     const reference = () => ({
       costUsd: catalog.current().costReferenceUsd,
+      paramsOf: (model: ModelId) => catalog.current().byId.get(model)?.params,
       latencySeconds: planConstants.latencyReferenceSeconds
     })
     const startedAtSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)

@@ -8,11 +8,11 @@ import { toPublic } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
 import type { Handler } from "./Handler.ts"
 import { Overloaded } from "./HttpErrors.ts"
-import { decisionEntry, type RewardReference } from "./Present.ts"
+import { decisionEntry, type ShownWith } from "./Present.ts"
 
 export interface LiveDependencies {
   readonly router: Pick<RouterShape, "decisions">
-  readonly reference: () => RewardReference
+  readonly reference: () => ShownWith
   readonly models: () => ModelList
   readonly state: () => ServiceState
 }

@@ -15,14 +15,14 @@ import {
   decisionEntry,
   decisionIdOf,
   modelEntry,
-  type RewardReference
+  type ShownWith
 } from "./Present.ts"
 import { query } from "./Query.ts"
 import { json } from "./Reply.ts"
 
 export interface LookupDependencies {
   readonly router: Pick<RouterShape, "decisions" | "decision" | "models">
-  readonly reference: () => RewardReference
+  readonly reference: () => ShownWith
   readonly aliases: () => ReadonlyArray<Alias>
   /** Unix time, seconds. */
   readonly startedAtSeconds: number

@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
-import { DecisionId } from "../../domain/basics/Ids.ts"
+import { DecisionId, type ModelId } from "../../domain/basics/Ids.ts"
+import type { ModelParams } from "../../domain/models/ModelParams.ts"
 import type { Alias } from "../../domain/routing/Alias.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
 import { type Outcome, outcomeKind } from "../../domain/routing/Outcome.ts"
@@ -10,10 +11,16 @@ import { costScore, latencyScore } from "../../domain/routing/Score.ts"
 import type { DecisionEntry, ModelEntry, ModelList } from "../../services/api/Responses.ts"
 import { DecisionNotFound, type RoutedModel } from "../../services/routing/Router.ts"
 
-/** What a reward of 0 for cost and for latency would be. */
+/** What a cost and a latency are measured with. */
 export interface RewardReference {
   readonly costUsd: number
   readonly latencySeconds: number
+}
+
+/** What decisions are shown with, as it is configured now. */
+export interface ShownWith extends RewardReference {
+  /** What the entry of a model asks of it. */
+  readonly paramsOf: (model: ModelId) => ModelParams | undefined
 }
 
 /** Ids of answers that are made of their decision's. */
@@ -35,7 +42,7 @@ export const usdText = (usd: number): string => {
 export const decisionEntry = (
   { attempts, decision, outcome, prompt }: DecisionRecord,
   feedback: ReadonlyArray<Feedback>,
-  reference: RewardReference
+  reference: ShownWith
 ): DecisionEntry => {
   const fellBack = outcome !== null && outcome.model !== decision.chosen
   const { weights } = decision.request
@@ -48,6 +55,7 @@ export const decisionEntry = (
     request: requestEntry(decision.request),
     candidates: decision.candidates.map((c) => ({
       model: c.model,
+      ...paramsEntry(reference.paramsOf(c.model)),
       eligible: c.eligible,
       excluded_by: c.excludedBy,
       quality: c.quality,
@@ -92,6 +100,9 @@ export const decisionEntry = (
   }
 }
 
+/** Most models are asked nothing besides. */
+const paramsEntry = (params: ModelParams | undefined) => (params === undefined ? {} : { params })
+
 const outcomeEntry = (outcome: Outcome): NonNullable<DecisionEntry["outcome"]> => ({
   kind: outcomeKind(outcome),
   ok: outcome.ok,
@@ -112,7 +123,8 @@ const outcomeEntry = (outcome: Outcome): NonNullable<DecisionEntry["outcome"]> =
   service_tier: outcome.details?.serviceTier ?? null,
   service_tier_price_assumed: outcome.details?.tierPriceAssumed ?? false,
   served_model: outcome.details?.servedModel ?? null,
-  upstream_request_id: outcome.details?.upstreamRequestId ?? null
+  upstream_request_id: outcome.details?.upstreamRequestId ?? null,
+  params: outcome.details?.params ?? {}
 })
 
 const requestEntry = (request: Decision["request"]): DecisionEntry["request"] => ({
@@ -156,6 +168,7 @@ export const modelEntry = (
     retirement: retirementEntry(model),
     capabilities: { ...abilities },
     dialect: { ...dialect },
+    params: { ...model.params },
     quality: learned.quality,
     tasks: learned.tasks,
     changed: learned.changes.at(-1) ?? null,
@@ -206,6 +219,7 @@ export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: nu
       retirement: null,
       capabilities: {},
       dialect: {},
+      params: {},
       quality: null,
       tasks: [],
       changed: null,

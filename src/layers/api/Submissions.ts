@@ -17,7 +17,7 @@ import { askerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
 import type { Handler, ReadBody } from "./Handler.ts"
 import type { InvalidRequest } from "./HttpErrors.ts"
-import { decisionEntry, decisionIdOf, type RewardReference } from "./Present.ts"
+import { decisionEntry, decisionIdOf, type ShownWith } from "./Present.ts"
 import { countTokens as countedTokens } from "./MessagesDoor.ts"
 import { json } from "./Reply.ts"
 import { fromRoute } from "./RoutingInput.ts"
@@ -27,7 +27,7 @@ export interface SubmissionDependencies {
   readonly readBody: ReadBody
   readonly ids: IdsShape
   readonly preferred: () => Preference
-  readonly reference: () => RewardReference
+  readonly reference: () => ShownWith
 }
 
 const decodeOutcome = decoder(OutcomeRequest)

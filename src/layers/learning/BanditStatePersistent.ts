@@ -7,7 +7,8 @@ import * as Schedule from "effect/Schedule"
 import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import * as LearnedState from "../../domain/learning/LearnedState.ts"
-import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
+import type { LearningEvent, ModelEvent } from "../../domain/learning/LearningEvent.ts"
+import type { Model } from "../../domain/routing/Model.ts"
 import { neutral, referenceLatencySeconds, referenceTokens } from "../../domain/routing/Reference.ts"
 import { BanditState } from "../../services/learning/BanditState.ts"
 import { ChoiceRule } from "../../services/learning/ChoiceRule.ts"
@@ -148,15 +149,20 @@ const forkUntilRelease = (effect: Effect.Effect<void>) =>
 const tellOfModels = (log: LearningLog["Type"], events: ReadonlyArray<LearningEvent>): Effect.Effect<void> =>
   events.length === 0 ? Effect.void : Effect.ignore(Effect.retry(log.append(events), modelsRetry))
 
-const unknownModels = ({ models }: Catalog, learned: LearnedState.Learning): ReadonlyArray<LearningEvent> =>
-  models
-    .filter((model) => !LearnedState.knows(learned, model))
-    .map(({ id, priorQuality, priorSd }) => ({
-      type: "model",
-      model: id,
-      priorQuality,
-      ...(priorSd === undefined ? {} : { priorSd })
-    }))
+const unknownModels = (catalog: Catalog, learned: LearnedState.Learning): ReadonlyArray<LearningEvent> =>
+  catalog.models.map((model) => modelEventOf(catalog, model)).filter((event) => !LearnedState.knows(learned, event))
+
+/** An upstream is named where several models are it. */
+const modelEventOf = ({ models }: Catalog, { id, priorQuality, priorSd, provider, upstream }: Model): ModelEvent => {
+  const isArm = models.some((other) => other.id !== id && other.provider === provider && other.upstream === upstream)
+  return {
+    type: "model",
+    model: id,
+    priorQuality,
+    ...(priorSd === undefined ? {} : { priorSd }),
+    ...(isArm ? { upstream: `${provider}/${upstream}` } : {})
+  }
+}
 
 const observe = Effect.fnUntraced(function* (
   telemetry: Telemetry["Type"],

@@ -131,6 +131,7 @@ const modelOf = (entry: ModelEntry, configured: Configured, known: Known, retire
       ...(provider === undefined ? {} : unspeakable(provider))
     },
     dialect: { ...family?.dialect, ...entry.dialect },
+    ...(entry.params === undefined ? {} : { params: entry.params }),
     timeouts: timeoutsOf(entry, file.providers?.[entry.provider]),
     priorQuality: entry.priorQuality ?? null,
     ...(entry.priorSd === undefined ? {} : { priorSd: entry.priorSd }),

@@ -1,4 +1,5 @@
 import * as Redacted from "effect/Redacted"
+import { paramsText } from "../../domain/models/ModelParams.ts"
 import { retirementText } from "../../domain/models/ModelList.ts"
 import { capabilities } from "../../domain/routing/Capability.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -42,6 +43,8 @@ const aliasChanges = (before: Catalog["aliases"], after: Catalog["aliases"]): Re
 
 const price = (model: Model) => `${model.inputUsdPerMTok ?? "?"}/${model.outputUsdPerMTok ?? "?"}`
 
+const paramsOf = ({ params = {} }: Model): string => paramsText(params)
+
 const changesOf = (before: Model, after: Model): ReadonlyArray<string> => [
   ...(price(before) === price(after)
     ? []
@@ -56,6 +59,13 @@ const changesOf = (before: Model, after: Model): ReadonlyArray<string> => [
     ? []
     : [`answers of ${after.id} have at most ${after.maxOutputTokens ?? "an unknown number of"} tokens`]),
   ...abilityChanges(before, after),
+  ...(paramsOf(before) === paramsOf(after)
+    ? []
+    : [
+        after.params === undefined
+          ? `${after.id} is asked as callers say`
+          : `${after.id} is asked with ${paramsOf(after)}`
+      ]),
   ...(before.priorQuality === after.priorQuality
     ? []
     : [`prior quality of ${after.id} is ${after.priorQuality ?? "unknown"}`]),

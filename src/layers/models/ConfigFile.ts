@@ -7,6 +7,7 @@ import { durationFromText } from "../../domain/basics/DurationText.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { must, mustSecretly, problemsOf } from "../../domain/basics/SchemaProblems.ts"
 import { isObject } from "../../domain/models/Json.ts"
+import { reasoningEfforts, verbosities } from "../../domain/models/ModelParams.ts"
 import { presetNames } from "../../domain/models/Presets.ts"
 import { providerKindNames } from "../../domain/models/ProviderKind.ts"
 import { policyAlgorithms, policyModes } from "../../domain/routing/Policy.ts"
@@ -80,6 +81,24 @@ const DialectEntry = Schema.Struct({
   parallel_tool_calls: Spelling
 })
 
+const temperature = "a number from 0 to 2"
+
+/** What the model is asked where the caller does not say, as `{ reasoning_effort: low }`. */
+const Params = Schema.Struct({
+  reasoning_effort: Schema.optionalWith(
+    Schema.Literal(...reasoningEfforts).annotations(must(reasoningEfforts.join(", "))),
+    { exact: true }
+  ),
+  max_tokens: Schema.optionalWith(Tokens, { exact: true }),
+  temperature: Schema.optionalWith(
+    Schema.Number.annotations(must(temperature)).pipe(Schema.between(0, 2, must(temperature))),
+    { exact: true }
+  ),
+  verbosity: Schema.optionalWith(Schema.Literal(...verbosities).annotations(must(verbosities.join(", "))), {
+    exact: true
+  })
+})
+
 const timeout = 'a duration above 0 and up to a day, such as "30 seconds" or "2m"'
 /** A duration, in milliseconds. */
 const Timeout = Schema.optionalWith(
@@ -135,6 +154,7 @@ const ModelEntry = Schema.Struct({
   maxOutputTokens: Schema.optionalWith(Tokens, { exact: true }),
   capabilities: Schema.optionalWith(Capabilities, { exact: true }),
   dialect: Schema.optionalWith(DialectEntry, { exact: true }),
+  params: Schema.optionalWith(Params, { exact: true }),
   /** It makes vectors, of this space. */
   embeddings: Schema.optionalWith(Schema.Struct({ space: Name }), { exact: true }),
   priorQuality: Schema.optionalWith(Schema.Number.annotations(must(unit)).pipe(Schema.between(0, 1, must(unit))), {

@@ -46,7 +46,7 @@ const providerProblems = (
 
 const modelProblems = (models: ReadonlyArray<JsonObject>, providers: ReadonlyArray<string>): ReadonlyArray<string> => {
   const seen = new Set<unknown>()
-  return models.flatMap(({ id, priorQuality, priorSd, provider }, i) => {
+  return models.flatMap(({ embeddings, id, params, priorQuality, priorSd, provider }, i) => {
     const isTwice = typeof id === "string" && seen.has(id)
     seen.add(id)
     return [
@@ -58,6 +58,9 @@ const modelProblems = (models: ReadonlyArray<JsonObject>, providers: ReadonlyArr
           ]),
       ...(priorSd !== undefined && priorQuality === undefined
         ? [`models[${i}].priorSd: there is no priorQuality that it could be the deviation of`]
+        : []),
+      ...(params !== undefined && embeddings !== undefined
+        ? [`models[${i}].params: are of answers, and a model of embeddings gives none`]
         : [])
     ]
   })

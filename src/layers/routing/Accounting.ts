@@ -1,6 +1,7 @@
 import { costOf, isCachePriceAssumed, isTierPriceAssumed, type Price } from "../../domain/routing/Cost.ts"
 import type { Said } from "../../domain/models/Said.ts"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
+import { answerLimit } from "../../domain/models/ModelParams.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { OutcomeDetails } from "../../domain/routing/Outcome.ts"
 import { isOtherModel } from "../../domain/routing/ModelName.ts"
@@ -48,7 +49,7 @@ export const make = (catalog: Pick<ModelCatalogShape, "current">): Accounting =>
         model: chosen,
         expectedUsd: candidates.find((one) => one.model === chosen)?.costUsd ?? null,
         usdOf: (outputTokens) => (model === undefined ? null : costOf(model, plainUsage(inputTokens, outputTokens))),
-        maxTokens
+        maxTokens: model === undefined ? maxTokens : answerLimit(model, maxTokens)
       }
     },
     of: (model, request, said, requestId) => {

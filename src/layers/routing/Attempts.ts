@@ -6,7 +6,7 @@ import type { Model } from "../../domain/routing/Model.ts"
 import { refusedError } from "../../domain/routing/Outcome.ts"
 import type { Attempt } from "../../domain/routing/Outcome.ts"
 import type { NoEligibleModel } from "../../services/learning/BanditState.ts"
-import { type CallLimits, ProviderError } from "../../services/models/LanguageModels.ts"
+import { type CallLimits, type ChatBody, ProviderError } from "../../services/models/LanguageModels.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { AllModelsFailed, UpstreamRejected } from "../../services/routing/Router.ts"
 import type { CallResult, TelemetryShape } from "../../services/observing/Telemetry.ts"
@@ -42,6 +42,7 @@ interface Parts {
 /** The next call of a request. */
 export interface NextCall {
   readonly model: Model
+  readonly body: ChatBody
   readonly limits: CallLimits
   /** After which another model is tried, or none. */
   readonly limitMs: number
@@ -88,9 +89,11 @@ export class Attempts {
       const headers = this.#begin(routed, model)
       const mayFallBack =
         untried.counted + 1 < mostCounted && untried.models.some((other) => !this.#isBarred(routed, other))
-      const { adjustments, dialect, streamUsage } = this.#parts.experience.limits(model, routed.begun.body)
+      const body = routed.bodyFor(model)
+      const { adjustments, dialect, streamUsage } = this.#parts.experience.limits(model, body)
       return {
         model,
+        body,
         // An answer without an id of its own has the decision's.
         limits: {
           adjustments,
@@ -131,7 +134,7 @@ export class Attempts {
     const { next } = faults[error.reason]
     if (next === "none") return false
     // Now it is known how to ask this model.
-    if (this.#parts.experience.refused(model, routed.begun.body, error)) untried.models.unshift(model)
+    if (this.#parts.experience.refused(model, routed.bodyFor(model), error)) untried.models.unshift(model)
     if (next === "counted") untried.counted++
     return true
   }

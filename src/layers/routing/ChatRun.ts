@@ -170,10 +170,10 @@ export class ChatRun implements ChatRunShape {
   /** Calls the next model. */
   #call(routed: RoutedRequest): void {
     const { attempts, deadlines, models } = this.#parts
-    const { body, open } = this.#chat
+    const { open } = this.#chat
     const next = attempts.next(routed, this.#untried)
     if (next === null) return this.#fail(routed, attempts.failure(routed))
-    const { limitMs, model } = next
+    const { body, limitMs, model } = next
     const { operation } = routed.request
     const limits = operation === undefined ? next.limits : { ...next.limits, operation }
     this.#state = "calling"
@@ -366,7 +366,8 @@ export class ChatRun implements ChatRunShape {
 
   #headOf(routed: RoutedRequest, model: Model, told: Told): AnswerHead {
     const { clock, experience } = this.#parts
-    const { body, decision } = routed.begun
+    const { decision } = routed.begun
+    const body = routed.bodyFor(model)
     return {
       decisionId: decision.id,
       model: model.id,

@@ -6,6 +6,7 @@ import type { FaultReason } from "../../domain/routing/Fault.ts"
 import type { TokenUsage } from "../../domain/routing/Usage.ts"
 import { refusedError } from "../../domain/routing/Outcome.ts"
 import type { Attempt, Outcome, OutcomeDetails } from "../../domain/routing/Outcome.ts"
+import { type ModelParams, parametrised } from "../../domain/models/ModelParams.ts"
 import type { Said } from "../../domain/models/Said.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import type { ChatBody, ProviderError } from "../../services/models/LanguageModels.ts"
@@ -106,6 +107,9 @@ export class RoutedRequest {
   private hasOutcome = false
   private answer: Attempt | null = null
   private declinedUsd = 0
+  /** Of the model that was asked last, and what was added for each. */
+  private asked: { readonly model: Model; readonly body: ChatBody } | null = null
+  private added: Map<Model["id"], ModelParams> | null = null
 
   constructor(begun: Begun) {
     this.begun = begun
@@ -135,6 +139,17 @@ export class RoutedRequest {
   /** Milliseconds that were not spent waiting for models. */
   overheadMs(nowMs: number): number {
     return Math.max(0, nowMs - this.begun.startedMs - this.waitedMs)
+  }
+
+  /** The request as this model gets it: what its entry asks, under what the caller says. */
+  bodyFor(model: Model): ChatBody {
+    const { body, protocol = "chat" } = this.begun
+    if (model.params === undefined || this.request.operation !== undefined) return body
+    if (this.asked?.model === model) return this.asked.body
+    const { added, body: merged } = parametrised(body, protocol, model.params, model)
+    this.asked = { model, body: merged }
+    if (added !== null) (this.added ??= new Map()).set(model.id, added)
+    return merged
   }
 
   called(model: Model["id"], startedMs: number, step: Step | null): void {
@@ -215,10 +230,15 @@ export class RoutedRequest {
         firstTokenMs,
         // What the last model said is closer to the cause than how the request ended.
         error: ending._tag === "Failed" ? (last?.error ?? error) : error,
-        details
+        details: last === undefined ? details : this.withParams(last.model, details)
       },
       prompt: this.begun.prompt
     }
+  }
+
+  private withParams(model: Model["id"], details: OutcomeDetails | null): OutcomeDetails | null {
+    const params = this.added?.get(model)
+    return params === undefined ? details : { ...details, params }
   }
 
   /** For the client: what was tried. */

@@ -230,6 +230,13 @@ const Ability = Schema.Struct({
   })
 })
 
+const ParamsEntry = Schema.Struct({
+  reasoning_effort: optional(Schema.String),
+  max_tokens: optional(Schema.Number),
+  temperature: optional(Schema.Number),
+  verbosity: optional(Schema.String)
+}).annotations({ identifier: "ModelParams" })
+
 const LimitSourceName = Schema.NullOr(Schema.Literal("configuration", "upstream", "families", "prices")).annotations({
   description:
     "Who says it: the configuration, the list of its provider, the table of families or the catalogue of prices; null if nobody does."
@@ -273,6 +280,9 @@ export const ModelEntry = Schema.Struct({
     dialect: Schema.Record({ key: Schema.String, value: nullableString }).annotations({
       description: "Fields of a request that the model spells differently; null is left out."
     }),
+    params: ParamsEntry.annotations({
+      description: "What the model is asked where the caller does not say, by OpenAI's names."
+    }),
     quality: Schema.NullOr(Schema.Struct(qualityFields)).annotations({
       description: "Of requests without a task, learned from judged answers, with the central 90 % interval."
     }),
@@ -302,6 +312,9 @@ export type ModelList = typeof ModelList.Type
 
 const CandidateEntry = Schema.Struct({
   model: Schema.String,
+  params: optional(
+    ParamsEntry.annotations({ description: "What its entry asks of it today, where it asks something." })
+  ),
   eligible: Schema.Boolean,
   excluded_by: nullableString,
   quality: Schema.Number,
@@ -358,7 +371,10 @@ const OutcomeEntry = Schema.Struct({
   served_model: nullableString.annotations({
     description: "The model that answered, as its provider calls it, where that is another than the one asked."
   }),
-  upstream_request_id: nullableString.annotations({ description: "By which the provider knows the call." })
+  upstream_request_id: nullableString.annotations({ description: "By which the provider knows the call." }),
+  params: ParamsEntry.annotations({
+    description: "What the model's entry asked of it, where the caller had left it open."
+  })
 })
 
 const FeedbackEntry = Schema.Struct({

@@ -25,6 +25,12 @@ const event: FastCheck.Arbitrary<LearningEvent> = FastCheck.oneof(
     priorQuality: nullable(unit),
     priorSd: FastCheck.double({ min: 0.01, max: 1, noNaN: true })
   }),
+  FastCheck.record({
+    type: FastCheck.constant("model" as const),
+    model,
+    priorQuality: nullable(unit),
+    upstream: FastCheck.string({ unit: "grapheme", maxLength: 40 })
+  }),
   FastCheck.record({ type: FastCheck.constant("reset" as const), model }),
   FastCheck.record({
     type: FastCheck.constant("verdict" as const),

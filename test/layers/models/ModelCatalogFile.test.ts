@@ -243,13 +243,15 @@ providers:
 models:
   - { id: a, provider: local, contextWindow: -1 }
   - { id: a, provider: lokal, priorSd: 0.1 }
+  - { id: b, provider: local, params: { reasoning_effort: lots, max_token: 5, temperature: 3 } }
+  - { id: c, provider: local, embeddings: { space: x }, params: { verbosity: low } }
 aliases:
   a: auto
-  gpt-4o: b
+  gpt-4o: d
   "gpt 4": auto
   "claude-*": { model: a, models: [a], preference: best }
   fast: { models: [] }
-  "o*": { models: [a, c], weights: 1 }
+  "o*": { models: [a, d], weights: 1 }
 `
       })
       const paths = problems.map((problem) => problem.replace(/^conduit\.yaml: /, "").split(": ")[0])
@@ -266,6 +268,10 @@ aliases:
         "models[1].id",
         "models[1].priorSd",
         "models[1].provider",
+        "models[2].params.max_token",
+        "models[2].params.reasoning_effort",
+        "models[2].params.temperature",
+        "models[3].params",
         "providers.local.apiKey",
         "providers.local.baseUrl",
         "providers.local.kind",

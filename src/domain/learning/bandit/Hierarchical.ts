@@ -202,6 +202,8 @@ export const epoch = (state: State, model: ModelId): number => {
 export interface Prior {
   readonly priorQuality: number | null
   readonly priorSd?: number
+  /** Of whom it is one of several arms. */
+  readonly upstream?: string
 }
 
 /** The prior of a model that the log knows; undefined of another. */
@@ -210,5 +212,9 @@ export const priorOf = (state: State, model: ModelId): Prior | undefined => {
   const evidence = k === undefined ? undefined : state.quality.models[k]
   return evidence === undefined
     ? undefined
-    : { priorQuality: evidence.prior, ...(evidence.priorSd === null ? {} : { priorSd: evidence.priorSd }) }
+    : {
+        priorQuality: evidence.prior,
+        ...(evidence.priorSd === null ? {} : { priorSd: evidence.priorSd }),
+        ...(evidence.upstream === null ? {} : { upstream: evidence.upstream })
+      }
 }

@@ -12,7 +12,8 @@ import * as Ridge from "./Ridge.ts"
 
 /** The state as bytes: folding on from `decode(encode(state))` gives the same bits as folding on from `state`. */
 export const encode = (state: State): Uint8Array => {
-  const w = Snapshot.begin()
+  const isAdded = hasAdditions(state)
+  const w = Snapshot.begin(isAdded ? Snapshot.addedVersion : Snapshot.plainVersion)
   Binary.writeString(w, digest(state.parameters))
   Binary.writeVarint(w, state.baseDimension)
   Binary.writeVarint(w, state.slots.size)
@@ -23,6 +24,7 @@ export const encode = (state: State): Uint8Array => {
   for (const model of state.models) writeModel(w, model)
   writeQuality(w, state.quality)
   for (const ridge of [state.tokens, state.latency]) Ridge.write(w, ridge)
+  if (isAdded) writeAdditions(w, state)
   return Snapshot.seal(w)
 }
 
@@ -48,7 +50,7 @@ export const decode = (
   parameters: Parameters,
   baseDimension: number
 ): Either.Either<State, Snapshot.SnapshotDamaged> =>
-  Either.flatMap(Snapshot.open(bytes), (r) => {
+  Either.flatMap(Snapshot.open(bytes), ({ r, version }) => {
     if (Binary.readString(r) !== digest(parameters) || Binary.readVarint(r) !== baseDimension) {
       return Either.left(new Snapshot.SnapshotDamaged({ reason: "parameters" }))
     }
@@ -68,10 +70,23 @@ export const decode = (
     }
     readQuality(r, state.quality, count)
     for (const ridge of [state.tokens, state.latency]) Ridge.read(r, ridge, count)
+    if (version === Snapshot.addedVersion) readAdditions(r, state)
     return r.damaged || r.position !== r.bytes.length
       ? Either.left(new Snapshot.SnapshotDamaged({ reason: "length" }))
       : Either.right(state)
   })
+
+/** What a snapshot had no place for at first. */
+const hasAdditions = ({ quality }: State): boolean => quality.models.some(({ upstream }) => upstream !== null)
+
+const writeAdditions = (w: Binary.Writer, { quality }: State): void => {
+  for (const { upstream } of quality.models) writeTask(w, upstream)
+}
+
+const readAdditions = (r: Binary.Reader, { quality }: State): void => {
+  for (const model of quality.models) model.upstream = readTask(r)
+  Quality.setSiblings(quality)
+}
 
 const writeList = <A>(w: Binary.Writer, items: ReadonlyArray<A>, write: (item: A) => void): void => {
   Binary.writeVarint(w, items.length)
@@ -85,7 +100,7 @@ const writeNumbers = (w: Binary.Writer, values: ReadonlyArray<number>): void => 
   for (const value of values) Binary.writeFloat64(w, value)
 }
 
-/** A text that may be none. */
+/** A task, or an upstream, that may be none. */
 const writeTask = (w: Binary.Writer, task: string | null): void => {
   Binary.writeByte(w, task === null ? 0 : 1)
   if (task !== null) Binary.writeString(w, task)

@@ -66,10 +66,13 @@ const foldModel = (state: State, event: ModelEvent): void => {
   const { evidence } = ensureModel(state, event.model)
   const prior = event.priorQuality !== null && Number.isFinite(event.priorQuality) ? event.priorQuality : null
   const sd = event.priorSd !== undefined && event.priorSd > 0 && event.priorSd <= 1 ? event.priorSd : null
-  if (evidence.prior === prior && evidence.priorSd === sd) return
+  const upstream = event.upstream ?? null
+  if (evidence.prior === prior && evidence.priorSd === sd && evidence.upstream === upstream) return
   evidence.prior = prior
   evidence.priorSd = sd
+  evidence.upstream = upstream
   Quality.setOffsets(state.quality)
+  Quality.setSiblings(state.quality)
   refresh(state.quality)
 }
 

@@ -89,6 +89,10 @@ export interface ModelEvidence {
   prior: number | null
   /** Standard deviation of the level about that prior; null is the parameters' own. */
   priorSd: number | null
+  /** What it shares with the other arms of one upstream, whose coefficients of the text are one; null alone. */
+  upstream: string | null
+  /** The other ones, in the order of the models. */
+  siblings: ReadonlyArray<ModelEvidence>
   /** Its prior against the mean of the known ones; and how far changes have moved it since. */
   offset: number
   base: number
@@ -181,6 +185,8 @@ export const makeModel = (quality: Quality, prior: number | null): ModelEvidence
   return {
     prior,
     priorSd: null,
+    upstream: null,
+    siblings: [],
     offset: 0,
     base: 0,
     s: new Float64Array(Linalg.triangle(d)),
@@ -256,12 +262,28 @@ export const setOffsets = (quality: Quality): void => {
   }
 }
 
+/** Every model's siblings, by their upstreams. */
+export const setSiblings = (quality: Quality): void => {
+  for (const model of quality.models) {
+    model.siblings = quality.models.filter(
+      (other) => other !== model && other.upstream !== null && other.upstream === model.upstream
+    )
+    model.isFactored = false
+  }
+}
+
+/** What was observed of the model changed, and with it what its siblings know of the text. */
+export const touched = (model: ModelEvidence): void => {
+  model.isFactored = false
+  for (const sibling of model.siblings) sibling.isFactored = false
+}
+
 /** Forgets a task: its answers stay in the models' sums as evidence without a task. */
 export const evict = (quality: Quality, task: string): void => {
   quality.tasks.delete(task)
   for (const model of quality.models) {
     if (!model.cells.delete(task)) continue
     model.frozen?.effects.delete(task)
-    model.isFactored = false
+    touched(model)
   }
 }

@@ -2,7 +2,7 @@ import type { Position } from "../../basics/Ids.ts"
 import type { Verdict } from "../LearningEvent.ts"
 import * as Bets from "./Bets.ts"
 import * as Linalg from "./Linalg.ts"
-import { type Cell, type Memory, type ModelEvidence, noMemory, type Quality } from "./Quality.ts"
+import { type Cell, type Memory, type ModelEvidence, noMemory, type Quality, touched } from "./Quality.ts"
 import { effectOf, posteriorOf, taskMean } from "./QualityPosterior.ts"
 import { refresh } from "./QualityRefresh.ts"
 import { remaining, windowOf } from "./QualityShift.ts"
@@ -112,7 +112,7 @@ const close = (model: ModelEvidence, cell: Cell, position: Position, window: Bet
   }
   cell.closings.push({ at: position, since: n > 0 ? window.start : position })
   if (cell.closings.length > 4) cell.closings.shift()
-  model.isFactored = false
+  touched(model)
 }
 
 const beginAnew = (model: ModelEvidence): void => {
@@ -210,7 +210,7 @@ const moveModel = (
   beginAnew(model)
   model.memory.evidence = 0
   model.epoch += 1
-  model.isFactored = false
+  touched(model)
   refresh(quality)
 }
 
@@ -311,7 +311,7 @@ export const dismiss = (quality: Quality, model: ModelEvidence, change: QualityC
     moveCellBack(quality, model, cell, shift, position)
     // Without its answers the model's own level may be another.
     cell.base += level - levelOf()
-    model.isFactored = false
+    touched(model)
     refresh(quality)
     cell.memory = remembered(memory, earlierFall(memory.fall))
     return
@@ -325,7 +325,7 @@ export const dismiss = (quality: Quality, model: ModelEvidence, change: QualityC
   model.memory = remembered(memory, earlierFall(memory.fall))
   // The mean level of all models may have moved with it.
   model.base = level - quality.level - model.offset
-  model.isFactored = false
+  touched(model)
   refresh(quality)
 }
 
@@ -347,6 +347,6 @@ export const reset = (quality: Quality, model: ModelEvidence, position: Position
   model.memory = noMemory()
   beginAnew(model)
   model.epoch += 1
-  model.isFactored = false
+  touched(model)
   refresh(quality)
 }

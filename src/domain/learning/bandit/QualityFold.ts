@@ -1,7 +1,7 @@
 import type { Position } from "../../basics/Ids.ts"
 import * as Bets from "./Bets.ts"
 import * as Linalg from "./Linalg.ts"
-import { type Cell, ensureCell, type Memory, type ModelEvidence, type Quality } from "./Quality.ts"
+import { type Cell, ensureCell, type Memory, type ModelEvidence, type Quality, touched } from "./Quality.ts"
 import { changeOf, type QualityChange } from "./QualityChange.ts"
 import { effectOf, posteriorOf } from "./QualityPosterior.ts"
 import { isDue, refresh } from "./QualityRefresh.ts"
@@ -45,7 +45,7 @@ export const foldJudgement = (quality: Quality, judgement: Judgement, runs: numb
 }
 
 const afterFold = (quality: Quality, model: ModelEvidence): void => {
-  model.isFactored = false
+  touched(model)
   quality.folded += 1
   if (isDue(quality.folded)) refresh(quality)
 }

@@ -20,11 +20,10 @@ export const taskMean = (quality: Quality, task: string | null): number =>
 const cellPrior = (quality: Quality, cell: Cell): number =>
   cell.task === null ? 0 : taskMean(quality, cell.task) + cell.base
 
-/** The posterior of a model now; computed when something changed, O(d³ / 6 + cells d² / 2). */
-export const posteriorOf = (quality: Quality, model: ModelEvidence): Posterior => {
+/** Into the posterior: the model's statistics without what the cells explain. */
+const withoutCells = (quality: Quality, model: ModelEvidence): void => {
+  const { d } = quality
   const { posterior } = model
-  if (model.isFactored) return posterior
-  const { d, parameters } = quality
   posterior.s.set(model.s)
   posterior.b.set(model.b)
   posterior.squares = model.squares
@@ -39,18 +38,65 @@ export const posteriorOf = (quality: Quality, model: ModelEvidence): Posterior =
     for (let i = 0; i < d; i++) posterior.b[i] = at(posterior.b, i) - fitted * at(cell.x, i)
     posterior.squares -= 2 * prior * cell.sum - cell.n * prior * prior + residual * residual * inverse
   }
-  const ridge0 = model.noise / levelVariance(parameters, model)
-  Linalg.cholesky(posterior.s, ridge0, model.noise / parameters.textSd ** 2, d, posterior.chol)
-  solve(quality, model)
+}
+
+const levelRidge = ({ parameters }: Quality, model: ModelEvidence): number =>
+  model.noise / levelVariance(parameters, model)
+
+/** The statistics of a model and, of the text, those of its siblings: each without its own level, weighed by its noise. */
+interface Pooled {
+  readonly s: Float64Array
+  readonly b: Float64Array
+}
+
+const pooledOf = (quality: Quality, model: ModelEvidence): Pooled => {
+  const { d } = quality
+  const { posterior, siblings } = model
+  if (siblings.length === 0) return posterior
+  const s = Float64Array.from(posterior.s)
+  const b = Float64Array.from(posterior.b)
+  for (const sibling of siblings) {
+    if (!sibling.isFactored) withoutCells(quality, sibling)
+    const other = sibling.posterior
+    const weight = model.noise / sibling.noise
+    const ridge0 = levelRidge(quality, sibling)
+    const inverse = 1 / (at(other.s, 0) + ridge0)
+    const level = (at(other.b, 0) + ridge0 * sibling.priorLevel) * inverse
+    for (let i = 1; i < d; i++) {
+      const row = Linalg.triangle(i)
+      const first = at(other.s, row)
+      b[i] = at(b, i) + weight * (at(other.b, i) - first * level)
+      for (let j = 1; j <= i; j++) {
+        const explained = first * at(other.s, Linalg.triangle(j)) * inverse
+        s[row + j] = at(s, row + j) + weight * (at(other.s, row + j) - explained)
+      }
+    }
+  }
+  return { s, b }
+}
+
+/** The posterior of a model now; computed when something changed, O(d³ / 6 + cells d² / 2). */
+export const posteriorOf = (quality: Quality, model: ModelEvidence): Posterior => {
+  const { posterior } = model
+  if (model.isFactored) return posterior
+  const { d, parameters } = quality
+  withoutCells(quality, model)
+  const pooled = pooledOf(quality, model)
+  const ridge0 = levelRidge(quality, model)
+  Linalg.cholesky(pooled.s, ridge0, model.noise / parameters.textSd ** 2, d, posterior.chol)
+  solveWith(quality, model, pooled)
   model.isFactored = true
   return posterior
 }
 
 /** Coefficients and noise by the present factor and prior mean. */
-export const solve = (quality: Quality, model: ModelEvidence): void => {
+export const solve = (quality: Quality, model: ModelEvidence): void =>
+  solveWith(quality, model, pooledOf(quality, model))
+
+const solveWith = (quality: Quality, model: ModelEvidence, { b, s }: Pooled): void => {
   const { d, parameters, shared, work } = quality
-  const { posterior } = model
-  const { b, chol, s, theta } = posterior
+  const { posterior, siblings } = model
+  const { chol, theta } = posterior
   // theta is the prior mean first, then the posterior mean.
   theta.set(shared)
   theta[0] = model.priorLevel
@@ -62,7 +108,23 @@ export const solve = (quality: Quality, model: ModelEvidence): void => {
   Linalg.solveUpper(chol, work, d, work)
   for (let i = 0; i < d; i++) theta[i] = at(theta, i) + at(work, i)
   const prior = parameters.nu0 * parameters.s0 ** 2
-  posterior.noise = (prior + Math.max(0, rho - explained)) / (parameters.nu0 + model.n)
+  const residual = siblings.length === 0 ? rho - explained : ownResidual(quality, model, work)
+  posterior.noise = (prior + Math.max(0, residual)) / (parameters.nu0 + model.n)
+}
+
+/**
+ * The penalised squares of what was observed of the model itself, where its siblings have a say in the coefficients; `moved` is
+ * how far these are from their prior mean.
+ */
+const ownResidual = (quality: Quality, model: ModelEvidence, moved: Float64Array): number => {
+  const { d, parameters } = quality
+  const { b, s, squares, theta } = model.posterior
+  const fitted = new Float64Array(d)
+  Linalg.multiply(s, theta, d, fitted)
+  let penalty = levelRidge(quality, model) * at(moved, 0) ** 2
+  const rest = model.noise / parameters.textSd ** 2
+  for (let i = 1; i < d; i++) penalty += rest * at(moved, i) ** 2
+  return squares - 2 * Linalg.dot(theta, b, d) + Linalg.dot(theta, fitted, d) + penalty
 }
 
 export const cellNoise = ({ cellNoiseWeight }: QualityParameters, noise: number, cell: Cell | undefined): number => {

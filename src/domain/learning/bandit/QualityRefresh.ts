@@ -14,14 +14,12 @@ export const refresh = (quality: Quality): void => {
   for (const model of models) posteriorOf(quality, model)
   for (const model of models) model.noise = Math.max(model.posterior.noise, 1e-6)
   refreshVariances(quality)
-  for (const model of models) {
-    model.isFactored = false
-    posteriorOf(quality, model)
-  }
+  for (const model of models) model.isFactored = false
+  for (const model of models) posteriorOf(quality, model)
   refreshLevel(quality)
   refreshShared(quality)
+  for (const model of models) model.priorLevel = quality.level + model.offset + model.base
   for (const model of models) {
-    model.priorLevel = quality.level + model.offset + model.base
     solve(quality, model)
     model.frozen = null
     for (const cell of model.cells.values()) cell.errors = 0

@@ -4,6 +4,7 @@ import { audited, choose, type Option } from "../../../domain/routing/Choice.ts"
 import { excludedBy } from "../../../domain/routing/Constraint.ts"
 import type { Candidate, Decision, Reason } from "../../../domain/routing/Decision.ts"
 import type { ModelId, Position, RouterId } from "../../../domain/basics/Ids.ts"
+import { answerLimit } from "../../../domain/models/ModelParams.ts"
 import type { Model } from "../../../domain/routing/Model.ts"
 import { chooseByShares } from "../../../domain/routing/ShareChoice.ts"
 import { compose } from "../../../domain/routing/Score.ts"
@@ -103,7 +104,11 @@ const stayingOf = (
   const first = before === null ? undefined : catalog.byId.get(before.first)
   if (first === undefined) return null
   const { outputTokens } = predict(first)
-  return Weighing.stayingWith(weighing, first, Math.min(outputTokens, input.request.maxTokens ?? outputTokens))
+  return Weighing.stayingWith(
+    weighing,
+    first,
+    Math.min(outputTokens, answerLimit(first, input.request.maxTokens) ?? outputTokens)
+  )
 }
 
 /** The fixed model serves, or the first eligible one of the configuration; the candidates keep what the draw says of them. */
@@ -176,11 +181,12 @@ const prospectsOf = (
   catalog.models.map((model) => {
     const prediction = predict(model)
     const inputTokens = tokensOf(model)
+    const maxTokens = answerLimit(model, request.maxTokens)
     const { conversationUsd, costUsd, mean, rise, sd } = compose({
       prediction,
       price: model,
       inputTokens,
-      maxTokens: request.maxTokens,
+      maxTokens,
       weights: request.weights,
       costReferenceUsd: catalog.costReferenceUsd,
       turn: weighing === null ? undefined : Weighing.turnOn(weighing, model)
@@ -201,7 +207,7 @@ const prospectsOf = (
         latencySeconds: prediction.latencySeconds
       },
       request.constraints,
-      { inputTokens, maxTokens: request.maxTokens }
+      { inputTokens, maxTokens }
     )
     return {
       model: model.id,

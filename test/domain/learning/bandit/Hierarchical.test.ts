@@ -41,6 +41,45 @@ describe("Hierarchical", () => {
     }
   })
 
+  it("lets arms of one upstream share what the text says, from a snapshot too, and what was written before is read", () => {
+    const x = (value: number) => Float64Array.of(1, value)
+    const judged = (state: H.State, from: number, model: string, slope: number) => {
+      for (let i = from; i < from + 400; i++) {
+        const value = Math.fround((i % 21) / 10 - 1)
+        H.fold(state, i, qualityEvent(i, model, [...x(value)], 0.5 + slope * value))
+      }
+    }
+    const slope = (state: H.State, model: string) => {
+      const at = (value: number) => H.predict(state, ModelId(model), null, null, Float32Array.from(x(value))).quality
+      return (at(1) - at(-1)) / 2
+    }
+    const make = (arms: boolean) => {
+      const state = H.make(withoutDetection, 2)
+      const upstream = arms ? { upstream: "openai/o4-mini" } : {}
+      H.fold(state, 1, { ...modelEvent("low", 0.5), ...upstream })
+      H.fold(state, 2, { ...modelEvent("high", 0.5), ...upstream })
+      H.fold(state, 3, modelEvent("other", 0.5))
+      return state
+    }
+    const [apart, together] = [make(false), make(true)]
+    for (const state of [apart, together]) {
+      judged(state, 10, "low", 0.3)
+      judged(state, 500, "other", -0.3)
+    }
+    assert.isBelow(Math.abs(slope(apart, "high")), 0.1)
+    assert.isAbove(slope(together, "high"), 0.2)
+    assert.isBelow(slope(together, "other"), -0.2)
+    assert.deepStrictEqual([H.encode(apart)[4], H.encode(together)[4]], [2, 3])
+    const again = Either.getOrThrow(H.decode(H.encode(together), withoutDetection, 2))
+    for (const state of [together, again]) judged(state, 1000, "high", 0.3)
+    assert.deepStrictEqual(H.encode(again), H.encode(together))
+    assert.deepStrictEqual(H.priorOf(again, ModelId("low")), { priorQuality: 0.5, upstream: "openai/o4-mini" })
+    H.fold(again, 2000, modelEvent("high", 0.5))
+    assert.strictEqual(H.encode(again)[4], 3)
+    H.fold(again, 2001, modelEvent("low", 0.5))
+    assert.strictEqual(H.encode(again)[4], 2)
+  })
+
   it("refuses a snapshot with any bit changed or any byte missing", () => {
     const state = H.make(parameters, 2)
     H.fold(state, 1, modelEvent("a", 0.5))
@@ -396,6 +435,7 @@ const eventfulLog = (): ReadonlyArray<LearningEvent> => {
     }
     if (i === 20) log.push(qualityEvent(1000, "c", [...x, 1], 0.7, { task: "math" }))
     if (i === 25) log.push(modelEvent("c", 0.6))
+    if (i === 30) log.push(...["a", "c"].map((id) => ({ ...modelEvent(id, 0.6), upstream: "openai/a" })))
     if (i === 88) log.push({ type: "reset", model: ModelId("a") })
   }
   return log

@@ -238,6 +238,61 @@ describe("Quality", () => {
     }
   })
 
+  it("is one regression with a level for each arm and one text for all arms of an upstream, by closed form", () => {
+    const random = congruential(7)
+    const d = 4
+    const tasks = ["a", "b"]
+    const quality = make(d, [0.6, null, 0.4], { ...referenceParameters, translation: Number.POSITIVE_INFINITY })
+    for (const model of quality.models.slice(0, 2)) model.upstream = "openai/o4-mini"
+    Quality.setSiblings(quality)
+    const answers = Array.from({ length: 157 }, (_, i) => ({
+      k: i % 3,
+      x: uniformly(random, d),
+      task: tasks[Math.floor(random() * 3)] ?? null,
+      judged: random(),
+      position: i + 1
+    }))
+    for (const { k, ...answer } of answers) judge(quality, k, answer)
+    const arms = quality.models.slice(0, 2)
+    const cells = arms.flatMap((model, k) => tasks.map((task) => ({ k, task, model, cell: model.cells.get(task)! })))
+    for (const [k, arm] of arms.entries()) {
+      const mean = [
+        ...arms.map(({ priorLevel }) => priorLevel),
+        ...[...quality.shared].slice(1),
+        ...cells.map(({ cell, task }) => quality.tasks.get(task)!.mean + cell.base)
+      ]
+      const levelVariances = [0.12 ** 2, referenceParameters.levelSdUnknown ** 2]
+      const ridge = mean.map((_, i) =>
+        i < 2 ? arm.noise / levelVariances[i]! : i < d + 1 ? arm.noise / 0.075 ** 2 : arm.noise / quality.cellVariance
+      )
+      const rows = answers
+        .filter((answer) => answer.k < 2)
+        .map(({ judged, k: of, task, x }) => ({
+          weight: arm.noise / arms[of]!.noise,
+          judged,
+          z: [
+            ...arms.map((_, i) => (i === of ? 1 : 0)),
+            ...[...x].slice(1),
+            ...cells.map((one) => (one.k === of && one.task === task ? 1 : 0))
+          ]
+        }))
+      const matrix = mean.map((_, i) =>
+        mean.map((_, j) => rows.reduce((sum, { weight, z }) => sum + weight * z[i]! * z[j]!, i === j ? ridge[i]! : 0))
+      )
+      const right = mean.map((value, i) =>
+        rows.reduce((sum, { judged, weight, z }) => sum + weight * judged * z[i]!, ridge[i]! * value)
+      )
+      const exact = solve(matrix, right)
+      const { theta } = posteriorOf(quality, arm)
+      assert.closeTo(theta[0]!, exact[k]!, 1e-11)
+      for (let i = 1; i < d; i++) assert.closeTo(theta[i]!, exact[i + 1]!, 1e-11)
+      for (const [i, { cell, k: of }] of cells.entries()) {
+        if (of === k) assert.closeTo(effectOf(quality, arm, cell, theta), exact[d + 1 + i]!, 1e-11)
+      }
+    }
+    assert.notDeepEqual([...posteriorOf(quality, quality.models[2]!).theta], [...posteriorOf(quality, arms[0]!).theta])
+  })
+
   it("holds the final values after revisions and weights in any order", () => {
     const random = congruential(99)
     const d = 6

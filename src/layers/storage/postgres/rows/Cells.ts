@@ -40,7 +40,16 @@ export const DetailsCell = Schema.parseJson(
     serviceTier: Schema.optionalWith(Schema.String, exact),
     tierPriceAssumed: Schema.optionalWith(Schema.Literal(true), exact),
     servedModel: Schema.optionalWith(Schema.String, exact),
-    upstreamRequestId: Schema.optionalWith(Schema.String, exact)
+    upstreamRequestId: Schema.optionalWith(Schema.String, exact),
+    params: Schema.optionalWith(
+      Schema.Struct({
+        reasoning_effort: Schema.optionalWith(Schema.String, exact),
+        max_tokens: Schema.optionalWith(Schema.Number, exact),
+        temperature: Schema.optionalWith(Schema.Number, exact),
+        verbosity: Schema.optionalWith(Schema.String, exact)
+      }),
+      exact
+    )
   })
 )
 
