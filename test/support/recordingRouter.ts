@@ -70,6 +70,27 @@ const messageText = JSON.stringify({
   usage: { input_tokens: 12, output_tokens: 3 }
 })
 
+/** What a client of Responses is answered. */
+const responseText = JSON.stringify({
+  id: "resp_1",
+  object: "response",
+  created_at: 1,
+  status: "completed",
+  model: "small",
+  output: [
+    {
+      type: "message",
+      id: "msg_1",
+      role: "assistant",
+      status: "completed",
+      content: [{ type: "output_text", text: "391", annotations: [] }]
+    }
+  ],
+  usage: { input_tokens: 12, output_tokens: 3, total_tokens: 15 }
+})
+
+const textsOf: Readonly<Record<string, string>> = { messages: messageText, responses: responseText }
+
 export const decisionOf = (request: RoutingRequest): Decision => ({
   id: freshDecisionId(),
   createdAtMillis: Date.now(),
@@ -197,14 +218,15 @@ export const recordingRouter = (over: Partial<RouterShape> = {}): RecordingRoute
   return {
     begin: (chat) => {
       chat.onCall?.(small)
+      const text = textsOf[chat.protocol ?? "chat"]
       const onEnd: Chat["onEnd"] =
-        chat.protocol === "messages"
-          ? (exit, about) =>
+        text === undefined
+          ? chat.onEnd
+          : (exit, about) =>
               chat.onEnd(
-                Exit.map(exit, (told) => (told === null ? null : { ...told, text: messageText })),
+                Exit.map(exit, (told) => (told === null ? null : { ...told, text })),
                 about
               )
-          : chat.onEnd
       return beginOf(made)({ ...chat, onEnd })
     },
     ...made

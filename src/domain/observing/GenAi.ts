@@ -87,7 +87,8 @@ export const requestFacts = (
 ) => ({
   "gen_ai.conversation.id": sessionId === null ? null : conversationOf(sessionId),
   "gen_ai.request.stream": stream ? true : null,
-  "gen_ai.request.max_tokens": number(body["max_completion_tokens"]) ?? number(body["max_tokens"]),
+  "gen_ai.request.max_tokens":
+    number(body["max_completion_tokens"]) ?? number(body["max_tokens"]) ?? number(body["max_output_tokens"]),
   "gen_ai.request.choice.count": body["n"] === 1 ? null : number(body["n"]),
   "gen_ai.request.temperature": number(body["temperature"]),
   "gen_ai.request.top_p": number(body["top_p"]),

@@ -1,5 +1,6 @@
 import type { Capability } from "./Capability.ts"
 import type { Constraints, ExcludedBy } from "./Constraint.ts"
+import type { ProtocolName } from "../models/canonical/Conversation.ts"
 import type { Bill } from "./ConversationCost.ts"
 import type { DecisionId, ModelId, Position, RouterId } from "../basics/Ids.ts"
 import type { Preference, Weights } from "./Weights.ts"
@@ -20,6 +21,8 @@ export interface RoutingRequest {
   readonly stream: boolean
   /** What is asked of the model; a chat where it is not there. */
   readonly operation?: Operation
+  /** In which it is asked, where that is not OpenAI's chat: what only one protocol has, only its upstreams can do. */
+  readonly protocol?: ProtocolName
   readonly task: string | null
   readonly preference: Preference
   /** By the caller, and not by the policy. */

@@ -18,7 +18,7 @@ import type { Exchange } from "./Exchange.ts"
 import { usdText } from "./Present.ts"
 import { json, type Reply } from "./Reply.ts"
 import { fromMessages } from "./MessagesDoor.ts"
-import { fromResponses, type ResponsesInput, ResponsesSink, responsesText } from "./ResponsesDoor.ts"
+import { fromResponses, ResponsesForm } from "./ResponsesDoor.ts"
 import { fromChat, fromComplete, type RoutingInput } from "./RoutingInput.ts"
 import type { Serving } from "./Serving.ts"
 import { SseSink } from "./SseSink.ts"
@@ -72,6 +72,7 @@ export const make = ({
     router.begin({
       request: input.request,
       body: input.body,
+      form: input.form,
       protocol: input.protocol,
       forwarded: input.forwarded,
       caller: exchange.caller,
@@ -106,11 +107,12 @@ export const make = ({
         (body) => fromResponses(body, exchange.request.headers, preferred()),
         (input) =>
           input.request.stream
-            ? streamed(exchange, input, (head) => {
-                const headers = headHeaders(withAdjusted(head, input.adjusted))
-                return new ResponsesSink(exchange, headers, keepAliveMs, head, input)
-              })
-            : completed(exchange, input, (answer) => responsesReply(answer, input))
+            ? streamed(
+                exchange,
+                input,
+                (head) => new SseSink(exchange, headHeaders(head), keepAliveMs, new ResponsesForm(head, input))
+              )
+            : completed(exchange, input, chatReply)
       ),
     embeddings: (exchange) =>
       received(
@@ -182,18 +184,6 @@ const chatReply = (answer: Answer): Reply => {
   const headers = answerHeaders(answer)
   headers["content-type"] = "application/json"
   return { status: answer.status, headers, body: answer.text }
-}
-
-const responsesReply = (answer: Answer, input: ResponsesInput): Reply => ({
-  status: answer.status,
-  headers: { "content-type": "application/json", ...answerHeaders(withAdjusted(answer, input.adjusted)) },
-  body: responsesText(answer, input)
-})
-
-/** What the door says differently comes before what the model is told differently. */
-const withAdjusted = <A extends { readonly adjusted: string | null }>(head: A, adjusted: ReadonlyArray<string>): A => {
-  const all = [...adjusted, ...(head.adjusted === null ? [] : [head.adjusted])]
-  return all.length === 0 ? head : { ...head, adjusted: all.join(", ") }
 }
 
 const completeReply = (answer: Answer): Reply => {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http"
-import { isObject, parseJson, textOf } from "../../domain/models/Json.ts"
 import { type AnyError, envelope, type PublicError, toPublic } from "./ErrorTable.ts"
 import type { RoutePath } from "../../services/api/Routes.ts"
+import { named, namedEvent } from "./NamedEvents.ts"
 import { json, type Reply } from "./Reply.ts"
 import { chatForm, type StreamForm } from "./SseSink.ts"
 
@@ -59,21 +59,11 @@ const anthropicEnvelope = (shown: PublicError, requestId: string) => ({
   request_id: requestId
 })
 
-/** The name of an event is the type of its payload, which stands first in all that is known. */
-const nameOf = (payload: string): string => {
-  const first = /^\{\s*"type"\s*:\s*"([a-z_]+)"/.exec(payload)?.[1]
-  if (first !== undefined) return first
-  const event = parseJson(payload)
-  return isObject(event) ? (textOf(event["type"]) ?? "message") : "message"
-}
-
-const named = (name: string, data: string) => `event: ${name}\ndata: ${data}\n\n`
-
 const anthropic: Door = {
   failure: (error, requestId) => failed(toPublic(error), (shown) => anthropicEnvelope(shown, requestId)),
   requestIdHeaders: ["request-id", "x-request-id"],
   stream: {
-    framed: (payload) => named(nameOf(payload), payload.replace(/[\r\n]+/g, " ")),
+    framed: (payload) => namedEvent(payload),
     end: named("message_stop", '{"type":"message_stop"}'),
     alive: named("ping", '{"type":"ping"}'),
     broken: (error, requestId) => named("error", JSON.stringify(anthropicEnvelope(toPublic(error), requestId)))

@@ -1,36 +1,28 @@
 import * as Either from "effect/Either"
 import type { IncomingHttpHeaders } from "node:http"
-import type { About } from "../../domain/models/canonical/Answer.ts"
-import type { Conversation, Toward, Unfit } from "../../domain/models/canonical/Conversation.ts"
-import { chat } from "../../domain/models/chat/Chat.ts"
-import { isObject, type JsonObject, parseJson, textOf } from "../../domain/models/Json.ts"
+import { uuidV7Millis } from "../../domain/basics/Ids.ts"
+import { type Conversation, idPrefixes } from "../../domain/models/canonical/Conversation.ts"
+import { isObject, type JsonObject, parseJson } from "../../domain/models/Json.ts"
 import { ResponsesEventWriter } from "../../domain/models/responses/Events.ts"
 import { responses } from "../../domain/models/responses/Responses.ts"
 import type { Preference } from "../../domain/routing/Weights.ts"
 import { ResponsesRequest } from "../../services/api/Requests.ts"
-import type { Answer, StreamHead, StreamSink, UnknownModel } from "../../services/routing/Router.ts"
+import type { StreamHead, UnknownModel } from "../../services/routing/Router.ts"
 import { decoder } from "./Body.ts"
 import { type AnyError, toPublic } from "./ErrorTable.ts"
-import { InvalidRequest } from "./HttpErrors.ts"
-import { fromChat, type RoutingInput } from "./RoutingInput.ts"
-import { SseSink, type StreamForm, type StreamedAnswer } from "./SseSink.ts"
+import type { InvalidRequest } from "./HttpErrors.ts"
+import { eventName, namedEvent } from "./NamedEvents.ts"
+import { fromConversation, invalid } from "./OtherProtocol.ts"
+import type { RoutingInput } from "./RoutingInput.ts"
+import type { StreamForm, TellBroken } from "./SseSink.ts"
 
-// OpenAI's Responses at the door: what comes is taken for the chat that it is, and what is answered is told in its own form.
-// Nothing is kept between two requests.
+// OpenAI's Responses at the door.
 
-/** A request, as the chat that is routed, and as it came. */
 export interface ResponsesInput extends RoutingInput {
   readonly conversation: Conversation
-  /** What was left out or said in another way. */
-  readonly adjusted: ReadonlyArray<string>
 }
 
 const decode = decoder(ResponsesRequest)
-
-/** Nobody is chosen yet, so nothing is known of who answers. */
-const anybody: Toward = { abilities: {}, maxOutputTokens: null, upstream: "" }
-
-const invalid = ({ detail, param }: Unfit) => new InvalidRequest({ param, detail })
 
 export const fromResponses = (
   input: unknown,
@@ -41,40 +33,9 @@ export const fromResponses = (
     const { conduit, model } = yield* decode(input)
     const body: JsonObject = isObject(input) ? input : {}
     const conversation = yield* Either.mapLeft(responses.readRequest(body), invalid)
-    const written = yield* Either.mapLeft(chat.writeRequest(conversation, anybody), invalid)
-    const asked = {
-      ...written.body,
-      ...(model === undefined || model === null ? {} : { model }),
-      ...(conduit === undefined ? {} : { conduit }),
-      // The last event has the counts, whether anybody asks or not.
-      ...(conversation.stream ? { stream_options: { include_usage: true } } : {})
-    }
-    const routed = yield* fromChat(asked, headers, policy)
-    return { ...routed, conversation, adjusted: written.adjusted }
+    const routed = yield* fromConversation({ body, conversation, model, conduit }, headers, policy)
+    return { ...routed, conversation }
   })
-
-/** The decision's id is in the answer's, so that feedback can name either. */
-const answerId = (decisionId: string): string => `resp_${decisionId}`
-
-/** The body of a whole answer. */
-export const responsesText = (answer: Answer, { conversation }: ResponsesInput): string => {
-  const given = parseJson(answer.text)
-  const body = isObject(given) ? given : {}
-  const about: About = {
-    id: answerId(answer.decisionId),
-    model: answer.model,
-    createdSeconds: createdIn(body),
-    conversation,
-    inputTokens: answer.usage?.inputTokens ?? 0
-  }
-  const { usage, ...said } = chat.readAnswer(body)
-  return JSON.stringify(responses.writeAnswer({ ...said, usage: usage ?? answer.usage }, about))
-}
-
-const createdIn = ({ created }: JsonObject): number => (typeof created === "number" ? created : 0)
-
-const typeOf = (payload: string): string => /^\{"type":"([a-z_.]+)"/.exec(payload)?.[1] ?? "message"
-const framed = (payload: string): string => `event: ${typeOf(payload)}\ndata: ${payload}\n\n`
 
 /** The codes that clients of Responses act upon: they wait, or shorten what they send. */
 const failureOf = (error: AnyError) => {
@@ -83,71 +44,63 @@ const failureOf = (error: AnyError) => {
   return { code: known, message }
 }
 
-/** Tells the chunks of a chat as events of Responses. */
-export class ResponsesSink implements StreamSink {
-  readonly #sink: SseSink
-  readonly #reader = chat.eventReader()
+/**
+ * A stream of Responses on the wire. It breaks by `response.failed`, numbered on, with the whole object and the items that
+ * have come: clients wait for this one, and take a bare `error` for nothing.
+ */
+export class ResponsesForm implements StreamForm {
+  readonly end = ""
   readonly #head: StreamHead
   readonly #input: ResponsesInput
-  #writer: ResponsesEventWriter | null = null
+  /** The payload that began the answer; null before it. */
+  #begun: string | null = null
+  readonly #items: Array<string> = []
+  #newest = ""
 
-  constructor(
-    answer: StreamedAnswer,
-    headers: Readonly<Record<string, string>>,
-    keepAliveMs: number,
-    head: StreamHead,
-    input: ResponsesInput
-  ) {
+  constructor(head: StreamHead, input: ResponsesInput) {
     this.#head = head
     this.#input = input
-    const form: StreamForm = {
-      framed,
-      end: "",
-      broken: (error) => this.#writing({}).failed(failureOf(error)).map(framed).join("")
+  }
+
+  readonly framed = (payload: string): string => {
+    const name = eventName(payload)
+    if (name === "response.created") this.#begun = payload
+    if (name === "response.output_item.done") this.#items.push(payload)
+    this.#newest = payload
+    return namedEvent(payload, name)
+  }
+
+  readonly broken: TellBroken = (error) => {
+    const failure = failureOf(error)
+    const response = this.#begun === null ? null : memberOf(this.#begun, "response")
+    if (!isObject(response)) return this.#neverBegun(failure)
+    const sequence = memberOf(this.#newest, "sequence_number")
+    const output = this.#items.map((item) => memberOf(item, "item"))
+    const event = {
+      type: "response.failed",
+      sequence_number: (typeof sequence === "number" ? sequence : 0) + 1,
+      response: { ...response, status: "failed", output, error: failure }
     }
-    this.#sink = new SseSink(answer, headers, keepAliveMs, form)
+    return namedEvent(JSON.stringify(event))
   }
 
-  events(payloads: ReadonlyArray<string>, more: () => void): void {
-    const told = payloads.flatMap((payload) => this.#told(payload))
-    if (told.length === 0) more()
-    else this.#sink.events(told, more)
-  }
-
-  alive(): void {
-    this.#sink.alive()
-  }
-
-  finishing(): void {
-    this.#sink.finishing()
-  }
-
-  end(): void {
-    const writer = this.#writing({})
-    this.#sink.events([...writer.end(), writer.last()], () => undefined)
-    this.#sink.end()
-  }
-
-  fail(error: AnyError): void {
-    this.#sink.fail(error)
-  }
-
-  #told(payload: string): ReadonlyArray<string> {
-    const chunk = parseJson(payload)
-    const writer = this.#writing(isObject(chunk) ? chunk : {})
-    return this.#reader.read(payload).flatMap((event) => writer.write(event))
-  }
-
-  /** Who answers is known by the first chunk. */
-  #writing(chunk: JsonObject): ResponsesEventWriter {
+  #neverBegun(failure: { readonly code: string; readonly message: string }): string {
     const { conversation, request } = this.#input
-    this.#writer ??= new ResponsesEventWriter({
-      id: answerId(this.#head.decisionId),
-      model: textOf(chunk["model"]) ?? this.#head.model ?? "auto",
-      createdSeconds: createdIn(chunk),
+    const writer = new ResponsesEventWriter({
+      id: `${idPrefixes.responses}${this.#head.decisionId}`,
+      model: this.#head.model ?? "auto",
+      createdSeconds: Math.floor(uuidV7Millis(this.#head.decisionId) / 1000),
       conversation,
       inputTokens: request.inputTokens
     })
-    return this.#writer
+    return writer
+      .failed(failure)
+      .map((payload) => namedEvent(payload))
+      .join("")
   }
+}
+
+const memberOf = (payload: string, name: string): unknown => {
+  const event = parseJson(payload)
+  return isObject(event) ? event[name] : undefined
 }

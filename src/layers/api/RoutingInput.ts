@@ -25,6 +25,8 @@ import { isPlainChat, type PlainChat } from "./PlainChat.ts"
 export interface RoutingInput {
   readonly request: RoutingRequest
   readonly body: ChatBody
+  /** The chat that a body of another protocol would be. */
+  readonly form?: ChatBody
   /** That the body is in, where it is no chat. */
   readonly protocol?: ProtocolName
   /** Header fields that go on to an upstream of that protocol. */
@@ -52,7 +54,7 @@ export const fromChat = (input: unknown, headers: IncomingHttpHeaders, policy: P
 export const fromOther = (form: unknown, body: ChatBody, headers: IncomingHttpHeaders, policy: Preference): Parsed =>
   Either.map(fromChat(form, headers, policy), (routed) => {
     const sessionId = routed.request.sessionId ?? sessionMark(headers, body)
-    return { ...routed, body, request: { ...routed.request, sessionId } }
+    return { ...routed, body, form: routed.body, request: { ...routed.request, sessionId } }
   })
 
 export const fromComplete = (input: unknown, headers: IncomingHttpHeaders, policy: Preference): Parsed =>

@@ -13,10 +13,12 @@ import {
   type ChatBody,
   type ChatStream,
   LanguageModels,
+  type LanguageModelsShape,
   ProviderError
 } from "../../services/models/LanguageModels.ts"
+import { translating } from "./Translation.ts"
 
-/** One call of a model. `body` is the client's chat request as it came, unknown fields included. */
+/** One call of a model. `body` is the client's chat request as it came, unknown fields included, or the chat that it is. */
 export interface OwnCall {
   readonly model: Model
   readonly body: ChatBody
@@ -37,7 +39,9 @@ export type OwnModels = (call: OwnCall) => Effect.Effect<OwnAnswer, ProviderErro
 export const layer = (answer: OwnModels): Layer.Layer<LanguageModels> =>
   Layer.effect(
     LanguageModels,
-    Effect.map(Effect.runtime<never>(), (runtime) => {
+    Effect.gen(function* () {
+      const runtime = yield* Effect.runtime<never>()
+      const clock = yield* Effect.clock
       const call = (given: OwnCall, limits: CallLimits, done: (exit: Exit.Exit<OwnAnswer, ProviderError>) => void) => {
         let isAborted = false
         const limited = Effect.timeoutFail(answer(given), {
@@ -53,7 +57,7 @@ export const layer = (answer: OwnModels): Layer.Layer<LanguageModels> =>
           fiber.unsafeInterruptAsFork(FiberId.none)
         }
       }
-      return LanguageModels.of({
+      const called: LanguageModelsShape = {
         complete: (model, body, limits, done) =>
           call({ model, body, isStream: false }, limits, (exit) =>
             done(Exit.isSuccess(exit) ? whole(model, limits, exit.value) : errorOf(model, exit.cause))
@@ -62,7 +66,8 @@ export const layer = (answer: OwnModels): Layer.Layer<LanguageModels> =>
           call({ model, body, isStream: true }, limits, (exit) =>
             opened(Exit.isSuccess(exit) ? streamed(model, body, limits, exit.value) : errorOf(model, exit.cause))
           )
-      })
+      }
+      return LanguageModels.of(translating(called, () => "chat", clock))
     })
   )
 

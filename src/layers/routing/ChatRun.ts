@@ -101,10 +101,10 @@ export class ChatRun implements ChatRunShape {
   #choose(): void {
     this.#guarded(() => {
       const { choosing } = this.#parts
-      const { body, caller, log, request: asked, span } = this.#chat
+      const { body, caller, form = body, log, request: asked, span } = this.#chat
       const request = choosing.meant(asked, caller)
       const isNamed = request.sessionId !== null || request.pinned !== null
-      const conversation = isNamed ? Conversation.named(body) : Conversation.of(body)
+      const conversation = isNamed ? Conversation.named(form) : Conversation.of(form)
       choosing.decide({ request, owner: caller.owner, conversation, span, log }, (found) =>
         this.#guarded(() => this.#decided(found, request, conversation))
       )

@@ -1,4 +1,5 @@
 import type { Clock } from "effect/Clock"
+import { providerKinds } from "../../domain/models/ProviderKind.ts"
 import { type Abilities, type Capability, lacking } from "../../domain/routing/Capability.ts"
 import { adjustmentsOf, type Dialect, dialectAfter } from "../../domain/routing/Dialect.ts"
 import type { RoutingRequest } from "../../domain/routing/Decision.ts"
@@ -106,6 +107,13 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
     return known === undefined ? model.dialect : { ...known.dialect, ...model.dialect }
   }
 
+  /** It needs what only upstreams of its own protocol have, and this model is called in another one. */
+  const isForeign = ({ provider }: Model, { needs, protocol }: RoutingRequest): boolean => {
+    if (protocol === undefined || !needs.includes("native_tools")) return false
+    const kind = catalog.current().providers.get(provider)?.kind
+    return kind !== undefined && kind !== "simulated" && providerKinds[kind].protocol !== protocol
+  }
+
   return {
     abilities,
     dialect,
@@ -116,8 +124,11 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
         catalog.current().providers.get(model.provider)?.streamUsage !== false &&
         !withoutStreamUsage.has(model.provider)
     }),
-    lacks: (model, { needs, pinned }) =>
-      needs.length === 0 ? null : lacking(needs, abilities(model), pinned === model.id),
+    lacks: (model, request) => {
+      const { needs, pinned } = request
+      if (needs.length === 0) return null
+      return isForeign(model, request) ? "native_tools" : lacking(needs, abilities(model), pinned === model.id)
+    },
     inputTokens: (model, estimated) => {
       const known = byModel.get(model.id)
       return known === undefined || known.answers === 0 ? estimated : Math.ceil(estimated * Math.exp(known.logRatio))

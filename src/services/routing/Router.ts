@@ -75,6 +75,8 @@ export interface Caller extends Reader {
 export interface Chat {
   readonly request: RoutingRequest
   readonly body: ChatBody
+  /** The chat that a body of another protocol would be: what conversation it is a turn of. */
+  readonly form?: ChatBody | undefined
   /** That the body is in and the answer shall be: OpenAI's chat if it does not say. */
   readonly protocol?: ProtocolName | undefined
   /** Header fields that go on to an upstream of that protocol. */
