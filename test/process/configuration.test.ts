@@ -10,7 +10,8 @@ import { makeCertificates } from "../support/certificates.ts"
 import { chat, killAll, request, startConduit } from "../support/conduit.ts"
 import { has } from "../support/external.ts"
 import { createDatabase } from "../support/postgres.ts"
-import { answers } from "../support/scriptedUpstream.ts"
+import { answers, error, refuses } from "../support/scriptedUpstream.ts"
+import { eventually, paced } from "../support/traffic.ts"
 
 const portOf = (server: Net.Server) => (server.address() as Net.AddressInfo).port
 
@@ -22,18 +23,24 @@ const listening = async (server: Http.Server | Https.Server) => {
   return server
 }
 
-/** Answers every call, and keeps where it went and with which key; by TLS where it has a certificate. */
-const startUpstream = async (tls?: Https.ServerOptions) => {
+/**
+ * Answers every call, and keeps where it went and with which key; by TLS where it has a certificate. Where it has keys, it
+ * refuses every other one.
+ */
+const startUpstream = async (tls?: Https.ServerOptions, keys?: Set<string>) => {
   const calls: Array<string> = []
   const answer: Http.RequestListener = (incoming, response) => {
     // Its models are not listed.
     if (incoming.method === "GET") return void response.writeHead(404).end()
-    calls.push(`${incoming.url} ${incoming.headers.authorization ?? "no key"}`)
+    const authorization = incoming.headers.authorization ?? "no key"
+    calls.push(`${incoming.url} ${authorization}`)
     const chunks: Array<Buffer> = []
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
     incoming.on("end", () => {
       const body = JSON.parse(Buffer.concat(chunks).toString("utf8"))
-      answers()(response, { model: body.model, body, headers: incoming.headers })
+      const isKnown = keys === undefined || keys.has(authorization.replace("Bearer ", ""))
+      const answering = isKnown ? answers() : refuses(401, error("Incorrect API key", { code: "invalid_api_key" }))
+      answering(response, { model: body.model, body, headers: incoming.headers })
     })
   }
   const server = await listening(tls === undefined ? Http.createServer(answer) : Https.createServer(tls, answer))
@@ -115,6 +122,47 @@ describe("the configuration", () => {
     )
     assert.strictEqual((await ask(conduit.url)).status, 200)
     assert.deepStrictEqual(upstream.calls, ["/openai/chat/completions?api-version=7 Bearer key-1"])
+  })
+
+  it("follows the file of a provider's key, rotated under load without a failure, and keeps a key while the file is wrong", async () => {
+    const valid = new Set(["key-1", "key-2"])
+    const upstream = await startUpstream(undefined, valid)
+    const file = Path.join(Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-secret-")), "key")
+    const write = (text: string) => {
+      Fs.writeFileSync(`${file}.new`, text)
+      Fs.renameSync(`${file}.new`, file)
+    }
+    write("key-1\n")
+    try {
+      const conduit = await serve(`baseUrl: "http://127.0.0.1:${upstream.port}/v1", apiKeyFile: "\${KEY_FILE}"`, {
+        KEY_FILE: file
+      })
+      const failed: Array<string> = []
+      const load = paced(20, async () => {
+        const answer = await ask(conduit.url)
+        if (answer.status !== 200) failed.push(answer.text)
+      })
+      const calledWith = (key: string) =>
+        eventually(key, 10_000, async () => (upstream.calls.at(-1)?.endsWith(`Bearer ${key}`) ? true : undefined))
+      await calledWith("key-1")
+      write("key-2\n")
+      await calledWith("key-2")
+      valid.delete("key-1")
+      write("two words\n")
+      const line = await conduit.logged("keys of providers stay as they were")
+      assert.include(String(line["message"]), "providers.local.apiKeyFile")
+      await calledWith("key-2")
+      write("key-2")
+      await conduit.logged("the files of the providers' keys are right again")
+      await load.stop()
+      assert.deepStrictEqual(failed, [])
+      // The upstream does look at it.
+      valid.delete("key-2")
+      assert.strictEqual((await ask(conduit.url)).status, 502)
+      for (const secret of ["key-1", "key-2", "two words"]) assert.notInclude(JSON.stringify(conduit.lines), secret)
+    } finally {
+      Fs.rmSync(Path.dirname(file), { recursive: true })
+    }
   })
 
   it("calls models through the proxy of the environment, and those of NO_PROXY without", async () => {

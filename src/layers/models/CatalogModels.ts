@@ -12,6 +12,7 @@ import type { Provider } from "../../services/models/ModelCatalog.ts"
 import { type ConfigFile, timeoutMillis } from "./ConfigFile.ts"
 import { configuredPrice, type ModelEntry, type Priced, shippedPriceOf } from "./CatalogPrices.ts"
 import { addressIn, apiKeyOf, baseUrlOf, keyIn } from "./ProviderValues.ts"
+import type { KeyFiles } from "./KeyFiles.ts"
 import type * as ShippedPrices from "./ShippedPrices.ts"
 
 /** The newest lists, by provider. */
@@ -31,13 +32,14 @@ export interface Configured {
 export const configuredFrom = (
   file: ConfigFile,
   variables: ReadonlyMap<string, string>,
-  fileName: string
+  fileName: string,
+  keyFiles: KeyFiles = new Map()
 ): Configured => {
   const notices: Array<string> = []
   const providers = new Map<string, Provider>()
   for (const [name, entry] of Object.entries(file.providers ?? {})) {
     const baseUrl = addressIn(entry, variables)
-    const apiKey = keyIn(entry, variables)
+    const apiKey = keyIn(entry, variables, keyFiles.get(name))
     const preset = entry.preset === undefined ? null : presetOf(entry.preset)
     const address = baseUrlOf(baseUrl.text)
     const key = apiKeyOf(apiKey.text)

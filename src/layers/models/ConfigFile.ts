@@ -27,6 +27,7 @@ const tokens = "a whole number of tokens above 0"
 const upstream = "the name that the provider knows the model by"
 const baseUrl = 'an address such as "http://127.0.0.1:9001/v1", or "${NAME}" for a variable of the environment'
 const apiKey = 'a text, best "${NAME}" for a variable of the environment'
+const apiKeyFile = "the path of a file that has the key and nothing else, from the folder of this file"
 
 const modelList =
   'where under baseUrl the models are listed, such as "models" or "model/info", or false to ask for no list'
@@ -129,6 +130,10 @@ const ProviderEntry = Schema.Struct({
   }),
   baseUrl: Schema.optionalWith(Schema.String.annotations(mustSecretly(baseUrl)), { exact: true }),
   apiKey: Schema.optionalWith(Schema.String.annotations(mustSecretly(apiKey)), { exact: true }),
+  apiKeyFile: Schema.optionalWith(
+    Schema.String.annotations(must(apiKeyFile)).pipe(Schema.minLength(1, must(apiKeyFile))),
+    { exact: true }
+  ),
   streamUsage: Schema.optionalWith(Flag, { exact: true }),
   modelList: Schema.optionalWith(
     Schema.Union(Schema.Literal(false), Schema.String)

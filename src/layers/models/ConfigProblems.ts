@@ -32,7 +32,12 @@ const providerProblems = (
     typeof given === "string" ? fill(given, variables) : null
   )
   const lacks = entry["preset"] === undefined ? ["kind", "baseUrl"].filter((field) => entry[field] === undefined) : []
-  const lacking = lacks.map((field) => `providers.${name}.${field}: is missing`)
+  const lacking = [
+    ...lacks.map((field) => `providers.${name}.${field}: is missing`),
+    ...(entry["apiKey"] === undefined || entry["apiKeyFile"] === undefined
+      ? []
+      : [`providers.${name}.apiKeyFile: there is an apiKey already: leave one of them out`])
+  ]
   if ((baseUrl?.missing.length ?? 0) + (apiKey?.missing.length ?? 0) > 0) return lacking
   const checked = {
     baseUrl: baseUrl ? baseUrlOf(baseUrl.text) : Either.right(null),

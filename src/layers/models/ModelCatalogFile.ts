@@ -1,17 +1,19 @@
 import { readFile } from "node:fs/promises"
-import { basename } from "node:path"
+import { basename, dirname } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type { ModelList } from "../../domain/models/ModelList.ts"
 import { costReferenceUsd } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { simulatedModels } from "../../domain/simulation/SimulatedModel.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import type { EnvironmentModelsFound } from "../../services/models/EnvironmentModels.ts"
+import * as EpisodeLog from "../../services/observing/EpisodeLog.ts"
 import { Environment } from "../../services/running/Environment.ts"
 import { InvalidSettings, Settings, type SettingsShape } from "../../services/running/Settings.ts"
 import { CatalogListeners } from "./CatalogListeners.ts"
@@ -21,6 +23,7 @@ import { changesBetween, endsBetween } from "./Changes.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { type ConfigFile, parseConfigFile } from "./ConfigFile.ts"
 import { environmentModels } from "./EnvironmentModels.ts"
+import { type ConfigPlace, isSame, type KeyFiles, readKeyFiles } from "./KeyFiles.ts"
 import * as ShippedPrices from "./ShippedPrices.ts"
 
 /** The models of `conduit.yaml`; or, labelled as such, the simulated ones. Never both. */
@@ -34,15 +37,15 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
     const listeners = new CatalogListeners()
     const lists = new Map<string, ModelList>()
     let file = yield* read
-    let current = file(lists, yield* Clock.currentTimeMillis)
+    let current = file.catalog(lists, yield* Clock.currentTimeMillis)
 
     const reload = Effect.gen(function* () {
       const nextFile = yield* read
       const now = yield* Clock.currentTimeMillis
-      const bare = nextFile(new Map(), now)
+      const bare = nextFile.catalog(new Map(), now)
       if (isSimulated(bare) !== isSimulated(current)) return yield* switched(bare)
       for (const name of lists.keys()) if (!isSameUpstream(name, current, bare)) lists.delete(name)
-      const next = nextFile(lists, now)
+      const next = nextFile.catalog(lists, now)
       const changes = changesBetween(current, next)
       file = nextFile
       current = next
@@ -63,7 +66,7 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
     const listed = Effect.fnUntraced(function* (provider: string, list: ModelList) {
       lists.set(provider, list)
       const now = yield* Clock.currentTimeMillis
-      const next = file(lists, now)
+      const next = file.catalog(lists, now)
       if (JSON.stringify(next.models) === JSON.stringify(current.models)) return
       const changes = changesBetween(current, next)
       const ends = endsBetween(current, next, now)
@@ -77,7 +80,7 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
 
     // Some prices that ship differ by the hour.
     const repriced = Effect.gen(function* () {
-      const next = file(lists, yield* Clock.currentTimeMillis)
+      const next = file.catalog(lists, yield* Clock.currentTimeMillis)
       if (JSON.stringify(next.models) === JSON.stringify(current.models)) return
       const changes = changesBetween(current, next)
       current = next
@@ -85,6 +88,27 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
       yield* Effect.logInfo(`another hour has other prices: ${changes.join("; ")}`)
     })
     yield* Effect.forkScoped(Effect.forever(Effect.zipRight(untilNextMinute, oneAtATime.withPermits(1)(repriced))))
+
+    // The file of a key changes where a secret is mounted, and nobody asks for a reload then.
+    const trouble = EpisodeLog.make({
+      began: (error: InvalidSettings) =>
+        Effect.logError(`keys of providers stay as they were, until their files are right again: ${error.message}`),
+      ended: () => Effect.logInfo("the files of the providers' keys are right again")
+    })
+    const rekeyed = Effect.gen(function* () {
+      const nextFile = yield* file.rekeyed
+      if (nextFile === null) return
+      const next = nextFile.catalog(lists, yield* Clock.currentTimeMillis)
+      const changes = changesBetween(current, next)
+      file = nextFile
+      current = next
+      yield* listeners.tell(next)
+      yield* Effect.logInfo(`the files of the providers' keys were read again: ${changes.join("; ")}`)
+    }).pipe(
+      Effect.zipRight(trouble.worked),
+      Effect.catchAll((error) => trouble.failed(error))
+    )
+    yield* Effect.forkScoped(Effect.repeat(oneAtATime.withPermits(1)(rekeyed), Schedule.spaced(keyFilesInterval)))
 
     return ModelCatalog.of({
       current: () => current,
@@ -112,11 +136,19 @@ const switched = (next: Catalog) =>
     ]
   })
 
+/** A key that has changed counts at the latest after this. */
+const keyFilesInterval = Duration.seconds(1)
+
 /** A file system that does not answer must not hold up the next reload for ever. */
 const readLimit = Duration.seconds(10)
 
-/** The catalogue of a file that was read, for what the providers list. */
-type CatalogFor = (lists: ModelLists, nowMillis: number) => Catalog
+/** A configuration that was read. */
+interface ReadConfiguration {
+  /** For what the providers list. */
+  readonly catalog: (lists: ModelLists, nowMillis: number) => Catalog
+  /** The same with the keys that the providers' own files have now; null where they have not changed. */
+  readonly rekeyed: Effect.Effect<ReadConfiguration | null, InvalidSettings>
+}
 
 const nothingShipped: ShippedPrices.ShippedPrices = () => null
 
@@ -130,24 +162,34 @@ const isUsable = (model: Model) => model.unavailable === null
 const readCatalog = (
   settings: SettingsShape,
   variables: ReadonlyMap<string, string>
-): Effect.Effect<CatalogFor, InvalidSettings> =>
+): Effect.Effect<ReadConfiguration, InvalidSettings> =>
   Effect.gen(function* () {
     const file = yield* readConfig(settings.models.configFile, variables)
     const isSimulationStated = Option.getOrElse(settings.models.simulate, () => false)
     const keys = file.found || isSimulationStated ? null : yield* environmentModels(settings.models, variables)
-    return yield* catalogFrom(settings, variables, keys === null ? file : { ...file, content: keys.content }, keys)
+    const whole = keys === null ? file : { ...file, content: keys.content }
+    const readKeys = readKeyFiles(whole.content, whole, variables)
+    const withKeys = (keyFiles: KeyFiles): Effect.Effect<ReadConfiguration, InvalidSettings> =>
+      Effect.map(catalogFrom(settings, variables, whole, keys, keyFiles), (catalog) => ({
+        catalog,
+        rekeyed: Effect.flatMap(readKeys, (now) =>
+          isSame(keyFiles, now) ? Effect.succeed(null) : withKeys(now)
+        )
+      }))
+    return yield* Effect.flatMap(readKeys, withKeys)
   })
 
 const catalogFrom = (
   settings: SettingsShape,
   variables: ReadonlyMap<string, string>,
   file: ReadFile,
-  keys: EnvironmentModelsFound | null
-): Effect.Effect<CatalogFor, InvalidSettings> =>
+  keys: EnvironmentModelsFound | null,
+  keyFiles: KeyFiles
+): Effect.Effect<ReadConfiguration["catalog"], InvalidSettings> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const source = keys === null || keys.presets.length === 0 ? file.name : "the environment"
-    const configured = configuredFrom(file.content, variables, source)
+    const configured = configuredFrom(file.content, variables, source, keyFiles)
     const { aliases, providers } = configured
     const notices = [...configured.notices, ...noticesOf(file, keys)]
     const policy = policyOf(file.content)
@@ -233,15 +275,14 @@ const catalogOf = (said: Omit<Catalog, "byId" | "costReferenceUsd">): Catalog =>
   costReferenceUsd: costReferenceUsd(said.models.filter((model) => isUsable(model) && model.embeddings === undefined))
 })
 
-interface ReadFile {
-  readonly name: string
+interface ReadFile extends ConfigPlace {
   readonly found: boolean
   readonly content: ConfigFile
 }
 
 const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>, variables: ReadonlyMap<string, string>) {
   const path = Option.getOrElse(named, () => "conduit.yaml")
-  const name = basename(path)
+  const place: ConfigPlace = { name: basename(path), folder: dirname(path) }
   const text = yield* Effect.tryPromise({
     try: () => readFile(path, "utf8"),
     catch: (cause) => (cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable")
@@ -259,10 +300,10 @@ const readConfig = Effect.fnUntraced(function* (named: Option.Option<string>, va
           })
     )
   )
-  if (Option.isNone(text)) return { name, found: false, content: {} } satisfies ReadFile
+  if (Option.isNone(text)) return { ...place, found: false, content: {} } satisfies ReadFile
   const content = parseConfigFile(text.value, variables)
   if (Either.isLeft(content)) {
-    return yield* new InvalidSettings({ problems: content.left.map((problem) => `${name}: ${problem}`) })
+    return yield* new InvalidSettings({ problems: content.left.map((problem) => `${place.name}: ${problem}`) })
   }
-  return { name, found: true, content: content.right } satisfies ReadFile
+  return { ...place, found: true, content: content.right } satisfies ReadFile
 })

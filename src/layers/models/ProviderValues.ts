@@ -33,8 +33,13 @@ export const addressIn = ({ baseUrl, preset }: ProviderText, variables: Readonly
   return { text: url, missing }
 }
 
-/** Its key, as it is written, or that of its preset. */
-export const keyIn = ({ apiKey, preset }: ProviderText, variables: ReadonlyMap<string, string>): Filled => {
+/** Its key, as it is written, or of its file, where that was read, or that of its preset. */
+export const keyIn = (
+  { apiKey, apiKeyFile, preset }: ProviderText,
+  variables: ReadonlyMap<string, string>,
+  keyOfFile: string | undefined
+): Filled => {
+  if (apiKeyFile !== undefined) return { text: keyOfFile ?? "", missing: fill(apiKeyFile, variables).missing }
   if (apiKey !== undefined || preset === undefined) return fill(apiKey ?? "", variables)
   const { key, missing } = presetKey(presetOf(preset), variables)
   return { text: key, missing }
@@ -44,6 +49,7 @@ interface ProviderText {
   readonly preset?: PresetName
   readonly baseUrl?: string
   readonly apiKey?: string
+  readonly apiKeyFile?: string
 }
 
 const addressForm = 'an http:// or https:// address, for example "http://127.0.0.1:9001/v1"'

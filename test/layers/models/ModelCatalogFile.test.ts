@@ -19,6 +19,8 @@ interface Given {
   readonly variables?: Record<string, string>
   readonly production?: boolean
   readonly simulate?: boolean
+  /** Other files of its folder. */
+  readonly beside?: Record<string, string>
 }
 
 const catalogOf = (given: Given) =>
@@ -342,7 +344,7 @@ aliases:
     given: Given,
     use: (
       catalog: ModelCatalog["Type"],
-      write: (text: string) => void,
+      write: (text: string, file?: string) => void,
       lines: ReadonlyArray<string>
     ) => Effect.Effect<A, E>
   ) =>
@@ -350,10 +352,11 @@ aliases:
       Effect.sync(() => mkdtempSync(join(tmpdir(), "catalog-"))),
       (directory) => {
         const path = join(directory, "conduit.yaml")
-        const write = (text: string) => writeFileSync(path, text)
+        const write = (text: string, file = "conduit.yaml") => writeFileSync(join(directory, file), text)
         const lines: Array<string> = []
         const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${String(message)}`))
         write(given.file)
+        for (const [file, text] of Object.entries(given.beside ?? {})) write(text, file)
         return Effect.flatMap(ModelCatalog, (catalog) => use(catalog, write, lines)).pipe(
           Effect.provide(
             ModelCatalogFile.layer.pipe(
@@ -436,6 +439,37 @@ aliases:
         assert.match(lines.at(-1) ?? "", /^INFO .*nothing changed$/)
       })
     )
+  )
+
+  it.effect("reads keys from files beside it, again at a reload, and says what is wrong with one", () =>
+    Effect.gen(function* () {
+      const keyed = (field: string) => twoModels.replace('apiKey: "${LOCAL_KEY}"', field)
+      yield* withFile({ file: keyed("apiKeyFile: key"), beside: { key: " hunter2\n" } }, (catalog, write, lines) =>
+        Effect.gen(function* () {
+          const key = () => {
+            const found = catalog.current().providers.get("local")?.apiKey
+            return found === null || found === undefined ? null : Redacted.value(found)
+          }
+          assert.strictEqual(key(), "hunter2")
+          write("swordfish", "key")
+          yield* catalog.reload
+          assert.strictEqual(key(), "swordfish")
+          assert.match(lines.at(-1) ?? "", /provider local has another key$/)
+          assert.notMatch(lines.join(), /hunter2|swordfish/)
+          write("", "key")
+          assert.match((yield* Effect.flip(catalog.reload)).message, /is empty: write the key into it/)
+          assert.strictEqual(key(), "swordfish")
+        })
+      )
+      const problem = (field: string) => Effect.map(problemsOf({ file: keyed(field) }), ([first]) => first ?? "")
+      assert.match(
+        yield* problem("apiKeyFile: nowhere"),
+        /^conduit\.yaml: providers\.local\.apiKeyFile: ".*\/nowhere" cannot be read \(ENOENT\)$/
+      )
+      assert.match(yield* problem("apiKeyFile: x, apiKey: y"), /apiKeyFile: there is an apiKey already/)
+      const { notices } = yield* catalogOf({ file: keyed('apiKeyFile: "${WHERE}/key"') })
+      assert.deepStrictEqual(notices, ["provider local is left out: WHERE is not set"])
+    })
   )
 
   it.effect("does not switch between simulated and configured models", () =>
