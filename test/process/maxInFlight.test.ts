@@ -43,4 +43,47 @@ describe("CONDUIT_MAX_IN_FLIGHT", () => {
     conduit.kill("SIGTERM")
     assert.strictEqual((await conduit.ended()).report.requests.rejected, 0)
   })
+
+  it("has room for each key, however many one asks at once, and again for one whose client has left", async () => {
+    const conduit = await startConduit({
+      databaseUrl: fixture.database.url,
+      upstream: fixture.mock.url,
+      env: { CONDUIT_MAX_IN_FLIGHT: "10", CONDUIT_API_KEYS: "busy:key-of-many,quiet:key-of-one" }
+    })
+    const url = `${conduit.url}/v1/chat/completions`
+    const as = (key: string) => ({ authorization: `Bearer ${key}` })
+    const [busy, quiet] = [as("key-of-many"), as("key-of-one")]
+    const leaving = new AbortController()
+    const held = Array.from({ length: 9 }, (_, i) =>
+      fetch(url, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...busy },
+        body: JSON.stringify(chat(`held ${i}`, { mock: { gate: "busy" } })),
+        signal: i === 0 ? leaving.signal : null
+      }).then(
+        ({ status }) => status,
+        () => "left"
+      )
+    )
+    await fixture.mock.waiting("busy", 9)
+    for (let i = 0; i < 20; i++) {
+      const refused = await request(url, { body: chat("one more"), headers: busy })
+      assert.strictEqual(refused.status, 503)
+      assert.include(refused.json.error.message, "too many requests of this key at once")
+      assert.isAtMost(Number(refused.headers["retry-after"]), 60)
+      assert.strictEqual((await request(url, { body: chat("hello"), headers: quiet })).status, 200)
+    }
+    const metrics = await request(`${conduit.url}/metrics`)
+    assert.match(metrics.text, /^conduit_refused_requests_total\{reason="share"\} 20$/m)
+
+    leaving.abort()
+    await eventually("the place of who has left", 20_000, async () => {
+      const answer = await request(url, { body: chat("instead"), headers: busy })
+      return answer.status === 200 ? true : undefined
+    })
+    fixture.mock.openGate("busy")
+    const [first, ...others] = await Promise.all(held)
+    assert.strictEqual(first, "left")
+    assert.deepStrictEqual([...new Set(others)], [200])
+  })
 })

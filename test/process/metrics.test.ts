@@ -21,6 +21,7 @@ const catalogue: Readonly<Record<string, readonly [type: string, ...labels: Read
   conduit_budget_refused_requests_total: ["counter"],
   conduit_budget_alerts_total: ["counter"],
   conduit_requests_total: ["counter", "route", "method", "status"],
+  conduit_refused_requests_total: ["counter", "reason"],
   conduit_requests_active: ["gauge"],
   conduit_request_duration_seconds: ["histogram", "route"],
   conduit_routing_latency_seconds: ["histogram"],

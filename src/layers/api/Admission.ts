@@ -11,6 +11,9 @@ const standing = 0.5
 /** It is over so long after it stood last: where it comes and goes, each time it is noticed anew somebody waits for that. */
 const overAfterMillis = 1_000
 
+/** What is asked of a turn. */
+type Waited = Pick<Turn, "isFirst" | "longestMillis" | "nowMillis" | "waitedMillis">
+
 /**
  * Decides which requests are begun, by measured delay and not by their number: a model that takes minutes costs the
  * service nothing meanwhile. There is an overload when in an interval nobody waited less than the target: a queue that
@@ -34,15 +37,20 @@ export class Admission {
     this.#targetMillis = targetMillis === 0 ? Number.POSITIVE_INFINITY : targetMillis
   }
 
-  /** Whether a request that comes now may wait for its turn behind so many, as one of those in flight. */
-  takes(nowMillis: number, waiting: number, inFlight: number): boolean {
+  /**
+   * Whether a request that comes now may wait for its turn behind so many, as one of those in flight. Who is the first of a key
+   * waits behind a few others, each of another one.
+   */
+  takes(nowMillis: number, waiting: number, inFlight: number, isFirstOfKey = false): boolean {
+    if (isFirstOfKey && waiting <= few) return true
     return inFlight <= few || nowMillis >= this.#overloadEndsAt || waiting <= this.#begunPerMilli * this.#targetMillis
   }
 
   /** Whether a request may be begun now, one of so many that are there. To be asked in the order in which they came. */
-  admits({ isFirst, nowMillis, waitedMillis }: Turn, inFlight: number): boolean {
-    if (nowMillis >= this.#intervalBeganAt + intervalMillis) this.#beginInterval(nowMillis, waitedMillis)
-    else this.#leastWaited = Math.min(this.#leastWaited, waitedMillis)
+  admits({ isFirst, longestMillis, nowMillis, waitedMillis }: Waited, inFlight: number): boolean {
+    // Who has few that wait does not wait behind the others: the queue stands all the same.
+    if (nowMillis >= this.#intervalBeganAt + intervalMillis) this.#beginInterval(nowMillis, longestMillis)
+    else this.#leastWaited = Math.min(this.#leastWaited, longestMillis)
     const isTimely = waitedMillis <= latest * this.#targetMillis || nowMillis >= this.#overloadEndsAt
     const isAdmitted = isFirst || inFlight <= few || isTimely || nowMillis - waitedMillis >= this.#overloadBeganAt
     if (isAdmitted) this.#begun++

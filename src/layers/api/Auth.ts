@@ -14,7 +14,35 @@ export interface Admitted {
   readonly key: KeyHolder | null
 }
 
-export type Authenticate = (request: Http.IncomingMessage) => Either.Either<Admitted, Unauthorized | Forbidden>
+/** Whose the keys are that a request shows. */
+export interface Identity {
+  /** Of the first that is valid; null where none is. */
+  readonly holder: KeyHolder | null
+  readonly isExpired: boolean
+  readonly isPresented: boolean
+}
+
+/** A request, and what was found out of its keys. */
+interface Asking {
+  readonly request: Http.IncomingMessage
+  identity: Identity | null
+}
+
+/** Looks once. */
+export const identityOf = (keys: Pick<KeysShape, "find">, asking: Asking): Identity =>
+  (asking.identity ??= identify(keys, presentedKeys(asking.request)))
+
+const identify = (keys: Pick<KeysShape, "find">, presented: ReadonlyArray<string>): Identity => {
+  let isExpired = false
+  for (const key of presented) {
+    const found = keys.find(key)
+    if (found !== null && !found.isExpired) return { holder: found.holder, isExpired: false, isPresented: true }
+    if (found !== null) isExpired = true
+  }
+  return { holder: null, isExpired, isPresented: presented.length > 0 }
+}
+
+export type Authenticate = (asking: Asking) => Either.Either<Admitted, Unauthorized | Forbidden>
 
 const anybody = Either.right<Admitted>({ caller: { owner: null }, key: null })
 
@@ -36,26 +64,13 @@ export const authenticators = (options: {
     admitted.set(holder, made)
     return made
   }
-  const holderOf = (
-    request: Http.IncomingMessage,
-    needed: Unauthorized["needed"] = "API"
-  ): Either.Either<KeyHolder, Unauthorized> => {
-    const presented = presentedKeys(request)
-    let isExpired = false
-    for (const key of presented) {
-      const found = keys.find(key)
-      if (found !== null && !found.isExpired) return Either.right(found.holder)
-      if (found !== null) isExpired = true
-    }
-    return Either.left(new Unauthorized({ needed, presented: presented.length > 0, isExpired }))
-  }
   const withScope =
     (scope: Scope | null, needed: Unauthorized["needed"] = "API"): Authenticate =>
-    (request) => {
+    (asking) => {
       if (keys.isOpen()) return scope === "admin" ? Either.left(new Forbidden({ scope })) : anybody
-      const holder = holderOf(request, needed)
-      if (Either.isLeft(holder)) return Either.left(holder.left)
-      return scope === null || allows(holder.right, scope) ? admit(holder.right) : Either.left(new Forbidden({ scope }))
+      const { holder, isExpired, isPresented } = identityOf(keys, asking)
+      if (holder === null) return Either.left(new Unauthorized({ needed, presented: isPresented, isExpired }))
+      return scope === null || allows(holder, scope) ? admit(holder) : Either.left(new Forbidden({ scope }))
     }
   return {
     open: () => anybody,
@@ -66,14 +81,13 @@ export const authenticators = (options: {
     admin: withScope("admin"),
     docs: publicPages.includes("docs") ? () => anybody : withScope("read", "page"),
     index: publicPages.includes("index") ? () => anybody : withScope("read", "page"),
-    metrics: (request) => {
+    metrics: (asking) => {
       if (metricsKeyHashes.length === 0 && (publicPages.includes("metrics") || keys.isOpen())) return anybody
-      const presented = presentedKeys(request)
-      if (isAccepted(metricsKeys, presented)) return anybody
-      const holder = holderOf(request)
-      return Either.isRight(holder) && allows(holder.right, "read:all")
-        ? admit(holder.right)
-        : Either.left(new Unauthorized({ needed: "metrics", presented: presented.length > 0, isExpired: false }))
+      if (isAccepted(metricsKeys, presentedKeys(asking.request))) return anybody
+      const { holder, isPresented } = identityOf(keys, asking)
+      return holder !== null && allows(holder, "read:all")
+        ? admit(holder)
+        : Either.left(new Unauthorized({ needed: "metrics", presented: isPresented, isExpired: false }))
     }
   }
 }

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import type * as Http from "node:http"
 import type { Readable, Transform } from "node:stream"
 import { decoderOf } from "./ContentCoding.ts"
+import type { FairShare, Flow } from "./FairShare.ts"
 import {
   BodyTimeout,
   BodyTooLarge,
@@ -19,8 +20,8 @@ export interface BodyLimits {
   /** Of one body, as it came and decoded. */
   readonly bytes: number
   readonly millis: number
-  /** Of all bodies together. */
-  readonly budget: BodyBudget
+  /** For the bytes of all bodies that are being read at once. */
+  readonly room: FairShare
 }
 
 export type BodyError =
@@ -36,7 +37,7 @@ export type BodyError =
  * reading, and then `done` is not called; null if it was called already.
  */
 export const readJson = (
-  request: Http.IncomingMessage,
+  { flow, request }: Sender,
   limits: BodyLimits,
   done: (body: Either.Either<unknown, BodyError>) => void
 ): (() => void) | null => {
@@ -45,8 +46,14 @@ export const readJson = (
     done(Either.left(decoder.left))
     return null
   }
-  const reading = new BodyReading(request, decoder.right, limits, done)
+  const reading = new BodyReading({ flow, request }, decoder.right, limits, done)
   return () => reading.stop()
+}
+
+/** A request, and whose share of the room its body takes. */
+interface Sender {
+  readonly request: Http.IncomingMessage
+  readonly flow: Flow
 }
 
 /** What the headers alone tell. */
@@ -58,11 +65,17 @@ const acceptable = (
   return Number(headers["content-length"] ?? 0) > limits.bytes ? Either.left(tooLarge(limits)) : Either.right(undefined)
 }
 
+const tooManyBytes = {
+  full: new Overloaded({ detail: "too many bytes of request bodies at once", retryAfterSeconds: 1 }),
+  share: new Overloaded({ detail: "too many bytes of this key's request bodies at once", retryAfterSeconds: 1 })
+}
+
 const tooLarge = ({ bytes }: BodyLimits) => new BodyTooLarge({ limit: bytes, unit: "bytes" })
 
 /** One body while it is read: within its own limits, and within what all bodies may hold together. */
 class BodyReading {
   readonly #request: Http.IncomingMessage
+  readonly #flow: Flow
   readonly #decoder: Transform | null
   readonly #limits: BodyLimits
   readonly #done: (body: Either.Either<unknown, BodyError>) => void
@@ -72,12 +85,13 @@ class BodyReading {
   #isOver = false
 
   constructor(
-    request: Http.IncomingMessage,
+    { flow, request }: Sender,
     decoder: Transform | null,
     limits: BodyLimits,
     done: (body: Either.Either<unknown, BodyError>) => void
   ) {
     this.#request = request
+    this.#flow = flow
     this.#decoder = decoder
     this.#limits = limits
     this.#done = done
@@ -99,7 +113,7 @@ class BodyReading {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#timer)
-    this.#limits.budget.giveBack(this.#bytes.length)
+    this.#limits.room.giveBack(this.#flow, this.#bytes.length)
     const source: Readable = this.#decoder ?? this.#request
     source.off("data", this.#add).off("end", this.#finish)
     if (this.#decoder === null) return
@@ -114,8 +128,11 @@ class BodyReading {
 
   readonly #add = (chunk: Buffer) => {
     if (this.#bytes.length + chunk.length > this.#limits.bytes) this.#refuse(tooLarge(this.#limits))
-    else if (this.#limits.budget.take(chunk.length)) this.#bytes.add(chunk)
-    else this.#refuse(new Overloaded({ detail: "too many bytes of request bodies at once" }))
+    else {
+      const noRoom = this.#limits.room.take(this.#flow, chunk.length)
+      if (noRoom === null) this.#bytes.add(chunk)
+      else this.#refuse(tooManyBytes[noRoom])
+    }
   }
 
   readonly #finish = () => {
@@ -179,24 +196,4 @@ const detailOf = (issue: ParseResult.ArrayFormatterIssue | undefined): string =>
   if (issue._tag === "Missing") return "is missing"
   // The formatter quotes what came, which may be megabytes of prompt.
   return issue.message.replace(/, actual [^]*$/, "").slice(0, 300)
-}
-
-/** The bytes of all bodies that are being read at once, bounded: beyond the bound a body is not read on. */
-export class BodyBudget {
-  #left: number
-
-  constructor(bytes: number) {
-    this.#left = bytes
-  }
-
-  /** Whether so many bytes more may be held; then they are held until they are given back. */
-  take(bytes: number): boolean {
-    if (bytes > this.#left) return false
-    this.#left -= bytes
-    return true
-  }
-
-  giveBack(bytes: number): void {
-    this.#left += bytes
-  }
 }

@@ -52,7 +52,7 @@ export const make = ({
     proceed: (input: A) => void
   ) => {
     const step = tracing.step(exchange.span?.span, "decode")
-    const stop = readJson(exchange.request, limits, (body) =>
+    const stop = readJson(exchange, limits, (body) =>
       serving.call(exchange, () => {
         exchange.stoppedBy(null)
         const input = Either.flatMap(body, decode)

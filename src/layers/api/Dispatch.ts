@@ -19,9 +19,9 @@ import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { pageNames } from "../../services/running/settings/Parsers.ts"
 import { Settings, type SettingsShape } from "../../services/running/Settings.ts"
 import { authenticators } from "./Auth.ts"
-import { BodyBudget } from "./Body.ts"
 import * as Chat from "./Chat.ts"
 import type { Exchange } from "./Exchange.ts"
+import { FairShare } from "./FairShare.ts"
 import { bodyReader, type Handler } from "./Handler.ts"
 import { RouteNotFound } from "./HttpErrors.ts"
 import { phaseOf } from "./Health.ts"
@@ -62,8 +62,8 @@ export const make = (
     const limits = {
       bytes: http.maxBodyBytes,
       millis: Duration.toMillis(http.bodyTimeout),
-      // One body of the largest size can always be read.
-      budget: new BodyBudget(Math.max(http.maxBodiesBytes, http.maxBodyBytes))
+      // A key alone can always send a body of the largest size.
+      room: new FairShare(Math.max(http.maxBodiesBytes, FairShare.for(http.maxBodyBytes)))
     }
     const preferred = () => catalog.current().policy.preference
     const reference = () => ({
@@ -121,7 +121,7 @@ export const make = (
       const route = routeOf(target, request.method, request.url ?? "/")
       if (Either.isLeft(route)) return exchange.fail(route.left)
       const name = route.right
-      const admitted = authenticate[routes[name].access](request)
+      const admitted = authenticate[routes[name].access](exchange)
       if (Either.isLeft(admitted)) return exchange.fail(admitted.left)
       exchange.caller = admitted.right.caller
       exchange.key = admitted.right.key

@@ -213,7 +213,7 @@ export const toPublic: (error: AnyError) => PublicError = Match.type<AnyError>()
     AllModelsFailed: allModelsFailed,
     InternalError: (e) => ({ status: 500, type: "server_error", code: "internal_error", message: e.message }),
     Starting: (e) => leaving("starting", e, 5),
-    Overloaded: (e) => unavailable("overloaded", e, 1),
+    Overloaded: (e) => unavailable("overloaded", e, e.retryAfterSeconds),
     Interrupted: (e) => leaving("shutting_down", e, 1),
     ParkingFull: (e) => unavailable("parking_full", e, 5),
     WindowTooLong: (e) => unavailable("window_too_long", e, 30),

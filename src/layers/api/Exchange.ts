@@ -8,9 +8,11 @@ import type { InFlightRequest } from "../../services/running/InFlight.ts"
 import { preflightHeaders } from "./Cors.ts"
 import type { KeyHolder } from "../../domain/access/ApiKey.ts"
 import { type Door, doorFor } from "./Door.ts"
+import type { Identity } from "./Auth.ts"
 import { type AnyError, toPublic } from "./ErrorTable.ts"
 import { InternalError } from "./HttpErrors.ts"
 import { discardLimits, linesOf, type Reply, write } from "./Reply.ts"
+import type { Flow } from "./FairShare.ts"
 import type { Target } from "./RouteFinder.ts"
 import { endBroken, type TellBroken } from "./SseSink.ts"
 
@@ -63,6 +65,10 @@ export class Exchange implements Arrival {
   limits: Record<string, string> | null = null
   /** Null where nobody needs one. */
   key: KeyHolder | null = null
+  /** By the key that it shows, as soon as it is taken. */
+  flow: Flow = null
+  /** Of the keys that it shows; null until somebody has looked. */
+  identity: Identity | null = null
   /** Null for what is not counted, and for what is refused. */
   inFlight: InFlightRequest | null = null
   /** The request's span, if it belongs to a trace. */

@@ -17,12 +17,12 @@ export type ReadBody = <A, E extends AnyError>(
 
 export const bodyReader =
   (limits: BodyLimits, tracing: Pick<TracingShape, "within">): ReadBody =>
-  ({ request }, decode) =>
+  (exchange, decode) =>
     tracing.within(
       "decode",
       Effect.flatMap(
         Effect.async<unknown, BodyError>((resume) => {
-          const stop = readJson(request, limits, resume)
+          const stop = readJson(exchange, limits, resume)
           return stop === null ? Effect.void : Effect.sync(stop)
         }),
         decode

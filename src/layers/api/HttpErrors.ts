@@ -135,7 +135,11 @@ export class Starting extends Schema.TaggedError<Starting>()("Starting", {}) {
 }
 
 /** More is asked at once than can be served in time. */
-export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", { detail: Schema.String }) {
+export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
+  detail: Schema.String,
+  /** An estimate, 1 to 60. */
+  retryAfterSeconds: Schema.Number
+}) {
   override get message() {
     return this.detail
   }

@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import type { KeyAdministration, Keys } from "../../services/api/Keys.ts"
+import { type KeyAdministration, Keys } from "../../services/api/Keys.ts"
 import type { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import type { Tracing } from "../../services/observing/Tracing.ts"
@@ -14,6 +14,7 @@ import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { DrainTimeout, ShutdownReport } from "../../services/running/ShutdownReport.ts"
 import { Admission } from "./Admission.ts"
+import { identityOf } from "./Auth.ts"
 import * as Dispatch from "./Dispatch.ts"
 import { drain, type DrainDependencies, drainTimeout } from "./Drain.ts"
 import { HttpListener, type HttpListenerShape } from "./HttpListener.ts"
@@ -44,6 +45,7 @@ export const layer: Layer.Layer<
 > = Layer.scopedDiscard(
   Effect.gen(function* () {
     const { http, shutdown } = yield* Settings
+    const keys = yield* Keys
     const listener = yield* HttpListener
     const inFlight = yield* InFlight
     const lifecycle = yield* Lifecycle
@@ -63,9 +65,10 @@ export const layer: Layer.Layer<
       accepted: listener.accepted,
       dispatch,
       observe,
-      onRefused: (exchange, isRejected) => {
-        if (isRejected) report.requests.rejected++
-        telemetry.requestRefused(exchange.request.method ?? "GET", 503)
+      flowOf: (exchange) => (keys.isOpen() ? null : (identityOf(keys, exchange).holder?.owner ?? null)),
+      onRefused: (exchange, reason) => {
+        if (reason === "draining") report.requests.rejected++
+        telemetry.requestRefused(exchange.request.method ?? "GET", reason)
       }
     })
     lifecycle.onStopping(() => intake.endConnections())

@@ -2,14 +2,20 @@ import type * as Clock from "effect/Clock"
 import { Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightShape } from "../../services/running/InFlight.ts"
 import type { Admission } from "./Admission.ts"
+import type { RefusalReason } from "../../services/observing/Telemetry.ts"
 import type { Exchange } from "./Exchange.ts"
+import { FairShare, type Flow } from "./FairShare.ts"
 import { Overloaded } from "./HttpErrors.ts"
 import { LoopTurns } from "./LoopTurns.ts"
+import { RetryEstimate } from "./RetryEstimate.ts"
 import { pathOf } from "./RouteFinder.ts"
 import { RunQueue, type Turn } from "./RunQueue.ts"
 
-const tooMany = new Overloaded({ detail: "too many requests at once" })
-const tooLate = new Overloaded({ detail: "more is asked than can be answered in time" })
+const details = {
+  full: "too many requests at once",
+  share: "too many requests of this key at once: a part of the room is kept for other keys",
+  late: "more is asked than can be answered in time"
+}
 
 export interface IntakeOptions {
   readonly clock: Clock.Clock
@@ -23,25 +29,30 @@ export interface IntakeOptions {
   readonly dispatch: (exchange: Exchange) => void
   /** Hears of each exchange that is counted before it is dispatched. */
   readonly observe: (exchange: Exchange) => void
-  /** Hears of each that is refused; `isRejected` is because of the drain. */
-  readonly onRefused: (exchange: Exchange, isRejected: boolean) => void
+  readonly flowOf: (exchange: Exchange) => Flow
+  /** Hears of each that is refused. */
+  readonly onRefused: (exchange: Exchange, reason: RefusalReason) => void
 }
 
 /**
  * Decides of each exchange that arrives whether it is served or refused, and knows those that are open. One that is
- * counted waits for its turn, which is short while there is no overload. It takes all at first; `hold`, `release` and
+ * counted waits for its turn, which is short while there is no overload; keys have their turns one after the other, and none
+ * takes all places. It takes all at first; `hold`, `release` and
  * `drain` are the steps of a shutdown, in this order. Whole, because each asks what is open.
  */
 export class Intake {
   readonly #options: IntakeOptions
   readonly #turns: LoopTurns
   readonly #queue: RunQueue<Exchange>
+  readonly #places: FairShare
+  readonly #estimate = new RetryEstimate()
   readonly #open = new Set<Exchange>()
   #turnMillis = 0
   #isDraining = false
 
   constructor(options: IntakeOptions) {
     this.#options = options
+    this.#places = new FairShare(options.maxInFlight)
     let seen = options.accepted()
     const isAccepting = () => seen !== (seen = options.accepted())
     this.#queue = new RunQueue((exchange, turn) => this.#serve(exchange, turn), isAccepting)
@@ -54,16 +65,19 @@ export class Intake {
   }
 
   take(exchange: Exchange): void {
-    const { admission, dispatch, inFlight, maxInFlight } = this.#options
+    const { admission, dispatch, flowOf, inFlight } = this.#options
     if (exchange.target !== null && !exchange.target.path.counted) return dispatch(exchange)
     // Who has just been accepted could not know: only what comes on connections that were in use is refused.
-    if (this.#isDraining && !exchange.isFirst) return this.#refuse(exchange, new Interrupted())
-    if (inFlight.count() >= maxInFlight) return this.#refuse(exchange, tooMany)
-    if (!admission.takes(performance.now(), this.#queue.length, inFlight.count()))
-      return this.#refuse(exchange, tooLate)
+    if (this.#isDraining && !exchange.isFirst) return this.#reject(exchange)
+    const flow = flowOf(exchange)
+    exchange.flow = flow
+    const isFirstOfKey = flow !== null && !this.#queue.has(flow)
+    if (!admission.takes(performance.now(), this.#queue.ahead(flow), inFlight.count(), isFirstOfKey))
+      return this.#refuse(exchange, "late")
+    const noRoom = this.#places.take(flow, 1)
+    if (noRoom !== null) return this.#refuse(exchange, noRoom)
     this.#turns.run()
     this.#begin(exchange)
-    this.#queue.add(exchange)
   }
 
   /** Keeps what comes, until `release`: to serve it while the last connections are accepted would hold those up. */
@@ -101,20 +115,30 @@ export class Intake {
     if (exchange.isOver) return false
     // A request that was read in this turn may have come with the beginning of the last one.
     const waitedMillis = turn.waitedMillis + this.#turnMillis
-    const isAdmitted = admission.admits({ ...turn, waitedMillis }, inFlight.count())
+    const longestMillis = turn.longestMillis + this.#turnMillis
+    const isTimely = admission.admits({ ...turn, waitedMillis, longestMillis }, inFlight.count())
+    // Of a key that has sent no more than this it is not the fault.
+    const isAdmitted = isTimely || (turn.isOnly && exchange.flow !== null)
     if (isAdmitted) {
+      this.#estimate.began(turn.nowMillis)
       observe(exchange)
       dispatch(exchange)
-    } else this.#refuse(exchange, tooLate)
+    } else this.#refuse(exchange, "late")
     return isAdmitted
   }
 
-  #refuse(exchange: Exchange, error: Interrupted | Overloaded): void {
-    this.#options.onRefused(exchange, error instanceof Interrupted)
-    exchange.fail(error)
+  #reject(exchange: Exchange): void {
+    this.#options.onRefused(exchange, "draining")
+    exchange.fail(new Interrupted())
   }
 
-  /** From here until its response is closed and its work has ended, the exchange is in flight, also while it waits. */
+  #refuse(exchange: Exchange, reason: keyof typeof details): void {
+    this.#options.onRefused(exchange, reason)
+    const retryAfterSeconds = this.#estimate.refused(performance.now())
+    exchange.fail(new Overloaded({ detail: details[reason], retryAfterSeconds }))
+  }
+
+  /** From here until its response is closed and its work has ended, the exchange is in flight, also while it waits for its turn. */
   #begin(exchange: Exchange): void {
     const { clock, inFlight, isStopping } = this.#options
     const { request, requestId, response } = exchange
@@ -122,10 +146,13 @@ export class Intake {
       id: requestId,
       route: `${request.method ?? "GET"} ${pathOf(request.url ?? "/").slice(0, 100)}`,
       startedAtMillis: clock.unsafeCurrentTimeMillis(),
-      interrupt: () => exchange.interrupt()
+      interrupt: () => exchange.interrupt(),
+      onEnd: () => this.#places.giveBack(exchange.flow, 1)
     })
     this.#open.add(exchange)
+    const place = this.#queue.add(exchange, exchange.flow)
     onClosed(exchange, () => {
+      this.#queue.leave(place)
       this.#open.delete(exchange)
       exchange.closed()
     })

@@ -44,7 +44,10 @@ export const make = (dependencies: LiveDependencies): Handler => {
     Effect.suspend(() => {
       if (exchange.request.method === "HEAD") return Effect.succeed({ status: 200, headers, body: "" })
       if (open >= mostStreams) {
-        return new Overloaded({ detail: `more than ${mostStreams} clients watch this replica already` })
+        return new Overloaded({
+          detail: `more than ${mostStreams} clients watch this replica already`,
+          retryAfterSeconds: 5
+        })
       }
       open++
       exchange.beginStream(headers, (error) => eventOf("trouble", { message: toPublic(error).message }))

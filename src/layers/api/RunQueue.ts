@@ -1,3 +1,6 @@
+import { FairQueue, type Ticket } from "./FairQueue.ts"
+import type { Flow } from "./FairShare.ts"
+
 /** What one turn of the event loop gives to what waits, without what it refuses. */
 const sliceMillis = 1
 /** So many turns in a row give nothing, while each of them brings more. */
@@ -8,17 +11,16 @@ export interface Turn {
   readonly nowMillis: number
   /** Since it was added. */
   readonly waitedMillis: number
+  /** Since the one was added that has waited longest: it, or one of another flow. */
+  readonly longestMillis: number
   /** It is the first that runs in this turn of the event loop. */
   readonly isFirst: boolean
-}
-
-interface Waiting<A> {
-  readonly item: A
-  readonly since: number
+  /** Nobody else of its flow waits. */
+  readonly isOnly: boolean
 }
 
 /**
- * Runs items in the order in which they come, a slice of them in a turn of the event loop: whatever else the loop has to
+ * Runs items in the order in which they come, of each flow in turn, a slice of them in a turn of the event loop: whatever else the loop has to
  * do is done in between, and how long an item has waited says how much the loop is behind. What still waits elsewhere is
  * brought in first: node accepts one connection a turn, and nobody sees how long those in the system's queue wait. Whole, because these are the moves of one queue.
  */
@@ -27,8 +29,8 @@ export class RunQueue<A> {
   readonly #run: (item: A, turn: Turn) => boolean
   /** Whether the turn that ends has brought something, so that the next may bring more. Asked once a turn. */
   readonly #isComing: () => boolean
-  #waiting: Array<Waiting<A>> = []
-  #next = 0
+  readonly #waiting = new FairQueue<A>()
+  #ran = 0
   #isHeld = false
   #isScheduled = false
   #idleTurns = 0
@@ -38,14 +40,25 @@ export class RunQueue<A> {
     this.#isComing = isComing
   }
 
-  add(item: A): void {
-    this.#waiting.push({ item, since: performance.now() })
+  /** The ticket is its place, which it may `leave`. */
+  add(item: A, flow: Flow = null): Ticket<A> {
+    const ticket = this.#waiting.add(item, flow, performance.now())
     this.#schedule()
+    return ticket
   }
 
-  /** How many wait for their turn; of those that it holds none does. */
-  get length(): number {
-    return this.#isHeld ? 0 : this.#waiting.length - this.#next
+  leave(ticket: Ticket<A>): void {
+    this.#waiting.leave(ticket)
+  }
+
+  /** Whether one of the flow waits. */
+  has(flow: Flow): boolean {
+    return this.#waiting.has(flow)
+  }
+
+  /** How many have their turn before one that the flow would add now; of those that it holds none does. */
+  ahead(flow: Flow): number {
+    return this.#isHeld ? 0 : this.#waiting.ahead(flow)
   }
 
   /** Runs nothing until `release`. */
@@ -59,7 +72,7 @@ export class RunQueue<A> {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#isHeld || this.#next === this.#waiting.length) return
+    if (this.#isScheduled || this.#isHeld || this.#waiting.length === 0) return
     this.#isScheduled = true
     setImmediate(this.#turn)
   }
@@ -76,22 +89,25 @@ export class RunQueue<A> {
 
   #runSlice(endsAt: number): void {
     const now = performance.now()
-    const first = this.#waiting[this.#next]
-    if (first === undefined || this.#isHeld || now >= endsAt) return this.#endSlice()
-    this.#next++
-    const hasBegun = this.#run(first.item, {
+    if (this.#isHeld || now >= endsAt) return this.#endSlice()
+    const oldest = this.#waiting.oldestSince()
+    const next = this.#waiting.take()
+    if (next === null || oldest === null) return this.#endSlice()
+    this.#ran++
+    const hasBegun = this.#run(next.item, {
       nowMillis: now,
-      waitedMillis: now - first.since,
-      isFirst: this.#next === 1
+      waitedMillis: now - next.since,
+      longestMillis: now - oldest,
+      isFirst: this.#ran === 1,
+      isOnly: !this.#waiting.has(next.flow)
     })
-    const next = () => this.#runSlice(hasBegun ? endsAt : endsAt + performance.now() - now)
+    const goOn = () => this.#runSlice(hasBegun ? endsAt : endsAt + performance.now() - now)
     // What has begun goes on in ticks of its own, which count.
-    process.nextTick(next)
+    process.nextTick(goOn)
   }
 
   #endSlice(): void {
-    this.#waiting = this.#waiting.slice(this.#next)
-    this.#next = 0
+    this.#ran = 0
     this.#isScheduled = false
     this.#schedule()
   }

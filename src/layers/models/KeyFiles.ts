@@ -54,7 +54,8 @@ export const readKeyFiles = (
 const keyIn = (path: string): Effect.Effect<string, string> =>
   Effect.tryPromise({
     try: (signal) => readFile(path, { encoding: "utf8", signal }),
-    catch: (cause) => `cannot be read (${cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable"})`
+    catch: (cause) =>
+      `cannot be read (${cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable"})`
   }).pipe(
     Effect.disconnect,
     Effect.timeoutFail({

@@ -172,9 +172,7 @@ const readCatalog = (
     const withKeys = (keyFiles: KeyFiles): Effect.Effect<ReadConfiguration, InvalidSettings> =>
       Effect.map(catalogFrom(settings, variables, whole, keys, keyFiles), (catalog) => ({
         catalog,
-        rekeyed: Effect.flatMap(readKeys, (now) =>
-          isSame(keyFiles, now) ? Effect.succeed(null) : withKeys(now)
-        )
+        rekeyed: Effect.flatMap(readKeys, (now) => (isSame(keyFiles, now) ? Effect.succeed(null) : withKeys(now)))
       }))
     return yield* Effect.flatMap(readKeys, withKeys)
   })

@@ -19,8 +19,9 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
       requests.in_flight_at_signal = open.size
     })
 
-    const ended = (request: InFlightRequest) => {
+    const ended = (request: InFlightRequest, onEnd: () => void) => {
       if (!open.delete(request)) return
+      onEnd()
       if (lifecycle.stopping() && !request.interrupted) requests.drained++
       if (open.size > 0) return
       for (const deferred of waiting) Deferred.unsafeDone(deferred, Effect.void)
@@ -28,7 +29,7 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
     }
 
     return InFlight.of({
-      begin: ({ id, interrupt, route, startedAtMillis }) => {
+      begin: ({ id, interrupt, onEnd, route, startedAtMillis }) => {
         // Its response is the first; a client that has left does not end the work that it caused.
         let held = 1
         const request: InFlightRequest = {
@@ -42,7 +43,7 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
           },
           release: () => {
             held--
-            if (held === 0) ended(request)
+            if (held === 0) ended(request, onEnd)
           }
         }
         open.set(request, interrupt)

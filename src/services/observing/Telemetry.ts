@@ -15,8 +15,8 @@ import type { StoredStatus } from "../../domain/learning/Feedback.ts"
 export interface TelemetryShape {
   /** `route` is a pattern. */
   readonly requestEnded: (route: string, method: string, status: number, seconds: number) => void
-  /** Answered without being served: too many at once, or the service is draining. */
-  readonly requestRefused: (method: string, status: number) => void
+  /** Answered 503 without being served. */
+  readonly requestRefused: (method: string, reason: RefusalReason) => void
 
   /** `seconds` from the parsed request to the choice. */
   readonly decided: (decision: Decision, seconds: number) => void
@@ -64,6 +64,13 @@ export interface TelemetryShape {
 }
 
 export class Telemetry extends Context.Tag("conduit/services/Telemetry")<Telemetry, TelemetryShape>() {}
+
+/**
+ * Why a request was not served: it would have waited too long for the processor, all places were taken, or all that one key
+ * may have, or the service is draining.
+ */
+export const refusalReasons = ["late", "full", "share", "draining"] as const
+export type RefusalReason = (typeof refusalReasons)[number]
 
 /**
  * How a call to a model ended: answered, declined by the model or a filter, cut by the client or the shutdown, or why it

@@ -10,6 +10,7 @@ export interface InFlightShape {
     readonly startedAtMillis: number
     /** Ends the request early: it answers for itself. */
     readonly interrupt: () => void
+    readonly onEnd: () => void
   }) => InFlightRequest
   readonly count: () => number
   readonly list: () => ReadonlyArray<InFlightRequest>

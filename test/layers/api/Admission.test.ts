@@ -58,7 +58,7 @@ const simulate = (
       queue.shift()
       if (
         admission.admits(
-          { nowMillis: now, waitedMillis: now - next.readAt, isFirst },
+          { nowMillis: now, waitedMillis: now - next.readAt, longestMillis: now - next.readAt, isFirst },
           running.length + queue.length + 1
         )
       ) {
@@ -83,7 +83,7 @@ const simulate = (
 }
 
 const admits = (admission: Admission, nowMillis: number, waitedMillis: number, isFirst = false) =>
-  admission.admits({ nowMillis, waitedMillis, isFirst }, 129)
+  admission.admits({ nowMillis, waitedMillis, longestMillis: waitedMillis, isFirst }, 129)
 const quantile = (values: ReadonlyArray<number>, share: number) =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN
 
@@ -181,7 +181,9 @@ describe("Admission", () => {
   it("refuses nothing while few are there, however long they wait", () => {
     const admission = new Admission(targetMillis)
     for (let now = 0; now <= 10_000; now += 50) {
-      assert.isTrue(admission.admits({ nowMillis: now, waitedMillis: 5_000, isFirst: false }, 128))
+      assert.isTrue(
+        admission.admits({ nowMillis: now, waitedMillis: 5_000, longestMillis: 5_000, isFirst: false }, 128)
+      )
     }
     assert.isFalse(admits(admission, 10_010, 10_000))
   })

@@ -86,16 +86,36 @@ describe("RunQueue", () => {
 
   it("tells how many wait for their turn, of which those that it holds are none", async () => {
     const queue = new RunQueue<number>(() => true, never)
-    assert.strictEqual(queue.length, 0)
+    assert.strictEqual(queue.ahead(null), 0)
     queue.add(1)
     queue.add(2)
-    assert.strictEqual(queue.length, 2)
+    assert.strictEqual(queue.ahead(null), 2)
     queue.hold()
-    assert.strictEqual(queue.length, 0)
+    assert.strictEqual(queue.ahead(null), 0)
     queue.release()
-    assert.strictEqual(queue.length, 2)
+    assert.strictEqual(queue.ahead(null), 2)
     await turns(4)
-    assert.strictEqual(queue.length, 0)
+    assert.strictEqual(queue.ahead(null), 0)
+  })
+
+  it("runs one of each flow in turn, without those that have left, and tells how long the oldest has waited", async () => {
+    const ran: Array<string> = []
+    const longest: Array<number> = []
+    const queue = new RunQueue<string>((item, { longestMillis, waitedMillis }) => {
+      longest.push(longestMillis)
+      assert.isAtLeast(longestMillis, waitedMillis)
+      return ran.push(item) > 0
+    }, never)
+    queue.hold()
+    const busy = Array.from({ length: 50 }, (_, i) => queue.add(`busy ${i}`, "busy"))
+    work(5)
+    queue.add("quiet 0", "quiet")
+    queue.add("quiet 1", "quiet")
+    for (const ticket of busy.slice(0, 47)) queue.leave(ticket)
+    queue.release()
+    await turns(4)
+    assert.deepStrictEqual(ran, ["busy 47", "quiet 0", "busy 48", "quiet 1", "busy 49"])
+    assert.isAtLeast(longest[1] ?? 0, 5)
   })
 
   it("brings in first what still comes, for a few turns", async () => {
