@@ -72,6 +72,7 @@ export const memoryLog = () => {
       append: (events) => Effect.sync(() => append(events)),
       pendingDecision: (id) => offered.find((record) => record.decision.id === id),
       onJudged: () => undefined,
+      weighBy: () => undefined,
       pendingOfSession: ({ owner, sessionId }) =>
         offered.flatMap(({ decision, outcome }) =>
           decision.request.sessionId === sessionId && decision.owner === owner && outcome?.ok === true

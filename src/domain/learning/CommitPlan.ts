@@ -1,5 +1,15 @@
 import type { DecisionRecord, OutcomeReport } from "../routing/DecisionRecord.ts"
-import { combine, type Feedback, type FeedbackSubmission, type StoredStatus } from "./Feedback.ts"
+import { type Feedback, type FeedbackSubmission, type StoredStatus } from "./Feedback.ts"
+import {
+  feedbackSource,
+  human,
+  isOfPeople,
+  joined,
+  type SourceVerdict,
+  type Standings,
+  taken,
+  verdictsOf
+} from "./FeedbackSource.ts"
 import type { DecisionId, Position } from "../basics/Ids.ts"
 import { owns } from "../basics/Owner.ts"
 import type { LearningEvent, QualityEvent, RunEvent } from "./LearningEvent.ts"
@@ -63,6 +73,8 @@ export interface Planned {
   readonly feedback: ReadonlyArray<FeedbackSubmission>
   readonly events: ReadonlyArray<LearningEvent>
   readonly joined: ReadonlyArray<FeedbackSubmission>
+  /** How the verdicts of those are taken who are not people; as they say where it does not. */
+  readonly standings?: Standings
 }
 
 /** The part of what is learned that does not know its position: a revision keeps the first one, a first one gets the commit's. */
@@ -121,7 +133,7 @@ export const planConstants: PlanConstants = { latencyReferenceSeconds: reference
  * that before new feedback; all feedback of one decision makes one quality event, a revision of what was folded before.
  */
 export const planCommit = (existing: Existing, commit: Planned, constants: PlanConstants): CommitPlan => {
-  const planning = new Planning(existing, commit.decisions, constants)
+  const planning = new Planning(existing, commit, constants)
   const reports = commit.reports.map((report) => planning.report(report))
   for (const { id } of commit.joined) planning.join(id)
   const feedback = commit.feedback.map((submission) => planning.feedback(submission))
@@ -136,13 +148,14 @@ class Planning {
   private readonly runs: Array<RunEvent>
   private readonly book: FeedbackBook
   private readonly constants: PlanConstants
-  /** Decisions whose feedback changes. */
-  private readonly touched = new Set<DecisionId>()
+  /** Decisions whose feedback changes, and what was said of them before. */
+  private readonly touched = new Map<DecisionId, ReadonlyArray<SourceVerdict>>()
+  private readonly standings: Standings
   private readonly added = new Set<string>()
   private parkingRoom: number
   private joined = 0
 
-  constructor(existing: Existing, decisions: ReadonlyArray<DecisionRecord>, constants: PlanConstants) {
+  constructor(existing: Existing, { decisions, standings = new Map() }: Planned, constants: PlanConstants) {
     const unchanged = { reported: false, newlyLearned: null }
     for (const [id, stored] of existing.decisions) this.entries.set(id, { ...stored, ...unchanged, isNew: false })
     for (const record of decisions) {
@@ -151,6 +164,7 @@ class Planning {
     this.runs = decisions.flatMap((record) => runEvents(record, constants))
     this.book = new FeedbackBook(existing.feedback)
     this.constants = constants
+    this.standings = standings
     this.parkingRoom = existing.parkingRoom
   }
 
@@ -173,9 +187,9 @@ class Planning {
     const entry = parked?.parked === true ? this.entries.get(parked.decisionId) : undefined
     if (parked === undefined || entry === undefined) return
     if (!owns(parked, entry.record.decision.owner)) return this.book.remove(id)
+    this.touch(parked.decisionId)
     this.book.join(parked)
     this.joined++
-    this.touched.add(parked.decisionId)
   }
 
   feedback(submission: FeedbackSubmission): CommitPlan["feedback"][number] {
@@ -190,7 +204,7 @@ class Planning {
     if (entry === undefined && this.parkingRoom <= 0) return { id, status: "parking_full" }
     this.added.add(id)
     if (entry === undefined) this.parkingRoom--
-    else this.touched.add(decisionId)
+    else this.touch(decisionId)
     return { id, status: this.book.add(submission, entry === undefined) }
   }
 
@@ -213,12 +227,17 @@ class Planning {
     }
   }
 
+  /** Before its feedback changes. */
+  private touch(id: DecisionId): void {
+    if (!this.touched.has(id)) this.touched.set(id, verdictsOf(this.book.activeOn(id)))
+  }
+
   private judge() {
     const qualities: Array<QualityEvent> = []
     const judged: Array<Judged> = []
-    for (const id of this.touched) {
+    for (const [id, before] of this.touched) {
       const entry = this.entries.get(id)
-      const event = entry === undefined ? null : qualityEvent(entry, this.book.activeOn(id))
+      const event = entry === undefined ? null : qualityEvent(entry, this.book.activeOn(id), before, this.standings)
       if (entry === undefined || event === null) continue
       qualities.push(event)
       if (event.previous === null && entry.record.outcome !== null) {
@@ -377,16 +396,24 @@ const runEvent = (
 }
 
 /** Null if no model answered, or if the judgements together say what was folded before. */
-const qualityEvent = (entry: Entry, active: ReadonlyArray<StoredFeedback>): QualityEvent | null => {
+const qualityEvent = (
+  entry: Entry,
+  active: ReadonlyArray<StoredFeedback>,
+  before: ReadonlyArray<SourceVerdict>,
+  standings: Standings
+): QualityEvent | null => {
   const { decision, outcome } = entry.record
   // Without an outcome the caller of /v1/route called the chosen model itself, and judges its answer.
-  if (outcome !== null && !outcome.ok) return null
-  const judged = combine(active)
+  const hasFailed = outcome !== null && !outcome.ok
+  // Of what is no answer only the service itself says something.
+  const said = verdictsOf(hasFailed ? active.filter(({ source }) => feedbackSource(source) !== human) : active)
+  const verdicts = taken(said, standings)
+  const judged = joined(verdicts)
   const { learned } = entry
   if (judged === null && (learned === null || learned.weight === 0)) return null
   const next = judged ?? { quality: learned?.quality ?? 0, weight: 0 }
   if (learned !== null && learned.quality === next.quality && learned.weight === next.weight) return null
-  return {
+  const event: QualityEvent = {
     type: "quality",
     decisionId: decision.id,
     model: outcome?.model ?? decision.chosen,
@@ -397,4 +424,6 @@ const qualityEvent = (entry: Entry, active: ReadonlyArray<StoredFeedback>): Qual
     weight: next.weight,
     previous: learned
   }
+  const earlier = learned === null ? [] : before
+  return isOfPeople(verdicts) && isOfPeople(earlier) ? event : { ...event, verdicts, before: earlier }
 }

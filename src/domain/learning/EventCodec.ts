@@ -2,6 +2,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Binary from "../basics/Binary.ts"
 import { DecisionId, ModelId, type Position } from "../basics/Ids.ts"
+import type { SourceVerdict, TakenVerdict } from "./FeedbackSource.ts"
 import { type LearningEvent, verdicts } from "./LearningEvent.ts"
 
 /** A payload of the learning log that cannot be read. */
@@ -27,10 +28,12 @@ const kinds = [
   "reload",
   "modelWithSd",
   "verdict",
-  "modelOfUpstream"
+  "modelOfUpstream",
+  "qualityOfSources"
 ] as const
 
 const kindOf = (event: LearningEvent): (typeof kinds)[number] => {
+  if (event.type === "quality") return event.verdicts === undefined ? "quality" : "qualityOfSources"
   if (event.type !== "model") return event.type
   return event.upstream !== undefined ? "modelOfUpstream" : event.priorSd !== undefined ? "modelWithSd" : "model"
 }
@@ -91,6 +94,7 @@ export const encodeEvents = (events: ReadonlyArray<LearningEvent>): Uint8Array =
           Binary.writeFloat64(body, event.previous.weight)
           Binary.writeVarint(body, event.previous.position)
         }
+        if (event.verdicts !== undefined) writeSources(body, event.verdicts, event.before ?? [])
         break
     }
   }
@@ -173,8 +177,45 @@ const readEvent = (
     Binary.readByte(r) === 0
       ? null
       : { quality: Binary.readFloat64(r), weight: Binary.readFloat64(r), position: Binary.readVarint(r) }
-  return { type, decisionId, model, task, features, decidedAt, quality, weight, previous }
+  const event = { type: "quality" as const, decisionId, model, task, features, decidedAt, quality, weight, previous }
+  return type === "quality" ? event : { ...event, ...readSources(r) }
 }
+
+const writeSources = (
+  w: Binary.Writer,
+  verdicts: ReadonlyArray<TakenVerdict>,
+  before: ReadonlyArray<SourceVerdict>
+): void => {
+  Binary.writeVarint(w, verdicts.length)
+  for (const verdict of verdicts) {
+    writeVerdict(w, verdict)
+    Binary.writeFloat64(w, verdict.offset)
+    Binary.writeFloat64(w, verdict.share)
+  }
+  Binary.writeVarint(w, before.length)
+  for (const verdict of before) writeVerdict(w, verdict)
+}
+
+const writeVerdict = (w: Binary.Writer, { quality, source, weight }: SourceVerdict): void => {
+  Binary.writeString(w, source)
+  Binary.writeFloat64(w, quality)
+  Binary.writeFloat64(w, weight)
+}
+
+const readVerdict = (r: Binary.Reader): SourceVerdict => ({
+  source: Binary.readString(r),
+  quality: Binary.readFloat64(r),
+  weight: Binary.readFloat64(r)
+})
+
+const readSources = (r: Binary.Reader) => ({
+  verdicts: Array.from({ length: Binary.readCount(r, 33) }, () => ({
+    ...readVerdict(r),
+    offset: Binary.readFloat64(r),
+    share: Binary.readFloat64(r)
+  })),
+  before: Array.from({ length: Binary.readCount(r, 17) }, () => readVerdict(r))
+})
 
 const readNullable = (r: Binary.Reader): number | null => {
   const value = Binary.readFloat64(r)

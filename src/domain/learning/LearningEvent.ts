@@ -1,4 +1,5 @@
 import type { DecisionId, ModelId, Position } from "../basics/Ids.ts"
+import type { SourceVerdict, TakenVerdict } from "./FeedbackSource.ts"
 
 /**
  * What the fold consumes. Everything that needs a logarithm, a clock or a configuration was computed before the event
@@ -54,6 +55,10 @@ export interface QualityEvent {
   readonly weight: number
   /** What was folded for this decision before, and the commit of its first judgement; null for a first one. */
   readonly previous: { readonly quality: number; readonly weight: number; readonly position: Position } | null
+  /** Whose verdicts these are, as they were said and as they were taken; not there where only people judged. */
+  readonly verdicts?: ReadonlyArray<TakenVerdict>
+  /** What `previous` was made of, as it was said. */
+  readonly before?: ReadonlyArray<SourceVerdict>
 }
 
 /** An operator, or a changed model, makes most of what was learned about the model's quality void. */

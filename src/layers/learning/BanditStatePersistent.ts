@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
+import * as Sources from "../../domain/learning/bandit/Sources.ts"
 import * as LearnedState from "../../domain/learning/LearnedState.ts"
 import type { LearningEvent, ModelEvent } from "../../domain/learning/LearningEvent.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -60,6 +61,7 @@ export const layer: Layer.Layer<
     })
     const { catchUp, live, snapshots } = following
 
+    log.weighBy(() => Sources.standings(live.learned().state.sources))
     // Before the persisting is made to run at release, so that they tell the truth while it does.
     yield* observe(telemetry, log, following)
     report.backlog(log.backlog)

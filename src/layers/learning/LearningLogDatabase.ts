@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Judged } from "../../domain/learning/CommitPlan.ts"
 import * as LogMark from "../../domain/learning/LogMark.ts"
+import type { Standings } from "../../domain/learning/FeedbackSource.ts"
 import { isStored } from "../../domain/learning/Feedback.ts"
 import { RouterId } from "../../domain/basics/Ids.ts"
 import {
@@ -54,10 +55,12 @@ const make = (pollInterval: Duration.Duration) =>
     yield* observe(telemetry, shared, clock)
 
     const judgedListeners: Array<(judged: Judged) => void> = []
+    let standings: () => Standings = nobody
     const committer = yield* makeCommitter({
       ...shared,
       isDebug: settings.log.level === "DEBUG",
       maxParked,
+      standings: () => standings(),
       onCommitted: ({ joined, judged }: Committed) => {
         if (joined > 0) telemetry.feedbackJoined(joined)
         for (const one of judged) for (const listener of judgedListeners) listener(one)
@@ -92,6 +95,9 @@ const make = (pollInterval: Duration.Duration) =>
       onJudged: (listener) => {
         judgedListeners.push(listener)
       },
+      weighBy: (of) => {
+        standings = of
+      },
       pendingDecision: (id) => state.unstored.get(id),
       pendingOfSession: (session) => state.unstored.ofSession(session),
       follow: (from, onCommit) =>
@@ -109,6 +115,9 @@ const make = (pollInterval: Duration.Duration) =>
       dropSnapshotsAfter: (position) => database.dropSnapshotsAfter(routerId, position)
     })
   })
+
+const noStandings: Standings = new Map()
+const nobody = () => noStandings
 
 /** What those who write the log and those who follow it share. */
 const sharedBy = (database: DatabaseShape, router: RouterRow) =>

@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as Binary from "../../domain/basics/Binary.ts"
 import * as Fold from "../../domain/learning/Fold.ts"
 import { columns } from "../tools/Columns.ts"
-import { type ModelFacts, modelFacts, quality } from "../tools/ModelFacts.ts"
+import { type ModelFacts, modelFacts, quality, sourceFacts } from "../tools/ModelFacts.ts"
 import { newest, type OpenRouter, withRouter } from "../tools/OpenRouter.ts"
 
 /** What every stored snapshot is worth, newest first. */
@@ -56,6 +56,7 @@ export const show = Command.make(
               oldest_retained_position: oldest || null,
               fingerprint: open.reader.policy.fingerprint,
               models: facts,
+              sources: sourceFacts(fold.learned),
               snapshots
             })
           )
@@ -81,6 +82,7 @@ export const show = Command.make(
         )
         yield* printTasks(facts)
         yield* printChanges(facts)
+        yield* printSources(fold.learned)
         yield* Console.log(
           snapshots.length === 0
             ? "\nno snapshot is stored"
@@ -107,6 +109,22 @@ const printTasks = (facts: ReadonlyArray<ModelFacts>) => {
   if (rows.length === 0) return Effect.void
   rows.sort(([a = ""], [b = ""]) => (a < b ? -1 : a > b ? 1 : 0))
   return Console.log(`\n${columns([["task", "model", "quality", "judged"], ...rows])}`)
+}
+
+const printSources = (learned: Fold.Fold["learned"]) => {
+  const facts = sourceFacts(learned)
+  if (facts.length === 0) return Effect.void
+  const rows = facts.map(({ changes, offset, pairs, share, source, verdicts }) => [
+    source,
+    offset.toFixed(3),
+    share.toFixed(2),
+    String(verdicts),
+    String(pairs),
+    String(changes.length)
+  ])
+  return Console.log(
+    `\n${columns([["who judges", "above people", "weight", "verdicts", "with people", "changes"], ...rows])}`
+  )
 }
 
 const printChanges = (facts: ReadonlyArray<ModelFacts>) => {

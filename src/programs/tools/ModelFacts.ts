@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
+import * as Sources from "../../domain/learning/bandit/Sources.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import { nearestName } from "../../domain/basics/NearestName.ts"
 import * as Learning from "../../domain/learning/LearnedState.ts"
@@ -30,6 +31,17 @@ export const modelFacts = (learning: Learning.Learning) =>
     }
   })
 export type ModelFacts = ReturnType<typeof modelFacts>[number]
+
+/** Who judges besides people, and how it is taken. */
+export const sourceFacts = ({ state: { sources } }: Learning.Learning) =>
+  [...Sources.standings(sources)].map(([source, { offset, share }]) => ({
+    source,
+    offset,
+    share,
+    pairs: sources.bySource.get(source)?.pairs ?? 0,
+    verdicts: sources.bySource.get(source)?.verdicts ?? 0,
+    changes: sources.bySource.get(source)?.changes ?? []
+  }))
 
 export const quality = ({ quality: { high, low, mean } }: Pick<ModelFacts, "quality">): string =>
   `${mean.toFixed(3)} (${low.toFixed(2)} to ${high.toFixed(2)})`

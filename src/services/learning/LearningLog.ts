@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Judged } from "../../domain/learning/CommitPlan.ts"
 import type { DecisionRecord, OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
+import type { Standings } from "../../domain/learning/FeedbackSource.ts"
 import type { FeedbackSubmission } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, Position, RouterId } from "../../domain/basics/Ids.ts"
 import type { Asker } from "../../domain/basics/Owner.ts"
@@ -50,6 +51,9 @@ export interface LearningLogShape {
 
   /** Called with each answer whose first judgement this replica has stored. */
   readonly onJudged: (listener: (judged: Judged) => void) => void
+
+  /** From then on commits take verdicts of those who are not people as this says at the time. */
+  readonly weighBy: (standings: () => Standings) => void
 
   /** A record that is offered but not stored yet. */
   readonly pendingDecision: (id: DecisionId) => DecisionRecord | undefined

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import type { Standings } from "../../domain/learning/FeedbackSource.ts"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Option from "effect/Option"
@@ -154,6 +155,8 @@ export interface Commit {
   readonly joined: ReadonlyArray<FeedbackSubmission>
   /** No feedback is parked while so much is. Replicas that commit at the same time may exceed it by a batch each. */
   readonly maxParked: number
+  /** How verdicts of those who are not people are taken. */
+  readonly standings?: Standings
 }
 
 export interface Committed {

@@ -9,6 +9,7 @@ import * as Quality from "./Quality.ts"
 import type { QualityChange } from "./QualityChange.ts"
 import { verdicts } from "../LearningEvent.ts"
 import * as Ridge from "./Ridge.ts"
+import * as Sources from "./Sources.ts"
 
 /** The state as bytes: folding on from `decode(encode(state))` gives the same bits as folding on from `state`. */
 export const encode = (state: State): Uint8Array => {
@@ -77,15 +78,80 @@ export const decode = (
   })
 
 /** What a snapshot had no place for at first. */
-const hasAdditions = ({ quality }: State): boolean => quality.models.some(({ upstream }) => upstream !== null)
+const hasAdditions = ({ quality, sources }: State): boolean =>
+  sources.since !== null || quality.models.some(({ upstream }) => upstream !== null)
 
-const writeAdditions = (w: Binary.Writer, { quality }: State): void => {
+const writeAdditions = (w: Binary.Writer, { quality, sources }: State): void => {
   for (const { upstream } of quality.models) writeTask(w, upstream)
+  writeSources(w, sources)
 }
 
-const readAdditions = (r: Binary.Reader, { quality }: State): void => {
+const readAdditions = (r: Binary.Reader, { quality, sources }: State): void => {
   for (const model of quality.models) model.upstream = readTask(r)
   Quality.setSiblings(quality)
+  readSources(r, sources)
+}
+
+const fallOrRise = ["down", "up"] as const
+
+const writeSources = (w: Binary.Writer, { bySource, since }: Sources.Sources): void => {
+  Binary.writeFloat64(w, orNaN(since))
+  writeList(w, [...bySource], ([name, source]) => {
+    Binary.writeString(w, name)
+    writeNumbers(w, [source.pairs, source.difference, source.verdicts])
+    writeList(w, [...source.cells], ([key, { n, squares, sum }]) => {
+      Binary.writeString(w, key)
+      writeNumbers(w, [n, sum, squares])
+    })
+    writeList(w, source.recent, ({ direction, model, position, verdicts: count }) => {
+      Binary.writeString(w, model)
+      Binary.writeByte(w, fallOrRise.indexOf(direction))
+      writeNumbers(w, [position, count])
+    })
+    writeList(w, source.changes, ({ direction, position, verdicts: count }) => {
+      Binary.writeByte(w, fallOrRise.indexOf(direction))
+      writeNumbers(w, [position, count])
+    })
+  })
+}
+
+const readSources = (r: Binary.Reader, sources: Sources.Sources): void => {
+  sources.since = orNull(Binary.readFloat64(r))
+  const count = Binary.readCount(r, 28)
+  for (let i = 0; i < count && !r.damaged; i++) {
+    const source = Sources.makeSource()
+    sources.bySource.set(Binary.readString(r), source)
+    source.pairs = Binary.readFloat64(r)
+    source.difference = Binary.readFloat64(r)
+    source.verdicts = Binary.readFloat64(r)
+    readList(r, 25, () =>
+      source.cells.set(Binary.readString(r), {
+        n: Binary.readFloat64(r),
+        sum: Binary.readFloat64(r),
+        squares: Binary.readFloat64(r)
+      })
+    )
+    readList(r, 18, () => {
+      const model = Binary.readString(r)
+      const direction = readDirection(r)
+      const [position, verdicts] = [Binary.readFloat64(r), Binary.readFloat64(r)]
+      if (ModelId.is(model)) source.recent.push({ model, direction, position, verdicts })
+      else r.damaged = true
+    })
+    readList(r, 17, () =>
+      source.changes.push({
+        direction: readDirection(r),
+        position: Binary.readFloat64(r),
+        verdicts: Binary.readFloat64(r)
+      })
+    )
+  }
+}
+
+const readDirection = (r: Binary.Reader): (typeof fallOrRise)[number] => {
+  const direction = fallOrRise[Binary.readByte(r)]
+  if (direction === undefined) r.damaged = true
+  return direction ?? "down"
 }
 
 const writeList = <A>(w: Binary.Writer, items: ReadonlyArray<A>, write: (item: A) => void): void => {

@@ -7,6 +7,7 @@ import { canJudge, confirm, dismiss, type QualityChange, reset } from "./Quality
 import { foldJudgement } from "./QualityFold.ts"
 import { refresh } from "./QualityRefresh.ts"
 import * as Ridge from "./Ridge.ts"
+import * as Sources from "./Sources.ts"
 
 /** At most so many task labels get a coordinate of their own in tokens and latency; later ones none. */
 const mostSlots = 32
@@ -17,6 +18,8 @@ const mostChanges = 16
 /** A change of a model that an event brought to light. */
 export interface Change extends QualityChange {
   readonly model: ModelId
+  /** Several models changed at once by the verdicts of this source: it has changed, and their changes are taken back. */
+  readonly source?: string
 }
 
 /** Applies the next event of the log; the change that it proves, if any. Total: what cannot be learned from is ignored. */
@@ -91,7 +94,10 @@ const foldRun = (state: State, position: Position, event: RunEvent): void => {
   const { k, model } = ensureModel(state, event.model)
   state.runs += 1
   const displaced = Labels.countRun(state.labels, event.task, state.runs, position)
-  if (displaced !== null) Quality.evict(state.quality, displaced)
+  if (displaced !== null) {
+    Quality.evict(state.quality, displaced)
+    Sources.evict(state.sources, displaced)
+  }
   ensureSlot(state, event.task)
   model.calls = model.calls * successDiscount + 1
   model.successes = model.successes * successDiscount + (event.ok ? 1 : 0)
@@ -119,10 +125,12 @@ const foldQuality = (state: State, position: Position, event: QualityEvent): Cha
   if (event.task !== null) Labels.ensure(state.labels, event.task, previous?.position ?? position)
   if (!load(state, event.features)) return null
   model.observations += (event.weight > 0 ? 1 : 0) - (previous !== null && previous.weight > 0 ? 1 : 0)
+  const labelled = Labels.cellOf(state.labels, event.task, previous?.position ?? position)
+  Sources.learn(state.sources, position, event, labelled.withoutCell ? null : labelled.task)
   const change = foldJudgement(
     state.quality,
     {
-      ...Labels.cellOf(state.labels, event.task, previous?.position ?? position),
+      ...labelled,
       model: evidence,
       x: state.x,
       judged: event.quality,
@@ -136,7 +144,19 @@ const foldQuality = (state: State, position: Position, event: QualityEvent): Cha
   if (change === null) return null
   model.changes.push(change)
   if (model.changes.length > mostChanges) model.changes.shift()
-  return { ...change, model: model.id }
+  const changed = Sources.noteChange(state.sources, event, change)
+  if (changed === null) return { ...change, model: model.id }
+  takeBack(state, position, changed)
+  return { ...change, model: model.id, source: changed.source }
+}
+
+/** Whoever judged has changed, and not the models. */
+const takeBack = (state: State, position: Position, { models, source }: Sources.SourceChange): void => {
+  for (const one of models) {
+    const newest = state.models[state.index.get(one.model) ?? -1]?.changes.at(-1)
+    if (newest?.position !== one.position) continue
+    foldVerdict(state, position, { type: "verdict", model: one.model, verdict: "dismiss", by: source })
+  }
 }
 
 /** A word on the newest change of the model; on none, or where it was given already, it changes nothing. */

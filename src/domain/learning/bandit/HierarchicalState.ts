@@ -4,6 +4,7 @@ import * as Labels from "./Labels.ts"
 import * as Quality from "./Quality.ts"
 import type { QualityChange } from "./QualityChange.ts"
 import * as Ridge from "./Ridge.ts"
+import * as Sources from "./Sources.ts"
 import { neutral, referenceLatencySeconds } from "../../routing/Reference.ts"
 
 /** How the log is folded and how a prediction becomes a choice. */
@@ -102,6 +103,8 @@ export interface State {
   readonly quality: Quality.Quality
   readonly tokens: Ridge.Ridge
   readonly latency: Ridge.Ridge
+  /** Who judges besides people. */
+  readonly sources: Sources.Sources
   /** Calls so far: the clock of probing. */
   runs: number
   /** Scratch: the base features, and with the slots. */
@@ -130,6 +133,7 @@ export const makeWithSlots = (parameters: Parameters, baseDimension: number, d: 
     quality: Quality.make(parameters, baseDimension),
     tokens: ridge(logReferenceTokens),
     latency: ridge(neutral),
+    sources: Sources.make(),
     runs: 0,
     x: new Float64Array(baseDimension),
     slotted: new Float64Array(d),

@@ -97,6 +97,12 @@ const logFolded = (commit: Fold.LoggedCommit): Effect.Effect<void> => {
 
 /** A model's answers are no longer what they were: every replica says so, at the same position of the log. */
 const logChanged = (change: Change): Effect.Effect<void> => {
+  if (change.source !== undefined) {
+    return Effect.logWarning(
+      `the verdicts of ${change.source} have changed (${change.direction}), and not the models: several models seemed to change at once by them, which is taken back`,
+      { source: change.source, direction: change.direction, position: change.position }
+    )
+  }
   const { after, answers, before, direction, evidence, model, position, scope, since, task } = change
   const what = scope === "task" ? ` on task ${task}` : scope === "unlabelled" ? " on requests without a task" : ""
   const numbers =

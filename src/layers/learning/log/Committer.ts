@@ -10,6 +10,7 @@ import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Position, RouterId } from "../../../domain/basics/Ids.ts"
+import type { Standings } from "../../../domain/learning/FeedbackSource.ts"
 import { type Committed, DatabaseError, type DatabaseShape } from "../../../services/storage/Database.ts"
 import type { Parts } from "./CommitQueue.ts"
 import type { Batch, CommitterState, Verdict } from "./CommitterState.ts"
@@ -28,6 +29,7 @@ export interface CommitterOptions {
   readonly database: DatabaseShape
   readonly tip: LogTip
   readonly maxParked: number
+  readonly standings: () => Standings
   /** Told of each commit that is stored. */
   readonly onCommitted: (committed: Committed) => void
   readonly state: CommitterState
@@ -169,18 +171,21 @@ export class Committer {
   }
 
   #store(batch: Batch): Effect.Effect<Committed, DatabaseError> {
-    const { database, isDebug, maxParked, replica, routerId, tip } = this.#options
+    const { database, isDebug, maxParked, replica, routerId, standings, tip } = this.#options
     return Effect.suspend(() => {
       const parts = partsOf(batch)
       const startedMillis = steadyMillis(this.#clock)
       const { commitId } = batch
-      return Effect.tap(database.commit({ ...parts, commitId, replica, routerId, maxParked }), (committed) => {
-        const { payload, position } = committed
-        if (payload === null) tip.heard(position)
-        else tip.stored({ position, commitId, payload })
-        this.#tellOf(committed)
-        return isDebug ? logStored(position, parts, steadyMillis(this.#clock) - startedMillis) : Effect.void
-      })
+      return Effect.tap(
+        database.commit({ ...parts, commitId, replica, routerId, maxParked, standings: standings() }),
+        (committed) => {
+          const { payload, position } = committed
+          if (payload === null) tip.heard(position)
+          else tip.stored({ position, commitId, payload })
+          this.#tellOf(committed)
+          return isDebug ? logStored(position, parts, steadyMillis(this.#clock) - startedMillis) : Effect.void
+        }
+      )
     }).pipe(
       // What cannot even be encoded will not be stored by trying again.
       Effect.catchAllDefect((defect) =>

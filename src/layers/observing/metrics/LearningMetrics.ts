@@ -34,8 +34,18 @@ const makeLog = () => {
       direction
     })
   })
+  const ofSources = byLabel((series: string) => {
+    const [direction = "", source = ""] = series.split(" ", 2)
+    return counter("conduit_feedback_source_changes_total", "Changes of who judges, which are none of the models", {
+      source,
+      direction
+    })
+  })
   return {
-    modelChanged: ({ direction, model, scope }: Change) => changes(`${scope} ${direction} ${model}`).update(1),
+    modelChanged: ({ direction, model, scope, source }: Change) =>
+      source === undefined
+        ? changes(`${scope} ${direction} ${model}`).update(1)
+        : ofSources(`${direction} ${source}`).update(1),
     folded: (events: number) => eventsFolded.update(events),
     dropped: (records: number) => recordsDropped.update(records),
     logRewound: (commits: number) => commitsLost.update(commits),
