@@ -27,7 +27,8 @@ export interface Source {
   readonly changes: Array<Omit<RecentChange, "model">>
 }
 
-interface RecentChange {
+/** Of a model, by the verdicts of a source. */
+export interface RecentChange {
   readonly model: ModelId
   readonly direction: "down" | "up"
   readonly position: Position
