@@ -1,7 +1,8 @@
 import * as Either from "effect/Either"
 import type { ChatCompletionCreateParams } from "openai/resources/chat/completions"
 import { withFunctions } from "../canonical/Custom.ts"
-import { carried, isSpare } from "../canonical/More.ts"
+import { carried } from "../canonical/More.ts"
+import { Writing } from "../canonical/Writing.ts"
 import type {
   CallPart,
   Conversation,
@@ -297,7 +298,8 @@ const shared = {
     "safety_identifier",
     "service_tier",
     "verbosity"
-  ]
+  ],
+  gemini: ["frequency_penalty", "presence_penalty", "seed"]
 } as const
 
 /** OpenAI refuses longer ones. */
@@ -307,7 +309,7 @@ export const writeRequest = (asked: Conversation, toward: Toward): Either.Either
   // Of those who speak chat only OpenAI itself knows custom tools.
   const conversation = asked.of === "chat" ? asked : withFunctions(asked)
   const { format, maxTokens, parallelCalls, stop, stream, temperature, toolChoice, topP, user } = conversation
-  const writing = new Writing()
+  const writing = new ChatWriting()
   const messages = conversation.turns.flatMap((turn, i) => writing.turn(turn, i, conversation.turns))
   const tools = conversation.tools.flatMap((tool, i) => writing.tool(tool, i))
   const { adjusted, members } = carried(conversation, shared)
@@ -336,13 +338,10 @@ export const writeRequest = (asked: Conversation, toward: Toward): Either.Either
   return writing.of({ body, adjusted: [...adjusted, ...writing.adjusted] })
 }
 
-/** A request while it is written. Whole, because what one member cannot say, all of them note in one place. */
-class Writing {
-  readonly adjusted = new Set<string>()
-  #unfit: Unfit | null = null
-
-  of(written: Written): Either.Either<Written, Unfit> {
-    return this.#unfit === null ? Either.right(written) : Either.left(this.#unfit)
+/** A chat while it is written. Whole, because what one member cannot say, all of them note in one place. */
+class ChatWriting extends Writing {
+  constructor() {
+    super("chat")
   }
 
   turn(turn: Turn, i: number, turns: ReadonlyArray<Turn>): ReadonlyArray<JsonObject> {
@@ -381,17 +380,7 @@ class Writing {
         return [{ type: "custom", custom: saying({ name, description, format }) }]
       }
       case "native":
-        if (tool.of === "chat") return [tool.value]
-        if (isSpare(tool)) {
-          this.adjusted.add(`tools.${String(tool.value["type"])}->none`)
-          return []
-        }
-        this.#cannot(
-          `tools.${i}`,
-          `a tool of type ${String(tool.value["type"])} is run by upstreams of another protocol only`,
-          "native_tools"
-        )
-        return []
+        return this.nativeTool(tool, i)
     }
   }
 
@@ -406,10 +395,6 @@ class Writing {
     return null
   }
 
-  #cannot(param: string, detail: string, lacks: Unfit["lacks"] = null): void {
-    this.#unfit ??= { param, detail, lacks }
-  }
-
   #text({ cache, text }: TextPart): string {
     if (cache !== null) this.adjusted.add("cache_control->none")
     return text
@@ -419,7 +404,7 @@ class Writing {
   #texts(parts: ReadonlyArray<Part>, param: string): ReadonlyArray<string> {
     return parts.flatMap((part) => {
       if (part.type === "text") return this.#text(part)
-      this.#cannot(param, `a part of type ${part.type} has no place in a message that is text`)
+      this.cannot(param, `a part of type ${part.type} has no place in a message that is text`)
       return []
     })
   }
@@ -442,10 +427,9 @@ class Writing {
       case "file":
         return this.#file(part, param)
       case "native":
-        if (part.of === "chat") return [part.value]
+        return this.nativePart(part, param)
     }
-    const type = part.type === "native" ? String(part.value["type"]) : part.type
-    this.#cannot(param, `a part of type ${type} is known to upstreams of another protocol only`)
+    this.cannot(param, `a part of type ${part.type} is known to upstreams of another protocol only`)
     return []
   }
 
@@ -453,7 +437,7 @@ class Writing {
     if (cache !== null) this.adjusted.add("cache_control->none")
     const url = urlOf(source)
     if (url === null) {
-      this.#cannot(param, "an image that another provider stores has to be sent itself", "vision")
+      this.cannot(param, "an image that another provider stores has to be sent itself", "vision")
       return []
     }
     return [{ type: "image_url", image_url: saying({ url, detail }) }]
@@ -468,7 +452,7 @@ class Writing {
       const file_data = `data:${source.mediaType};base64,${source.base64}`
       return [{ type: "file", file: { filename: name ?? "file", file_data } }]
     }
-    this.#cannot(param, "a file that is not sent itself cannot be read by this upstream", "files")
+    this.cannot(param, "a file that is not sent itself cannot be read by this upstream", "files")
     return []
   }
 

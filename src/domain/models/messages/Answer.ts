@@ -144,7 +144,7 @@ export const blockOf = (part: Part): ReadonlyArray<JsonObject> => {
     case "thinking":
       return part.sealed !== null && part.of === "messages"
         ? [{ type: "redacted_thinking", data: part.sealed }]
-        : part.text === ""
+        : part.text === "" && part.signature === null && part.sealed === null
           ? []
           : [{ type: "thinking", thinking: part.text, signature: signatureOf(part) }]
     case "call":

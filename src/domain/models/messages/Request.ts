@@ -1,13 +1,13 @@
 import type { MessageCreateParamsBase as BetaParams } from "@anthropic-ai/sdk/resources/beta/messages/messages"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import { carried, isSpare } from "../canonical/More.ts"
+import { carried } from "../canonical/More.ts"
+import { Writing } from "../canonical/Writing.ts"
 import type {
   Conversation,
   FilePart,
   Format,
   ImagePart,
-  NativePart,
   Part,
   Reasoning,
   ResultPart,
@@ -21,7 +21,7 @@ import type {
   Written
 } from "../canonical/Conversation.ts"
 import { booleanOf, cacheOf, numberOf, Reading, saying, stringOf, textPart } from "../canonical/Reading.ts"
-import { arrayOf, isObject, type JsonObject, textOf } from "../Json.ts"
+import { arrayOf, isObject, type JsonObject } from "../Json.ts"
 import { block, cacheBody, callId, inputOf, sourceBody } from "./Blocks.ts"
 import { thinkingFor, thinkingIn } from "./Thinking.ts"
 
@@ -268,20 +268,19 @@ export const writeRequest = (conversation: Conversation, toward: Toward): Either
       return Either.left({ param: name, detail: "an upstream of Anthropic's protocol cannot do this", lacks })
     }
   }
-  const writing = new Writing(conversation, toward)
+  const writing = new MessagesWriting(conversation, toward)
   const said = writing.members()
   return writing.of({ body: { ...members, ...said }, adjusted: [...left, ...writing.adjusted] })
 }
 
-/** A request while it is written. Whole, because what one member cannot say, all of them note in one place. */
-class Writing {
-  readonly adjusted = new Set<string>()
+/** A message while it is written. Whole, because what one member cannot say, all of them note in one place. */
+class MessagesWriting extends Writing {
   readonly #conversation: Conversation
   readonly #toward: Toward
   readonly #maxTokens: number
-  #unfit: Unfit | null = null
 
   constructor(conversation: Conversation, toward: Toward) {
+    super("messages")
     this.#conversation = conversation
     this.#toward = toward
     const { maxTokens } = conversation
@@ -291,10 +290,6 @@ class Writing {
         ? Math.min(maxOutputTokens ?? anyMaxTokens, usualMaxTokens)
         : Math.min(maxTokens, maxOutputTokens ?? maxTokens)
     if (maxTokens !== null && this.#maxTokens !== maxTokens) this.adjusted.add(`max_tokens->${this.#maxTokens}`)
-  }
-
-  of(written: Written): Either.Either<Written, Unfit> {
-    return this.#unfit === null ? Either.right(written) : Either.left(this.#unfit)
   }
 
   members(): JsonObject {
@@ -320,10 +315,6 @@ class Writing {
       metadata: user === null ? null : { user_id: user },
       stream: stream ? true : null
     })
-  }
-
-  #cannot(param: string, detail: string, lacks: Unfit["lacks"] = null): void {
-    this.#unfit ??= { param, detail, lacks }
   }
 
   /** With thoughts the upstream takes no sampling, and of its two kinds one at a time. */
@@ -411,17 +402,7 @@ class Writing {
         return [saying({ name, description, input_schema })]
       }
       case "native":
-        if (tool.of === "messages") return [tool.value]
-        if (isSpare(tool)) {
-          this.adjusted.add(`tools.${String(tool.value["type"])}->none`)
-          return []
-        }
-        this.#cannot(
-          `tools.${i}`,
-          `a tool of type ${String(tool.value["type"])} is run by upstreams of another protocol only`,
-          "native_tools"
-        )
-        return []
+        return this.nativeTool(tool, i)
     }
   }
 
@@ -449,7 +430,7 @@ class Writing {
   #texts(parts: ReadonlyArray<Part>, param: string): ReadonlyArray<JsonObject> {
     return parts.flatMap((part) => {
       if (part.type === "text") return textBlock(part)
-      this.#cannot(param, `a part of type ${part.type} has no place in a message that is text`)
+      this.cannot(param, `a part of type ${part.type} has no place in a message that is text`)
       return []
     })
   }
@@ -465,7 +446,7 @@ class Writing {
       case "file":
         return this.#file(part, param)
       case "audio":
-        this.#cannot(param, "an upstream of Anthropic's protocol hears nothing", "audio")
+        this.cannot(param, "an upstream of Anthropic's protocol hears nothing", "audio")
         return []
       case "call":
         return [block("tool_use", { id: callId(part.id), name: part.name, input: inputOf(part) }, part.cache)]
@@ -479,28 +460,21 @@ class Writing {
         this.adjusted.add("thinking->none")
         return []
       case "native":
-        return this.#native(part, param)
+        return this.nativePart(part, param)
     }
-  }
-
-  #native({ of, value }: NativePart, param: string): ReadonlyArray<JsonObject> {
-    if (of === "messages") return [value]
-    const type = textOf(value["type"]) ?? Object.keys(value)[0] ?? "unknown"
-    this.#cannot(param, `a part of type ${type} is known to upstreams of another protocol only`)
-    return []
   }
 
   #image({ cache, source }: ImagePart, param: string): ReadonlyArray<JsonObject> {
     const body = sourceBody(source)
     if (body !== null) return [block("image", { source: body }, cache)]
-    this.#cannot(param, "an image that another provider stores has to be sent itself", "vision")
+    this.cannot(param, "an image that another provider stores has to be sent itself", "vision")
     return []
   }
 
   #file({ cache, name, source }: FilePart, param: string): ReadonlyArray<JsonObject> {
     const body = documentSource(source)
     if (body !== null) return [block("document", { source: body, title: name }, cache)]
-    this.#cannot(param, "an upstream of Anthropic's protocol reads PDF and plain text that is sent itself", "files")
+    this.cannot(param, "an upstream of Anthropic's protocol reads PDF and plain text that is sent itself", "files")
     return []
   }
 

@@ -1,4 +1,5 @@
 import type { Reasoning, ThinkingPart, Toward } from "../canonical/Conversation.ts"
+import { seal, sealMark, unseal } from "../canonical/Seal.ts"
 import { arrayOf, isObject, type JsonObject } from "../Json.ts"
 import { sourceOf } from "../RequestText.ts"
 
@@ -11,23 +12,29 @@ import { sourceOf } from "../RequestText.ts"
  */
 const unsigned = "conduit-unsigned"
 
-const isUnsigned = (block: JsonObject): boolean => block["type"] === "thinking" && block["signature"] === unsigned
+const isForeign = ({ signature, type }: JsonObject): boolean =>
+  type === "thinking" && typeof signature === "string" && (signature === unsigned || signature.startsWith(sealMark))
 
-/** A request without such thoughts; most have none, and pass as they came. */
+/** A request without thoughts that another upstream had; most have none, and pass as they came. */
 export const withoutUnsigned = (body: JsonObject): JsonObject => {
-  if (!sourceOf(body).includes(unsigned)) return body
+  const source = sourceOf(body)
+  if (!source.includes(unsigned) && !source.includes(sealMark)) return body
   const messages = arrayOf(body["messages"]).map((message) => {
     if (!isObject(message) || !Array.isArray(message["content"])) return message
     return {
       ...message,
-      content: message["content"].filter((block: unknown) => !isObject(block) || !isUnsigned(block))
+      content: message["content"].filter((block: unknown) => !isObject(block) || !isForeign(block))
     }
   })
   return { ...body, messages }
 }
 
-export const signatureOf = ({ of, signature }: ThinkingPart): string =>
-  of === "messages" && signature !== null ? signature : unsigned
+/** Signatures and seals of other protocols go out sealed, and come back to them. */
+export const signatureOf = (part: ThinkingPart): string => {
+  const { of, sealed, signature } = part
+  if (of !== "messages") return signature === null && sealed === null ? unsigned : seal([part])
+  return signature ?? unsigned
+}
 
 /** Thoughts as a block of an answer or a request. */
 export const thinkingIn = (block: JsonObject): ThinkingPart => {
@@ -36,7 +43,9 @@ export const thinkingIn = (block: JsonObject): ThinkingPart => {
     return { type: "thinking", text: "", signature: null, sealed: String(data), of: "messages" }
   }
   const text = typeof thinking === "string" ? thinking : ""
-  return typeof signature === "string" && signature !== "" && !isUnsigned(block)
+  const [foreign] = typeof signature === "string" ? (unseal(signature) ?? []) : []
+  if (foreign !== undefined) return foreign
+  return typeof signature === "string" && signature !== "" && !isForeign(block)
     ? { type: "thinking", text, signature, sealed: null, of: "messages" }
     : { type: "thinking", text, signature: null, sealed: null, of: "chat" }
 }

@@ -1,6 +1,7 @@
 import type { FunctionTool, ThinkingPart, Tool } from "../canonical/Conversation.ts"
 import { saying } from "../canonical/Reading.ts"
-import { arrayOf, isObject, type JsonObject, parseJson, textOf } from "../Json.ts"
+import { seal, unseal } from "../canonical/Seal.ts"
+import { arrayOf, isObject, type JsonObject, textOf } from "../Json.ts"
 
 // What requests and answers of OpenAI's Responses have in common: tools with their groups, and thoughts.
 // https://platform.openai.com/docs/api-reference/responses/object
@@ -57,29 +58,8 @@ export const toolsBody = (tools: ReadonlyArray<Tool>): ReadonlyArray<JsonObject>
   return bodies
 }
 
-/** Before the thoughts of other protocols, which a client gives back as it got them. */
-const foreign = "conduit.1."
-
-const isProtocol = (of: unknown): of is ThinkingPart["of"] => of === "chat" || of === "responses" || of === "messages"
-
-/** Signature and seal of another protocol, and whose they are, as one text. */
-const sealedOf = ({ of, sealed, signature, text }: ThinkingPart): string | null => {
-  if (of === "responses") return sealed
-  const inner = JSON.stringify(saying({ of, sealed, signature, text }))
-  return foreign + Buffer.from(inner, "utf8").toString("base64url")
-}
-
-const unsealed = (sealed: string): ThinkingPart | null => {
-  const inner = parseJson(Buffer.from(sealed.slice(foreign.length), "base64url").toString("utf8"))
-  if (!isObject(inner) || !isProtocol(inner["of"])) return null
-  return {
-    type: "thinking",
-    text: textOf(inner["text"]) ?? "",
-    signature: textOf(inner["signature"]),
-    sealed: textOf(inner["sealed"]),
-    of: inner["of"]
-  }
-}
+/** Thoughts of other protocols go out sealed, and a client gives them back as it got them. */
+const sealedOf = (part: ThinkingPart): string | null => (part.of === "responses" ? part.sealed : seal([part]))
 
 const textsOf = (list: unknown): string =>
   arrayOf(list)
@@ -89,8 +69,8 @@ const textsOf = (list: unknown): string =>
 /** The thoughts of a reasoning item. */
 export const thinkingOf = (item: JsonObject): ThinkingPart => {
   const sealed = textOf(item["encrypted_content"])
-  const own = sealed?.startsWith(foreign) === true ? unsealed(sealed) : null
-  if (own !== null) return own
+  const [own] = sealed === null ? [] : (unseal(sealed) ?? [])
+  if (own !== undefined) return own
   const text = textsOf(item["summary"]) || textsOf(item["content"])
   return { type: "thinking", text, signature: null, sealed, of: "responses" }
 }
