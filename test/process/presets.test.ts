@@ -32,18 +32,34 @@ const answersMessage = (response: Http.ServerResponse, model: string) => {
   )
 }
 
+/** In Google's. */
+const answersContent = (response: Http.ServerResponse) => {
+  const candidates = [{ content: { parts: [{ text: "hello" }], role: "model" }, finishReason: "STOP" }]
+  const usageMetadata = { promptTokenCount: 9, candidatesTokenCount: 1, totalTokenCount: 10 }
+  response.writeHead(200, { "content-type": "application/json" })
+  response.end(JSON.stringify({ candidates, usageMetadata }))
+}
+
 /** How a vendor's own protocol is called. */
-const spokenBy = (name: PresetName) =>
-  presetOf(name).kind === "anthropic"
-    ? { operation: "messages", key: keyOf(name) }
-    : { operation: "chat/completions", key: `Bearer ${keyOf(name)}` }
+const spokenBy = (name: PresetName, model: string) => {
+  switch (presetOf(name).kind) {
+    case "anthropic":
+      return { operation: "messages", key: keyOf(name) }
+    case "gemini":
+      return { operation: `models/${model}:generateContent`, key: keyOf(name) }
+    default:
+      return { operation: "chat/completions", key: `Bearer ${keyOf(name)}` }
+  }
+}
 
 /** Stands in for vendors: what it lists, by the beginning of the path, and all that it was asked. */
 const startStandIn = async (listed: (path: string) => ReadonlyArray<string> | null) => {
   const asked: Array<{ readonly path: string; readonly key: string; readonly model: string | null }> = []
   const server = Http.createServer((incoming, response) => {
     const path = incoming.url ?? ""
-    const key = String(incoming.headers.authorization ?? incoming.headers["x-api-key"] ?? "none")
+    const key = String(
+      incoming.headers.authorization ?? incoming.headers["x-api-key"] ?? incoming.headers["x-goog-api-key"] ?? "none"
+    )
     if (incoming.method === "GET") {
       asked.push({ path, key, model: null })
       const names = listed(path)
@@ -55,7 +71,9 @@ const startStandIn = async (listed: (path: string) => ReadonlyArray<string> | nu
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
     incoming.on("end", () => {
       const body = JSON.parse(Buffer.concat(chunks).toString("utf8"))
-      asked.push({ path, key, model: body.model })
+      const [, named = null] = /\/models\/(.+):generateContent$/.exec(path) ?? []
+      asked.push({ path, key, model: body.model ?? named })
+      if (named !== null) return answersContent(response)
       if (path.endsWith("/messages")) return answersMessage(response, body.model)
       answers()(response, { model: body.model, body, headers: incoming.headers })
     })
@@ -109,8 +127,8 @@ describe("a start without a file", () => {
         standIn.asked.filter(({ model, path }) => path.startsWith(`/${name}/`) && model !== null),
         [
           {
-            path: `/${name}${preset.address.suffix}/${spokenBy(name).operation}`,
-            key: preset.keys.length === 0 ? "none" : spokenBy(name).key,
+            path: `/${name}${preset.address.suffix}/${spokenBy(name, upstream).operation}`,
+            key: preset.keys.length === 0 ? "none" : spokenBy(name, upstream).key,
             model: upstream
           }
         ]

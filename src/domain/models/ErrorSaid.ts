@@ -122,6 +122,18 @@ export const wordsOf = (text: string): ErrorSaid =>
   // A page for people says nothing to programs.
   /^\s*</.test(text) ? nothing : read(text, 0)
 
+/** Seconds until the request may be sent again, as Google says it among the details of an error (`RetryInfo`); null if it does not. */
+export const retryDelayIn = (text: string): number | null => {
+  const parsed = jsonOf(text)
+  const body = Array.isArray(parsed) ? parsed[0] : parsed
+  const error = isObject(body) ? body["error"] : null
+  for (const detail of isObject(error) ? arrayOf(error["details"]) : []) {
+    const delay = isObject(detail) ? /^(\d{1,9}(?:\.\d+)?)s$/.exec(String(detail["retryDelay"]))?.[1] : undefined
+    if (delay !== undefined) return Number(delay)
+  }
+  return null
+}
+
 const onlyMessage = (message: string): ErrorSaid => ({ ...nothing, message })
 
 /** Of the member `error`: an object, or a text. Null, false and an empty text say that there is none. */

@@ -6,6 +6,7 @@ import { arrayOf, isObject, type JsonObject, parseJson, textOf } from "./Json.ts
 //   Anthropic   platform.claude.com/docs/en/api/models/list
 //   Conduit     `GET /v1/models` of another Conduit
 //   DeepInfra   api.deepinfra.com/v1/openai/models, as Roo Code's schema has it
+//   Google      ai.google.dev/api/models#Model
 //   Groq        console.groq.com/docs/models, groq-sdk's clients
 //   LiteLLM     docs.litellm.ai/docs/proxy/model_management, `GET /model/info`
 //   llama.cpp   github.com/ggml-org/llama.cpp, tools/server (`n_ctx_train` is not what the server takes)
@@ -68,6 +69,8 @@ const windowPaths = [
   "max_context_length",
   // Anthropic.
   "max_input_tokens",
+  // Google.
+  "inputTokenLimit",
   "model_info.max_input_tokens",
   "metadata.context_length",
   // llama.cpp.
@@ -75,6 +78,8 @@ const windowPaths = [
 ]
 
 const outputPaths = [
+  // Google.
+  "outputTokenLimit",
   "top_provider.max_completion_tokens",
   "max_completion_tokens",
   "max_output_tokens",
@@ -144,6 +149,7 @@ const signs: Readonly<Record<Capability, ReadonlyArray<Sign>>> = {
     oneOf("supported_parameters", "reasoning"),
     flag("capabilities.reasoning"),
     flag("capabilities.thinking"),
+    flag("thinking"),
     flag("model_info.supports_reasoning"),
     tagged("tags", "reasoning"),
     tagged("metadata.tags", "reasoning")

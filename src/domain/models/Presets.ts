@@ -58,16 +58,17 @@ export const presets = {
   },
   google: {
     title: "Google Gemini",
-    kind: "openai-compatible",
+    // Its compatible endpoint loses thoughts and their signatures.
+    kind: "gemini",
     keys: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     address: {
       variable: "GOOGLE_GEMINI_BASE_URL",
       byDefault: "https://generativelanguage.googleapis.com",
-      suffix: "/v1beta/openai"
+      suffix: "/v1beta"
     },
     pricedAt: "https://generativelanguage.googleapis.com",
     models: ["gemini-3.1-pro-preview", "gemini-3.7-flash", "gemini-3.5-flash-lite", "gemini-2.5-flash"],
-    source: "https://ai.google.dev/gemini-api/docs/openai"
+    source: "https://ai.google.dev/gemini-api/docs/models"
   },
   groq: {
     title: "Groq",

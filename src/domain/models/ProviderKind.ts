@@ -5,12 +5,27 @@ interface Kind {
   readonly protocol: ProtocolName
   /** What there are no words for in its protocol, whatever its models can do. */
   readonly lacks: ReadonlyArray<Capability>
+  /** Where its models are listed, with the query that has all of them on one page. */
+  readonly modelList: string
+  /** Where vectors are made, in OpenAI's form. */
+  readonly embeddings: string
 }
 
 /** What a provider of `conduit.yaml` can be. */
 export const providerKinds = {
-  "openai-compatible": { protocol: "chat", lacks: ["native_tools"] },
-  anthropic: { protocol: "messages", lacks: ["audio", "logprobs", "choices"] }
+  "openai-compatible": { protocol: "chat", lacks: ["native_tools"], modelList: "models", embeddings: "embeddings" },
+  anthropic: {
+    protocol: "messages",
+    lacks: ["audio", "logprobs", "choices"],
+    modelList: "models",
+    embeddings: "embeddings"
+  },
+  gemini: {
+    protocol: "gemini",
+    lacks: ["logprobs", "choices"],
+    modelList: "models?pageSize=1000",
+    embeddings: "openai/embeddings"
+  }
 } as const satisfies Readonly<Record<string, Kind>>
 
 export type ProviderKind = keyof typeof providerKinds

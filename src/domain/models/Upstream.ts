@@ -5,7 +5,10 @@ import { ChatStream } from "./ChatStream.ts"
 import { type StreamFailure } from "./AnswerStream.ts"
 import type { Label } from "./Form.ts"
 import { readEmbeddings } from "./Embeddings.ts"
-import { isObject, type JsonObject, parseJson } from "./Json.ts"
+import { candidateIn, partsIn } from "./gemini/Answer.ts"
+import { contentText, operationOf, readContent } from "./gemini/Content.ts"
+import { GeminiStream } from "./gemini/GeminiStream.ts"
+import { arrayOf, isObject, type JsonObject, parseJson } from "./Json.ts"
 import { blockOf, stopBody, usageBody } from "./messages/Answer.ts"
 import { MessagesEventReader } from "./messages/Events.ts"
 import { readMessage } from "./messages/MessageAnswer.ts"
@@ -20,8 +23,8 @@ type Events = Iterable<{ readonly name: string | null; readonly data: string }>
 /** A protocol as its upstreams speak it: what is sent, and what comes back for a client of the same one. */
 export interface UpstreamProtocol {
   readonly name: ProtocolName
-  /** Under the provider's address. */
-  readonly operation: string
+  /** Under the provider's address, with a query if it has one. */
+  readonly operation: (upstream: string, stream: boolean) => string
   readonly requestText: (body: JsonObject, forwarding: Forwarding) => string
   /** Reads a whole answer. */
   readonly readAnswer: (json: string, label: Label) => WholeAnswer | StreamFailure
@@ -34,7 +37,7 @@ export interface UpstreamProtocol {
 
 const chat: UpstreamProtocol = {
   name: "chat",
-  operation: "chat/completions",
+  operation: () => "chat/completions",
   requestText,
   readAnswer,
   answerFromStream,
@@ -113,7 +116,7 @@ const piecesOf = (block: JsonObject): { readonly begun: JsonObject; readonly del
 
 const messages: UpstreamProtocol = {
   name: "messages",
-  operation: "messages",
+  operation: () => "messages",
   requestText: (body, forwarding) => requestText(withoutUnsigned(body), { ...forwarding, asksForUsage: false }),
   readAnswer: readMessage,
   answerFromStream: messageFromStream,
@@ -121,13 +124,56 @@ const messages: UpstreamProtocol = {
   streamWhole: streamMessage
 }
 
+/** An answer of its pieces: what each says, put together. */
+const contentFromStream: UpstreamProtocol["answerFromStream"] = (events, label) => {
+  const stream = new GeminiStream(label)
+  for (const { data, name } of events) stream.event(name, data, 0)
+  stream.bodyEnd(null)
+  if (typeof stream.state === "object") return stream.state
+  const pieces = [...stream.take(), stream.usageChunk ?? "{}"].map(parseJson).filter(isObject)
+  const parts = pieces.flatMap((piece) => arrayOf(partsIn(candidateIn(piece))))
+  const last = pieces.at(-1) ?? {}
+  const candidate = { ...candidateIn(last), content: { parts, role: "model" } }
+  const { servedModel, usage } = stream.said
+  const whole = {
+    ...last,
+    ...(parts.length === 0 ? {} : { candidates: [candidate] }),
+    ...(usage === null ? {} : { usageMetadata: usage }),
+    modelVersion: servedModel
+  }
+  return readContent(JSON.stringify(whole), label)
+}
+
+/** The whole answer is the one piece. */
+const streamContent: UpstreamProtocol["streamWhole"] = (json, stream, nowMs) => {
+  const body = parseJson(json)
+  // Without `alt=sse` a stream is a list of pieces.
+  const pieces = Array.isArray(body) ? arrayOf(body) : [body]
+  if (pieces.length === 0 || !pieces.every(isObject)) return false
+  for (const piece of pieces) stream.event(null, JSON.stringify(piece), nowMs)
+  stream.bodyEnd(null)
+  return true
+}
+
+const gemini: UpstreamProtocol = {
+  name: "gemini",
+  operation: operationOf,
+  requestText: contentText,
+  readAnswer: readContent,
+  answerFromStream: contentFromStream,
+  stream: (label) => new GeminiStream(label),
+  streamWhole: streamContent
+}
+
 /** The protocols that upstreams are called in. */
-export const upstreamProtocols = { chat, messages } as const satisfies Partial<Record<ProtocolName, UpstreamProtocol>>
+export const upstreamProtocols = { chat, messages, gemini } as const satisfies Partial<
+  Record<ProtocolName, UpstreamProtocol>
+>
 
 /** Vectors, which have no stream: everybody who makes any takes OpenAI's form. */
 export const embeddings: UpstreamProtocol = {
   ...chat,
-  operation: "embeddings",
+  operation: () => "embeddings",
   readAnswer: readEmbeddings,
   answerFromStream: () => ({ reason: "bad_answer", error: null, detail: "the answer is a stream" })
 }

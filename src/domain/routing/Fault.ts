@@ -159,11 +159,14 @@ const readRequestFault = (said: ErrorSaid): Reading => {
     : plain("rejected")
 }
 
+const soonSeconds = 600
+const isSoon = (seconds: number | null): boolean => seconds !== null && seconds <= soonSeconds
+
 /**
  * Reads an upstream's refusal from its status and its said. Codes and types that name the fault come before statuses:
  * gateways wrap a provider's 400 in 404, and a rate limit in 200.
  */
-export const readFault = (status: number, said: ErrorSaid): Reading => {
+export const readFault = (status: number, said: ErrorSaid, retryDelaySeconds: number | null = null): Reading => {
   const names = `${said.code ?? ""} ${said.type ?? ""}`
   const text = `${names} ${said.message ?? ""}`
   switch (status) {
@@ -188,7 +191,8 @@ export const readFault = (status: number, said: ErrorSaid): Reading => {
     case 504:
       return plain("timeout")
     case 429:
-      return plain(outOfMoney.test(text) ? "quota" : "rate_limited")
+      // Google says of every limit that a quota is exceeded, and of those that pass when.
+      return plain(outOfMoney.test(text) && !isSoon(retryDelaySeconds) ? "quota" : "rate_limited")
     default:
       return plain(status >= 400 && status < 500 ? "conflict" : "server_error")
   }

@@ -52,12 +52,24 @@ const isBeside = (whole: number, part: number, other: number, total: number | nu
   part > whole || (part > 0 && total !== null && total === whole + part + other && total !== whole + other)
 
 /** `input_tokens` of Anthropic's own form is what is fresh; every other form counts all that was sent. */
-const inputOf = (usage: JsonObject, { cached, input, output, total, written, written1h }: Counts): number | null => {
+const inputOf = (usage: JsonObject, counts: Counts): number | null => {
+  const { cached, output, total, written, written1h } = counts
+  // What Google's own tools said to its model stands beside the prompt.
+  const input = counts.input === null ? null : counts.input + (count(usage["toolUsePromptTokenCount"]) ?? 0)
   const parts = cached + written + written1h
   if (input === null) return total === null || output === null ? null : Math.max(0, total - output)
   const isAnthropic = usage["prompt_tokens"] === undefined && usage["cache_read_input_tokens"] !== undefined
   return isAnthropic || isBeside(input, parts, output ?? 0, total) ? input + parts : input
 }
+
+/** Google's counts of one kind of tokens: `[{ modality: "AUDIO", tokenCount: 12 }]`. */
+const audioIn = (details: unknown): number =>
+  Array.isArray(details)
+    ? details.reduce<number>(
+        (sum, one) => sum + (objectOf(one)["modality"] === "AUDIO" ? (count(objectOf(one)["tokenCount"]) ?? 0) : 0),
+        0
+      )
+    : 0
 
 /** Reasoning stands outside the output of xAI and Gemini. */
 const outputOf = (usage: JsonObject, input: number, { output, reasoning, total }: Counts): number | null => {
@@ -121,10 +133,10 @@ export const usageOf = (usage: JsonObject | null): TokenUsage | null => {
     cachedTokens: Math.min(counts.cached, inputTokens),
     writtenTokens: counts.written,
     written1hTokens: counts.written1h,
-    audioInputTokens: count(inputDetails["audio_tokens"]) ?? 0,
+    audioInputTokens: count(inputDetails["audio_tokens"]) ?? audioIn(usage["promptTokensDetails"]),
     outputTokens,
     reasoningTokens: Math.min(counts.reasoning, outputTokens),
-    audioOutputTokens: count(outputDetails["audio_tokens"]) ?? 0,
+    audioOutputTokens: count(outputDetails["audio_tokens"]) ?? audioIn(usage["candidatesTokensDetails"]),
     serviceTier: serviceTierOf(usage["service_tier"])
   }
 }

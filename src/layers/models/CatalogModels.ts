@@ -44,10 +44,11 @@ export const configuredFrom = (
     const address = baseUrlOf(baseUrl.text)
     const key = apiKeyOf(apiKey.text)
     const missing = [...new Set([...baseUrl.missing, ...apiKey.missing])]
+    const kind = entry.kind ?? preset?.kind ?? "openai-compatible"
     if (missing.length > 0) notices.push(`provider ${name} is left out: ${notSet(missing)}`)
     providers.set(name, {
       name,
-      kind: entry.kind ?? preset?.kind ?? "openai-compatible",
+      kind,
       ...(preset === null || preset.pricedAt === null ? {} : { pricedAt: preset.pricedAt }),
       baseUrl: Either.getOrElse(address, () => ""),
       apiKey: Either.match(key, {
@@ -55,7 +56,7 @@ export const configuredFrom = (
         onRight: (text) => (text === null ? null : Redacted.make(text))
       }),
       streamUsage: entry.streamUsage ?? true,
-      modelList: entry.modelList === false ? null : (entry.modelList ?? "models"),
+      modelList: entry.modelList === false ? null : (entry.modelList ?? providerKinds[kind].modelList),
       missing
     })
   }

@@ -28,27 +28,38 @@ import { type CallParts, WholeCall } from "./WholeAnswer.ts"
 interface SpokenTarget extends Target {
   readonly protocol: UpstreamProtocol
 }
-type Endpoint = Omit<SpokenTarget, "model" | "silence">
+interface Endpoint extends Omit<SpokenTarget, "model" | "path" | "silence"> {
+  readonly provider: Provider
+  readonly isStream: boolean
+}
 
+const eventStream = "text/event-stream"
 const noLimits = { firstByteMs: null, idleMs: null }
 
 const protocolOf = ({ kind }: Provider) => (kind === "simulated" ? "chat" : providerKinds[kind].protocol)
 
-const pathOf = (provider: Provider, { operation }: UpstreamProtocol) => {
-  const { pathname, search } = operationUrl(provider.baseUrl, operation)
+const spokenTo = (provider: Provider): UpstreamProtocol => upstreamProtocols[protocolOf(provider)]
+
+const pathOf = ({ isStream, protocol, provider }: Endpoint, { upstream }: Model) => {
+  const { pathname, search } = operationUrl(provider.baseUrl, protocol.operation(upstream, isStream))
   return `${pathname}${search}`
 }
+
+/** Vectors are made under an address of the provider's kind. */
+const embeddingsOf = ({ kind }: Provider): UpstreamProtocol =>
+  kind === "simulated" ? embeddings : { ...embeddings, operation: () => providerKinds[kind].embeddings }
 
 const endpointOf = (
   provider: Provider,
   dispatcher: Dispatcher,
   accept: string,
-  protocol: UpstreamProtocol = upstreamProtocols[protocolOf(provider)]
+  protocol: UpstreamProtocol
 ): Endpoint => {
   return {
     dispatcher,
+    provider,
     protocol,
-    path: pathOf(provider, protocol),
+    isStream: accept === eventStream,
     headers: { "content-type": "application/json", accept, ...defaultHeaders(provider), ...keyHeaders(provider) },
     secrets: provider.apiKey === null ? [] : [Redacted.value(provider.apiKey)]
   }
@@ -93,7 +104,12 @@ class Targets {
   #add(model: Model): SpokenTarget | null {
     const endpoint = this.#endpoints.get(model.provider)
     if (endpoint === undefined) return null
-    const target = { ...endpoint, model: model.id, silence: model.timeouts ?? noLimits }
+    const target = {
+      ...endpoint,
+      path: pathOf(endpoint, model),
+      model: model.id,
+      silence: model.timeouts ?? noLimits
+    }
     this.#byModel.set(model, target)
     return target
   }
@@ -109,19 +125,21 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
     const catalog = yield* ModelCatalog
     const upstreams = yield* UpstreamPools
 
-    const targets = ({ providers }: Catalog, accept: string, protocol?: UpstreamProtocol) =>
+    const targets = ({ providers }: Catalog, accept: string, protocolOf: (provider: Provider) => UpstreamProtocol) =>
       new Targets(
         new Map(
           [...upstreams.pools()].flatMap(([name, dispatcher]) => {
             const provider = providers.get(name)
-            return provider === undefined ? [] : [[name, endpointOf(provider, dispatcher, accept, protocol)]]
+            return provider === undefined
+              ? []
+              : [[name, endpointOf(provider, dispatcher, accept, protocolOf(provider))]]
           })
         )
       )
     const of = (catalog: Catalog) => ({
-      whole: targets(catalog, "application/json"),
-      streamed: targets(catalog, "text/event-stream"),
-      embeddings: targets(catalog, "application/json", embeddings)
+      whole: targets(catalog, "application/json", spokenTo),
+      streamed: targets(catalog, eventStream, spokenTo),
+      embeddings: targets(catalog, "application/json", embeddingsOf)
     })
     let known = of(catalog.current())
     // After the pools, which are made first.

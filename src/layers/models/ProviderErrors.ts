@@ -1,6 +1,6 @@
 import { retryAfterSeconds } from "../../domain/basics/RetryAfter.ts"
 import type { StreamFailure } from "../../domain/models/AnswerStream.ts"
-import { type ErrorSaid, withoutSecrets, wordsOf } from "../../domain/models/ErrorSaid.ts"
+import { type ErrorSaid, retryDelayIn, withoutSecrets, wordsOf } from "../../domain/models/ErrorSaid.ts"
 import { type Reading, readFault, statusWithin } from "../../domain/routing/Fault.ts"
 import { ProviderError } from "../../services/models/LanguageModels.ts"
 import { headerOf, type ResponseHeaders } from "./ResponseHeaders.ts"
@@ -46,7 +46,9 @@ export const refusal = (
   nowMillis: number
 ): ProviderError => {
   const said = withoutSecrets(wordsOf(answer.body), secrets)
-  return errorOf(model, answer.status, waitSecondsOf(answer.headers, nowMillis), said, readFault(answer.status, said))
+  const delay = retryDelayIn(answer.body)
+  const waitSeconds = waitSecondsOf(answer.headers, nowMillis) ?? delay
+  return errorOf(model, answer.status, waitSeconds, said, readFault(answer.status, said, delay))
 }
 
 /** The error inside a body or an event of status 200. */

@@ -12,7 +12,14 @@ const anthropicVersion: Headers = { "anthropic-version": "2023-06-01" }
 export const keyHeaders = ({ apiKey, kind }: Provider): Headers => {
   if (apiKey === null) return none
   const key = Redacted.value(apiKey)
-  return kind === "anthropic" ? { "x-api-key": key } : { authorization: `Bearer ${key}` }
+  switch (kind) {
+    case "anthropic":
+      return { "x-api-key": key }
+    case "gemini":
+      return { "x-goog-api-key": key }
+    default:
+      return { authorization: `Bearer ${key}` }
+  }
 }
 
 /** What a call has where the client says nothing else. */

@@ -10,6 +10,7 @@ import {
 import type { EventReader, EventWriter } from "../../domain/models/canonical/Event.ts"
 import type { Protocol } from "../../domain/models/canonical/Protocol.ts"
 import { chat } from "../../domain/models/chat/Chat.ts"
+import { gemini } from "../../domain/models/gemini/Gemini.ts"
 import { arrayOf, isObject, parseJson } from "../../domain/models/Json.ts"
 import { messages } from "../../domain/models/messages/Messages.ts"
 import { responses } from "../../domain/models/responses/Responses.ts"
@@ -25,7 +26,7 @@ import {
 } from "../../services/models/LanguageModels.ts"
 import { failure } from "./ProviderErrors.ts"
 
-const protocols: Readonly<Record<ProtocolName, Protocol>> = { chat, messages, responses }
+const protocols: Readonly<Record<ProtocolName, Protocol>> = { chat, messages, responses, gemini }
 
 /** A call in the upstream's protocol, and how its answer is told in the client's. */
 interface Translated {

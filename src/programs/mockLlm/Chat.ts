@@ -16,6 +16,7 @@ export interface Call {
   readonly wire: Wire
   readonly script: ModelScript
   readonly body: Readonly<Record<string, unknown>>
+  readonly stream: boolean
   readonly seed: string
   readonly id: string
   readonly response: Http.ServerResponse
@@ -129,7 +130,7 @@ const scripted = Effect.fnUntraced(function* (
   const scenario = name === null ? { about: "nothing special" } : scenarios[name]
   const refusal = scenario.refuses?.(call.body) ?? null
   if (refusal !== null) return send(call, call.wire.refusal(refusal))
-  const stream = (call.body["stream"] === true) !== (scenario.otherForm === true)
+  const stream = call.stream !== (scenario.otherForm === true)
   const { cutAfter, endAfter } = isMeant(call.script, simulation.directives) ? simulation.directives : noLimits
   yield* writeFrames(call, journal, {
     headers: { "content-type": stream ? "text/event-stream" : "application/json", ...scenario.headers },
@@ -148,7 +149,7 @@ export const chat = Effect.fnUntraced(function* (
   call: Call,
   services: { readonly gates: Gates; readonly journal: Journal }
 ) {
-  const { body, script, wire } = call
+  const { body, script, stream, wire } = call
   const simulation = simulate(script, wire.read(body), call.seed)
   const { gate, gateAfter } = simulation.directives
   if (gate !== null && gateAfter === null) yield* services.gates.pass(gate)
@@ -164,6 +165,6 @@ export const chat = Effect.fnUntraced(function* (
     yield* until(startMillis + simulation.firstTokenMs)
     return yield* scripted(call, services.journal, scenario, simulation, answer)
   }
-  if (body["stream"] === true) yield* streamed(call, services, simulation, answer, startMillis)
+  if (stream) yield* streamed(call, services, simulation, answer, startMillis)
   else yield* whole(call, simulation, answer, startMillis)
 })

@@ -23,6 +23,19 @@ export const sendInfo = (response: Http.ServerResponse, models: Models): void =>
     }))
   })
 
+/** Answers Google's `GET /v1beta/models`. */
+export const sendGoogleList = (response: Http.ServerResponse, models: Models): void =>
+  sendJson(response, 200, {
+    models: models.all().map(({ contextWindow, listed, name }) => ({
+      name: `models/${name}`,
+      displayName: name,
+      inputTokenLimit: contextWindow,
+      outputTokenLimit: 8192,
+      supportedGenerationMethods: ["generateContent", "countTokens"],
+      ...listed
+    }))
+  })
+
 /** Answers `GET /v1/models` in the form of the script. */
 export const sendList = (response: Http.ServerResponse, models: Models): void => {
   const entries = models.all().map(entryOf)

@@ -5,6 +5,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { problemWith } from "../../domain/simulation/ChatRequest.ts"
+import { problemWithGemini, requestFromGemini } from "../../domain/simulation/GeminiRequest.ts"
+import { geminiError } from "../../domain/simulation/GeminiWire.ts"
 import { problemWithMessages, requestFromMessages } from "../../domain/simulation/MessagesRequest.ts"
 import { errorBody } from "../../domain/simulation/MessagesScenario.ts"
 import type { ModelScript } from "../../domain/simulation/Script.ts"
@@ -12,9 +14,9 @@ import { chat } from "./Chat.ts"
 import type { Gates } from "./Gates.ts"
 import { readObject, sendError, sendJson } from "./Http.ts"
 import type { Journal, JournalEntry } from "./Journal.ts"
-import { sendInfo, sendList } from "./Listing.ts"
+import { sendGoogleList, sendInfo, sendList } from "./Listing.ts"
 import { Behaviour, type Models } from "./MockScript.ts"
-import { chatWire, messagesWire, type Wire } from "./Wires.ts"
+import { chatWire, geminiWire, messagesWire, type Wire } from "./Wires.ts"
 
 /** What the routes of one server share. */
 export interface Shared {
@@ -51,7 +53,8 @@ const called = Effect.fnUntraced(function* (
   { journal, response, seed, ...services }: Exchange,
   wire: Wire,
   script: ModelScript,
-  entry: JournalEntry
+  entry: JournalEntry,
+  stream: boolean = entry.body["stream"] === true
 ) {
   let broken = false
   journal.began(entry)
@@ -64,6 +67,7 @@ const called = Effect.fnUntraced(function* (
     wire,
     script,
     body: entry.body,
+    stream,
     seed: `${seed}/${number}`,
     id: `${wire.idPrefix}${number}`,
     response,
@@ -112,6 +116,26 @@ const messages = Effect.fnUntraced(function* (exchange: Exchange) {
   yield* called(exchange, messagesWire, script, { model, authorized: key !== undefined, body, headers })
 })
 
+/** Google's: the model and whether it is streamed stand in the path. */
+const contents = Effect.fnUntraced(function* (exchange: Exchange) {
+  const { apiKey, models, name, query, request, response } = exchange
+  const body = yield* readObject(request)
+  const { "x-goog-api-key": key } = request.headers
+  const refused = (status: number, message: string) => sendJson(response, status, geminiError(status, message))
+  const [, model = "", operation] = /^(.+):(generateContent|streamGenerateContent|countTokens)$/.exec(name) ?? []
+  if (operation === undefined) return refused(404, "Not found")
+  if (Option.isSome(apiKey) && key !== Redacted.value(apiKey.value)) return refused(400, "API key not valid.")
+  if (body === null) return refused(400, "the body must be a JSON object")
+  if (operation === "countTokens") return sendJson(response, 200, { totalTokens: requestFromGemini(body).promptTokens })
+  const isStream = operation === "streamGenerateContent"
+  if (isStream && query.get("alt") !== "sse") return refused(400, "only alt=sse is simulated")
+  const problem = problemWithGemini(body, model)
+  if (problem !== null) return refused(400, problem)
+  const script = models.find(model)
+  if (script === undefined) return refused(404, `models/${model} is not found for API version v1beta`)
+  yield* called(exchange, geminiWire, script, { model, authorized: key !== undefined, body }, isStream)
+})
+
 const countTokens = Effect.fnUntraced(function* ({ request, response }: Exchange) {
   const body = yield* readObject(request)
   const count = requestFromMessages(body ?? {}).promptTokens
@@ -142,6 +166,9 @@ const answering =
   (exchange: Exchange): Effect.Effect<void> =>
     Effect.sync(() => sendJson(exchange.response, 200, body(exchange)))
 
+/** Names of several parts in paths, and where they stand. */
+const named = /^\/(mock\/gates|mock\/models|v1(?:beta)?\/models)\/(.+)$/
+
 /** By method and path; `*` is a name, never empty. */
 const routes: Readonly<Record<string, (exchange: Exchange) => Effect.Effect<void>>> = {
   "POST /v1/chat/completions": completions,
@@ -152,6 +179,9 @@ const routes: Readonly<Record<string, (exchange: Exchange) => Effect.Effect<void
     Effect.sync(() => (models.list === "litellm" ? sendInfo(response, models) : notFound(response))),
   "GET /health": answering(() => ({ status: "healthy" })),
   "GET /mock/requests": answering(({ journal }) => journal.state()),
+  "POST /v1/models/*": contents,
+  "GET /v1beta/models": ({ models, response }) => Effect.sync(() => sendGoogleList(response, models)),
+  "POST /v1beta/models/*": contents,
   "POST /mock/gates/*": openGate,
   "GET /mock/gates/*": waitAtGate,
   "POST /mock/models/*": patchModel
@@ -166,9 +196,10 @@ export const answer = (
   const target = `http://mock${request.url ?? "/"}`
   if (!URL.canParse(target)) return Effect.sync(() => notFound(response))
   const { pathname, searchParams: query } = new URL(target)
-  const [, kind, encoded = ""] = /^\/mock\/(gates|models)\/([^/]+)$/.exec(pathname) ?? []
+  const [, place, encoded = ""] =
+    routes[`${request.method} ${pathname}`] === undefined ? (named.exec(pathname) ?? []) : []
   const name = Option.getOrElse(decodeName(encoded), () => "")
-  const route = routes[`${request.method} ${name === "" ? pathname : `/mock/${kind}/*`}`]
+  const route = routes[`${request.method} ${name === "" ? pathname : `/${place}/*`}`]
   return route === undefined
     ? Effect.sync(() => notFound(response))
     : route({ ...shared, request, response, name, query })

@@ -1,4 +1,12 @@
 import { requestFrom, type SimulatedRequest } from "../../domain/simulation/ChatRequest.ts"
+import { requestFromGemini, wantsThoughtsShown } from "../../domain/simulation/GeminiRequest.ts"
+import {
+  contentOf,
+  contentPieces,
+  geminiError,
+  geminiRefusal,
+  thoughtTokens
+} from "../../domain/simulation/GeminiWire.ts"
 import { requestFromMessages, wantsThoughts } from "../../domain/simulation/MessagesRequest.ts"
 import {
   errorBody,
@@ -124,5 +132,37 @@ export const messagesWire: Wire = {
   },
   error: (status, message) => ({ status, body: JSON.stringify(errorBody(status, message)) }),
   refusal: messagesRefusal,
+  has: (scenario) => messagesScript(scenario) !== null
+}
+
+/** What is in an answer and how its bytes come is as in Anthropic's protocol; a stream has no event that ends it. */
+export const geminiWire: Wire = {
+  idPrefix: "gemini-mock-",
+  read: requestFromGemini,
+  answer: (simulation, { body, label, script }, scenario) => {
+    const content = messagesScript(scenario) ?? plainScript
+    const asked = { model: label.model, showsThoughts: wantsThoughtsShown(body) }
+    const pieces = () => contentPieces(simulation, label, content, asked)
+    const whole = () => contentOf(simulation, label, content, asked)
+    const billed = billedTokens(simulation, content)
+    return {
+      whole,
+      *events() {
+        for (const { dueMs, piece } of pieces()) yield { dueMs, text: event(piece) }
+      },
+      end: "",
+      scripted: (name, stream) => {
+        const frames = stream
+          ? Array.from(pieces(), ({ piece }) => ({ text: event(piece) }))
+          : [{ text: JSON.stringify(whole()) }]
+        if (name === null) return frames
+        if (content.breaksBy === undefined) return messagesFrames(name, frames, stream)
+        return stream ? [...frames.slice(0, 2), { text: event(geminiError(503, "The model is overloaded.")) }] : frames
+      },
+      costUsd: billOf({ ...billed, written: 0, written1h: 0, output: billed.output + thoughtTokens }, script)
+    }
+  },
+  error: (status, message) => ({ status, body: JSON.stringify(geminiError(status, message)) }),
+  refusal: geminiRefusal,
   has: (scenario) => messagesScript(scenario) !== null
 }

@@ -5,15 +5,16 @@ import type { JsonObject } from "../Json.ts"
 // What a request says, whatever protocol it came in: the middle between two protocols. Who reads a request keeps all that
 // another protocol may have a word for; who writes one names what it had to leave out.
 
-/** The protocols that are spoken: OpenAI's Chat Completions and Responses, Anthropic's Messages. */
-export const protocolNames = ["chat", "responses", "messages"] as const
+/** The protocols that are spoken: OpenAI's Chat Completions and Responses, Anthropic's Messages, Google's Gemini. */
+export const protocolNames = ["chat", "responses", "messages", "gemini"] as const
 export type ProtocolName = (typeof protocolNames)[number]
 
-/** What the id of an answer begins with. */
+/** What the id of an answer begins with; Google's has no beginning of its own. */
 export const idPrefixes: Readonly<Record<ProtocolName, string>> = {
   chat: "chatcmpl-",
   responses: "resp_",
-  messages: "msg_"
+  messages: "msg_",
+  gemini: ""
 }
 
 /** Where the bytes of an image or a file are. `file` is an id of that protocol's own store. */

@@ -9,12 +9,11 @@ const neutral: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   presence_penalty: [0],
   service_tier: ["auto", "default"],
   store: [false],
-  top_logprobs: [0],
-  stream_options: []
+  top_logprobs: [0]
 }
 
 const isNeutral = (name: string, value: unknown): boolean => {
-  if (name === "stream_options") return true
+  if (name === "stream_options" || name === "includeThoughts") return true
   if (typeof value === "object" && value !== null && Object.keys(value).length === 0) return true
   return neutral[name]?.includes(value) === true
 }

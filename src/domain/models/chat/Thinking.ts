@@ -5,7 +5,13 @@ import { arrayOf, isObject, type JsonObject, textOf } from "../Json.ts"
 // and sealed ones in `reasoning_details`, as OpenRouter has it, which clients send back in a loop of tools.
 // https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
 
-const ofAnthropic = "anthropic-claude-v1"
+/** How OpenRouter calls what each of them signs. */
+const formats = {
+  messages: "anthropic-claude-v1",
+  responses: "openai-responses-v1",
+  chat: "openai-responses-v1",
+  gemini: "google-gemini-v1"
+} as const satisfies Readonly<Record<ThinkingPart["of"], string>>
 
 const partOf = (detail: JsonObject): ThinkingPart | null => {
   const { data, format, signature, summary, text } = detail
@@ -14,7 +20,10 @@ const partOf = (detail: JsonObject): ThinkingPart | null => {
     case "reasoning.text":
       return { type: "thinking", text: textOf(text) ?? "", signature: textOf(signature), sealed: null, of }
     case "reasoning.encrypted":
-      return { type: "thinking", text: "", signature: null, sealed: textOf(data), of }
+      // Google's signatures may stand without a thought.
+      return of === "gemini"
+        ? { type: "thinking", text: "", signature: textOf(data), sealed: null, of }
+        : { type: "thinking", text: "", signature: null, sealed: textOf(data), of }
     case "reasoning.summary":
       return { type: "thinking", text: textOf(summary) ?? "", signature: null, sealed: null, of: "chat" }
     default:
@@ -22,8 +31,11 @@ const partOf = (detail: JsonObject): ThinkingPart | null => {
   }
 }
 
-const signerOf = (format: unknown): ThinkingPart["of"] =>
-  typeof format === "string" && format.startsWith("openai-responses") ? "responses" : "messages"
+const signerOf = (format: unknown): ThinkingPart["of"] => {
+  if (typeof format !== "string") return "messages"
+  if (format.startsWith("openai-responses")) return "responses"
+  return format.startsWith("google-gemini") ? "gemini" : "messages"
+}
 
 /** The thoughts of an assistant's message. */
 export const thinkingIn = (message: JsonObject): ReadonlyArray<ThinkingPart> => {
@@ -37,7 +49,8 @@ export const thinkingIn = (message: JsonObject): ReadonlyArray<ThinkingPart> => 
 
 /** What is signed or sealed, to be sent back. */
 export const detailOf = ({ of, sealed, signature, text }: ThinkingPart, index: number): JsonObject | null => {
-  const format = of === "messages" ? ofAnthropic : "openai-responses-v1"
-  if (sealed !== null) return { type: "reasoning.encrypted", data: sealed, format, index }
+  const format = formats[of]
+  const data = sealed ?? (of === "gemini" && text === "" ? signature : null)
+  if (data !== null) return { type: "reasoning.encrypted", data, format, index }
   return signature === null ? null : { type: "reasoning.text", text, signature, format, index }
 }
