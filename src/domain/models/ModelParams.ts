@@ -2,6 +2,8 @@ import { withMembers } from "../basics/JsonText.ts"
 import type { Model } from "../routing/Model.ts"
 import type { ProtocolName } from "./canonical/Conversation.ts"
 import { reasoningOfEffort } from "./canonical/Reading.ts"
+import { member } from "./gemini/Members.ts"
+import { thinkingConfig } from "./gemini/Thinking.ts"
 import { arrayOf, isObject, type JsonObject, membersIn } from "./Json.ts"
 import { thinkingFor } from "./messages/Thinking.ts"
 import { rememberSource, sourceOf } from "./RequestText.ts"
@@ -88,6 +90,27 @@ const temperatureOfMessages: Saying<number> = (body, value) => {
   return thinks || isSaid(body["top_p"]) || isSaid(body["temperature"]) ? null : { temperature: Math.min(value, 1) }
 }
 
+const configName = "generationConfig"
+
+/** A member of Google's configuration, which may be spelt in its other way. */
+const withinConfig =
+  (name: string) =>
+  (body: JsonObject, value: unknown): JsonObject | null => {
+    const given = member(body, configName)
+    const config = isObject(given) ? given : {}
+    if (isSaid(member(config, name)) || (isSaid(given) && !isObject(given))) return null
+    const at = isSaid(body[configName]) || !isSaid(given) ? configName : "generation_config"
+    return { [at]: { ...config, [name]: value } }
+  }
+
+const effortOfGemini: Saying<string> = (body, value, { abilities, upstream }) => {
+  const reasoning = reasoningOfEffort(value)
+  if (reasoning === null || abilities.reasoning?.can === false) return null
+  const asked = thinkingConfig(reasoning, upstream)
+  // Who says nothing of thoughts is shown none.
+  return asked === null ? null : withinConfig("thinkingConfig")(body, { ...asked.config, includeThoughts: undefined })
+}
+
 /** How each protocol of callers says them. Thoughts come first: they forbid some of the others. */
 const sayings: Readonly<Record<ProtocolName, Sayings>> = {
   chat: {
@@ -107,6 +130,12 @@ const sayings: Readonly<Record<ProtocolName, Sayings>> = {
     reasoning_effort: within("reasoning", "effort"),
     temperature: unlessSaid("temperature"),
     verbosity: within("text", "verbosity")
+  },
+  gemini: {
+    max_tokens: withinConfig("maxOutputTokens"),
+    reasoning_effort: effortOfGemini,
+    temperature: withinConfig("temperature"),
+    verbosity: cannotSay
   }
 }
 

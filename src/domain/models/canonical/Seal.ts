@@ -1,3 +1,5 @@
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
 import { arrayOf, isObject, parseJson, textOf } from "../Json.ts"
 import { protocolNames, type ThinkingPart } from "./Conversation.ts"
 import { saying } from "./Reading.ts"
@@ -12,7 +14,7 @@ const isProtocol = (of: unknown): of is ThinkingPart["of"] => protocolNames.some
 /** Words, signatures and seals of thoughts, and whose they are, as one text. */
 export const seal = (parts: ReadonlyArray<ThinkingPart>): string => {
   const inner = parts.map(({ of, sealed, signature, text }) => saying({ of, sealed, signature, text }))
-  return sealMark + Buffer.from(JSON.stringify(inner), "utf8").toString("base64url")
+  return sealMark + Encoding.encodeBase64Url(JSON.stringify(inner))
 }
 
 const thinkingIn = (inner: unknown): ReadonlyArray<ThinkingPart> => {
@@ -31,6 +33,6 @@ const thinkingIn = (inner: unknown): ReadonlyArray<ThinkingPart> => {
 /** The thoughts in such a text; null for one that somebody else made. */
 export const unseal = (text: string): ReadonlyArray<ThinkingPart> | null => {
   if (!text.startsWith(sealMark)) return null
-  const inner = parseJson(Buffer.from(text.slice(sealMark.length), "base64url").toString("utf8"))
+  const inner = parseJson(Either.getOrElse(Encoding.decodeBase64UrlString(text.slice(sealMark.length)), () => ""))
   return isObject(inner) ? thinkingIn(inner) : arrayOf(inner).flatMap(thinkingIn)
 }

@@ -1,4 +1,4 @@
-import * as Either from "effect/Either"
+import type * as Either from "effect/Either"
 import type { ChatCompletionCreateParams } from "openai/resources/chat/completions"
 import { withFunctions } from "../canonical/Custom.ts"
 import { carried } from "../canonical/More.ts"

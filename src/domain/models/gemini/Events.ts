@@ -5,7 +5,7 @@ import type { EventReader, EventWriter, StreamedPart, StreamEvent } from "../can
 import { Reading, textPart } from "../canonical/Reading.ts"
 import { arrayOf, isObject, type JsonObject, parseJson } from "../Json.ts"
 import { bodiesOf, candidateIn, contentBody, partsIn, showsThoughts, stopIn, usageIn } from "./Answer.ts"
-import { CallIds, callIdsOf, notThought, partsOf, Thoughts, wirePart, withSignature } from "./Parts.ts"
+import { type CallIds, callIdsOf, notThought, partsOf, Thoughts, wirePart, withSignature } from "./Parts.ts"
 
 // Google's streamGenerateContent: the stream, to canonical events and from them.
 // https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent

@@ -1,4 +1,6 @@
 import type { FunctionCall, FunctionResponse, Part as WirePart } from "@google/genai"
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
 import type {
   CallPart,
   FilePart,
@@ -52,12 +54,15 @@ export const callIdsOf = ({ responseId }: JsonObject): CallIds =>
 const unsigned = "skip_thought_signature_validator"
 
 /** Google's signatures are bytes: a text of ours is one in base64. */
-const asBytes = (text: string): string => Buffer.from(text, "utf8").toString("base64")
+const asBytes = (text: string): string => Encoding.encodeBase64(text)
+/** Python writes them in the other alphabet. */
+const textOfBytes = (bytes: string): string =>
+  Either.getOrElse(Encoding.decodeBase64String(bytes.replaceAll("-", "+").replaceAll("_", "/")), () => "")
 const foreignMark = asBytes(sealMark.slice(0, 9))
 
 /** The thoughts of others that such a signature holds; null for one of Google's own. */
 const unsealed = (signature: string): ReadonlyArray<ThinkingPart> | null =>
-  signature.startsWith(foreignMark) ? unseal(Buffer.from(signature, "base64").toString("utf8")) : null
+  signature.startsWith(foreignMark) ? unseal(textOfBytes(signature)) : null
 
 // From parts.
 
