@@ -88,6 +88,27 @@ describe("a commit that is answered 503", () => {
     await database.drop()
   })
 
+  it("is to be sent again where the server has trouble of its own, as while its files are replaced", async () => {
+    const database = await createDatabase()
+    const { conduit, judge } = await judging(database.url)
+    assert.strictEqual((await judge("before")).status, 200)
+    await query(
+      database.url,
+      `CREATE FUNCTION missing() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN RAISE EXCEPTION 'could not access file "$libdir/plpgsql"' USING ERRCODE = '58P01'; END $$;
+       CREATE TRIGGER missing BEFORE INSERT ON feedback FOR EACH ROW EXECUTE FUNCTION missing()`
+    )
+    const refused = await judge("refused")
+    assert.deepStrictEqual([refused.status, refused.json.error.code], [503, "database_unavailable"])
+    assert.match(refused.headers["retry-after"] ?? "", /^[1-9]/)
+    const { message } = await conduit.logged("The database is away")
+    assert.include(String(message), 'commit: system_error (could not access file "$libdir/plpgsql", 58P01)')
+    await query(database.url, "DROP TRIGGER missing ON feedback")
+    await eventually("it is stored", 10_000, async () => ((await judge("refused")).status === 200 ? true : undefined))
+    await conduit.logged("The database is back")
+    await database.drop()
+  })
+
   it("is told in two lines where commits take longer than their limit", async () => {
     const database = await createDatabase()
     const { conduit, judge } = await judging(database.url)

@@ -288,6 +288,7 @@ export const DatabaseErrorReason = Schema.Literal(
   "read_only",
   "timeout",
   "too_many_connections",
+  "system_error",
   "schema_newer",
   "conflict",
   "constraint",

@@ -18,6 +18,11 @@ const bySqlState: ReadonlyArray<readonly [prefix: string, reason: Reason]> = [
   ["55P03", "timeout"],
   // Idle in a transaction for too long.
   ["25P03", "timeout"],
+  // Whatever the statement: its files, its disk, a limit of its own, an operator.
+  ["53", "system_error"],
+  ["55", "system_error"],
+  ["57", "system_error"],
+  ["58", "system_error"],
   ["40", "conflict"],
   ["22", "constraint"],
   ["23", "constraint"]

@@ -21,11 +21,22 @@ describe("databaseError", () => {
     assert.strictEqual(reasonOf(new Error("statement", { cause: refused })), "connection")
   })
 
+  const answered = (code: string, severity: string) => reasonOf(Object.assign(new Error("no"), { code, severity }))
+
   it("takes a pooler without a server for a database that is away, and the same codes of a statement for bugs", () => {
-    const answered = (code: string, severity: string) => reasonOf(Object.assign(new Error("no"), { code, severity }))
-    for (const code of ["08P01", "58000", "XX000"]) {
+    for (const code of ["08P01", "XX000"]) {
       assert.deepStrictEqual([answered(code, "FATAL"), answered(code, "ERROR")], ["connection", "unexpected"], code)
     }
+    assert.strictEqual(answered("58000", "FATAL"), "connection")
     assert.strictEqual(answered("3D000", "FATAL"), "unexpected")
+  })
+
+  it("blames the server, and not the statement, for its files, its limits and its operators", () => {
+    const reasons = ["58P01", "58030", "53400", "55000", "57000", "42P01", "0A000"].map((code) => answered(code, "ERROR"))
+    assert.deepStrictEqual(reasons, [...Array<string>(5).fill("system_error"), "unexpected", "unexpected"])
+    assert.deepStrictEqual(
+      ["53100", "53200", "53300", "55P03", "57014", "57P01"].map((code) => answered(code, "ERROR")),
+      ["disk_full", "timeout", "too_many_connections", "timeout", "timeout", "connection"]
+    )
   })
 })
