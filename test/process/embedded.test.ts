@@ -150,14 +150,14 @@ describe("the embedded database", () => {
 
   it.skipIf(!has("pid1"))("belongs to one service also where another container has its folder", async () => {
     const first = await start()
-    const second = await startConduit({
-      upstream: mock.url,
-      env: { CONDUIT_DATA_DIRECTORY: folder },
-      prefix: asPid1,
-      isUnready: true
-    })
+    const env = { CONDUIT_DATA_DIRECTORY: folder }
+    const second = await startConduit({ upstream: mock.url, env, prefix: asPid1, isUnready: true })
     assert.strictEqual((await second.ended()).code, 1)
     await second.logged(`the embedded database in ${folder} is in use by process ${first.pid} of another container`)
+    const { stdout } = await runCommand(["doctor", "--json"], { env, prefix: asPid1 })
+    const lines: ReadonlyArray<{ readonly name: string; readonly detail: string }> = JSON.parse(stdout).checks
+    const looked = lines.find(({ name }) => name === "database")
+    assert.include(looked?.detail, `${folder}, which process ${first.pid} of another container or machine`)
     assert.lengthOf(serversIn(folder), 1)
     assert.strictEqual((await request(`${first.url}/health/ready`)).status, 200)
   })

@@ -18,10 +18,13 @@ export const runCommand = (
     readonly directory?: string
     /** For one that computes for long. */
     readonly limitMs?: number
+    /** What runs it, such as a container. */
+    readonly prefix?: ReadonlyArray<string>
   } = {}
 ): Promise<CommandResult> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [binary, ...args], {
+    const [file = "", ...rest] = [...(options.prefix ?? []), process.execPath, binary, ...args]
+    const child = spawn(file, rest, {
       ...(options.directory === undefined ? {} : { cwd: options.directory }),
       env: { PATH: process.env["PATH"] ?? "", NO_COLOR: "1", ...options.env },
       stdio: ["ignore", "pipe", "pipe"]

@@ -1,5 +1,7 @@
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as PostgresEmbedded from "../../layers/storage/postgres/PostgresEmbedded.ts"
@@ -15,12 +17,12 @@ export const embedded = ({
 }> =>
   Effect.gen(function* () {
     const folder = path.resolve(database.dataDirectory)
-    const user = PostgresEmbedded.userOf(database.dataDirectory)
+    const user = yield* Logger.withMinimumLogLevel(PostgresEmbedded.userOf(database.dataDirectory), LogLevel.None)
     const state = !PostgresEmbedded.isThere(database.dataDirectory)
       ? "which the first start makes"
       : user === null
         ? "which is there, and nobody uses it now"
-        : `which process ${user} uses now`
+        : `which ${user} uses now`
     const line = warn(
       "database",
       `DATABASE_URL is not set: the embedded PostgreSQL in ${folder}, ${state}; it is for one process on one machine`,

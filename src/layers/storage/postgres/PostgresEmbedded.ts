@@ -15,7 +15,7 @@ import { Settings, type SettingsShape } from "../../../services/running/Settings
 import { hasName } from "./embedded/Account.ts"
 import { type Binaries, npmBinaries } from "./embedded/Binaries.ts"
 import { failed, majorOf, onDisk, urlOf } from "./embedded/Cluster.ts"
-import { lockDirectory, lockHolder } from "./embedded/DirectoryLock.ts"
+import { lockDirectory, lockHolder, lockUser } from "./embedded/DirectoryLock.ts"
 import * as Pglite from "./embedded/Pglite.ts"
 import { postmasterOf } from "./embedded/PidFile.ts"
 import { accountOf, hasPglite, majorsIn, type Places, placesOf } from "./embedded/Places.ts"
@@ -35,8 +35,8 @@ export const isThere = (dataDirectory: string): boolean => {
   return majorsIn(places).length > 0 || hasPglite(places)
 }
 
-/** The process that uses the database in that folder; null if none does. */
-export const userOf = (dataDirectory: string): number | null => lockHolder(placesOf(dataDirectory).lock)
+/** Who uses the database in that folder, to be told to somebody; null if nobody does. */
+export const userOf = (dataDirectory: string): Effect.Effect<string | null> => lockUser(placesOf(dataDirectory).lock)
 
 /** The address of the server that runs on the data in that folder, whosever it is; none where none does. */
 export const runningUrl = (
@@ -65,7 +65,7 @@ export const layerBeside: Layer.Layer<PostgresServer, EmbeddedPostgresError, Set
   Effect.gen(function* () {
     const { database } = yield* Settings
     const places = placesOf(database.dataDirectory)
-    const holder = userOf(database.dataDirectory)
+    const holder = lockHolder(places.lock)
     return holder === null ? yield* own : yield* join(places, holder, database)
   })
 )

@@ -108,6 +108,13 @@ const holderElsewhere = (file: string): Effect.Effect<string | null> =>
     )
   })
 
+/** Who holds the lock, here or elsewhere, to be told to somebody; null if nobody does. */
+export const lockUser = (file: string): Effect.Effect<string | null> =>
+  Effect.suspend(() => {
+    const holder = lockHolder(file)
+    return holder === null ? holderElsewhere(file) : Effect.succeed(`process ${holder}`)
+  })
+
 const own = (): string => `${process.pid} ${startOf(process.pid) ?? ""} ${ownSpace} ${hostname()}\n`
 
 /** Answers who holds it already, or null when it is ours. Created whole, by a link, so nobody reads half of it. */
