@@ -23,14 +23,14 @@ const simulate = (
   from: number,
   perMilli: (now: number) => number,
   millis: number,
-  pause: { readonly at: number; readonly millis: number } | null = null
+  pauses: { readonly every: number; readonly millis: number } | null = null
 ): Outcome => {
   const latencies: Array<number> = []
   const refusals: Array<number> = []
   const turns: Array<number> = []
   const queue: Array<{ readonly came: number; readonly readAt: number }> = []
   let running: Array<{ readonly came: number; readonly readyAt: number }> = []
-  let [begun, mostInFlight, cameUntil, now, isPaused] = [0, 0, from, from, false]
+  let [begun, mostInFlight, cameUntil, now, pausedAt] = [0, 0, from, from, from]
   while (now < from + millis || queue.length + running.length > 0) {
     const startedAt = now
     const isOver = startedAt >= from + millis
@@ -72,9 +72,9 @@ const simulate = (
       }
     }
     mostInFlight = Math.max(mostInFlight, queue.length + running.length)
-    if (pause !== null && !isPaused && now - from >= pause.at) {
-      isPaused = true
-      now += pause.millis
+    if (pauses !== null && now - pausedAt >= pauses.every) {
+      pausedAt = now
+      now += pauses.millis
     }
     now = Math.max(now, startedAt + 0.1)
     turns.push(now - startedAt)
@@ -84,6 +84,13 @@ const simulate = (
 
 const admits = (admission: Admission, nowMillis: number, waitedMillis: number, isFirst = false) =>
   admission.admits({ nowMillis, waitedMillis, longestMillis: waitedMillis, isFirst }, 129)
+/** Whoever is begun has waited a second, in so many intervals as it takes for an overload to be noticed at 500. */
+const overloaded = () => {
+  const admission = new Admission(targetMillis)
+  for (let now = 0; now < 500; now += 50) assert.isTrue(admits(admission, now, 1_000))
+  assert.isFalse(admits(admission, 500, 1_000))
+  return admission
+}
 const quantile = (values: ReadonlyArray<number>, share: number) =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN
 
@@ -112,11 +119,11 @@ describe("Admission", () => {
     })
   }
 
-  it("refuses nothing below the peak, nor for one long pause", () => {
-    const pause = { at: 10_000, millis: 100 }
-    const { latencies, refusals } = simulate(new Admission(targetMillis), 0, () => 0.7 * capacity, 30_000, pause)
+  it("refuses nothing below the peak, nor for the pauses of a process, whose queue needs its time to empty", () => {
+    const pauses = { every: 2_000, millis: 200 }
+    const { latencies, refusals } = simulate(new Admission(targetMillis), 0, () => 0.7 * capacity, 30_000, pauses)
     assert.lengthOf(refusals, 0)
-    assert.isBelow(quantile(latencies, 0.9), 50)
+    assert.isBelow(quantile(latencies, 0.5), 50)
   })
 
   it("begins a burst however long some of it waits, where the queue empties in between", () => {
@@ -127,18 +134,44 @@ describe("Admission", () => {
     assert.isAbove(quantile(latencies, 0.99), modelMillis + 2 * targetMillis)
   })
 
-  it("refuses only what has waited twice the target, while for an interval everybody has waited longer than that", () => {
-    const admission = new Admission(targetMillis)
-    assert.isTrue(admits(admission, 0, 1_000))
-    assert.isTrue(admits(admission, 99, 1_000))
-    assert.isFalse(admits(admission, 100, 51))
-    assert.isTrue(admits(admission, 120, 50))
-    assert.isFalse(admits(admission, 150, 51))
-    assert.isFalse(admits(admission, 200, 1_000))
+  it("refuses only what has waited twice the target, when for five intervals everybody has waited longer than that", () => {
+    const admission = overloaded()
+    assert.isFalse(admits(admission, 510, 51))
+    assert.isTrue(admits(admission, 520, 50))
+    assert.isFalse(admits(admission, 550, 51))
+    assert.isFalse(admits(admission, 600, 1_000))
     // It is over a second after it stood last.
-    for (let now = 250; now < 1_200; now += 50) assert.isTrue(admits(admission, now, 0))
-    assert.isFalse(admits(admission, 1_199, 1_100))
-    assert.isTrue(admits(admission, 1_200, 1_000))
+    for (let now = 650; now < 1_600; now += 50) assert.isTrue(admits(admission, now, 0))
+    assert.isFalse(admits(admission, 1_599, 1_100))
+    assert.isTrue(admits(admission, 1_600, 1_000))
+  })
+
+  it("notices at the end of one interval what grows in it", () => {
+    const grown = (last: number) => {
+      const admission = new Admission(targetMillis)
+      for (const [now, waited] of [
+        [0, 30],
+        [90, last]
+      ] as const)
+        assert.isTrue(admits(admission, now, waited))
+      return !admits(admission, 100, 80)
+    }
+    assert.deepStrictEqual([30, 55, 56].map(grown), [false, false, true])
+  })
+
+  it("begins anew to count them where somebody waited less", () => {
+    const admission = new Admission(targetMillis)
+    for (let now = 0; now < 5_000; now += 50) assert.isTrue(admits(admission, now, now % 400 === 0 ? 20 : 1_000))
+  })
+
+  it("notices the next one after one interval, for ten seconds", () => {
+    const admission = overloaded()
+    for (let now = 550; now < 11_000; now += 50) assert.isTrue(admits(admission, now, 0))
+    for (let now = 11_000; now < 11_100; now += 50) assert.isTrue(admits(admission, now, 1_000))
+    assert.isFalse(admits(admission, 11_100, 1_000))
+    for (let now = 11_150; now < 23_000; now += 50) assert.isTrue(admits(admission, now, 0))
+    for (let now = 23_000; now < 23_450; now += 50) assert.isTrue(admits(admission, now, 1_000))
+    assert.isFalse(admits(admission, 23_500, 1_000))
   })
 
   it("refuses who comes behind more than are begun in the target's time, until a second after the overload stood last", () => {
@@ -147,15 +180,15 @@ describe("Admission", () => {
     const begins = (from: number, count: number, waitedMillis: number) => {
       for (let i = 0; i < count; i++) assert.isTrue(admits(admission, from + (i * 100) / count, waitedMillis))
     }
-    begins(0, 40, 30)
-    assert.isTrue(admission.takes(99, 1_000, 129))
-    begins(100, 40, 30)
+    for (let from = 0; from < 500; from += 100) begins(from, 40, 30)
+    assert.isTrue(admission.takes(499, 1_000, 129))
+    begins(500, 40, 30)
     // 0.4 a millisecond are 10 in 25 ms.
-    assert.isFalse(admission.takes(199, 11, 129))
-    assert.isTrue(admission.takes(199, 10, 129))
-    assert.isTrue(admission.takes(199, 1_000, 128))
+    assert.isFalse(admission.takes(599, 11, 129))
+    assert.isTrue(admission.takes(599, 10, 129))
+    assert.isTrue(admission.takes(599, 1_000, 128))
     // What the newcomers that are taken wait does not end it.
-    for (let from = 200; from < 3_000; from += 100) begins(from, 20, 13)
+    for (let from = 600; from < 3_000; from += 100) begins(from, 20, 13)
     assert.isFalse(admission.takes(2_999, 6, 129))
     assert.isTrue(admission.takes(2_999, 5, 129))
     for (let from = 3_000; from < 4_000; from += 100) begins(from, 20, 12)
@@ -164,18 +197,16 @@ describe("Admission", () => {
   })
 
   it("begins what was taken during an overload, however long it waits", () => {
-    const admission = new Admission(targetMillis)
-    admits(admission, 0, 1_000)
-    assert.isFalse(admits(admission, 150, 1_000))
-    assert.isTrue(admits(admission, 900, 750))
-    assert.isFalse(admits(admission, 900, 751))
+    const admission = overloaded()
+    assert.isFalse(admits(admission, 550, 1_000))
+    assert.isTrue(admits(admission, 1_300, 800))
+    assert.isFalse(admits(admission, 1_300, 801))
   })
 
   it("begins the first of each turn, whatever it has waited", () => {
-    const admission = new Admission(targetMillis)
-    admits(admission, 0, 1_000)
-    assert.isFalse(admits(admission, 120, 1_000))
-    assert.isTrue(admits(admission, 120, 1_000, true))
+    const admission = overloaded()
+    assert.isFalse(admits(admission, 520, 1_000))
+    assert.isTrue(admits(admission, 520, 1_000, true))
   })
 
   it("refuses nothing while few are there, however long they wait", () => {
@@ -195,11 +226,10 @@ describe("Admission", () => {
   })
 
   it("forgets an overload after which nobody has come for a second", () => {
-    const admission = new Admission(targetMillis)
-    admits(admission, 0, 1_000)
-    assert.isFalse(admits(admission, 150, 1_000))
-    assert.isFalse(admits(admission, 1_149, 1_000))
-    assert.isTrue(admits(admission, 1_400, 1_000))
+    const admission = overloaded()
+    assert.isFalse(admits(admission, 550, 1_000))
+    assert.isFalse(admits(admission, 1_499, 1_000))
+    assert.isTrue(admits(admission, 1_750, 1_000))
   })
 
   it("refuses nothing where it is switched off", () => {
