@@ -3,7 +3,7 @@ import * as Fs from "node:fs"
 /** The middle of the values; of two middles the upper one. */
 export const median = (values: ReadonlyArray<number>): number => quantile(values, 0.5)
 
-export const quantile = (values: ReadonlyArray<number>, share: number): number => {
+export const quantile = (values: ReadonlyArray<number> | Float32Array, share: number): number => {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
