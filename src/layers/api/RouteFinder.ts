@@ -104,8 +104,8 @@ export const routeOf = (
   const { allow, get, post } = target.path
   const name = method === "GET" || method === "HEAD" ? get : method === "POST" ? post : null
   if (name !== null) return Either.right(name)
-  // Gemini's clients post to what is a model's path here.
-  const foreign = foreignTo(url)
+  // Gemini's clients post to what is a model's path here; a path without an id is nobody else's.
+  const foreign = target.id === "" ? null : foreignTo(url)
   return Either.left(foreign === null ? new MethodNotAllowed({ allow }) : new RouteNotFound({ hint: foreign }))
 }
 

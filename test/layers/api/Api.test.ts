@@ -5,6 +5,7 @@ import { Script } from "node:vm"
 import { ModelId, type DecisionId } from "../../../src/domain/basics/Ids.ts"
 import type { Feedback } from "../../../src/domain/learning/Feedback.ts"
 import type { StoredDecision } from "../../../src/services/storage/Database.ts"
+import { isServedBy, routeNames, routes as table } from "../../../src/services/api/Routes.ts"
 import { ParkingFull, SessionNotFound } from "../../../src/services/routing/Router.ts"
 import { serveApi } from "../../support/httpApi.ts"
 import { decisionOf, freshDecisionId, recordingRouter } from "../../support/recordingRouter.ts"
@@ -12,34 +13,25 @@ import { unnamed } from "../../support/apiKeys.ts"
 
 const chat = { messages: [{ role: "user", content: "hi" }] }
 const errorOf = (body: string) => JSON.parse(body).error
-const routes = [
-  ["POST", "/v1/chat/completions"],
-  ["POST", "/v1/complete"],
-  ["POST", "/v1/route"],
-  ["POST", "/v1/outcomes"],
-  ["POST", "/v1/feedback"],
-  ["GET", "/v1/decisions"],
-  ["GET", "/v1/decisions/{id}"],
-  ["GET", "/v1/models"],
-  ["GET", "/v1/models/{id}"],
-  ["GET", "/metrics"],
-  ["GET", "/openapi.json"],
-  ["GET", "/docs"],
-  ["GET", "/"]
-] as const
+const routes = routeNames
+  .filter((name) => !isServedBy(name, "socket"))
+  .map((name) => [table[name].method, table[name].path] as const)
+
+const own = { GET: ["GET", "HEAD"], POST: ["POST"] }
 
 describe("methods and paths", () => {
-  for (const [method, pattern] of routes) {
+  for (const pattern of new Set(routes.map(([, path]) => path))) {
     const path = pattern.replace("{id}", "small")
+    const served = routes.filter((route) => route[1] === pattern).flatMap(([method]) => own[method])
     it.live(`answers OPTIONS with 204 and other methods with 405 at ${pattern}`, () =>
       Effect.gen(function* () {
         const api = yield* serveApi(recordingRouter())
-        const allow = method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS"
+        const allow = [...served, "OPTIONS"].join(", ")
         const options = yield* api.ask("OPTIONS", path)
         assert.deepStrictEqual([options.status, options.headers["allow"], options.body], [204, allow, ""])
         assert.isUndefined(options.headers["access-control-allow-origin"])
-        const wrong = method === "GET" ? ["POST", "DELETE", "PROPFIND"] : ["GET", "HEAD", "PUT"]
-        for (const one of wrong) {
+        for (const one of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"]) {
+          if (served.includes(one)) continue
           const answered = yield* api.ask(one, path)
           assert.deepStrictEqual([answered.status, answered.headers["allow"]], [405, allow])
           if (one !== "HEAD") assert.strictEqual(errorOf(answered.body).code, "method_not_allowed")
