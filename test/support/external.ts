@@ -33,9 +33,11 @@ export const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr
 export const asPid1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 /** Debian puts it where only root looks; `CONDUIT_TEST_PGBOUNCER` names another. */
-export const pgbouncer = [process.env["CONDUIT_TEST_PGBOUNCER"] ?? "", "/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].find(
-  (path) => Fs.existsSync(path)
-)
+export const pgbouncer = [
+  process.env["CONDUIT_TEST_PGBOUNCER"] ?? "",
+  "/usr/sbin/pgbouncer",
+  "/usr/bin/pgbouncer"
+].find((path) => Fs.existsSync(path))
 
 /** `CONDUIT_TEST_REQUIRE=redis,helm`: legs that must not be skipped. */
 const required = (process.env["CONDUIT_TEST_REQUIRE"] ?? "").split(",").filter((name) => name !== "")

@@ -32,7 +32,9 @@ describe("databaseError", () => {
   })
 
   it("blames the server, and not the statement, for its files, its limits and its operators", () => {
-    const reasons = ["58P01", "58030", "53400", "55000", "57000", "42P01", "0A000"].map((code) => answered(code, "ERROR"))
+    const reasons = ["58P01", "58030", "53400", "55000", "57000", "42P01", "0A000"].map((code) =>
+      answered(code, "ERROR")
+    )
     assert.deepStrictEqual(reasons, [...Array<string>(5).fill("system_error"), "unexpected", "unexpected"])
     assert.deepStrictEqual(
       ["53100", "53200", "53300", "55P03", "57014", "57P01"].map((code) => answered(code, "ERROR")),
