@@ -101,6 +101,11 @@ describe("keys of the database", () => {
     const refused = await ask(conduit, only)
     assert.deepStrictEqual([refused.status, refused.json.error.code], [422, "no_eligible_model"])
     assert.strictEqual((await ask(conduit, only, { model: "small" })).status, 422)
+    const shown = async (headers: Record<string, string>) =>
+      (await get(conduit, "/v1/models", headers)).json.data.map(({ id }: { id: string }) => id)
+    assert.deepStrictEqual(await shown(only), ["auto"])
+    assert.deepStrictEqual(await shown(other), ["auto", "small"])
+    assert.strictEqual((await get(conduit, "/v1/models/small", only)).status, 404)
 
     await eventually("the sum of all", limitMs, async () =>
       (await requestsOf(conduit, reader)) === 1 ? true : undefined

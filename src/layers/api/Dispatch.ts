@@ -12,7 +12,7 @@ import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Tracing } from "../../services/observing/Tracing.ts"
 import { Metering, type MeteringShape } from "../../services/routing/Metering.ts"
-import { Router } from "../../services/routing/Router.ts"
+import { type Caller, Router } from "../../services/routing/Router.ts"
 import { Ids } from "../../services/running/Ids.ts"
 import { InFlight } from "../../services/running/InFlight.ts"
 import { Lifecycle } from "../../services/running/Lifecycle.ts"
@@ -80,7 +80,7 @@ export const make = (
     const watched = {
       router,
       reference,
-      models: () => Lookups.modelList(lookup),
+      models: (caller: Caller) => Lookups.modelList(lookup, caller),
       state: () => ({
         version,
         phase: phaseOf(lifecycle),

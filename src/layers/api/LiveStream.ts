@@ -13,7 +13,7 @@ import { decisionEntry, type ShownWith } from "./Present.ts"
 export interface LiveDependencies {
   readonly router: Pick<RouterShape, "decisions">
   readonly reference: () => ShownWith
-  readonly models: () => ModelList
+  readonly models: (caller: Caller) => ModelList
   readonly state: () => ServiceState
 }
 
@@ -79,7 +79,7 @@ const round = (
   Effect.gen(function* () {
     if (stream.isBehind) return
     stream.tell("service", state())
-    stream.tell("models", models())
+    stream.tell("models", models(caller))
     const found = yield* router.decisions({ ...anyDecision, ...readerOf(caller), limit: watchedDecisions })
     stream.tellDecisions(found.map(({ feedback, record }) => decisionEntry(record, feedback, reference())))
     stream.tell("trouble", { message: null })

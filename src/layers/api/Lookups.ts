@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { DecisionsQuery } from "../../services/api/DecisionsQuery.ts"
 import type { DecisionList, ModelEntry, ModelList } from "../../services/api/Responses.ts"
-import { type RouterShape, UnknownModel } from "../../services/routing/Router.ts"
+import { type Caller, type RouterShape, UnknownModel } from "../../services/routing/Router.ts"
 import { type Alias, aliasOf } from "../../domain/routing/Alias.ts"
 import { readerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
@@ -69,15 +69,29 @@ export const decision =
       return json(decisionEntry(stored.record, stored.feedback, reference()))
     })
 
-export const modelList = ({ aliases, router, startedAtSeconds }: LookupDependencies): ModelList => {
+/** The models that the caller's key may use, and the names that stand for one of them. */
+const usableBy = ({ aliases, router }: LookupDependencies, { allowedModels }: Caller) => {
   const all = router.models()
+  if (allowedModels === undefined) return { models: all, aliases: aliases() }
+  const isAllowed = (id: string) => allowedModels.includes(id)
+  return {
+    models: all.filter(({ model }) => isAllowed(model.id)),
+    aliases: aliases().filter(({ model, models }) =>
+      model === null ? models === null || models.some(isAllowed) : isAllowed(model)
+    )
+  }
+}
+
+export const modelList = (dependencies: LookupDependencies, caller: Caller): ModelList => {
+  const { startedAtSeconds } = dependencies
+  const { aliases, models: all } = usableBy(dependencies, caller)
   return {
     object: "list",
     data: [
       autoEntry(all, startedAtSeconds),
       ...all.map((one) => modelEntry(one, startedAtSeconds)),
       // Who stands for any name that begins so has no name to be listed by.
-      ...aliases()
+      ...aliases
         .filter(({ name }) => !name.endsWith("*"))
         .map((alias) => aliasEntry(alias, alias.name, all, startedAtSeconds))
     ]
@@ -86,23 +100,24 @@ export const modelList = ({ aliases, router, startedAtSeconds }: LookupDependenc
 
 export const models =
   (dependencies: LookupDependencies): Handler =>
-  ({ door }) =>
+  ({ caller, door }) =>
     Effect.sync(() => {
-      const list = modelList(dependencies)
+      const list = modelList(dependencies, caller)
       return json(speaksAnthropic(door) ? anthropicModels(list) : list)
     })
 
 export const model =
-  ({ aliases, router, startedAtSeconds }: LookupDependencies): Handler =>
-  ({ door, target }) =>
+  (dependencies: LookupDependencies): Handler =>
+  ({ caller, door, target }) =>
     Effect.suspend(() => {
+      const { startedAtSeconds } = dependencies
+      const { aliases, models: all } = usableBy(dependencies, caller)
       const shown = (entry: ModelEntry) => json(speaksAnthropic(door) ? anthropicModel(entry) : entry)
       const id = target?.id ?? ""
-      const all = router.models()
       if (id === "auto") return Effect.succeed(shown(autoEntry(all, startedAtSeconds)))
       const found = all.find((one) => one.model.id === id)
       if (found !== undefined) return Effect.succeed(shown(modelEntry(found, startedAtSeconds)))
-      const alias = aliasOf(aliases(), id)
+      const alias = aliasOf(aliases, id)
       return alias === null
         ? Effect.fail(new UnknownModel({ model: id.slice(0, 128) }))
         : Effect.succeed(shown(aliasEntry(alias, id, all, startedAtSeconds)))

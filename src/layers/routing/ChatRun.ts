@@ -105,8 +105,8 @@ export class ChatRun implements ChatRunShape {
       const request = choosing.meant(asked, caller)
       const isNamed = request.sessionId !== null || request.pinned !== null
       const conversation = isNamed ? Conversation.named(form) : Conversation.of(form)
-      choosing.decide({ request, owner: caller.owner, conversation, span, log }, (found) =>
-        this.#guarded(() => this.#decided(found, request, conversation))
+      choosing.decide({ request, owner: caller.owner, conversation, span, log }, (found, tookMs) =>
+        this.#guarded(() => this.#decided(found, tookMs, request, conversation))
       )
     })
   }
@@ -126,17 +126,23 @@ export class ChatRun implements ChatRunShape {
 
   #decided(
     found: Decision | NoEligibleModel | UnknownModel,
+    tookMs: number,
     request: RoutedRequest["request"],
     conversation: Conversation.Conversation
   ): void {
     if (this.#state !== "deciding") return
     if (found instanceof NoEligibleModel || found instanceof UnknownModel) return this.#end(Exit.fail(found))
-    const { meter } = this.#chat.caller
-    if (meter === undefined) return this.#begin(found, request, conversation)
-    meter.reserve(this.#parts.accounting.expected(found, request), (bounded) =>
+    const { accounting, choosing } = this.#parts
+    const { caller, log } = this.#chat
+    const begin = () => {
+      choosing.stands(found, tookMs, log)
+      this.#begin(found, request, conversation)
+    }
+    if (caller.meter === undefined) return begin()
+    caller.meter.reserve(accounting.expected(found, request), (bounded) =>
       this.#guarded(() => {
         if (this.#state !== "deciding") return
-        if (bounded === null) this.#begin(found, request, conversation)
+        if (bounded === null) begin()
         else this.#end(Exit.fail(bounded))
       })
     )

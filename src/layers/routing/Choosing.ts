@@ -27,7 +27,12 @@ export interface Choosing {
    * Features, then the choice; the draw is the bandit's, the masks the request's. Calls back once, perhaps before it
    * returns: a session may have to be asked for.
    */
-  readonly decide: (asked: Asked, decided: (found: Decision | NoEligibleModel | UnknownModel) => void) => void
+  readonly decide: (
+    asked: Asked,
+    decided: (found: Decision | NoEligibleModel | UnknownModel, tookMs: number) => void
+  ) => void
+  /** The choice stands: a budget has not refused what it may cost. Tells metrics and the log. */
+  readonly stands: (decision: Decision, tookMs: number, log: Asked["log"]) => void
 }
 
 /** A request as `meant` has it, and whose it is. */
@@ -61,7 +66,7 @@ export const make = (parts: Parts): Choosing => {
   const decide: Choosing["decide"] = (asked, done) => {
     const { conversation, owner, request, span } = asked
     const { pinned, sessionId } = request
-    if (pinned !== null && !catalog.current().byId.has(pinned)) return done(new UnknownModel({ model: pinned }))
+    if (pinned !== null && !catalog.current().byId.has(pinned)) return done(new UnknownModel({ model: pinned }), 0)
     const startedMs = monotonicMs(clock)
     const extracting = tracing.step(span, "features")
     const features = extractor.extract(request.text)
@@ -71,8 +76,10 @@ export const make = (parts: Parts): Choosing => {
     const finish = (found: Decision | NoEligibleModel) => {
       const decision = found instanceof NoEligibleModel ? withWait(parts, found) : found
       if (deciding !== null) RequestTrace.endDecide(deciding, decision, span, tracing)
-      tell(parts, asked, decision, monotonicMs(clock) - startedMs)
-      done(decision)
+      const tookMs = monotonicMs(clock) - startedMs
+      if (pinned === null) parts.circuits.decided(decision)
+      if (decision instanceof NoEligibleModel && parts.isDebug) asked.log(RoutingLog.decided(decision, tookMs))
+      done(decision, tookMs)
     }
     if (pinned !== null) return finish(state.decide(input))
     if (sessionId !== null) return inSession(input, sessionId, finish)
@@ -110,7 +117,14 @@ export const make = (parts: Parts): Choosing => {
     )
   }
 
-  return { meant: (request, caller) => allowed(meant(catalog, request), caller), decide }
+  return {
+    meant: (request, caller) => allowed(meant(catalog, request), caller),
+    decide,
+    stands: (decision, tookMs, log) => {
+      parts.telemetry.decided(decision, tookMs / 1000)
+      if (parts.isDebug) log(RoutingLog.decided(decision, tookMs))
+    }
+  }
 }
 
 const inputOf = (
@@ -132,18 +146,6 @@ const inputOf = (
     inputTokens: (model) => experience.inputTokens(model, request.inputTokens),
     barrier: circuits.barrier
   }
-}
-
-/** Tells metrics, outages and the log of the decision. */
-const tell = (
-  { circuits, isDebug, telemetry }: Parts,
-  { log, request }: Asked,
-  decision: Decision | NoEligibleModel,
-  tookMs: number
-): void => {
-  if (request.pinned === null) circuits.decided(decision)
-  if (!(decision instanceof NoEligibleModel)) telemetry.decided(decision, tookMs / 1000)
-  if (isDebug) log(RoutingLog.decided(decision, tookMs))
 }
 
 const withWait = ({ circuits }: Parts, { excluded, isAnyEnabled, kept }: NoEligibleModel) =>

@@ -60,12 +60,11 @@ export const make = (parts: Parts): Pick<RouterShape, "begin" | "complete" | "st
             const request = choosing.meant(asked, caller)
             choosing.decide(
               { request, owner: caller.owner, conversation: Conversation.none, ...surroundings },
-              (found) =>
-                resume(
-                  found instanceof NoEligibleModel || found instanceof UnknownModel
-                    ? Effect.fail(found)
-                    : Effect.succeed(found)
-                )
+              (found, tookMs) => {
+                if (found instanceof NoEligibleModel || found instanceof UnknownModel) return resume(Effect.fail(found))
+                choosing.stands(found, tookMs, surroundings.log)
+                resume(Effect.succeed(found))
+              }
             )
           }
         ),
