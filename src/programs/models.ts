@@ -93,6 +93,7 @@ const say = (verdict: Verdict, description: string) =>
         }
         const who = Option.getOrElse(by, systemUser).slice(0, longestName)
         const position = yield* open.append([{ type: "verdict", model: ModelId(model), verdict, by: who }])
+        yield* audited(open, verdict, `model ${model}`, { position, change: change.position, by: who })
         yield* Console.log(
           `the change of ${model} at position ${change.position} ${meanings[verdict]}, in every replica from position ${position} of the log on`
         )

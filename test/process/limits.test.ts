@@ -91,6 +91,13 @@ describe("a key with limits and a budget", () => {
       if (answer.status === 429) assert.isAtMost(Number(answer.headers["retry-after"]), 60)
     }
     await storedCents("one", 100)
+    // What was refused was no choice.
+    const metrics = await request(`${conduit.url}/metrics`, { headers: admin })
+    const decided = metrics.text.matchAll(/^conduit_decisions_total\{.*\} (\d+)$/gm)
+    assert.strictEqual(
+      [...decided].reduce((sum, [, count]) => sum + Number(count), 0),
+      1 / costUsd
+    )
     // A new window of requests would not help: the day has to end, which is nothing to wait for.
     const poor = await create(conduit, "poor", { usd_per_day: costUsd })
     assert.strictEqual((await ask(conduit, poor)).status, 200)
@@ -106,6 +113,10 @@ describe("a key with limits and a budget", () => {
     assert.match(String(spent.json.error.details.resets_at), /T00:00:00\.000Z$/)
     await conduit.logged("The budget of key poor for this day is used to 80 %")
     await conduit.logged("The budget of key poor for this day is used to 100 %")
+    const { text } = await request(`${conduit.url}/metrics`, { headers: admin })
+    for (const percent of [80, 100]) {
+      assert.match(text, new RegExp(`^conduit_budget_alerts_total\\{percent="${percent}"\\} 2$`, "m"))
+    }
   })
 
   it("has places at once, and tokens of a minute", async () => {
@@ -146,6 +157,15 @@ describe("a key with limits and a budget", () => {
     const [first] = await concurrently(1, () => ask(wide, rich, "hello", { max_tokens: 10_000 }))
     // It costs 50 USD, and was put aside by what was known of the model, as the limit did not bind.
     assert.strictEqual(first?.status, 200, first?.text)
+    // Of what is left it holds a part, which it gives back when it ends.
+    assert.strictEqual((await ask(wide, rich)).status, 200)
+    wide.kill("SIGTERM")
+    assert.strictEqual((await wide.ended()).code, 0)
+    const loans = await query<{ usd: number }>(
+      fixture.database.url,
+      "SELECT usd::float8 AS usd FROM budget_loans WHERE subject = 'key rich'"
+    )
+    assert.deepStrictEqual(loans, [{ usd: 0 }])
   })
 })
 

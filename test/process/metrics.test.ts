@@ -19,7 +19,7 @@ const models = [
 const catalogue: Readonly<Record<string, readonly [type: string, ...labels: ReadonlyArray<string>]>> = {
   conduit_limited_requests_total: ["counter"],
   conduit_budget_refused_requests_total: ["counter"],
-  conduit_budget_alerts_total: ["counter"],
+  conduit_budget_alerts_total: ["counter", "percent"],
   conduit_requests_total: ["counter", "route", "method", "status"],
   conduit_refused_requests_total: ["counter", "reason"],
   conduit_requests_active: ["gauge"],

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { runCommand } from "../support/command.ts"
 import { chat, type ConduitProcess, request, startConduit } from "../support/conduit.ts"
+import { query } from "../support/postgres.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
 import { eventually } from "../support/traffic.ts"
 
@@ -113,6 +114,8 @@ describe("changes of models", () => {
     assert.deepStrictEqual(after[1].quality, after[0].quality)
     assert.isAbove(after[0].quality.mean, fallen + 0.2)
     for (const conduit of replicas) await conduit.logged("The newest change of model falling is dismissed by kim")
+    const audit = await query(fixture.database.url, "SELECT action, subject, details->>'by' AS by FROM audit_log")
+    assert.deepStrictEqual(audit, [{ action: "dismiss", subject: "model falling", by: "kim" }])
     const again = await run("confirm", "falling")
     assert.strictEqual(again.code, 1)
     assert.include(again.stderr, "kim has said dismiss about the newest change of falling already")

@@ -4,7 +4,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { runCommand } from "../support/command.ts"
 import { chat, type ConduitProcess, request, startConduit, yaml } from "../support/conduit.ts"
-import { createDatabase } from "../support/postgres.ts"
+import { createDatabase, query } from "../support/postgres.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
 
 const fixture = serviceFixture()
@@ -175,6 +175,8 @@ describe("models that come and go", () => {
       await conduit.logged("the configuration was read again: added third")
       await eventually("the third is there", async () => (await modelOf(conduit, "third")) !== undefined)
     }
+    const [noted] = await query(fixture.database.url, "SELECT actor, action FROM audit_log ORDER BY id DESC LIMIT 1")
+    assert.deepStrictEqual(noted, { actor: "signal: SIGHUP", action: "reload" })
     const ended = b.ended()
     b.kill("SIGTERM")
     const { code, report } = await ended

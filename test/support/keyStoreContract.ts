@@ -124,6 +124,17 @@ export const keyStoreContract = (it: Vitest.Vitest.MethodsNonLive<Database, true
       })
       assert.closeTo(whole.spentMonthUsd, 9.3, 1e-9)
       assert.closeTo(whole.grantedUsd, 0.5, 1e-9)
+
+      // Who ends keeps what it has spent and not stored yet, and nothing else; a claim never makes a loan larger.
+      const claims = (claimedUsd: number) => [{ subject: "key rich", claimedUsd }]
+      const lentBy = Effect.map(budgets.borrow({ ...asked, wantedUsd: 0 }), ({ lentUsd }) => lentUsd)
+      yield* budgets.giveBack("b", claims(0.25))
+      assert.closeTo(yield* lentBy, 0.25, 1e-9)
+      yield* budgets.giveBack("b", claims(0.6))
+      assert.closeTo(yield* lentBy, 0.25, 1e-9)
+      yield* budgets.giveBack("nobody", claims(9))
+      yield* budgets.giveBack("b", claims(0))
+      assert.strictEqual(yield* lentBy, 0)
     })
   )
 }

@@ -130,6 +130,6 @@ export const memoryLog = () => {
       })
   })
   const reader = LogReaderDatabase.layer.pipe(Layer.provide(stored), Layer.provide(FeatureExtractorLexical.layer))
-  const layer = Layer.merge(log, reader)
+  const layer = Layer.mergeAll(log, reader, stored)
   return { layer, commits, snapshots, offered, faults, append }
 }

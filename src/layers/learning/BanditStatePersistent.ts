@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -5,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Hierarchical from "../../domain/learning/bandit/Hierarchical.ts"
-import type { ModelId } from "../../domain/basics/Ids.ts"
+import type { ModelId, Position } from "../../domain/basics/Ids.ts"
 import * as Sources from "../../domain/learning/bandit/Sources.ts"
 import * as LearnedState from "../../domain/learning/LearnedState.ts"
 import type { LearningEvent, ModelEvent } from "../../domain/learning/LearningEvent.ts"
@@ -20,7 +21,7 @@ import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { ShutdownReport } from "../../services/running/ShutdownReport.ts"
-import type { DatabaseError } from "../../services/storage/Database.ts"
+import { Database, type DatabaseError, type DatabaseShape } from "../../services/storage/Database.ts"
 import * as Deciding from "./fold/Deciding.ts"
 import * as Following from "./fold/Following.ts"
 import * as Persisting from "./fold/Persisting.ts"
@@ -38,7 +39,7 @@ const modelsRetry = Schedule.spaced(Duration.seconds(2))
 export const layer: Layer.Layer<
   BanditState,
   DatabaseError,
-  LearningLog | LogReader | ModelCatalog | ShutdownReport | Lifecycle | Settings | Telemetry
+  Database | LearningLog | LogReader | ModelCatalog | ShutdownReport | Lifecycle | Settings | Telemetry
 > = Layer.scoped(
   BanditState,
   Effect.gen(function* () {
@@ -48,6 +49,7 @@ export const layer: Layer.Layer<
     const report = yield* ShutdownReport
     const lifecycle = yield* Lifecycle
     const telemetry = yield* Telemetry
+    const { keys } = yield* Database
     const { database, log: logSettings, shutdown } = yield* Settings
 
     const following = yield* Following.start({
@@ -74,6 +76,7 @@ export const layer: Layer.Layer<
       log,
       catalog,
       lifecycle,
+      onHangup: (position) => noteHangup(log, keys, position),
       onReloaded: (next) => tellOfModels(log, unknownModels(next, live.learned()))
     })
     yield* forkUntilRelease(
@@ -108,6 +111,18 @@ export const layer: Layer.Layer<
     })
   })
 )
+
+/** Who may send signals to a process needs no key: its line says which process it was. */
+const noteHangup = ({ replica, router }: LearningLog["Type"], keys: DatabaseShape["keys"], position: Position) =>
+  Effect.flatMap(Clock.currentTimeMillis, (atMillis) =>
+    keys.note({
+      atMillis,
+      actor: "signal: SIGHUP",
+      action: "reload",
+      subject: "the configuration",
+      details: { position, replica, router_id: router.id }
+    })
+  )
 
 /** By what was learned; in the order of the configuration where that fails, which is logged. */
 const makeDecide = ({

@@ -1,9 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import type { Position } from "../../domain/basics/Ids.ts"
 import type { LoggedCommit } from "../../domain/learning/Fold.ts"
 import type { LearningLogShape } from "../../services/learning/LearningLog.ts"
 import type { Catalog, ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { LifecycleShape } from "../../services/running/Lifecycle.ts"
+import type { DatabaseError } from "../../services/storage/Database.ts"
 
 /** Reloads of the configuration, which all replicas of a router make together: the log says when. */
 export interface Reloads {
@@ -17,10 +19,12 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly log: LearningLogShape
   readonly catalog: ModelCatalogShape
   readonly lifecycle: LifecycleShape
+  /** Notes in the audit that a signal asked for it, at that position of the log. */
+  readonly onHangup: (position: Position) => Effect.Effect<void, DatabaseError>
   /** Told of each catalogue that a reload brought. */
   readonly onReloaded: (catalog: Catalog) => Effect.Effect<void>
 }) {
-  const { catalog, lifecycle, log, onReloaded } = options
+  const { catalog, lifecycle, log, onHangup, onReloaded } = options
   // Each holds one: what comes while it is full asks for the same.
   const requests = yield* Queue.sliding<void>(1)
   const hangups = yield* Queue.sliding<void>(1)
@@ -33,10 +37,10 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.ignore
   )
   const tellReplicas = Queue.take(hangups).pipe(
-    Effect.zipRight(log.append([{ type: "reload" }])),
+    Effect.zipRight(Effect.flatMap(log.append([{ type: "reload" }]), onHangup)),
     Effect.catchAll((error) =>
       Effect.logError(
-        `the reload did not reach the log, so nothing was read again: ${error.message}; send SIGHUP again once the database is back`
+        `the reload did not reach the log, or the audit: ${error.message}; send SIGHUP again once the database is back`
       )
     )
   )

@@ -68,6 +68,7 @@ const budgetsOf = ({ formerOwners = [], limits, owner }: KeyHolder, budgets: Bud
   isBudget(limits) && owner !== null ? [budgets({ type: "key", owners: [owner, ...formerOwners] }, limits)] : []
 
 const visitInterval = "1 second"
+const giveBackLimit = "500 millis"
 
 /** A keeper for each budget, made at its first request; their loans are looked after. */
 const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<BudgetParts["onShare"]>) => void) {
@@ -109,6 +110,13 @@ const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<Budget
   const visitAll = Effect.sync(() => {
     for (const keeper of keepers.values()) keeper.visit()
   })
+  // What a replica that ends would have spent yet the others may spend at once. A database that is silent holds up nothing.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      const claims = Array.from(keepers.values()).flatMap((keeper) => keeper.claim() ?? [])
+      return claims.length === 0 ? Effect.void : store.giveBack(parts.replica, claims)
+    }).pipe(Effect.disconnect, Effect.timeout(giveBackLimit), Effect.ignore)
+  )
   yield* Effect.forkScoped(Effect.repeat(visitAll, Schedule.spaced(visitInterval)))
   return (subject: BudgetSubject, limits: BudgetLimits): BudgetKeeper => {
     const { usdPerDay, usdPerMonth } = limits
@@ -129,7 +137,7 @@ const counters = Effect.gen(function* () {
   const telemetry = yield* Telemetry
   let limited = 0
   let overBudget = 0
-  let alerts = 0
+  const alerts = { 80: 0, 100: 0 }
   yield* telemetry.counter(
     "conduit_limited_requests_total",
     "Requests that a limit of their key has refused",
@@ -140,11 +148,14 @@ const counters = Effect.gen(function* () {
     "Requests that a budget of their key or of the router has refused, or that was not known",
     () => overBudget
   )
-  yield* telemetry.counter(
-    "conduit_budget_alerts_total",
-    "Budgets of keys and of the router that reached 80 or 100 % in a day or a month",
-    () => alerts
-  )
+  for (const percent of [80, 100] as const) {
+    yield* telemetry.counter(
+      "conduit_budget_alerts_total",
+      "Budgets of keys and of the router that reached so many percent in a day or a month, as this replica saw it",
+      () => alerts[percent],
+      { percent: String(percent) }
+    )
+  }
   return {
     onRefused: (bounded: object) => {
       if (bounded instanceof LimitReached) limited++
@@ -154,7 +165,7 @@ const counters = Effect.gen(function* () {
       run: (effect: Effect.Effect<void>) => void,
       [whose, period, percent, lent]: Parameters<BudgetParts["onShare"]>
     ) => {
-      alerts++
+      alerts[percent]++
       const spent = period === "day" ? lent.spentDayUsd : lent.spentMonthUsd
       run(
         Effect.logWarning(

@@ -57,7 +57,12 @@ export interface TelemetryShape {
   ) => Effect.Effect<void, never, Scope.Scope>
 
   /** The same for something that only grows. */
-  readonly counter: (name: string, help: string, read: () => number) => Effect.Effect<void, never, Scope.Scope>
+  readonly counter: (
+    name: string,
+    help: string,
+    read: () => number,
+    labels?: Readonly<Record<string, string>>
+  ) => Effect.Effect<void, never, Scope.Scope>
 
   /** The Prometheus text exposition format, version 0.0.4. */
   readonly render: () => string

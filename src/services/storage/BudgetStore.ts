@@ -9,6 +9,15 @@ import type { DatabaseError } from "./Database.ts"
 export interface BudgetStoreShape {
   /** Makes a replica's loan as large as it asks for, as far as the budget goes: one atomic step. */
   readonly borrow: (asked: Loan) => Effect.Effect<Lent, DatabaseError>
+  /** Makes the loans of a replica as small as what it has claimed and its rows have not paid yet. */
+  readonly giveBack: (replica: string, claims: ReadonlyArray<Claim>) => Effect.Effect<void, DatabaseError>
+}
+
+/** As of `Loan`. */
+export interface Claim {
+  /** By `subjectName`. */
+  readonly subject: string
+  readonly claimedUsd: number
 }
 
 export interface Loan {

@@ -58,7 +58,17 @@ export interface Revocation {
   readonly secretId: string | null
 }
 
-export const auditActions = ["create", "rotate", "revoke", "reset", "disable", "enable", "reload"] as const
+export const auditActions = [
+  "create",
+  "rotate",
+  "revoke",
+  "reset",
+  "disable",
+  "enable",
+  "confirm",
+  "dismiss",
+  "reload"
+] as const
 export type AuditAction = (typeof auditActions)[number]
 
 export interface AuditNote {

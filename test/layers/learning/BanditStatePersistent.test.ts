@@ -829,6 +829,9 @@ describe("BanditStatePersistent", () => {
         log.commits.slice(before).map(({ events }) => events),
         [[{ type: "reload" }]]
       )
+      const { keys } = yield* Effect.provide(Database, log.layer)
+      const noted = keys.audit({ before: null, limit: 10 })
+      assert.deepInclude((yield* noted)[0], { actor: "signal: SIGHUP", action: "reload", subject: "the configuration" })
     }).pipe(Effect.scoped)
   })
 

@@ -104,5 +104,10 @@ export const gaugeReader = (
   readBy(gauge(name, help, labels), (value) => MetricState.gauge(value), read)
 
 /** For a count that something else keeps. */
-export const counterReader = (name: string, help: string, read: Read): Effect.Effect<void, never, Scope.Scope> =>
-  readBy(counter(name, help), (value) => MetricState.counter(value), read)
+export const counterReader = (
+  name: string,
+  help: string,
+  read: Read,
+  labels: Labels = {}
+): Effect.Effect<void, never, Scope.Scope> =>
+  readBy(counter(name, help, labels), (value) => MetricState.counter(value), read)

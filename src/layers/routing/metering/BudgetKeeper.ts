@@ -1,6 +1,12 @@
 import { BudgetLoan, loanFor } from "../../../domain/access/BudgetLoan.ts"
 import { type Bounded, BudgetSpent, BudgetUnavailable } from "../../../services/routing/Metering.ts"
-import { type BudgetSubject, type Lent, type Loan, subjectName } from "../../../services/storage/BudgetStore.ts"
+import {
+  type BudgetSubject,
+  type Claim,
+  type Lent,
+  type Loan,
+  subjectName
+} from "../../../services/storage/BudgetStore.ts"
 
 /** A replica that has crashed gives back what it had by then. */
 const loanSeconds = 15
@@ -93,6 +99,11 @@ export class BudgetKeeper {
     if (this.#loan.needsVisit(this.#parts.nowMillis(), soonMillis)) this.#ask()
   }
 
+  /** What it claims of the loan that it has; null where it has none. */
+  claim(): Claim | null {
+    return this.#last === null ? null : { subject: this.#whose, claimedUsd: this.#loan.claimedUsd }
+  }
+
   get #whose(): string {
     return subjectName(this.#subject)
   }
@@ -128,7 +139,7 @@ export class BudgetKeeper {
     this.#last = lent
     this.#loan.lent(lent.grantedUsd, lent.paidUsd, now + loanSeconds * 1000)
     this.#tellShares(lent)
-    const { freeUsd, period } = this.#binding(lent)
+    const { freeUsd, limitUsd, period } = this.#binding(lent)
     const isAtEnd = freeUsd <= grain
     const waiting = this.#waiting
     this.#waiting = []
@@ -142,7 +153,10 @@ export class BudgetKeeper {
       }
     }
     if (isRefused && isAtEnd) this.#refusedUntilMillis = now + refusedMillis
-    if (isRefused) this.#tellShare(period, 100, lent)
+    // What is left may never be enough for another request. One that costs more than there is says nothing of the others.
+    if (isRefused && freeUsd <= limitUsd * (1 - 80 / 100)) {
+      for (const percent of [80, 100] as const) this.#tellShare(period, percent, lent)
+    }
     if (this.#waiting.length > 0) this.#ask()
   }
 

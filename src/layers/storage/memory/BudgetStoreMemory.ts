@@ -7,6 +7,8 @@ import type { RouterState } from "./RouterState.ts"
 interface Loan {
   /** What all rows had cost when the replica began. */
   readonly beginUsd: number
+  /** What all rows have cost by now. */
+  readonly spentSinceStart: () => number
   readonly usd: number
   readonly endsAtMillis: number
 }
@@ -32,6 +34,16 @@ export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): Bu
   }
 
   return {
+    giveBack: (replica, claims) =>
+      Effect.sync(() => {
+        for (const { claimedUsd, subject } of claims) {
+          const loan = loans.get(subject)?.get(replica)
+          if (loan === undefined) continue
+          const paidUsd = loan.spentSinceStart() - loan.beginUsd
+          const usd = Math.min(loan.usd, Math.max(0, claimedUsd - paidUsd))
+          loans.get(subject)?.set(replica, { ...loan, usd })
+        }
+      }),
     borrow: ({ claimedUsd, isNew, replica, seconds, subject, usdPerDay, usdPerMonth, wantedUsd }) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         const name = subjectName(subject)
@@ -52,7 +64,12 @@ export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): Bu
         const paidUsd = allUsd - beginUsd
         const outstandingUsd = Math.max(0, claimedUsd - paidUsd)
         const grantedUsd = Math.max(outstandingUsd, Math.min(outstandingUsd + wantedUsd, free))
-        all.set(replica, { beginUsd, usd: grantedUsd, endsAtMillis: now + seconds * 1000 })
+        all.set(replica, {
+          beginUsd,
+          spentSinceStart: () => spentSince(subject, 0),
+          usd: grantedUsd,
+          endsAtMillis: now + seconds * 1000
+        })
         return {
           grantedUsd,
           paidUsd,

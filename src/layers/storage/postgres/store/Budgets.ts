@@ -49,5 +49,15 @@ export const makeBudgets = (sql: SqlClient.SqlClient): BudgetStoreShape => ({
         return yield* new DatabaseError({ operation: "borrow", reason: "unexpected", detail: "no row was answered" })
       })
     )
-  }, guarded("borrow"))
+  }, guarded("borrow")),
+
+  giveBack: Effect.fn("BudgetStore.giveBack")(
+    (replica, claims) =>
+      Effect.asVoid(
+        sql`UPDATE budget_loans b SET usd = least(b.usd, greatest(0, x."claimedUsd" - b.paid))
+            FROM json_to_recordset(${JSON.stringify(claims)}::json) AS x(subject text, "claimedUsd" numeric)
+            WHERE b.replica = ${replica} AND b.subject = x.subject`
+      ),
+    guarded("giveBack")
+  )
 })
