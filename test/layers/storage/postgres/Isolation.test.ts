@@ -9,6 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
 import { RouterId } from "../../../../src/domain/basics/Ids.ts"
 import { makeStore } from "../../../../src/layers/storage/postgres/Store.ts"
+import { readCommitted, transactAfter } from "../../../../src/layers/storage/postgres/store/Transaction.ts"
 import { Database } from "../../../../src/services/storage/Database.ts"
 import { databaseAt, scopedUrl } from "../../../support/closing.ts"
 import { commitOf, feedbackOn, recordOf } from "../../../support/learningRecords.ts"
@@ -84,4 +85,23 @@ describe("a commit that waits for another one", () => {
       })
     )
   }
+
+  it.scopedLive(
+    "holds its locks no longer than five seconds where its process stands still, whatever the session has",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* scopedUrl(createDatabase)
+        const client = yield* Layer.build(PgClient.layer({ url: Redacted.make(url), maxConnections: 1 }))
+        const sql = yield* Effect.provide(SqlClient.SqlClient, client)
+        const shown = Effect.map(
+          sql<{ idle_in_transaction_session_timeout: string }>`SHOW idle_in_transaction_session_timeout`,
+          ([row]) => row?.idle_in_transaction_session_timeout
+        )
+        const within = yield* transactAfter(sql, { begin: readCommitted, first: ["SELECT 7 AS seven"] }, (first) =>
+          Effect.map(shown, (limit) => ({ first, limit }))
+        )
+        assert.deepStrictEqual(within, { first: [[{ seven: 7 }]], limit: "5s" })
+        assert.strictEqual(yield* shown, "0")
+      })
+  )
 })

@@ -7,8 +7,12 @@ import type { RouterId } from "../../../../domain/basics/Ids.ts"
 import { DatabaseError } from "../../../../services/storage/Database.ts"
 import { sqlState, toDatabaseError } from "../DatabaseError.ts"
 
-/** Whatever the default of the server, the database or the role is: what a statement waited for is what it then sees. */
-export const readCommitted = "BEGIN ISOLATION LEVEL READ COMMITTED"
+/**
+ * Whatever the default of the server, the database or the role is: what a statement waited for is what it then sees. And
+ * whatever session a pooler gives: the locks of a process that stands still are not held for longer.
+ */
+export const readCommitted =
+  "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s'"
 /** All statements see the same rows. */
 export const snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
@@ -22,8 +26,10 @@ export const transactAfter = <A, E>(
     Effect.gen(function* () {
       const connection = yield* sql.reserve
       const run = (text: string) => connection.executeUnprepared(text, [], undefined)
-      // Several statements answer an array for each of them, BEGIN an empty one.
-      const began = Effect.map(run([begin, ...first].join("; ")), (rows) => (first.length === 0 ? [] : rows.slice(1)))
+      // Several statements answer an array for each of them, those of `begin` empty ones.
+      const began = Effect.map(run([begin, ...first].join("; ")), (rows) =>
+        first.length === 0 ? [] : rows.slice(-first.length)
+      )
       const exit = yield* began.pipe(
         Effect.flatMap((rows) => restore(use(rows))),
         Effect.provideService(SqlClient.TransactionConnection, [connection, 0]),
