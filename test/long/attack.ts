@@ -19,7 +19,8 @@ const limitMs = argument(1, 20) * 60_000
 const seed = argument(2, 1)
 const concurrency = 32
 const answerLimitMs = 20_000
-const mostShown = 20
+/** Of each kind. */
+const mostShown = 10
 
 const random = seeded(`attack ${seed}`)
 const chance = (share: number) => random() < share
@@ -29,9 +30,14 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 const problems: Array<string> = []
 const statuses = new Map<string, number>()
+const kinds = new Map<string, number>()
+/** Its first word is its kind: a status, or the name of an error. */
 const found = (what: string) => {
   problems.push(what)
-  if (problems.length <= mostShown) console.log(`FOUND ${what.slice(0, 600)}`)
+  const kind = what.split(" ")[0] ?? ""
+  const times = (kinds.get(kind) ?? 0) + 1
+  kinds.set(kind, times)
+  if (times <= mostShown) console.log(`FOUND ${what.slice(0, 600)}`)
 }
 
 const postgres = await startPostgres()
