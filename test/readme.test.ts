@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
 import { messagesScenarioNames } from "../src/domain/simulation/MessagesScenario.ts"
+import { responsesScenarioNames } from "../src/domain/simulation/ResponsesScenario.ts"
 import { scenarioNames, scenarios } from "../src/domain/simulation/Scenario.ts"
 import { settingsTable } from "../src/services/running/Settings.ts"
 
@@ -35,11 +36,14 @@ describe("the page of mock-llm", () => {
     else assert.strictEqual(page, wanted)
   })
 
-  it("names the scenarios of Anthropic's protocol", () => {
+  it("names the scenarios of the other protocols", () => {
     const page = Fs.readFileSync(mockPage, "utf8")
-    const [, named = ""] = /protocol has those of ([^;]+);/.exec(page) ?? []
-    const names = Array.from(named.matchAll(/`(\w+)`/g), ([, name]) => name)
-    assert.deepStrictEqual(names, [...messagesScenarioNames])
+    const namesBehind = (words: string) => {
+      const [, named = ""] = new RegExp(`${words} ([^;]+);`).exec(page) ?? []
+      return Array.from(named.matchAll(/`(\w+)`/g), ([, name]) => name)
+    }
+    assert.deepStrictEqual(namesBehind("Anthropic's protocol and Google's have those of"), [...messagesScenarioNames])
+    assert.deepStrictEqual(namesBehind("Responses have those of"), [...responsesScenarioNames])
   })
 })
 

@@ -24,6 +24,12 @@ export interface Label {
   readonly createdSeconds: number
   /** The client asked a stream for its usage. */
   readonly withUsage: boolean
+  /** Who answers, by its name in the configuration. */
+  readonly provider?: string
+  /** The upstream keeps the answer, and may be asked for it. */
+  readonly keeps?: boolean
+  /** The answer that this one follows, as the client named it. */
+  readonly previousId?: string
 }
 
 /** A value in an answer: what it is and where its text stands. Undefined and -1: there is none. */

@@ -14,6 +14,12 @@ interface Kind {
 /** What a provider of `conduit.yaml` can be. */
 export const providerKinds = {
   "openai-compatible": { protocol: "chat", lacks: ["native_tools"], modelList: "models", embeddings: "embeddings" },
+  "openai-responses": {
+    protocol: "responses",
+    lacks: ["audio", "logprobs", "choices"],
+    modelList: "models",
+    embeddings: "embeddings"
+  },
   anthropic: {
     protocol: "messages",
     lacks: ["audio", "logprobs", "choices"],

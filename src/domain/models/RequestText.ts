@@ -16,6 +16,8 @@ export const sourceOf = (body: JsonObject): string => sources.get(body) ?? JSON.
 export interface Forwarding {
   /** The name that the provider knows the model by. */
   readonly upstream: string
+  /** Its name in the configuration, where the protocol's requests differ by it. */
+  readonly provider?: string
   readonly stream: boolean
   /** A stream is asked for its counts, whether the caller wants them or not. */
   readonly asksForUsage: boolean

@@ -15,6 +15,7 @@ import { readMessage } from "./messages/MessageAnswer.ts"
 import { MessagesStream } from "./messages/MessagesStream.ts"
 import { withoutUnsigned } from "./messages/Thinking.ts"
 import { type Forwarding, requestText } from "./RequestText.ts"
+import { responsesUpstream } from "./responses/ResponsesUpstream.ts"
 import { readAnswer, streamWhole, type WholeAnswer } from "./WholeAnswer.ts"
 import { answerFromStream } from "./WholeFromStream.ts"
 
@@ -166,9 +167,12 @@ const gemini: UpstreamProtocol = {
 }
 
 /** The protocols that upstreams are called in. */
-export const upstreamProtocols = { chat, messages, gemini } as const satisfies Partial<
-  Record<ProtocolName, UpstreamProtocol>
->
+export const upstreamProtocols = {
+  chat,
+  messages,
+  gemini,
+  responses: responsesUpstream
+} as const satisfies Readonly<Record<ProtocolName, UpstreamProtocol>>
 
 /** Vectors, which have no stream: everybody who makes any takes OpenAI's form. */
 export const embeddings: UpstreamProtocol = {

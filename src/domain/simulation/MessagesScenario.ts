@@ -9,7 +9,7 @@ import { wordsOf } from "../models/ErrorSaid.ts"
 const message = "the simulated upstream gave up"
 
 /** Scenarios that change only how the bytes come. */
-const ofBytes = [
+export const ofBytes = [
   "gzip",
   "deflate",
   "deflate_raw",

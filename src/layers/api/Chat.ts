@@ -104,7 +104,7 @@ export const make = ({
     responses: (exchange) =>
       received(
         exchange,
-        (body) => fromResponses(body, exchange.request.headers, preferred()),
+        (body) => fromResponses(body, exchange.request.headers, preferred(), catalog.current()),
         (input) =>
           input.request.stream
             ? streamed(

@@ -33,8 +33,11 @@ export const fromConversation = (
   policy: Preference
 ): Either.Either<RoutingInput & { readonly protocol: ProtocolName }, InvalidRequest | UnknownModel> => {
   const { form, isNative } = asChat(conversation)
+  const { messages } = form
   const named = {
     ...form,
+    // A request may say nothing new of a conversation that its upstream keeps.
+    messages: Array.isArray(messages) && messages.length > 0 ? messages : [{ role: "user", content: "" }],
     ...(model === undefined || model === null ? {} : { model }),
     ...(conduit === undefined ? {} : { conduit })
   }

@@ -23,12 +23,12 @@ export interface ShownWith extends RewardReference {
   readonly paramsOf: (model: ModelId) => ModelParams | undefined
 }
 
-/** Ids of answers that are made of their decision's. */
-const answerPrefix = /^(?:resp_|msg_|chatcmpl-|cmpl-|embd-)/
+/** An id of a decision, or of an answer, which is made of it; one that its upstream keeps says behind it where. */
+const answerId = /^(?:resp_|msg_|chatcmpl-|cmpl-|embd-)?([\da-f-]{36})(?:_[\w-]*)?$/
 
 export const decisionIdOf = (id: string): Either.Either<DecisionId, DecisionNotFound> =>
   Either.mapLeft(
-    DecisionId.either(id.toLowerCase().replace(answerPrefix, "")),
+    DecisionId.either(answerId.exec(id.toLowerCase())?.[1] ?? ""),
     () => new DecisionNotFound({ decisionId: id.slice(0, 64) })
   )
 

@@ -22,6 +22,17 @@ export const labelOf = (
     id: `${operation === undefined ? idPrefixes[protocol] : "embd-"}${answerId ?? createdMillis}`,
     model: model.id,
     createdSeconds: Math.floor(createdMillis / 1000),
-    withUsage: isObject(options) && options["include_usage"] === true
+    withUsage: isObject(options) && options["include_usage"] === true,
+    ...(protocol === "responses" ? keptBy(model, body) : {})
+  }
+}
+
+/** Responses are kept by their upstream unless the request says that they are not. */
+const keptBy = ({ provider }: Model, body: ChatBody): Pick<Label, "keeps" | "previousId" | "provider"> => {
+  const previous = body["previous_response_id"]
+  return {
+    provider,
+    keeps: body["store"] !== false,
+    ...(typeof previous === "string" ? { previousId: previous } : {})
   }
 }

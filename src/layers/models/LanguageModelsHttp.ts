@@ -76,6 +76,7 @@ const encode = (
   try {
     return requestText(body, {
       upstream: model.upstream,
+      provider: model.provider,
       stream,
       asksForUsage: stream && streamUsage,
       changes: changesOf(body, adjustments, streamUsage)

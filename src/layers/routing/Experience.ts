@@ -86,7 +86,21 @@ const learnCache = (known: Known, hasRead: boolean): void => {
   if (hasRead) known.cacheReads += 1
 }
 
-export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">): Experience => {
+type CatalogNow = Pick<ModelCatalogShape, "current">
+
+/** Of what only one protocol has, upstreams of every other one lack all. */
+const lackOf = (
+  { id, provider }: Model,
+  abilities: Abilities,
+  { needs, pinned, protocol }: RoutingRequest,
+  catalog: CatalogNow
+): Capability | null => {
+  const kind = catalog.current().providers.get(provider)?.kind ?? "simulated"
+  const isForeign = protocol !== undefined && kind !== "simulated" && providerKinds[kind].protocol !== protocol
+  return isForeign && needs.includes("native_tools") ? "native_tools" : lacking(needs, abilities, pinned === id)
+}
+
+export const make = (clock: Clock, catalog: CatalogNow): Experience => {
   const byModel = new Map<Model["id"], Known>()
   const withoutStreamUsage = new Set<string>()
   const knownOf = (model: Model["id"]): Known => {
@@ -107,13 +121,6 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
     return known === undefined ? model.dialect : { ...known.dialect, ...model.dialect }
   }
 
-  /** It needs what only upstreams of its own protocol have, and this model is called in another one. */
-  const isForeign = ({ provider }: Model, { needs, protocol }: RoutingRequest): boolean => {
-    if (protocol === undefined || !needs.includes("native_tools")) return false
-    const kind = catalog.current().providers.get(provider)?.kind
-    return kind !== undefined && kind !== "simulated" && providerKinds[kind].protocol !== protocol
-  }
-
   return {
     abilities,
     dialect,
@@ -124,11 +131,7 @@ export const make = (clock: Clock, catalog: Pick<ModelCatalogShape, "current">):
         catalog.current().providers.get(model.provider)?.streamUsage !== false &&
         !withoutStreamUsage.has(model.provider)
     }),
-    lacks: (model, request) => {
-      const { needs, pinned } = request
-      if (needs.length === 0) return null
-      return isForeign(model, request) ? "native_tools" : lacking(needs, abilities(model), pinned === model.id)
-    },
+    lacks: (model, request) => (request.needs.length === 0 ? null : lackOf(model, abilities(model), request, catalog)),
     inputTokens: (model, estimated) => {
       const known = byModel.get(model.id)
       return known === undefined || known.answers === 0 ? estimated : Math.ceil(estimated * Math.exp(known.logRatio))

@@ -5,10 +5,13 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { problemWith } from "../../domain/simulation/ChatRequest.ts"
+import type { JsonObject } from "../../domain/models/Json.ts"
+import { embeddedTokens, embeddingsOf, problemWithEmbeddings } from "../../domain/simulation/Embeddings.ts"
 import { problemWithGemini, requestFromGemini } from "../../domain/simulation/GeminiRequest.ts"
 import { geminiError } from "../../domain/simulation/GeminiWire.ts"
 import { problemWithMessages, requestFromMessages } from "../../domain/simulation/MessagesRequest.ts"
 import { errorBody } from "../../domain/simulation/MessagesScenario.ts"
+import { problemWithResponses } from "../../domain/simulation/ResponsesRequest.ts"
 import type { ModelScript } from "../../domain/simulation/Script.ts"
 import { chat } from "./Chat.ts"
 import type { Gates } from "./Gates.ts"
@@ -16,7 +19,7 @@ import { readObject, sendError, sendJson } from "./Http.ts"
 import type { Journal, JournalEntry } from "./Journal.ts"
 import { sendGoogleList, sendInfo, sendList } from "./Listing.ts"
 import { Behaviour, type Models } from "./MockScript.ts"
-import { chatWire, geminiWire, messagesWire, type Wire } from "./Wires.ts"
+import { chatWire, geminiWire, messagesWire, responsesWire, type Wire } from "./Wires.ts"
 
 /** What the routes of one server share. */
 export interface Shared {
@@ -78,22 +81,42 @@ const called = Effect.fnUntraced(function* (
   yield* chat(call, { journal, gates: services.gates })
 })
 
-const completions = Effect.fnUntraced(function* (exchange: Exchange) {
-  const { apiKey, models, request, response } = exchange
-  const body = yield* readObject(request)
-  const { authorization } = request.headers
-  if (Option.isSome(apiKey) && authorization !== `Bearer ${Redacted.value(apiKey.value)}`) {
-    return refuse(response, 401, "invalid_api_key", "Incorrect API key provided")
-  }
-  if (body === null) return refuse(response, 400, "invalid_request", "the body must be a JSON object")
-  const problem = problemWith(body)
-  if (problem !== null) return refuse(response, 400, "invalid_request", problem)
-  const model = String(body["model"])
-  const script = models.find(model)
-  if (script === undefined) return refuse(response, 404, "model_not_found", `The model \`${model}\` does not exist`)
-  const authorized = authorization?.startsWith("Bearer ") === true
-  yield* called(exchange, chatWire, script, { model, authorized, body })
-})
+/** A call of one of OpenAI's endpoints: what is wrong is said in its envelope, or `proceed` goes on. */
+const ofOpenAi = (
+  problemWith: (body: JsonObject) => string | null,
+  proceed: (exchange: Exchange, script: ModelScript, entry: JournalEntry) => Effect.Effect<void>
+) =>
+  Effect.fnUntraced(function* (exchange: Exchange) {
+    const { apiKey, models, request, response } = exchange
+    const body = yield* readObject(request)
+    const { authorization } = request.headers
+    if (Option.isSome(apiKey) && authorization !== `Bearer ${Redacted.value(apiKey.value)}`) {
+      return refuse(response, 401, "invalid_api_key", "Incorrect API key provided")
+    }
+    if (body === null) return refuse(response, 400, "invalid_request", "the body must be a JSON object")
+    const problem = problemWith(body)
+    if (problem !== null) return refuse(response, 400, "invalid_request", problem)
+    const model = String(body["model"])
+    const script = models.find(model)
+    if (script === undefined) return refuse(response, 404, "model_not_found", `The model \`${model}\` does not exist`)
+    const authorized = authorization?.startsWith("Bearer ") === true
+    yield* proceed(exchange, script, { model, authorized, body })
+  })
+
+const completions = ofOpenAi(problemWith, (exchange, script, entry) => called(exchange, chatWire, script, entry))
+
+const responses = ofOpenAi(problemWithResponses, (exchange, script, entry) =>
+  called(exchange, responsesWire, script, entry)
+)
+
+const embeddings = ofOpenAi(problemWithEmbeddings, ({ journal, response }, { inputUsdPerMTok, name }, entry) =>
+  Effect.sync(() => {
+    journal.began(entry)
+    response.once("close", () => journal.ended(entry.model, response.statusCode, !response.writableFinished))
+    journal.billed((embeddedTokens(entry.body) * inputUsdPerMTok) / 1e6)
+    sendJson(response, 200, embeddingsOf(entry.body, name))
+  })
+)
 
 /** Anthropic's; what is wrong is said in its envelope. */
 const messages = Effect.fnUntraced(function* (exchange: Exchange) {
@@ -172,6 +195,8 @@ const named = /^\/(mock\/gates|mock\/models|v1(?:beta)?\/models)\/(.+)$/
 /** By method and path; `*` is a name, never empty. */
 const routes: Readonly<Record<string, (exchange: Exchange) => Effect.Effect<void>>> = {
   "POST /v1/chat/completions": completions,
+  "POST /v1/responses": responses,
+  "POST /v1/embeddings": embeddings,
   "POST /v1/messages": messages,
   "POST /v1/messages/count_tokens": countTokens,
   "GET /v1/models": ({ models, response }) => Effect.sync(() => sendList(response, models)),

@@ -26,6 +26,14 @@ import {
 } from "../../domain/simulation/Scenario.ts"
 import type { ModelScript } from "../../domain/simulation/Script.ts"
 import type { Simulation } from "../../domain/simulation/SimulatedModel.ts"
+import { keptPrefix, requestFromResponses } from "../../domain/simulation/ResponsesRequest.ts"
+import {
+  plainResponse,
+  responsesError,
+  responsesFrames,
+  responsesScript
+} from "../../domain/simulation/ResponsesScenario.ts"
+import { billedBy, responseEvents, responseOf } from "../../domain/simulation/ResponsesWire.ts"
 import { type AnswerLabel, chunksOf, completionOf } from "../../domain/simulation/Wire.ts"
 
 type Json = Readonly<Record<string, unknown>>
@@ -165,4 +173,34 @@ export const geminiWire: Wire = {
   error: (status, message) => ({ status, body: JSON.stringify(geminiError(status, message)) }),
   refusal: geminiRefusal,
   has: (scenario) => messagesScript(scenario) !== null
+}
+
+export const responsesWire: Wire = {
+  idPrefix: keptPrefix,
+  read: requestFromResponses,
+  answer: (simulation, { body, label, script: model }, scenario) => {
+    const script = responsesScript(scenario) ?? plainResponse
+    const told = { simulation, label, body, script }
+    const written = script.isLean === true ? event : named
+    const events = () => responseEvents(told)
+    const broken = script.breaksBy
+    return {
+      whole: () => responseOf(told),
+      *events() {
+        for (const { dueMs, event: payload } of events()) yield { dueMs, text: written(payload) }
+      },
+      end: "",
+      scripted: (name, stream) => {
+        const body = broken === undefined ? responseOf(told) : (broken["response"] ?? { error: broken })
+        const frames = stream
+          ? Array.from(events(), ({ event: payload }) => ({ text: written(payload) }))
+          : [{ text: JSON.stringify(body) }]
+        return name === null ? frames : responsesFrames(name, frames, stream)
+      },
+      costUsd: billOf(billedBy(simulation, script), model)
+    }
+  },
+  error: responsesError,
+  refusal: (refusal) => refusal,
+  has: (scenario) => responsesScript(scenario) !== null
 }

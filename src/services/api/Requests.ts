@@ -148,8 +148,12 @@ export type ChatRequest = typeof ChatRequest.Type
 export const ResponsesRequest = Schema.Struct(
   {
     model,
-    input: Schema.Union(Schema.String, Schema.Array(Schema.Struct({}, open))).annotations(
-      says("must be a string or a list of items")
+    input: optional(
+      Schema.NullOr(
+        Schema.Union(Schema.String, Schema.Array(Schema.Struct({}, open))).annotations(
+          says("must be a string or a list of items")
+        )
+      ).annotations(says("must be a string or a list of items"))
     ),
     stream,
     max_output_tokens: optional(
@@ -161,7 +165,7 @@ export const ResponsesRequest = Schema.Struct(
 ).annotations({
   identifier: "ResponsesRequest",
   description:
-    "OpenAI's, with the whole conversation in `input`: nothing is stored, so `previous_response_id`, `conversation`, `background` and `prompt` are refused."
+    "OpenAI's, with the whole conversation in `input`. `previous_response_id`, `conversation`, `background` and `prompt` go to a model that is named and whose provider is of `kind: openai-responses`, which keeps them; without one they are refused. A `previous_response_id` goes to the provider that answered it."
 })
 
 const TokenIds = Schema.Array(Schema.Int)

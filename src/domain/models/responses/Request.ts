@@ -79,13 +79,16 @@ const stored = {
   prompt: "prompts are not stored here: send instructions and input"
 } as const
 
-/** The first member that needs an upstream that stores, or null. */
+/** The first part that needs an upstream that stores, or null. */
 export const needsStore = (body: JsonObject): Unfit | null => {
   for (const [param, detail] of Object.entries(stored)) {
     const value = body[param]
     if (value !== undefined && value !== null && value !== false) return { param, detail, lacks: null }
   }
-  return null
+  const at = arrayOf(body["input"]).findIndex((item) => isObject(item) && item["type"] === "item_reference")
+  return at === -1
+    ? null
+    : { param: `input.${at}`, detail: "items are not stored here: send the item itself (store: false)", lacks: null }
 }
 
 /** What Codex tells of itself, for nobody's answer. */
@@ -100,11 +103,18 @@ const saysNothing = (name: string, value: unknown): boolean => {
 
 // From a request.
 
+/** Of a request that brings its whole conversation. */
 export const readRequest = (body: JsonObject): Either.Either<Conversation, Unfit> => {
   const unfit = needsStore(body)
-  if (unfit !== null) return Either.left(unfit)
+  return unfit === null ? readTold(body, body["input"]) : Either.left(unfit)
+}
+
+/** What a request tells of a conversation whose rest its upstream keeps. */
+export const readPart = (body: JsonObject): Either.Either<Conversation, Unfit> => readTold(body, body["input"] ?? [])
+
+const readTold = (body: JsonObject, input: unknown): Either.Either<Conversation, Unfit> => {
   const reading = new Reading()
-  const { input, instructions, reasoning, text } = body
+  const { instructions, reasoning, text } = body
   const told = textOf(instructions)
   const turns = [
     ...(told === null ? [] : [{ role: "system" as const, parts: [textPart(told)], name: null }]),
@@ -170,9 +180,8 @@ const turnsOf = (reading: Reading, input: unknown): ReadonlyArray<Turn> => {
       case "custom_tool_call_output":
         return add("user", resultOf(reading, item, param))
       case "additional_tools":
-        return
       case "item_reference":
-        return reading.wrong(param, "items are not stored here: send the item itself (store: false)")
+        return
       default:
         return add("assistant", { type: "native", of: "responses", value: item })
     }
