@@ -104,6 +104,19 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
       })
     )
 
+    it.effect("keeps the words of a later version, whose replicas share the log during an upgrade", () =>
+      Effect.gen(function* () {
+        const { db, id, seed } = yield* fresh
+        const { decision, ...rest } = recordOf(id, { seed })
+        const candidates = decision.candidates.map((one, i) =>
+          i === 0 ? one : { ...one, eligible: false, excludedBy: "capability:of_tomorrow" }
+        )
+        const record = { ...rest, decision: { ...decision, candidates, reason: "of_tomorrow" } }
+        yield* db.commit(commitOf(id, { decisions: [record] }))
+        assert.deepStrictEqual(Option.getOrThrow(yield* db.decision(id, decision.id)).record, record)
+      })
+    )
+
     it.effect("answers whatever was tried, and whoever answered, as it was", () =>
       Effect.gen(function* () {
         const { db, id, seed } = yield* fresh

@@ -1,5 +1,5 @@
 import type { Capability } from "./Capability.ts"
-import type { Constraints, ExcludedBy } from "./Constraint.ts"
+import type { Constraints } from "./Constraint.ts"
 import type { ProtocolName } from "../models/canonical/Conversation.ts"
 import type { Bill } from "./ConversationCost.ts"
 import type { DecisionId, ModelId, Position, RouterId } from "../basics/Ids.ts"
@@ -71,7 +71,8 @@ export type DrawnReason = (typeof drawnReasons)[number]
 export interface Candidate {
   readonly model: ModelId
   readonly eligible: boolean
-  readonly excludedBy: ExcludedBy | null
+  /** One of `exclusions`; a replica of a later version may have stored a word that this one does not know. */
+  readonly excludedBy: string | null
   /** Predicted quality, success rate included, [0, 1]. */
   readonly quality: number
   readonly qualitySd: number
@@ -114,7 +115,8 @@ export interface Decision {
   /** The first choice; what answered after a fallback stands in the outcome. */
   readonly chosen: ModelId
   readonly propensity: number
-  readonly reason: Reason
+  /** One of `reasons`, or a word that a replica of a later version has stored. */
+  readonly reason: string
   readonly exploration: boolean
   /** What the draw was keyed with. */
   readonly seed: string

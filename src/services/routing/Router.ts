@@ -4,7 +4,7 @@ import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Tracer from "effect/Tracer"
 import type { ProtocolName } from "../../domain/models/canonical/Conversation.ts"
-import type { Decision, Reason, RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { OutcomeReport } from "../../domain/routing/DecisionRecord.ts"
 import type { FeedbackSubmission, SessionFeedback, StoredStatus } from "../../domain/learning/Feedback.ts"
 import type { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
@@ -119,7 +119,8 @@ export interface AnswerHead {
   readonly decisionId: DecisionId
   /** The model that answered. */
   readonly model: ModelId
-  readonly reason: Reason
+  /** One of `reasons`. */
+  readonly reason: string
   /** Of the first choice. */
   readonly propensity: number
   readonly simulated: boolean

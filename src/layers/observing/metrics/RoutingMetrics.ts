@@ -1,4 +1,4 @@
-import type { Candidate, Decision, Reason } from "../../../domain/routing/Decision.ts"
+import type { Candidate, Decision } from "../../../domain/routing/Decision.ts"
 import type { ModelId } from "../../../domain/basics/Ids.ts"
 import type { Outcome } from "../../../domain/routing/Outcome.ts"
 import type { CallResult, ModelListResult } from "../../../services/observing/Telemetry.ts"
@@ -12,7 +12,7 @@ const routingEdges = edges([
 const callEdges = edges([0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600])
 
 /** The choice was drawn; other reasons leave none. */
-const drawn: ReadonlySet<Reason> = new Set<Reason>(["best", "explore", "probe", "control"])
+const drawn: ReadonlySet<string> = new Set(["best", "explore", "probe", "control"])
 /** The moving mean of the entropy reaches back over about so many decisions. */
 const recentDecisions = 100
 
@@ -28,7 +28,7 @@ const choosing = () => {
       counter("conduit_model_selection", "Decisions by chosen model and algorithm", { model, algorithm })
     )
   )
-  const decisions = byLabel((reason: Reason) =>
+  const decisions = byLabel((reason: string) =>
     counter("conduit_decisions_total", "Decisions by the reason for their choice", { reason })
   )
   const entropy = movingMean()

@@ -1,7 +1,7 @@
 import { reads } from "../../../domain/basics/Owner.ts"
 import { createHash } from "node:crypto"
 import { isLearned } from "../../../domain/routing/Fault.ts"
-import { type Decision, drawnReasons, type Reason } from "../../../domain/routing/Decision.ts"
+import { type Decision, drawnReasons } from "../../../domain/routing/Decision.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
 import { outcomeKind, type OutcomeKind, refusedError } from "../../../domain/routing/Outcome.ts"
 import type { Outcome } from "../../../domain/routing/Outcome.ts"
@@ -179,7 +179,7 @@ const foldOf = ({ id, request }: Decision): number =>
     .update(request.sessionId ?? id)
     .digest()[0] ?? 0) % folds
 
-const drawn: ReadonlySet<Reason> = new Set(drawnReasons)
+const drawn: ReadonlySet<string> = new Set(drawnReasons)
 
 /** The sums of `Savings.ts`, as `postgres/statistics/Savings.ts` has them; there are never so many here that a sample would do. */
 export const savingsOf = (kept: Iterable<Kept>, query: StatsQuery): SavingsRows => {

@@ -1,7 +1,5 @@
-import { exclusions } from "../../../../domain/routing/Constraint.ts"
 import * as Schema from "effect/Schema"
 import { DecisionId, ModelId } from "../../../../domain/basics/Ids.ts"
-import { reasons } from "../../../../domain/routing/Decision.ts"
 import { preferenceNames } from "../../../../domain/routing/Weights.ts"
 
 export const NullableNumber = Schema.NullOr(Schema.Number)
@@ -53,8 +51,12 @@ export const DetailsCell = Schema.parseJson(
   })
 )
 
-/** By candidate: what excluded it; empty is excluded by nothing that has a name, null is eligible. */
-export const ExcludedByCell = Schema.Array(Schema.NullOr(Schema.Literal(...exclusions, "")))
+/**
+ * By candidate: what excluded it; empty is excluded by nothing that has a name, null is eligible. During a rolling upgrade
+ * replicas of the next version store words that this one does not know: they are kept as they are.
+ */
+export const ExcludedByCell = Schema.Array(NullableText)
 
 export const PreferenceCell = Schema.Literal(...preferenceNames)
-export const ReasonCell = Schema.Literal(...reasons)
+/** One of `reasons`, or a word of a later version. */
+export const ReasonCell = Schema.String
