@@ -116,15 +116,19 @@ export const findMember = (text: string, at: number, name: string): Found => {
   return { count, valueStart: foundStart, end: foundEnd }
 }
 
-/**
- * The same, but `count` is that of the members of all objects in the text: each has a colon outside of texts. Whole,
- * because it is one pass, which makes nothing.
- */
-export const findMemberOfAll = (text: string, at: number, name: string): Found => {
+/** Where the values of some members stand. */
+export interface FoundAll {
+  /** Of the members of all objects in the text: each has a colon outside of texts. */
+  readonly count: number
+  /** By the names that were asked for: where the value of the last member of that name begins, -1 without one, and ends. */
+  readonly places: ReadonlyArray<{ readonly start: number; readonly end: number }>
+}
+
+/** Of the object that begins at `at`. Whole, because it is one pass. */
+export const findMembersOfAll = (text: string, at: number, names: ReadonlyArray<string>): FoundAll => {
+  const places = names.map(() => ({ start: -1, end: -1 }))
   let count = 0
   let depth = 0
-  let foundStart = -1
-  let foundEnd = -1
   let textStart = at
   for (let i = at; i < text.length; i++) {
     const code = text.charCodeAt(i)
@@ -133,18 +137,17 @@ export const findMemberOfAll = (text: string, at: number, name: string): Found =
       i = endOfText(text, i) - 1
     } else if (code === 0x3a) {
       count++
-      if (
-        depth === 1 &&
-        text.startsWith(name, textStart + 1) &&
-        text.charCodeAt(textStart + name.length + 1) === quote
-      ) {
-        foundStart = skipSpace(text, i + 1)
-        foundEnd = endOfValue(text, foundStart)
+      if (depth !== 1) continue
+      for (let n = 0; n < names.length; n++) {
+        const name = names[n] ?? ""
+        if (!text.startsWith(name, textStart + 1) || text.charCodeAt(textStart + name.length + 1) !== quote) continue
+        const start = skipSpace(text, i + 1)
+        places[n] = { start, end: endOfValue(text, start) }
       }
     } else if (isOpening(code)) depth++
     else if (isClosing(code)) depth--
   }
-  return { count, valueStart: foundStart, end: foundEnd }
+  return { count, places }
 }
 
 /** Where the elements of the array that begins at `at` begin. */

@@ -23,8 +23,8 @@ export const readEmbeddings = (json: string, label: Label): WholeAnswer | Stream
       json,
       new Map([
         ["model", JSON.stringify(label.model)],
-        // Mistral's client wants one.
-        ...(textOf(body["id"]) === null ? [["id", JSON.stringify(label.id)] as const] : []),
+        // By which feedback names the decision; and Mistral's client wants one.
+        ["id", JSON.stringify(label.id)],
         ...(body["object"] === "list" ? [] : [["object", '"list"'] as const])
       ])
     ),

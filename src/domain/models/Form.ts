@@ -2,7 +2,7 @@ import {
   changeMembers,
   type Edit,
   elementsOf,
-  findMemberOfAll,
+  findMembersOfAll,
   type Member,
   membersOf,
   skipSpace,
@@ -17,7 +17,7 @@ import { arrayOf, isObject, type JsonObject, membersInAll, partsText, partsThink
 
 /** How the client knows the answer. */
 export interface Label {
-  /** Of an answer that has no id of its own. */
+  /** Made of its decision's, which feedback takes as well. */
   readonly id: string
   /** The model's id in Conduit. */
   readonly model: string
@@ -216,7 +216,8 @@ const finished =
   }
 
 const answerForm: Form<Label> = {
-  id: someText(({ id }) => id),
+  // By which feedback names the decision.
+  id: exactly(({ id }) => id),
   object: exactly(() => "chat.completion"),
   created: integer(({ createdSeconds }) => createdSeconds),
   model: exactly(({ model }) => model),
@@ -273,7 +274,7 @@ const isPlainUsage = (counts: unknown): boolean =>
     isWhole(counts["total_tokens"]) &&
     hasCounts(counts))
 
-/** Whether nothing of an answer of texts is to be mended but for the model's name: of most, nothing else is. */
+/** Whether nothing of an answer of texts is to be mended but for its names: of most, nothing else is. */
 const isPlainAnswer = (body: JsonObject): boolean =>
   isText(body["id"]) &&
   body["object"] === "chat.completion" &&
@@ -284,12 +285,20 @@ const isPlainAnswer = (body: JsonObject): boolean =>
   body["service_tier"] === undefined &&
   body["error"] === undefined
 
-const plainAnswer = (json: string, start: number, body: JsonObject, { model }: Label): string | null => {
+const renamed = ["id", "model"] as const
+
+const plainAnswer = (json: string, start: number, body: JsonObject, { id, model }: Label): string | null => {
   if (!isPlainAnswer(body)) return null
-  const { count, end, valueStart } = findMemberOfAll(json, start, "model")
+  const { count, places } = findMembersOfAll(json, start, renamed)
+  const [idPlace, modelPlace] = places
   // Else one of them stands there twice, or under a name with an escape.
-  if (valueStart === -1 || count !== membersInAll(body)) return null
-  return body["model"] === model ? json : `${json.slice(0, valueStart)}${JSON.stringify(model)}${json.slice(end)}`
+  if (idPlace === undefined || modelPlace === undefined || idPlace.start === -1 || modelPlace.start === -1) return null
+  if (count !== membersInAll(body)) return null
+  const edits = [
+    { ...idPlace, text: JSON.stringify(id) },
+    { ...modelPlace, text: JSON.stringify(model) }
+  ]
+  return splice(json, edits)
 }
 
 /** Mends a whole answer: `body` is what its text is in JSON. */
@@ -318,12 +327,11 @@ interface ChoiceMemory {
 /** What the chunks of one stream share. */
 export interface StreamMemory {
   readonly label: Label
-  id: string | null
   created: number | null
   readonly choices: Map<number, ChoiceMemory>
 }
 
-export const makeMemory = (label: Label): StreamMemory => ({ label, id: null, created: null, choices: new Map() })
+export const makeMemory = (label: Label): StreamMemory => ({ label, created: null, choices: new Map() })
 
 interface DeltaAbout {
   readonly label: Label
@@ -406,7 +414,7 @@ const choiceForm: Form<DeltaAbout> = {
 }
 
 const chunkForm: Form<StreamMemory> = {
-  id: someText((memory) => memory.id ?? memory.label.id),
+  id: exactly(({ label }) => label.id),
   object: exactly(() => "chat.completion.chunk"),
   created: integer((memory) => memory.created ?? memory.label.createdSeconds),
   model: exactly(({ label }) => label.model),
@@ -422,7 +430,6 @@ const lastChunkForm: Form<StreamMemory> = { ...chunkForm, usage }
 /** The edits that bring a chunk into OpenAI's form. `body` is what its text is in JSON. */
 export const mendChunk = (json: string, body: JsonObject, memory: StreamMemory, isLast = false): Array<Edit> => {
   const edits: Array<Edit> = []
-  memory.id ??= textOf(body["id"])
   memory.created ??= wholeNumber(body["created"])
   const place = { value: body, text: json, start: skipSpace(json, 0), end: json.length, edits }
   mendObject(place, body, isLast ? lastChunkForm : chunkForm, memory)
@@ -430,8 +437,8 @@ export const mendChunk = (json: string, body: JsonObject, memory: StreamMemory, 
 }
 
 /** A chunk that Conduit adds, with these members behind those that every chunk has. */
-export const ownChunk = ({ created, id, label }: StreamMemory, members: string): string =>
-  `{"id":${JSON.stringify(id ?? label.id)},"object":"chat.completion.chunk","created":${created ?? label.createdSeconds},` +
+export const ownChunk = ({ created, label }: StreamMemory, members: string): string =>
+  `{"id":${JSON.stringify(label.id)},"object":"chat.completion.chunk","created":${created ?? label.createdSeconds},` +
   `"model":${JSON.stringify(label.model)},${members}}`
 
 /** Whether the counts say anything. */

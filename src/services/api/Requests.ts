@@ -293,7 +293,8 @@ export type RouteRequest = typeof RouteRequest.Type
 
 const decisionId = Schema.String.annotations({
   ...says("must be a string"),
-  description: "`x-conduit-decision-id` of the answer, or the id of an answer that has it in its own (`resp_...`)."
+  description:
+    "`x-conduit-decision-id` of the answer, or the id of the answer (`chatcmpl-...`, `resp_...`, `msg_...`), which has it in its own."
 })
 
 export const OutcomeRequest = Schema.Struct(

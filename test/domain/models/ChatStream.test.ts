@@ -39,6 +39,9 @@ const isWhole = (text: string): boolean =>
     }
   })
 
+/** With the names that the client knows. */
+const named = (text: string) => text.replace('"id":"x"', '"id":"chatcmpl-ours"').replace('"up"', '"small"')
+
 const feed = (...payloads: ReadonlyArray<unknown>) => {
   const chat = new ChatStream(label, 1)
   for (const one of payloads) chat.event(null, typeof one === "string" ? one : JSON.stringify(one), 0)
@@ -94,7 +97,7 @@ describe("ChatStream", () => {
     }
   })
 
-  it("passes chunks in OpenAI's form byte by byte, but for the model", () => {
+  it("passes chunks in OpenAI's form byte by byte, but for the id and the model", () => {
     const odd =
       '{ "id":"x","object":"chat.completion.chunk", "created":1,"model":"up","choices":[ {"index":0,"delta":{"role":"assistant","content":"A\\u00e9\\/"},"logprobs":{"n":9007199254740993},"finish_reason":null}],"z":1.0,"e":1e400 }'
     const again = odd.replace('"role":"assistant",', "").replace("A\\u00e9\\/", 'quote \\" here')
@@ -102,7 +105,7 @@ describe("ChatStream", () => {
     const chat = feed(odd, again, third)
     assert.deepStrictEqual(
       chat.take(),
-      [odd, again, third].map((text) => text.replace('"up"', '"small"'))
+      [odd, again, third].map((text) => named(text))
     )
     assert.strictEqual(chat.said.characters, 3 + 12 + 12)
   })
@@ -115,7 +118,7 @@ describe("ChatStream", () => {
     const chat = feed(...all)
     assert.deepStrictEqual(
       chat.take(),
-      all.map((text) => text.replace('"up"', '"small"'))
+      all.map((text) => named(text))
     )
     assert.strictEqual(chat.said.characters, 3 + 3 + 2 + 5)
     // Not JSON, though it begins and ends alike.
