@@ -1,10 +1,12 @@
 import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import { stripVTControlCharacters } from "node:util"
 import { version } from "../domain/basics/Version.ts"
 import { decisions } from "./decisions.ts"
@@ -20,7 +22,7 @@ import { models } from "./models.ts"
 import { reload } from "./reload.ts"
 import { replay } from "./replay.ts"
 import { route } from "./route.ts"
-import { start, startLoggingFrom } from "./start.ts"
+import { startStating } from "./start.ts"
 import { state } from "./state.ts"
 import { stats } from "./stats.ts"
 import { EndedWith, ending } from "./tools/Ending.ts"
@@ -30,9 +32,21 @@ import { top } from "./top.ts"
 /** What a log level is where `--log-level` does not say: equal to INFO, and not the same. */
 const unstated: LogLevel.LogLevel = { ...LogLevel.Info }
 
-const serve = Command.make("serve", {}, () =>
+const workers = Options.text("workers").pipe(
+  Options.withDescription(
+    "Processes that share the address, each with a core of its own, or `auto`; before CONDUIT_WORKERS"
+  ),
+  Options.optional
+)
+
+const serve = Command.make("serve", { workers }, ({ workers }) =>
   Effect.flatMap(FiberRef.get(FiberRef.currentMinimumLogLevel), (level) =>
-    ending(level === unstated ? start : startLoggingFrom(level))
+    ending(
+      startStating({
+        ...(level === unstated ? {} : { logLevel: level }),
+        ...(Option.isNone(workers) ? {} : { workers: workers.value })
+      })
+    )
   )
 ).pipe(
   Command.withDescription("Run the service until a signal; settings come from the environment (docs/operations.md)")

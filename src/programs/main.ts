@@ -5,7 +5,8 @@ import * as Exit from "effect/Exit"
 import { keepCompiled } from "./CompileCache.ts"
 
 const [command, ...rest] = process.argv.slice(2)
-const isService = command === undefined || command === "serve"
+const isWorker = command === "worker" && rest.length === 0
+const isService = command === undefined || command === "serve" || isWorker
 
 /**
  * What a command has still to write into a pipe goes out before the end, or its reader gets a text that is cut; a pager may
@@ -49,8 +50,19 @@ const keepForLater = (signal: NodeJS.Signals) => {
   process.on("newListener", handOver)
 }
 
+const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const
+
+/** Its parent hears the signals, and tells it. */
+const work = Effect.suspend(() => {
+  for (const signal of signals) process.on(signal, () => undefined)
+  return Effect.flatMap(
+    Effect.promise(() => import("./workers.ts")),
+    ({ work }) => work
+  )
+})
+
 const serve = Effect.suspend(() => {
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) keepForLater(signal)
+  for (const signal of signals) keepForLater(signal)
   return Effect.flatMap(
     Effect.promise(() => import("./start.ts")),
     ({ start }) => start
@@ -61,15 +73,17 @@ const serve = Effect.suspend(() => {
 const program: Effect.Effect<number, unknown> =
   command === undefined || (command === "serve" && rest.length === 0)
     ? serve
-    : command === "healthcheck" && rest.length === 0
-      ? Effect.flatMap(
-          Effect.promise(() => import("./healthcheck.ts")),
-          ({ healthcheck }) => healthcheck
-        )
-      : Effect.flatMap(
-          Effect.promise(() => import("./cli.ts")),
-          ({ cli }) => cli(process.argv)
-        )
+    : isWorker
+      ? work
+      : command === "healthcheck" && rest.length === 0
+        ? Effect.flatMap(
+            Effect.promise(() => import("./healthcheck.ts")),
+            ({ healthcheck }) => healthcheck
+          )
+        : Effect.flatMap(
+            Effect.promise(() => import("./cli.ts")),
+            ({ cli }) => cli(process.argv)
+          )
 
 runMain(program, {
   disablePrettyLogger: true,

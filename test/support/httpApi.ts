@@ -93,7 +93,8 @@ export const serveApi = (
       gauge: () => Effect.void,
       counter: () => Effect.void,
       requestEnded: (route, method, status) => void ended.push({ route, method, status }),
-      render: () => "conduit_requests_active 0\n"
+      render: () => "conduit_requests_active 0\n",
+      renderAll: Effect.succeed("conduit_requests_active 0\n")
     })
     const catalog = fixedCatalog({
       models: [],

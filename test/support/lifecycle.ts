@@ -6,7 +6,15 @@ import { Output } from "../../src/services/running/Output.ts"
 
 /** Keeps what would have been printed. */
 export const recordingOutput = (lines: Array<string>): Layer.Layer<Output> =>
-  Layer.succeed(Output, Output.of({ isTerminal: false, descriptor: () => 1, line: (text) => void lines.push(text) }))
+  Layer.succeed(
+    Output,
+    Output.of({
+      isTerminal: false,
+      descriptor: () => 1,
+      line: (text) => void lines.push(text),
+      report: (text) => void lines.push(text)
+    })
+  )
 
 /** The real lifecycle and report: without signal handlers, as an embedder has them, unless they are asked for. */
 export const lifecycleWith = (options: {

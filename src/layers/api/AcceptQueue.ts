@@ -13,18 +13,27 @@ export class AcceptQueue {
   /** When each was accepted, monotonic milliseconds. */
   readonly #fresh = new Map<Socket, number>()
   #accepted = 0
+  #closed = 0
 
   constructor(server: Http.Server) {
     server.on("connection", (socket) => {
       this.#accepted++
       this.#fresh.set(socket, performance.now())
-      socket.once("close", () => this.#fresh.delete(socket))
+      socket.once("close", () => {
+        this.#closed++
+        this.#fresh.delete(socket)
+      })
     })
   }
 
   /** How many connections have come out of the queue so far. */
   get accepted(): number {
     return this.#accepted
+  }
+
+  /** How many of them are there. */
+  get open(): number {
+    return this.#accepted - this.#closed
   }
 
   /** To be called for each request: whether it is the first on its connection. */

@@ -9,13 +9,14 @@ import { saneRequestId } from "../../domain/basics/Ids.ts"
 import { HttpSocket, ListenFailed } from "../../services/api/HttpSocket.ts"
 import { isServedBy } from "../../services/api/Routes.ts"
 import { Ids } from "../../services/running/Ids.ts"
-import { InFlight } from "../../services/running/InFlight.ts"
-import { Lifecycle } from "../../services/running/Lifecycle.ts"
+import { InFlight, type InFlightShape } from "../../services/running/InFlight.ts"
+import { Lifecycle, type LifecycleShape } from "../../services/running/Lifecycle.ts"
 import { Settings, type SettingsShape } from "../../services/running/Settings.ts"
+import { WorkerSeat } from "../../services/running/Workers.ts"
 import { AcceptQueue } from "./AcceptQueue.ts"
 import { corsOf } from "./Cors.ts"
 import { Exchange } from "./Exchange.ts"
-import { healthReplies } from "./Health.ts"
+import { type Health, healthReplies } from "./Health.ts"
 import { HttpListener } from "./HttpListener.ts"
 import {
   HeadersTooLarge,
@@ -45,6 +46,7 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
       const clock = yield* Effect.clock
       const freshId = () => ids.uuidV7(clock.unsafeCurrentTimeMillis())
       const cors = corsOf(http.corsOrigins)
+      const seat = yield* WorkerSeat
       let serve: ((exchange: Exchange) => void) | null = null
 
       /** The head of a request has arrived: makes its exchange and hands it on, once. */
@@ -63,21 +65,14 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
           return exchange.fail(new MalformedHttp())
         }
         if (request.method === "OPTIONS" && request.url === "*") return exchange.answerOptions(serverAllow)
-        if (exchange.target !== null && exchange.target.path.bySocket) return answerHealth(exchange)
+        if (exchange.target !== null && exchange.target.path.bySocket) return answerHealth(exchange, health())
+        if (seat?.givesUpConnection() === true) response.shouldKeepAlive = false
         if (serve !== null) return serve(exchange)
         request.resume()
         return exchange.fail(new Starting())
       }
 
-      /** A probe's connection stays open while the service drains: it could not connect again to see the end. */
-      const answerHealth = (exchange: Exchange) => {
-        const { request, target } = exchange
-        if (request.method === "OPTIONS" && target !== null) return exchange.answerOptions(target.path.allow)
-        const route = routeOf(target, request.method, request.url ?? "/")
-        if (route._tag === "Left") return exchange.fail(route.left)
-        const facts = { phase: lifecycle.phase(), stopping: lifecycle.stopping(), inFlight: inFlight.count() }
-        if (isServedBy(route.right, "socket")) exchange.answer(healthReplies[route.right](facts))
-      }
+      const health = (): Health => healthOf(lifecycle, inFlight)
 
       const refuse = (socket: Duplex, error: HttpError) => {
         const requestId = freshId()
@@ -86,11 +81,16 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
 
       const server = listenerOf(http, receive, refuse)
       const queue = new AcceptQueue(server)
-      const address = yield* listen(server, http)
+      seat?.countsConnections(() => queue.open)
+      const listensLater = seat?.listens === "when_attached"
+      yield* Effect.addFinalizer(() => closed(server))
+      const address = yield* listensLater ? Effect.succeed(null) : listen(server, http)
       return Context.make(HttpSocket, { url: urlOf(address, http) }).pipe(
         Context.add(HttpListener, {
           attach: (application) => {
             serve = application
+            // Until here the other workers served; what fails now ends this one as any failure of its own does.
+            if (listensLater) server.listen({ host: http.host, port: http.port, backlog })
           },
           accepted: () => queue.accepted,
           queueTaken: queue.taken,
@@ -103,6 +103,21 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
       )
     })
   )
+
+const healthOf = (lifecycle: LifecycleShape, inFlight: InFlightShape): Health => ({
+  phase: lifecycle.phase(),
+  stopping: lifecycle.stopping(),
+  inFlight: inFlight.count()
+})
+
+/** A probe's connection stays open while the service drains: it could not connect again to see the end. */
+const answerHealth = (exchange: Exchange, health: Health) => {
+  const { request, target } = exchange
+  if (request.method === "OPTIONS" && target !== null) return exchange.answerOptions(target.path.allow)
+  const route = routeOf(target, request.method, request.url ?? "/")
+  if (route._tag === "Left") return exchange.fail(route.left)
+  if (isServedBy(route.right, "socket")) exchange.answer(healthReplies[route.right](health))
+}
 
 /** What the service as a whole answers to `OPTIONS *`, and to a tunnel. */
 const serverAllow = "GET, HEAD, POST, OPTIONS"
@@ -154,23 +169,24 @@ const errorOf = (code: string | undefined): HttpError =>
       ? new HeadersTooLarge({ limitBytes: maxHeadersBytes })
       : new MalformedHttp()
 
+const backlog = 1024
+
 const listen = (server: Http.Server, { host, port }: SettingsShape["http"]) =>
-  Effect.acquireRelease(
-    Effect.async<ReturnType<Http.Server["address"]>, ListenFailed>((resume) => {
-      const onError = (cause: NodeJS.ErrnoException) =>
-        resume(Effect.fail(new ListenFailed({ host, port, code: cause.code ?? cause.message })))
-      server.once("error", onError)
-      server.listen({ host, port, backlog: 1024 }, () => {
-        server.off("error", onError)
-        resume(Effect.succeed(server.address()))
-      })
-    }),
-    () =>
-      Effect.sync(() => {
-        if (server.listening) server.close()
-        server.closeAllConnections()
-      })
-  )
+  Effect.async<ReturnType<Http.Server["address"]>, ListenFailed>((resume) => {
+    const onError = (cause: NodeJS.ErrnoException) =>
+      resume(Effect.fail(new ListenFailed({ host, port, code: cause.code ?? cause.message })))
+    server.once("error", onError)
+    server.listen({ host, port, backlog }, () => {
+      server.off("error", onError)
+      resume(Effect.succeed(server.address()))
+    })
+  }).pipe(Effect.uninterruptible)
+
+const closed = (server: Http.Server) =>
+  Effect.sync(() => {
+    if (server.listening) server.close()
+    server.closeAllConnections()
+  })
 
 const urlOf = (address: ReturnType<Http.Server["address"]>, { host, port }: SettingsShape["http"]): string => {
   const taken = address !== null && typeof address === "object" ? address.port : port

@@ -5,9 +5,9 @@ import * as DashboardPage from "./DashboardPage.ts"
 import { inCoding, json, page, type Reply, text } from "./Reply.ts"
 
 export const metrics =
-  (telemetry: Pick<TelemetryShape, "render">): Handler =>
+  (telemetry: Pick<TelemetryShape, "renderAll">): Handler =>
   () =>
-    Effect.sync(() => text("text/plain; version=0.0.4; charset=utf-8", telemetry.render()))
+    Effect.map(telemetry.renderAll, (exposition) => text("text/plain; version=0.0.4; charset=utf-8", exposition))
 
 /** Pages that most processes never serve: what they need is loaded at the first request, then kept. */
 export const make: Effect.Effect<{ readonly openapi: Handler; readonly docs: Handler; readonly index: Handler }> =

@@ -94,6 +94,7 @@ export const layer: Layer.Layer<never, never, Lifecycle | Output | Settings> = L
             level,
             message: text,
             router_id: process.routerId ?? configured,
+            worker: process.worker,
             // Where it applies, in this order; what is undefined is left out.
             request_id: undefined,
             trace_id: traceIdOf(context),

@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { Lifecycle } from "../../services/running/Lifecycle.ts"
+import { Lifecycle, type Listen } from "../../services/running/Lifecycle.ts"
 import { Output } from "../../services/running/Output.ts"
 import {
   HookTimeout,
@@ -16,7 +16,7 @@ import {
   type ShutdownReportShape
 } from "../../services/running/ShutdownReport.ts"
 import { RunState } from "./RunState.ts"
-import { listen } from "./Signals.ts"
+import * as Signals from "./Signals.ts"
 import * as Watchdog from "./Watchdog.ts"
 
 export interface LifecycleOptions {
@@ -27,6 +27,8 @@ export interface LifecycleOptions {
    * event loop is blocked. For programs; an embedder's host owns its own signals.
    */
   readonly installSignalHandlers: boolean
+  /** Where the signals come from, if not from the system: a worker has them from its parent. */
+  readonly signals?: Listen
   /** SIGHUP asks for a reload of the configuration; otherwise it stops the service as SIGTERM does. */
   readonly reloadOnSighup?: boolean
 }
@@ -68,12 +70,12 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
       const state = new RunState({ clock, report, timeoutMillis, watchdog })
       const run: Run = { state, report, hooks, timeoutMillis, isWatched, ready }
       if (options.installSignalHandlers) {
-        yield* listen({
+        yield* (options.signals ?? Signals.listen)({
           signal: (signal) => {
             if (signal === "SIGHUP" && options.reloadOnSighup === true) return state.requestReload()
             if (state.signalled(signal) !== "exit") return
             const last = state.render()
-            output.line(JSON.stringify(last))
+            output.report(JSON.stringify(last))
             process.exit(last.exit_code)
           },
           failure: (detail) => {
@@ -87,6 +89,10 @@ export const layer = (options: LifecycleOptions): Layer.Layer<Lifecycle, never, 
         stopping: () => state.isStopping(),
         run: (service) => Effect.tap(started(run, service), (last) => Deferred.succeed(finished, last)),
         ready: Deferred.await(ready),
+        fail: (detail) => {
+          state.fail(detail)
+          state.requestShutdown()
+        },
         shutdown: Effect.zipRight(
           Effect.sync(() => state.requestShutdown()),
           Deferred.await(finished)
@@ -116,9 +122,9 @@ const started = <A, E, R>(run: Run, service: Layer.Layer<A, E, R>): Effect.Effec
       Effect.catchAll((error) => Effect.sync(() => report.error(null, error)))
     )
     yield* sayFailures(state)
-    const { errors } = yield* report.entries
+    const { errors, outcome } = state.render()
     const took = `${state.stoppingSeconds().toFixed(1)}s`
-    yield* errors.length === 0 && state.render().outcome === "clean"
+    yield* errors.length === 0 && outcome === "clean"
       ? Effect.logInfo(`Graceful shutdown completed in ${took}`)
       : Effect.logWarning(`Shutdown completed with ${errors.length} errors in ${took}`)
     const last = state.render()

@@ -52,17 +52,28 @@ const isMissing = (fd: number): boolean =>
 
 // Not process.stdout itself: its writes can be asynchronous, and the report must be out before the process is gone. Asking
 // for its descriptor makes a pipe one that can be full instead of one that blocks.
-export const layer: Layer.Layer<Output> = Layer.sync(Output, () => {
-  const { fd } = process.stdout
-  const stdout = sinkOf(fd)
-  const stderr = sinkOf(process.stderr.fd)
-  if (isMissing(fd)) stdout.close()
-  return Output.of({
-    line: (text) => {
-      const line = `${text}\n`
+const make = (reportTo: number | null): Layer.Layer<Output> =>
+  Layer.sync(Output, () => {
+    const { fd } = process.stdout
+    const stdout = sinkOf(fd)
+    const stderr = sinkOf(process.stderr.fd)
+    const parent = reportTo === null ? null : sinkOf(reportTo)
+    if (isMissing(fd)) stdout.close()
+    const write = (line: string) => {
       if (!stdout.take(line)) stderr.take(line)
-    },
-    descriptor: () => (stdout.isOpen() ? fd : process.stderr.fd),
-    isTerminal: process.stdout.isTTY === true
+    }
+    return Output.of({
+      line: (text) => write(`${text}\n`),
+      report: (text) => {
+        const line = `${text}\n`
+        if (parent?.take(line) !== true) write(line)
+      },
+      descriptor: () => reportTo ?? (stdout.isOpen() ? fd : process.stderr.fd),
+      isTerminal: process.stdout.isTTY === true
+    })
   })
-})
+
+export const layer: Layer.Layer<Output> = make(null)
+
+/** A worker's: its report goes to its parent by that descriptor. */
+export const layerReportingTo: (descriptor: number) => Layer.Layer<Output> = make

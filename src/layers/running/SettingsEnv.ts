@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto"
+import { availableParallelism } from "node:os"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -37,7 +38,7 @@ export const fromEnvironment: Layer.Layer<Settings, InvalidSettings, Environment
   Effect.gen(function* () {
     const { terminal, variables } = yield* Environment
     const problems = new Map<string, string>()
-    const settings = settingsFrom(readFrom(variables, problems), { terminal, sha256 })
+    const settings = settingsFrom(readFrom(variables, problems), { terminal, cores: availableParallelism(), sha256 })
     for (const { names, problem } of impossible(settings)) {
       // What has a problem of its own is not blamed again.
       if (!names.some((name) => problems.has(name))) problems.set(names[0], problem)

@@ -47,6 +47,7 @@ export const layer: Layer.Layer<ShutdownReport> = Layer.effect(
       backlog: (read) => {
         collecting.backlog = read
       },
+      pending: () => collecting.backlog().pending,
       entries: Effect.sync(() => collecting.all),
       force: () => Deferred.unsafeDone(forced, Effect.void),
       forced: Deferred.await(forced),
@@ -120,9 +121,8 @@ class Collecting {
   render(facts: ShutdownFacts): Report {
     const learning = this.#learningNow()
     const total = this.requests.in_flight_at_signal + this.requests.accepted_during_settle
-    const isRewound = this.#errors.some(({ _tag }) => _tag === "LogRewound")
-    const isUnsaved = isRewound || learning.unpersisted + learning.dropped > 0
-    const { outcome, exitCode } = verdict(facts, this.#errors.length > 0, isUnsaved)
+    const errors = [...this.#errors]
+    const { outcome, exitCode } = verdict(facts, errors.length > 0, isUnsaved({ errors, learning }))
     return {
       event: "shutdown_report",
       outcome,
@@ -133,7 +133,7 @@ class Collecting {
       phases: phases.map((phase) => this.#entryOf(phase)),
       requests: { ...this.requests, interrupted: total - this.requests.drained },
       learning,
-      errors: [...this.#errors]
+      errors
     }
   }
 
@@ -167,14 +167,18 @@ const outcomeOf = (failures: ReadonlyArray<ShutdownError>): PhaseEntry["outcome"
   return failures.some(({ _tag }) => _tag.endsWith("Timeout")) ? "timeout" : "failed"
 }
 
+/** Something learned is lost, as the report tells it. */
+export const isUnsaved = ({ errors, learning }: Pick<Report, "errors" | "learning">): boolean =>
+  errors.some(({ _tag }) => _tag === "LogRewound") || learning.unpersisted + learning.dropped > 0
+
 /** The table of outcomes and exit codes. */
-const verdict = (
-  facts: ShutdownFacts,
+export const verdict = (
+  facts: Pick<ShutdownFacts, "failed" | "signals">,
   hasErrors: boolean,
-  isUnsaved: boolean
+  hasLost: boolean
 ): { readonly outcome: Report["outcome"]; readonly exitCode: number } => {
   if (facts.failed) return { outcome: "failed", exitCode: 1 }
-  if (facts.signals > 1) return { outcome: "forced", exitCode: isUnsaved ? 3 : 2 }
-  if (isUnsaved) return { outcome: "dirty", exitCode: 3 }
+  if (facts.signals > 1) return { outcome: "forced", exitCode: hasLost ? 3 : 2 }
+  if (hasLost) return { outcome: "dirty", exitCode: 3 }
   return hasErrors ? { outcome: "dirty", exitCode: 2 } : { outcome: "clean", exitCode: 0 }
 }

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type { Listen, SignalListener } from "../../services/running/Lifecycle.ts"
 
 /** What was heard so far: each signal but those that ask for a reload, and the echoes of Ctrl-C. */
 export interface SignalCount {
@@ -23,28 +24,40 @@ export const demandOf = ({ count }: SignalCount): "stop" | "force" | "exit" =>
  */
 const echoMillis = 200
 
-/** Hears the signals and the failures that end a program; the listeners leave with the scope. */
-export const listen = (on: { readonly signal: (signal: string) => void; readonly failure: (detail: string) => void }) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      let last = { signal: "", millis: 0 }
-      const signals = (["SIGTERM", "SIGINT", "SIGHUP"] as const).map((signal) => {
-        const listener = () => {
-          const millis = Date.now()
-          const isEcho = signal === "SIGINT" && last.signal === signal && millis - last.millis < echoMillis
-          last = { signal, millis }
-          if (!isEcho) on.signal(signal)
-        }
-        process.on(signal, listener)
-        return () => process.off(signal, listener)
-      })
-      const failures = (["unhandledRejection", "uncaughtException"] as const).map((event) => {
-        const listener = (cause: unknown) =>
-          on.failure(`${event}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`)
-        process.on(event, listener)
-        return () => process.off(event, listener)
-      })
-      return [...signals, ...failures]
-    }),
-    (remove) => Effect.sync(() => remove.forEach((off) => off()))
+const names = ["SIGTERM", "SIGINT", "SIGHUP"] as const
+
+const signalsOf = (on: SignalListener): ReadonlyArray<() => void> => {
+  let last = { signal: "", millis: 0 }
+  return names.map((signal) => {
+    const listener = () => {
+      const millis = Date.now()
+      const isEcho = signal === "SIGINT" && last.signal === signal && millis - last.millis < echoMillis
+      last = { signal, millis }
+      if (!isEcho) on.signal(signal)
+    }
+    process.on(signal, listener)
+    return () => process.off(signal, listener)
+  })
+}
+
+const failuresOf = (on: SignalListener): ReadonlyArray<() => void> =>
+  (["unhandledRejection", "uncaughtException"] as const).map((event) => {
+    const listener = (cause: unknown) =>
+      on.failure(`${event}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`)
+    process.on(event, listener)
+    return () => process.off(event, listener)
+  })
+
+const listening = (start: () => ReadonlyArray<() => void>) =>
+  Effect.asVoid(
+    Effect.acquireRelease(Effect.sync(start), (stops) => Effect.sync(() => stops.forEach((stop) => stop())))
   )
+
+/** Hears the signals and the failures that end a program. */
+export const listen: Listen = (on) => listening(() => [...signalsOf(on), ...failuresOf(on)])
+
+/** Its own failures, and signals from elsewhere. */
+export const listenTo =
+  (start: (signal: SignalListener["signal"]) => () => void): Listen =>
+  (on) =>
+    listening(() => [start(on.signal), ...failuresOf(on)])

@@ -103,11 +103,11 @@ const replicationLine = ({ lagSeconds, standbys, synchronousCommit, synchronousN
 const connectionsLine = (
   server: DatabaseServer,
   isPooled: boolean,
-  { database }: SettingsShape,
+  { database, workers }: SettingsShape,
   replicas: number
 ): Line => {
   const name = "connections"
-  const need = (replicas + 1) * (database.poolSize + 3)
+  const need = (replicas + 1) * workers * (database.poolSize + 3)
   if (database.poolSize === 1) {
     return warn(
       name,
@@ -115,7 +115,7 @@ const connectionsLine = (
       "set it to 3 or more; 10 is the default"
     )
   }
-  const needs = `${replicas} replicas and one more at a deploy (--replicas) x (DATABASE_POOL_SIZE ${database.poolSize} + 3) = ${need}`
+  const needs = `${replicas} replicas and one more at a deploy (--replicas) x (DATABASE_POOL_SIZE ${database.poolSize} + 3)${workers === 1 ? "" : ` x ${workers} workers`} = ${need}`
   if (isPooled) return pass(name, `${needs}: the pooler has to accept so many clients, which cannot be asked here`)
   const limits = [
     { free: server.slots - server.others, what: `${server.slots} of max_connections, ${server.others} used by others` },

@@ -64,8 +64,10 @@ export interface TelemetryShape {
     labels?: Readonly<Record<string, string>>
   ) => Effect.Effect<void, never, Scope.Scope>
 
-  /** The Prometheus text exposition format, version 0.0.4. */
+  /** The Prometheus text exposition format, version 0.0.4, of this process. */
   readonly render: () => string
+  /** The same of all workers, where there are several. */
+  readonly renderAll: Effect.Effect<string>
 }
 
 export class Telemetry extends Context.Tag("conduit/services/Telemetry")<Telemetry, TelemetryShape>() {}

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type { PhaseName, Report } from "./ShutdownReport.ts"
 
 /** Where the process is in its life. */
@@ -17,6 +18,8 @@ export interface LifecycleShape {
   readonly ready: Effect.Effect<void>
   /** Requests the shutdown and waits for its report. Idempotent: every caller gets the same report. */
   readonly shutdown: Effect.Effect<Report>
+  /** The service cannot go on: requests the shutdown, whose outcome is `failed`. */
+  readonly fail: (detail: string) => void
   /** Called synchronously at the moment a shutdown is requested. */
   readonly onStopping: (listener: () => void) => void
   /** Called synchronously at a SIGHUP, where it asks for a reload; one that came before is not forgotten. */
@@ -28,3 +31,12 @@ export interface LifecycleShape {
 }
 
 export class Lifecycle extends Context.Tag("conduit/services/Lifecycle")<Lifecycle, LifecycleShape>() {}
+
+/** What is told to who hears signals, and failures that nobody handled. */
+export interface SignalListener {
+  readonly signal: (signal: string) => void
+  readonly failure: (detail: string) => void
+}
+
+/** Hears until the scope closes. */
+export type Listen = (on: SignalListener) => Effect.Effect<void, never, Scope.Scope>

@@ -12,6 +12,7 @@ import { otlp } from "./settings/Otlp.ts"
 import { defaultText, type Platform, type ReadSetting, type SettingsRow } from "./settings/Setting.ts"
 import { shutdown } from "./settings/Shutdown.ts"
 import { database, redis } from "./settings/Storage.ts"
+import { workers } from "./settings/Workers.ts"
 
 /** Everything that can be set, by concern; a new setting is one row in the file of its concern. */
 export const settingsFrom = (setting: ReadSetting, platform: Platform) =>
@@ -24,6 +25,7 @@ export const settingsFrom = (setting: ReadSetting, platform: Platform) =>
       "production",
       { shown: "none" }
     ),
+    workers: workers(setting, platform),
     database: database(setting),
     redis: redis(setting),
     log: log(setting, platform),
@@ -40,7 +42,7 @@ export interface SettingsShape extends ReturnType<typeof settingsFrom> {}
 
 export class Settings extends Context.Tag("conduit/services/Settings")<Settings, SettingsShape>() {}
 
-const noPlatform: Platform = { terminal: false, sha256: (text) => text }
+const noPlatform: Platform = { terminal: false, cores: 1, sha256: (text) => text }
 
 /** The settings of an empty environment without a terminal. */
 export const defaults: SettingsShape = settingsFrom((_name, _parse, byDefault) => byDefault, noPlatform)

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import { PersistFailed, PersistTimeout } from "../learning/BanditState.ts"
 import { LogRewound } from "../learning/LogReader.ts"
 import { PoolCloseTimeout } from "../storage/Database.ts"
+import { WorkerDied, WorkerFailed, WorkerKilled } from "./Workers.ts"
 
 /** The steps of a shutdown, in their order. */
 export const phases = ["settle", "drain", "persist", "close", "flush"] as const
@@ -74,9 +75,22 @@ export const ShutdownError = Schema.Union(
   LogRewound,
   PhaseDefect,
   HookTimeout,
-  ServiceFailure
+  ServiceFailure,
+  WorkerDied,
+  WorkerKilled,
+  WorkerFailed
 )
 export type ShutdownError = typeof ShutdownError.Type
+
+/** How one of several workers ended; `died` and `killed` ones have told no report of their own. */
+const WorkerEntry = Schema.Struct({
+  worker: Schema.Number,
+  pid: Schema.Number,
+  outcome: Schema.Literal("clean", "failed", "dirty", "forced", "watchdog", "died", "killed"),
+  exit_code: Schema.NullOr(Schema.Number),
+  duration_seconds: Schema.Number
+})
+export type WorkerEntry = typeof WorkerEntry.Type
 
 const PhaseEntry = Schema.Struct({
   phase: Schema.Literal(...phases),
@@ -114,6 +128,16 @@ export const Report = Schema.Struct({
       { _tag: Schema.String, phase: Schema.NullOr(Schema.String), message: Schema.String },
       { key: Schema.String, value: Schema.Unknown }
     )
+  ),
+  /** Of several workers, whose sums the rest is; errors of one have its number as `worker`. */
+  workers: Schema.optional(
+    Schema.Struct({
+      /** The one that the outcome comes from; of those that ended well the slowest. */
+      worst: Schema.NullOr(Schema.Number),
+      /** How many have died since the start and were replaced. */
+      replaced: Schema.Number,
+      ended: Schema.Array(WorkerEntry)
+    })
   )
 })
 export type Report = typeof Report.Type
@@ -147,6 +171,9 @@ export interface ShutdownReportShape {
 
   /** How many events are not stored, and how many are lost, at this moment: for a report before `persist` has run. */
   readonly backlog: (read: () => { readonly pending: number; readonly dropped: number }) => void
+
+  /** Of those, what is not stored at this moment. */
+  readonly pending: () => number
 
   /** What was collected so far, phases in their order. */
   readonly entries: Effect.Effect<Pick<Report, "phases" | "errors">>

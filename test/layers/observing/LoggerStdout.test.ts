@@ -27,7 +27,8 @@ const logged = (
         Layer.succeed(Output, {
           descriptor: () => 1,
           isTerminal: options.isTerminal ?? false,
-          line: (text) => void lines.push(text)
+          line: (text) => void lines.push(text),
+          report: (text) => void lines.push(text)
         })
       )
     )

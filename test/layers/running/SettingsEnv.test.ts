@@ -38,6 +38,7 @@ const hashesOf = (keys: SettingsShape["http"]["apiKeys"]) =>
 const flips: ReadonlyArray<
   readonly [name: string, value: string, read: (s: SettingsShape) => unknown, expected: unknown]
 > = [
+  ["CONDUIT_WORKERS", "3", (s) => s.workers, 3],
   ["DATABASE_POOL_SIZE", "3", (s) => s.database.poolSize, 3],
   ["LOG_LEVEL", "warn", (s) => s.log.level, "WARNING"],
   ["LOG_FORMAT", "pretty", (s) => s.log.format, "pretty"],

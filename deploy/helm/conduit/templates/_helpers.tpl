@@ -37,6 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "conduit.settings" -}}
 CONDUIT_CONFIG: /etc/conduit/conduit.yaml
 CONDUIT_PORT: "8000"
+CONDUIT_WORKERS: {{ .Values.workers | quote }}
 CONDUIT_SHUTDOWN_TIMEOUT: {{ .Values.shutdown.drainSeconds }} seconds
 CONDUIT_SHUTDOWN_SETTLE: {{ .Values.shutdown.settleSeconds }} seconds
 CONDUIT_SHUTDOWN_PERSIST_TIMEOUT: {{ .Values.shutdown.persistSeconds }} seconds

@@ -12,7 +12,7 @@ const forcedLimit = Duration.millis(800)
 const margin = Duration.millis(500)
 
 /** Of the limit of the phase, what a server of our own has for its end: most of it is the pool's. */
-const forServer = (limit: Duration.Duration) => Duration.min(Duration.seconds(2), Duration.times(limit, 0.5))
+export const forServer = (limit: Duration.Duration) => Duration.min(Duration.seconds(2), Duration.times(limit, 0.5))
 
 /** The order bounds every kind of hang in a finalizer: disconnect, interruptible, then the limit. */
 const within = <A>(effect: Effect.Effect<A>, limit: Effect.Effect<Duration.Duration>) =>
@@ -67,4 +67,16 @@ export const closePool = (
     )
     yield* bounded.destroy
   })
+}
+
+/** The phase `close` of who has the server and no pool: ends it at once, for whoever used it has gone. */
+export const closeServer = (
+  { end }: Pick<PostgresServerShape, "end">,
+  closeTimeout: Duration.Duration,
+  report: ShutdownReportShape
+): Effect.Effect<void> => {
+  if (Option.isNone(end)) return Effect.void
+  const limit = forServer(closeTimeout)
+  const onTimeout = () => new PoolCloseTimeout({ limitMs: Duration.toMillis(limit), busy: [], terminated: 0 })
+  return Effect.asVoid(report.phase("close", { limit, grace: margin, onTimeout }, end.value(limit)))
 }

@@ -11,7 +11,9 @@ import {
   PostgresServer,
   type PostgresServerShape
 } from "../../../services/storage/PostgresServer.ts"
-import { Settings, type SettingsShape } from "../../../services/running/Settings.ts"
+import { InvalidSettings, Settings, type SettingsShape } from "../../../services/running/Settings.ts"
+import { ShutdownReport } from "../../../services/running/ShutdownReport.ts"
+import { closeServer, forServer } from "./Close.ts"
 import { hasName } from "./embedded/Account.ts"
 import { type Binaries, npmBinaries } from "./embedded/Binaries.ts"
 import { failed, majorOf, onDisk, urlOf } from "./embedded/Cluster.ts"
@@ -24,8 +26,10 @@ import { prepare } from "./embedded/Preparing.ts"
 
 /** For an end that no phase of a shutdown counts: of a start that failed or was cut. */
 const endLimit = Duration.seconds(2)
-/** Beside two pools, a service's and a command's: those of a start, of a listener, and of whoever looks in. */
+/** Beside the pools, each worker's and a command's: those of a start, of a listener, and of whoever looks in. */
 const furtherConnections = 20
+/** What each worker more may need beside its pool. */
+const furtherOfWorker = 3
 
 type Databases = SettingsShape["database"]
 
@@ -48,16 +52,43 @@ export const runningUrl = (
   })
 
 const own = Effect.gen(function* () {
-  const { database } = yield* Settings
+  const { database, workers } = yield* Settings
   const places = placesOf(database.dataDirectory)
   yield* onDisk(places.folder, () => fs.mkdirSync(places.folder, { recursive: true, mode: 0o700 }))
   yield* lockDirectory(places.folder, places.lock)
   const binaries = yield* choose(places, database.embedded)
-  return binaries === null ? yield* runPglite(places) : yield* runServer(places, binaries, database)
+  return binaries === null ? yield* runPglite(places) : yield* runServer(places, binaries, database, workers)
 })
 
 /** The embedded PostgreSQL, which belongs to this process until the scope closes. */
 export const layer: Layer.Layer<PostgresServer, EmbeddedPostgresError, Settings> = Layer.scoped(PostgresServer, own)
+
+/** The same for several workers: they use it, none of them ends it, and the shutdown of their parent does. */
+export const layerForWorkers: Layer.Layer<
+  PostgresServer,
+  EmbeddedPostgresError | InvalidSettings,
+  Settings | ShutdownReport
+> = Layer.scoped(
+  PostgresServer,
+  Effect.gen(function* () {
+    const report = yield* ShutdownReport
+    const { shutdown, workers } = yield* Settings
+    const server = yield* own
+    if (server.isSingleSession) {
+      return yield* new InvalidSettings({
+        problems: [
+          `CONDUIT_WORKERS: ${workers} processes cannot share PGlite, which has one session: set DATABASE_URL to a PostgreSQL, or 1 worker`
+        ]
+      })
+    }
+    yield* Effect.addFinalizer(() => closeServer(server, shutdown.closeTimeout, report))
+    return server
+  })
+)
+
+/** What is left for the pools of the workers of the limit of closing: the parent needs the rest to end the server. */
+export const poolsLimit = (closeTimeout: Duration.Duration): Duration.Duration =>
+  Duration.subtract(closeTimeout, forServer(closeTimeout))
 
 /** The one that another process has, beside it; or else as `layer`. */
 export const layerBeside: Layer.Layer<PostgresServer, EmbeddedPostgresError, Settings> = Layer.scoped(
@@ -132,14 +163,15 @@ const choose = (places: Places, wanted: Databases["embedded"]): Effect.Effect<Bi
     return null
   })
 
-const runServer = (places: Places, binaries: Binaries, { poolSize }: Databases) =>
+const runServer = (places: Places, binaries: Binaries, { poolSize }: Databases, workers: number) =>
   Effect.gen(function* () {
     const { directory } = yield* prepare(places, binaries)
     const cluster = { directory, account: accountOf(places, binaries.major), binaries }
     yield* Effect.logInfo(
       `Using the embedded PostgreSQL ${binaries.version} in ${directory}; DATABASE_URL names another`
     )
-    const running = yield* Postmaster.serve(cluster, 2 * poolSize + furtherConnections, endLimit)
+    const connections = (workers + 1) * poolSize + (workers - 1) * furtherOfWorker + furtherConnections
+    const running = yield* Postmaster.serve(cluster, connections, endLimit)
     return PostgresServer.of({
       url: yield* urlOf(directory, running.port),
       poolSize,

@@ -39,6 +39,14 @@ export const integer =
       : Either.left(`a whole number from ${minimum} to ${maximum}`)
   }
 
+/** A whole number, or a word for one. */
+export const integerOr =
+  (word: string, meant: number, minimum: number, maximum: number): Parse<number> =>
+  (value) =>
+    value.toLowerCase() === word
+      ? Either.right(Math.min(maximum, Math.max(minimum, meant)))
+      : Either.mapLeft(integer(minimum, maximum)(value), (right) => `${right}, or ${word}`)
+
 /** An amount of money above 0. */
 export const usd: Parse<number> = (value) => {
   const number = Number(value)

@@ -29,6 +29,8 @@ export interface ReadSetting {
 export interface Platform {
   /** Whether a person reads the output. */
   readonly terminal: boolean
+  /** Processors that the process may use. */
+  readonly cores: number
   /** SHA-256 in hex. */
   readonly sha256: (text: string) => string
 }
