@@ -15,6 +15,7 @@ import { evaluate } from "./evaluate.ts"
 import { healthcheck } from "./healthcheck.ts"
 import { importing } from "./import.ts"
 import { init } from "./init.ts"
+import { judge } from "./judge.ts"
 import { keys } from "./keys.ts"
 import { migrate } from "./migrate.ts"
 import { mockLlm } from "./mock-llm.ts"
@@ -75,6 +76,7 @@ const conduit = Command.make("conduit").pipe(
     state,
     replay,
     evaluate,
+    judge,
     doctor,
     mockLlm,
     health

@@ -29,6 +29,16 @@ export const changesBetween = (before: Catalog, after: Catalog): ReadonlyArray<s
   ...(before.policy.switchBudget === after.policy.switchBudget
     ? []
     : [`policy.sessions.switchBudget is ${after.policy.switchBudget ?? "not set: a session keeps its model"}`]),
+  ...(JSON.stringify(before.policy.signals) === JSON.stringify(after.policy.signals)
+    ? []
+    : [`policy.signals is ${JSON.stringify(after.policy.signals ?? {})}`]),
+  ...(JSON.stringify(before.policy.judge) === JSON.stringify(after.policy.judge)
+    ? []
+    : [
+        after.policy.judge === undefined
+          ? "nobody judges answers"
+          : `${after.policy.judge.model} judges a share of ${after.policy.judge.share} of the answers`
+      ]),
   ...(before.policy.preference === after.policy.preference ? [] : [`policy.preference is ${after.policy.preference}`])
 ]
 

@@ -6,6 +6,7 @@ import { parseDocument } from "yaml"
 import { durationFromText } from "../../domain/basics/DurationText.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { must, mustSecretly, problemsOf } from "../../domain/basics/SchemaProblems.ts"
+import type { Signal } from "../../domain/learning/Signals.ts"
 import { isObject } from "../../domain/models/Json.ts"
 import { reasoningEfforts, verbosities } from "../../domain/models/ModelParams.ts"
 import { presetNames } from "../../domain/models/Presets.ts"
@@ -195,6 +196,51 @@ const AliasEntry = Schema.Struct({
 })
 const isAliasName = (name: string) => ModelId.is(name.endsWith("*") ? `${name.slice(0, -1)}x` : name)
 
+const weight = "a weight above 0 and up to 1"
+const Weight = Schema.optionalWith(
+  Schema.Number.annotations(must(weight)).pipe(
+    Schema.greaterThan(0, must(weight)),
+    Schema.lessThanOrEqualTo(1, must(weight))
+  ),
+  { exact: true }
+)
+
+/** What is seen of an answer and counts as a judgement, by weight. */
+const SignalWeightsEntry = Schema.Struct({
+  failure: Weight,
+  refusal: Weight,
+  empty: Weight,
+  truncation: Weight,
+  regeneration: Weight,
+  tool_errors: Weight
+} satisfies Record<Signal, typeof Weight>)
+
+const judgeModel = "the id of a model that answers chats"
+const judgeShare = "a share of the answers above 0 and up to 1"
+const judgeBudget = "USD a day above 0"
+const judgeConcurrency = "a whole number of 1 to 32"
+
+/** Who judges a share of the answers. */
+const JudgeEntry = Schema.Struct({
+  model: Schema.String.annotations(must(judgeModel)),
+  share: Schema.Number.annotations(must(judgeShare)).pipe(
+    Schema.greaterThan(0, must(judgeShare)),
+    Schema.lessThanOrEqualTo(1, must(judgeShare))
+  ),
+  budgetUsdPerDay: Schema.Number.annotations(must(judgeBudget)).pipe(
+    Schema.finite(must(judgeBudget)),
+    Schema.greaterThan(0, must(judgeBudget))
+  ),
+  weight: Weight,
+  concurrency: Schema.optionalWith(
+    Schema.Number.annotations(must(judgeConcurrency)).pipe(
+      Schema.int(must(judgeConcurrency)),
+      Schema.between(1, 32, must(judgeConcurrency))
+    ),
+    { exact: true }
+  )
+})
+
 const algorithm = policyAlgorithms.join(", ").replace(/, (?=[^,]*$)/, " or ")
 const preference = preferenceNames.join(", ")
 
@@ -224,6 +270,8 @@ const ConfigFile = Schema.Struct({
         exact: true
       }),
       passesOnRefusals: Schema.optionalWith(Flag, { exact: true }),
+      signals: Schema.optionalWith(SignalWeightsEntry, { exact: true }),
+      judge: Schema.optionalWith(JudgeEntry, { exact: true }),
       sessions: Schema.optionalWith(
         Schema.Struct({
           switchBudget: Schema.NonNegative.pipe(Schema.finite()).annotations(

@@ -16,7 +16,8 @@ export const problemsBetween = (content: unknown, variables: ReadonlyMap<string,
     ...Object.entries(providers).flatMap(([name, entry]) => providerProblems(name, objectOf(entry), variables)),
     ...modelProblems(models, Object.keys(providers)),
     ...aliasProblems(objectOf(file["aliases"]), ids),
-    ...policyProblems(objectOf(file["policy"]), ids)
+    ...policyProblems(objectOf(file["policy"]), ids),
+    ...judgeProblems(objectOf(file["policy"])["judge"], models)
   ]
 }
 
@@ -90,6 +91,15 @@ const aliasProblems = (aliases: JsonObject, ids: ReadonlyArray<string>): Readonl
       })
     ]
   })
+
+/** Who judges answers is one that answers. */
+const judgeProblems = (judge: unknown, models: ReadonlyArray<JsonObject>): ReadonlyArray<string> => {
+  const { model } = objectOf(judge)
+  if (typeof model !== "string") return []
+  const found = models.find(({ id }) => id === model)
+  if (found === undefined) return [`policy.judge.model: ${JSON.stringify(model)} is not under models`]
+  return found["embeddings"] === undefined ? [] : [`policy.judge.model: ${model} makes vectors and judges nothing`]
+}
 
 /** Who observes choices must make them, and needs a model that serves meanwhile. */
 const policyProblems = (

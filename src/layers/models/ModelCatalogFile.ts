@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type { JudgeSettings } from "../../domain/learning/Judging.ts"
 import type { ModelList } from "../../domain/models/ModelList.ts"
 import { costReferenceUsd } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -248,9 +249,25 @@ const policyOf = ({ models = [], policy = {} }: ConfigFile): Catalog["policy"] =
     preference: policy.preference ?? "balanced",
     ...(policy.passesOnRefusals === true ? { passesOnRefusals: true } : {}),
     ...(policy.sessions === undefined ? {} : { switchBudget: policy.sessions.switchBudget }),
+    ...(policy.signals === undefined ? {} : { signals: policy.signals }),
+    ...(policy.judge === undefined ? {} : { judge: judgeOf(policy.judge) }),
     ...(policy.mode === "observe" && observing !== undefined ? { observing: ModelId(observing) } : {})
   }
 }
+
+const judgeOf = ({
+  budgetUsdPerDay,
+  concurrency = 2,
+  model,
+  share,
+  weight = 0.5
+}: NonNullable<NonNullable<ConfigFile["policy"]>["judge"]>): JudgeSettings => ({
+  model: ModelId(model),
+  share,
+  budgetUsdPerDay,
+  weight,
+  concurrency
+})
 
 const simulatedProviders: ReadonlyMap<string, Provider> = new Map(
   simulatedModels.map((model) => [

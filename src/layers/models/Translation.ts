@@ -9,11 +9,8 @@ import {
 } from "../../domain/models/canonical/Conversation.ts"
 import type { EventReader, EventWriter } from "../../domain/models/canonical/Event.ts"
 import type { Protocol } from "../../domain/models/canonical/Protocol.ts"
-import { chat } from "../../domain/models/chat/Chat.ts"
-import { gemini } from "../../domain/models/gemini/Gemini.ts"
 import { arrayOf, isObject, parseJson } from "../../domain/models/Json.ts"
-import { messages } from "../../domain/models/messages/Messages.ts"
-import { responses } from "../../domain/models/responses/Responses.ts"
+import { protocols } from "../../domain/models/Protocols.ts"
 import { adjustedText, adjustmentsOf } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import {
@@ -25,8 +22,6 @@ import {
   ProviderError
 } from "../../services/models/LanguageModels.ts"
 import { failure } from "./ProviderErrors.ts"
-
-const protocols: Readonly<Record<ProtocolName, Protocol>> = { chat, messages, responses, gemini }
 
 /** A call in the upstream's protocol, and how its answer is told in the client's. */
 interface Translated {

@@ -23,7 +23,12 @@ export interface Accounting {
   /** What the model that was chosen is expected to cost for this request. */
   readonly expected: (decision: Decision, request: RoutingRequest) => ExpectedCost
   /** Of an answer as far as it has come; `said` is null where nothing of it has. */
-  readonly of: (model: Model, request: RoutingRequest, said: Said | null, requestId: string | null) => Account
+  readonly of: (
+    model: Model,
+    request: Pick<RoutingRequest, "inputTokens">,
+    said: Said | null,
+    requestId: string | null
+  ) => Account
 }
 
 const charsPerToken = 4

@@ -6,6 +6,7 @@ import * as FiberId from "effect/FiberId"
 import type { Deadline, Deadlines } from "../../domain/basics/Deadlines.ts"
 import { storablePrompt } from "../../domain/basics/StorableText.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
+import type { StreamedText } from "../../domain/models/AnswerText.ts"
 import { adjustedText } from "../../domain/routing/Dialect.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { NoEligibleModel } from "../../services/learning/BanditState.ts"
@@ -34,6 +35,7 @@ import type { Choosing } from "./Choosing.ts"
 import * as Conversation from "./Conversation.ts"
 import type { Experience } from "./Experience.ts"
 import * as Failures from "./Failures.ts"
+import type { Judge } from "./Judge.ts"
 import { monotonicMs } from "./MonotonicTime.ts"
 import { Opening } from "./Opening.ts"
 import { type Broken, Relay } from "./Relay.ts"
@@ -50,6 +52,7 @@ export interface Parts {
   /** Well before the first sign of life would be due. */
   readonly earlyMs: number
   readonly experience: Experience
+  readonly judge: Pick<Judge, "answered" | "listener" | "textOf">
   readonly models: LanguageModelsShape
   readonly settlement: Settlement
   readonly storePrompts: boolean
@@ -73,6 +76,8 @@ export class ChatRun implements ChatRunShape {
   #calls = 0
   #opening: Opening<AnswerHead> | null = null
   #relay: Relay | null = null
+  /** What the stream says, where it is judged. */
+  #heard: StreamedText | null = null
   /** The first answer that declined, while other models are asked. */
   #declined: Declined | null = null
   /** What is left when it is settled. */
@@ -225,13 +230,15 @@ export class ChatRun implements ChatRunShape {
   }
 
   #deliver(routed: RoutedRequest, model: Model, told: ChatAnswer): void {
-    const { accounting, settlement } = this.#parts
+    const { accounting, judge, settlement } = this.#parts
     const { requestId, said, status, text } = told
     const account = accounting.of(model, routed.request, said, requestId)
     const facts = factsOf(account, said, null)
     routed.told(() => facts)
     const outcome = settlement.settle(routed, answered(status))
     const { costUsd, latencyMs } = outcome
+    const judged = judge.textOf(routed, text)
+    if (judged !== null) judge.answered(routed, outcome, judged)
     this.#settled(routed, outcome, () => {
       const head = this.#headOf(routed, model, told)
       this.#end(
@@ -260,13 +267,16 @@ export class ChatRun implements ChatRunShape {
     if (told.said().isRefusal && this.#parts.attempts.passesOn(routed, this.#untried)) {
       return this.#callFailed(routed, model, declined(model, told.status))
     }
-    const { accounting, attempts, clock, deadlines } = this.#parts
+    const { accounting, attempts, clock, deadlines, judge } = this.#parts
     this.#deadline?.cancel()
     this.#state = "relaying"
     attempts.answers(routed, model)
     const sink = this.#opening.answering(this.#headOf(routed, model, told))
+    const heard = judge.listener(routed)
+    this.#heard = heard
     const options = {
       accounting,
+      heard,
       firstTokenMs: routed.callMs(monotonicMs(clock)),
       onBug: (bug: unknown) => this.#bug(bug),
       timeLimit: (run: () => void) => deadlines.after(attempts.remainingMs(routed), () => this.#guarded(run))
@@ -281,9 +291,10 @@ export class ChatRun implements ChatRunShape {
     const isLate = broken === "timeout" || broken?.reason === "timeout"
     const clientReads = this.#relay?.clientReads !== false
     this.#stop()
-    const { settlement } = this.#parts
+    const { judge, settlement } = this.#parts
     if (broken === null) {
       const outcome = settlement.settle(routed, answered(status))
+      if (this.#heard !== null) judge.answered(routed, outcome, this.#heard.text)
       return this.#settled(routed, outcome, () => {
         sink?.end()
         this.#end(Exit.succeed(null))

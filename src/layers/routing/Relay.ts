@@ -1,4 +1,5 @@
 import { withMembers } from "../../domain/basics/JsonText.ts"
+import type { StreamedText } from "../../domain/models/AnswerText.ts"
 import type { Deadline } from "../../domain/basics/Deadlines.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { type ChatStream, ProviderError } from "../../services/models/LanguageModels.ts"
@@ -17,11 +18,12 @@ export class Relay {
   readonly #deadline: Deadline
   readonly #ended: (broken: Broken | null) => void
   readonly #onBug: (bug: unknown) => void
+  readonly #heard: StreamedText | null
   #clientReads = true
   #isOver = false
 
   constructor(
-    { accounting, firstTokenMs, onBug, timeLimit }: RelayOptions,
+    { accounting, firstTokenMs, heard, onBug, timeLimit }: RelayOptions,
     routed: RoutedRequest,
     source: ChatStream,
     model: Model,
@@ -32,6 +34,7 @@ export class Relay {
     this.#sink = sink
     this.#ended = ended
     this.#onBug = onBug
+    this.#heard = heard
     this.#account = () => accounting.of(model, routed.request, source.said(), source.requestId)
     routed.told(() => factsOf(this.#account(), source.said(), firstTokenMs))
     this.#deadline = timeLimit(() => this.#end("timeout"))
@@ -54,8 +57,10 @@ export class Relay {
     if (this.#isOver) return
     try {
       if (events instanceof ProviderError) this.#end(events)
-      else if (events.length > 0) this.#send(events, this.#taken)
-      else this.#sendCounts()
+      else if (events.length > 0) {
+        this.#heard?.add(events)
+        this.#send(events, this.#taken)
+      } else this.#sendCounts()
     } catch (bug) {
       this.#onBug(bug)
     }
@@ -103,6 +108,8 @@ export class Relay {
 interface RelayOptions {
   readonly accounting: Accounting
   readonly firstTokenMs: number | null
+  /** Takes what is sent, where it is judged. */
+  readonly heard: StreamedText | null
   readonly onBug: (bug: unknown) => void
   /** Runs it when the request's time is up. */
   readonly timeLimit: (run: () => void) => Deadline

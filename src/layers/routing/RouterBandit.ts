@@ -9,6 +9,7 @@ import { BanditState } from "../../services/learning/BanditState.ts"
 import { Database } from "../../services/storage/Database.ts"
 import { FeatureExtractor } from "../../services/routing/FeatureExtractor.ts"
 import { Ids } from "../../services/running/Ids.ts"
+import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { LanguageModels } from "../../services/models/LanguageModels.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { ModelCatalog } from "../../services/models/ModelCatalog.ts"
@@ -23,13 +24,16 @@ import * as Choosing from "./Choosing.ts"
 import * as Circuits from "./Circuits.ts"
 import * as DecisionReports from "./DecisionReports.ts"
 import * as Experience from "./Experience.ts"
+import { Judge } from "./Judge.ts"
 import * as RequestPath from "./RequestPath.ts"
 import * as RequestTrace from "./RequestTrace.ts"
 import * as Rewards from "./Rewards.ts"
 import * as SessionFeedback from "./SessionFeedback.ts"
 import { Settlement } from "./Settlement.ts"
+import { Signals } from "./Signals.ts"
 import * as Stats from "./StatsReader.ts"
 import * as Summing from "./Summing.ts"
+import * as Verdicts from "./Verdicts.ts"
 
 /** Everything that a request passes, from what it shares with others to its path (`RequestPath.ts`). */
 export const layer: Layer.Layer<
@@ -44,6 +48,7 @@ export const layer: Layer.Layer<
   | Database
   | Settings
   | Ids
+  | Lifecycle
   | Telemetry
   | Tracing
 > = Layer.scoped(
@@ -78,13 +83,38 @@ export const layer: Layer.Layer<
       telemetry,
       tracing
     }
+    const verdicts = yield* Verdicts.make({
+      log,
+      ids: shared.ids,
+      nowMillis: () => clock.unsafeCurrentTimeMillis(),
+      dropped: telemetry.verdictDropped
+    })
+    const signals = new Signals({
+      verdicts,
+      weights: () => catalog.current().policy.signals,
+      seen: telemetry.signalled
+    })
+    const judge = new Judge({
+      ...shared,
+      verdicts,
+      seed: log.router.seed,
+      nowMillis: () => clock.unsafeCurrentTimeMillis(),
+      told: telemetry.judgeTold
+    })
+    ;(yield* Lifecycle).onStopping(() => judge.stop())
     const attempts = new Attempts(shared)
     const path = RequestPath.make({
       ...shared,
       attempts,
       choosing: Choosing.make(shared),
       earlyMs: (2 / 3) * Duration.toMillis(http.streamKeepAlive),
-      settlement: new Settlement({ ...shared, attempts }),
+      judge,
+      settlement: new Settlement({
+        ...shared,
+        attempts,
+        nowMillis: () => clock.unsafeCurrentTimeMillis(),
+        signals
+      }),
       storePrompts: learning.storePrompts
     })
 

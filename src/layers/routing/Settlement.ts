@@ -13,6 +13,7 @@ import * as Conversation from "./Conversation.ts"
 import type { Experience } from "./Experience.ts"
 import type { Ending, RoutedRequest } from "./RoutedRequest.ts"
 import * as RoutingLog from "./RoutingLog.ts"
+import type { Signals } from "./Signals.ts"
 
 interface Parts {
   readonly accounting: Accounting
@@ -21,6 +22,8 @@ interface Parts {
   readonly experience: Pick<Experience, "counted" | "couldRead">
   readonly log: Pick<LearningLogShape, "offer">
   readonly state: Pick<BanditStateShape, "epoch">
+  readonly nowMillis: () => number
+  readonly signals: Signals
   readonly sessions: Pick<SessionsShape, "move" | "remember">
   readonly telemetry: Pick<TelemetryShape, "settled">
   readonly tracing: Pick<TracingShape, "annotate" | "step">
@@ -56,6 +59,7 @@ export class Settlement {
       meter.used((inputTokens ?? routed.request.inputTokens) + (outputTokens ?? 0), costUsd, outputTokens)
     }
     this.#offer(routed, record)
+    this.#parts.signals.settled(routed, outcome, this.#parts.nowMillis())
     telemetry.settled(routed.decision, outcome)
     this.#noteServed(routed, outcome)
     return outcome

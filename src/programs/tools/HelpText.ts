@@ -30,6 +30,8 @@ const examples: Readonly<Record<string, string>> = {
   "state verify": "conduit state verify",
   replay: "conduit replay --weights 0.7,0.2,0.1",
   evaluate: "conduit evaluate --algorithm h2,ucb1,random --seeds 3 --html result.html examples/outcomes/sample.jsonl",
+  judge: "conduit judge calibrate --model gpt-4o judged.jsonl",
+  "judge calibrate": "conduit judge calibrate --model gpt-4o judged.jsonl",
   doctor: "conduit doctor --url http://127.0.0.1:8000",
   "mock-llm": "conduit mock-llm --port 9001 --script script.yaml",
   healthcheck: "CONDUIT_PORT=8000 conduit healthcheck"

@@ -2,6 +2,8 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type { JudgeSettings } from "../../domain/learning/Judging.ts"
+import type { SignalWeights } from "../../domain/learning/Signals.ts"
 import type { Alias } from "../../domain/routing/Alias.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import type { ProviderKind } from "../../domain/models/ProviderKind.ts"
@@ -56,6 +58,10 @@ export interface Catalog {
      * conversation costs. Not there: a session keeps its model.
      */
     readonly switchBudget?: number
+    /** What is seen of answers and counts as a judgement, by weight; not there: nothing. */
+    readonly signals?: SignalWeights
+    /** Who judges a share of the answers; not there: nobody. */
+    readonly judge?: JudgeSettings
   }
   /** Geometric mean of the models' expected cost of one request at set-up, USD: what a cost is compared with. */
   readonly costReferenceUsd: number

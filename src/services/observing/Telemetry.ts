@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import type { Change } from "../../domain/learning/bandit/Hierarchical.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
+import type { Signal } from "../../domain/learning/Signals.ts"
 import type { Outcome } from "../../domain/routing/Outcome.ts"
 import type { ProviderError } from "../models/LanguageModels.ts"
 import type { StoredStatus } from "../../domain/learning/Feedback.ts"
@@ -42,6 +43,12 @@ export interface TelemetryShape {
   readonly feedbackExpired: (count: number) => void
   /** So much parked feedback has found its decision. */
   readonly feedbackJoined: (count: number) => void
+  /** Something was seen of an answer that counts as a judgement. */
+  readonly signalled: (signal: Signal) => void
+  /** What the service itself had to say of an answer, and could not. */
+  readonly verdictDropped: () => void
+  /** What came of an answer that the judge was to judge, and what that cost. */
+  readonly judgeTold: (result: JudgeResult, costUsd: number) => void
   /** An answer of the model was judged for the first time: the reward that was expected of it, and what it was worth. */
   readonly judged: (model: ModelId, predicted: number, realised: number) => void
 
@@ -84,6 +91,13 @@ export type RefusalReason = (typeof refusalReasons)[number]
  * failed; `unexpected` is a bug.
  */
 export type CallResult = "ok" | "refused" | "aborted" | ProviderError["reason"]
+
+/**
+ * `unreadable`: what the judge said is no verdict. `budget`, `queue_full`: there was no room for it. `unpriced`: nobody states
+ * what the judge costs, so no budget can be kept. `stopped`: the drain.
+ */
+export const judgeResults = ["judged", "unreadable", "failed", "budget", "queue_full", "unpriced", "stopped"] as const
+export type JudgeResult = (typeof judgeResults)[number]
 
 /** `none`: the provider has no list. */
 export type ModelListResult = "ok" | "none" | "failed"

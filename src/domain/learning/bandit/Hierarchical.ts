@@ -147,7 +147,10 @@ export interface LearnedQuality {
   readonly observations: number
 }
 
-/** What is known of a model at the reference point: bias 1, every feature neutral (0). */
+/**
+ * What is known of a model: its quality for requests as they were judged, tokens and time at the reference point, where bias is 1
+ * and every feature neutral (0).
+ */
 export interface LearnedFacts {
   /** Of an answer to a request without a task, without the success rate: a function of the folded judgements only. */
   readonly quality: LearnedQuality
@@ -162,6 +165,15 @@ export interface LearnedFacts {
 
 const deviationsOf90 = 1.644854
 
+/**
+ * The mean features of what was judged of the task, where the estimate cannot be further than its errors from the judgements; at
+ * the reference point, which may be far from all of them, it could. The reference point for a task that nobody judged.
+ */
+const usual = ({ x }: State, { cells }: Quality.ModelEvidence, task: string | null): Float64Array => {
+  const cell = cells.get(task)
+  return cell === undefined || cell.n <= 0 ? x : cell.x.map((sum) => sum / cell.n)
+}
+
 export const learned = (state: State, id: ModelId, priorQuality: number | null): LearnedFacts => {
   const { parameters } = state
   const k = state.index.get(id)
@@ -170,7 +182,7 @@ export const learned = (state: State, id: ModelId, priorQuality: number | null):
   loadReference(state)
   loadSlots(state, null)
   const at = (task: string | null, observations: number): LearnedQuality => {
-    const { mean, shownSd } = predictQuality(state.quality, evidence, task, state.x, state.runs)
+    const { mean, shownSd } = predictQuality(state.quality, evidence, task, usual(state, evidence, task), state.runs)
     const half = deviationsOf90 * shownSd
     return {
       mean: clamp(mean, 0, 1),

@@ -1,12 +1,13 @@
 import { storedStatuses } from "../../../domain/learning/Feedback.ts"
 import type { ModelId } from "../../../domain/basics/Ids.ts"
 import type { Change } from "../../../domain/learning/bandit/Hierarchical.ts"
-import type { FeedbackAnswer } from "../../../services/observing/Telemetry.ts"
+import type { Signal } from "../../../domain/learning/Signals.ts"
+import type { FeedbackAnswer, JudgeResult } from "../../../services/observing/Telemetry.ts"
 import { byLabel, counter, gauge, lazily } from "./Series.ts"
 
 const feedbackAnswers: ReadonlyArray<FeedbackAnswer> = [...storedStatuses, "conflict", "not_found", "refused"]
 
-export const make = () => ({ ...makeLog(), ...makeFeedback(), ...makeRewards() })
+export const make = () => ({ ...makeLog(), ...makeFeedback(), ...makeOwnVerdicts(), ...makeRewards() })
 
 /** Of the log and its fold. */
 const makeLog = () => {
@@ -50,6 +51,29 @@ const makeLog = () => {
     dropped: (records: number) => recordsDropped.update(records),
     logRewound: (commits: number) => commitsLost.update(commits),
     fallbackToStatic: () => staticFallbacks.update(1)
+  }
+}
+
+/** What the service itself says of answers. */
+const makeOwnVerdicts = () => {
+  const signals = byLabel((signal: Signal) =>
+    counter("conduit_signals_total", "What was seen of answers and counts as a judgement", { signal })
+  )
+  const dropped = counter(
+    "conduit_signals_dropped_total",
+    "Judgements of the service itself that could not be stored, or had no room"
+  )
+  const judged = byLabel((result: JudgeResult) =>
+    counter("conduit_judge_answers_total", "Answers that the judge was to judge, by what came of it", { result })
+  )
+  const costUsd = counter("conduit_judge_cost_usd_total", "What judging has cost")
+  return {
+    signalled: (signal: Signal) => signals(signal).update(1),
+    verdictDropped: () => dropped.update(1),
+    judgeTold: (result: JudgeResult, cost: number) => {
+      judged(result).update(1)
+      if (cost > 0) costUsd.update(cost)
+    }
   }
 }
 
