@@ -31,9 +31,15 @@ const javascript = (id: string, name: string, flaws: Client["flaws"] = {}, title
   flaws
 })
 
-const python = (id: string, folder: string, name: string, flaws: Client["flaws"] = {}): Client => ({
+const python = (
+  id: string,
+  folder: string,
+  name: string,
+  flaws: Client["flaws"] = {},
+  title = `\`${name}\``
+): Client => ({
   id,
-  title: `\`${name}\``,
+  title,
   language: "Python",
   pinned: [`test/clients/python/${folder}/requirements.txt`, new RegExp(`^${name}(?:\\[.*\\])?==(.+)$`, "m")],
   flaws
@@ -88,6 +94,11 @@ export const clients: ReadonlyArray<Client> = [
   python("pydantic-ai", "pydantic-ai", "pydantic-ai-slim"),
   python("litellm", "litellm", "litellm"),
   python("llama-index", "llama-index", "llama-index-llms-openai-like"),
+  python("openai-python-responses", "openai-responses", "openai", {}, "`openai` by Responses"),
+  python("openai-agents", "openai-agents", "openai-agents"),
+  python("anthropic-python-1", "anthropic-1", "anthropic"),
+  python("anthropic-python-2", "anthropic-2", "anthropic"),
+  python("langchain-anthropic", "langchain-anthropic", "langchain-anthropic"),
   go("openai-go-1", "github.com/openai/openai-go", "openai-go"),
   go("openai-go-3", "github.com/openai/openai-go/v3", "openai-go/v3"),
   go("go-openai", "github.com/sashabaranov/go-openai", "go-openai"),

@@ -1,4 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import Anthropic from "@anthropic-ai/sdk"
 import OpenAI from "openai"
 import type { Response, ResponseInputItem } from "openai/resources/responses/responses"
 import { type Answered, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
@@ -442,5 +443,33 @@ describe("a chat whose model speaks Responses", () => {
     assert.notInclude(broken.text, "[DONE]")
     const refused = await chat({ n: 2 })
     assert.deepStrictEqual(refused.json.error.details.excluded, [{ model: "o", excluded_by: "capability:choices" }])
+  })
+})
+
+describe("a client of Anthropic's whose model speaks Responses", () => {
+  it("walks through a loop of tools whose thoughts go back sealed", async () => {
+    const anthropic = new Anthropic({ baseURL: conduit.url, apiKey: "any", maxRetries: 0 })
+    const messages: Array<any> = [{ role: "user", content: "weather in Rome" }]
+    for (const type of ["auto", "none"] as const) {
+      const answer = await anthropic.messages
+        .stream({
+          model: "o",
+          max_tokens: 4096,
+          thinking: { type: "enabled", budget_tokens: 2048 },
+          messages,
+          tools: [{ name: weather.name, input_schema: weather.parameters as never }],
+          tool_choice: { type }
+        })
+        .finalMessage()
+      assert.strictEqual(answer.content[0]?.type, "thinking")
+      assert.strictEqual(answer.stop_reason, type === "auto" ? "tool_use" : "end_turn")
+      assert.isAbove(answer.usage.output_tokens, 0)
+      messages.push({ role: "assistant", content: answer.content })
+      const results = answer.content.flatMap((block) =>
+        block.type === "tool_use" ? [{ type: "tool_result", tool_use_id: block.id, content: "sunny" }] : []
+      )
+      messages.push({ role: "user", content: results })
+    }
+    assert.include(JSON.stringify(sent().input), '"encrypted_content":"mock-sealed-gpt-5-mini"')
   })
 })

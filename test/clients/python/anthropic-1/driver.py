@@ -1,0 +1,3 @@
+from anthropic_driver import main
+
+main()
