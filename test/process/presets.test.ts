@@ -165,8 +165,9 @@ describe("a start without a file", () => {
     assert.include((await conduit.logged("DeepSeek answers"))["message"], "not compared with its list")
   })
 
-  it("says which value of the environment is wrong, and does not show it", async () => {
-    const conduit = await starting({ OPENAI_API_KEY: "sk-1", OPENAI_BASE_URL: "ftp://hunter2" })
+  it("says which value of the environment is wrong, and does not show it, and which key is no wish", async () => {
+    const conduit = await starting({ OPENAI_API_KEY: "sk-1", OPENAI_BASE_URL: "ftp://hunter2", HF_TOKEN: "hf-1" })
+    await conduit.logged("Hugging Face is left out: HF_TOKEN is set for downloads of models too")
     const said = await conduit.logged("OpenAI is left out: the value of OPENAI_BASE_URL")
     assert.notInclude(JSON.stringify([said, conduit.lines]), "hunter2")
     await conduit.logged("no model is usable: simulated models answer")

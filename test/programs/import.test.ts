@@ -38,6 +38,12 @@ model_list:
   - model_name: vectors
     litellm_params: { model: openai/text-embedding-3-small }
     model_info: { mode: embedding }
+  - model_name: thinker
+    litellm_params: { model: openai/gpt-5-pro }
+    model_info: { mode: responses }
+  - model_name: painter
+    litellm_params: { model: openai/gpt-image-1 }
+    model_info: { mode: image_generation }
   - model_name: "*"
     litellm_params: { model: "*" }
 litellm_settings:
@@ -61,7 +67,8 @@ describe("conduit import litellm", () => {
       openai: { preset: "openai" },
       azure: { preset: "azure", baseUrl: "${AZURE_API_BASE}/openai/v1", apiKey: "${AZURE_API_KEY}" },
       "openai-2": { preset: "openai", baseUrl: upstream.url },
-      "openai-3": { preset: "openai", baseUrl: upstream.url, apiKey: "${OWN_KEY}" }
+      "openai-3": { preset: "openai", baseUrl: upstream.url, apiKey: "${OWN_KEY}" },
+      "openai-4": { preset: "openai", kind: "openai-responses" }
     })
     assert.deepStrictEqual(
       file.models.map(({ id, provider, upstream }: any) => [id, provider, upstream]),
@@ -69,7 +76,9 @@ describe("conduit import litellm", () => {
         ["openai/gpt-4o", "openai", "gpt-4o"],
         ["azure/gpt-4o-eu", "azure", "gpt-4o-eu"],
         ["openai-2/own-7b", "openai-2", "own-7b"],
-        ["spare", "openai-3", "spare-7b"]
+        ["spare", "openai-3", "spare-7b"],
+        ["vectors", "openai", "text-embedding-3-small"],
+        ["thinker", "openai-4", "gpt-5-pro"]
       ]
     )
     assert.deepInclude(file.models[2], {
@@ -80,6 +89,7 @@ describe("conduit import litellm", () => {
       firstByteTimeout: "30 seconds",
       capabilities: { vision: false }
     })
+    assert.deepStrictEqual(file.models[4].embeddings, { space: "text-embedding-3-small" })
     assert.deepStrictEqual(file.aliases, {
       "gpt-4o": { models: ["openai/gpt-4o", "azure/gpt-4o-eu"] },
       own: { models: ["openai-2/own-7b", "spare"] },
@@ -90,7 +100,7 @@ describe("conduit import litellm", () => {
       "litellm_params.rpm: here limits",
       "(own): its key is not copied: set OPENAI_API_KEY",
       "(claude) is left out: bedrock is none",
-      "(vectors) is left out: it is for embedding",
+      "(painter) is left out: it is for image_generation",
       "(*) is left out: a name with *",
       "litellm_settings.drop_params: here fields",
       "router_settings.routing_strategy: here policy.algorithm",

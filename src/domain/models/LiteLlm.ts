@@ -1,5 +1,6 @@
 import { arrayOf, isObject, type JsonObject, textOf } from "./Json.ts"
 import { type PresetName, presetOf } from "./Presets.ts"
+import type { ProviderKind } from "./ProviderKind.ts"
 
 // LiteLLM's config.yaml as a conduit.yaml. https://docs.litellm.ai/docs/proxy/config_settings
 
@@ -162,6 +163,9 @@ const namedModels = (
   return { models, ids, aliases: new Map(groups.map((name) => [name, { models: ids.get(name) ?? [] }])) }
 }
 
+/** What LiteLLM's models are for that have a place here. */
+const modes: Readonly<Record<string, true>> = { chat: true, completion: true, responses: true, embedding: true }
+
 const environmentForm = /^os\.environ\/([A-Za-z_][A-Za-z0-9_]*)$/
 
 /** A configuration while it is read. Whole, because what cannot be taken over is noted in one place. */
@@ -182,14 +186,16 @@ class Importing {
     const preset = Object.hasOwn(vendors, prefix) ? vendors[prefix] : undefined
     if (preset === undefined) return this.#left(where, `${prefix} is none of the providers that are known here`)
     const mode = textOf(info["mode"])
-    if (mode !== null && mode !== "chat" && mode !== "completion") return this.#left(where, `it is for ${mode}`)
+    if (mode !== null && !Object.hasOwn(modes, mode)) return this.#left(where, `it is for ${mode}`)
+    const upstream = slash === -1 ? model : model.slice(slash + 1)
     for (const key of Object.keys(params)) if (!readParams.has(key)) this.#note(`${where}: `, `litellm_params.${key}`)
     return [
       {
         name,
-        upstream: slash === -1 ? model : model.slice(slash + 1),
-        provider: this.#provider(preset, params, where),
-        more: moreOf(params, info)
+        upstream,
+        provider: this.#provider(preset, params, where, mode === "responses" ? "openai-responses" : null),
+        // Vectors of equal models can be compared; of which others besides, nobody says there.
+        more: { ...moreOf(params, info), ...(mode === "embedding" ? { embeddings: { space: upstream } } : {}) }
       }
     ]
   }
@@ -242,7 +248,7 @@ class Importing {
   }
 
   /** One provider for each address and key. */
-  #provider(preset: PresetName, params: JsonObject, where: string): string {
+  #provider(preset: PresetName, params: JsonObject, where: string, kind: ProviderKind | null): string {
     const address = textOf(params["api_base"]) ?? textOf(params["base_url"])
     const key = textOf(params["api_key"])
     const variable = key === null ? null : (environmentForm.exec(key)?.[1] ?? null)
@@ -252,6 +258,7 @@ class Importing {
     }
     const entry = {
       preset,
+      ...(kind === null ? {} : { kind }),
       ...(address === null ? {} : { baseUrl: addressOf(preset, address) }),
       ...(variable === null || variable === presetKey ? {} : { apiKey: `\${${variable}}` })
     }

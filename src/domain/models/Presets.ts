@@ -23,6 +23,8 @@ export interface Preset {
   readonly keys: ReadonlyArray<string>
   /** It answers without one. */
   readonly isKeyOptional?: boolean
+  /** What the key is set for besides: alone it is no wish that prompts go there, the variable of the address is. */
+  readonly keyIsFor?: string
   readonly address: Address
   /** The address by which the catalogue of prices knows it, whatever it is reached by; null where its own list has them. */
   readonly pricedAt: string | null
@@ -101,6 +103,7 @@ export const presets = {
     title: "Hugging Face",
     kind: "openai-compatible",
     keys: ["HF_TOKEN"],
+    keyIsFor: "downloads of models",
     address: { variable: "HF_ROUTER_BASE_URL", byDefault: "https://router.huggingface.co", suffix: "/v1" },
     pricedAt: null,
     models: ["openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct", "Qwen/Qwen3-32B", "openai/gpt-oss-20b"],
@@ -235,12 +238,25 @@ export const presetKey = (
   return { key: "", missing: isKeyOptional === true ? [] : keys.slice(0, 1) }
 }
 
+const hasAll = (preset: Preset, variables: Variables): boolean =>
+  presetAddress(preset, variables).missing.length + presetKey(preset, variables).missing.length === 0
+
+const isMeant = ({ address, keyIsFor }: Preset, variables: Variables): boolean =>
+  keyIsFor === undefined || variables.has(address.variable)
+
 /** Those that an environment has all for that they need. */
 export const presetsIn = (variables: Variables): ReadonlyArray<PresetName> =>
-  presetNames.filter((name) => {
-    const preset = presetOf(name)
-    return presetAddress(preset, variables).missing.length + presetKey(preset, variables).missing.length === 0
-  })
+  presetNames.filter((name) => hasAll(presetOf(name), variables) && isMeant(presetOf(name), variables))
+
+/** Why those are left out whose key is there for something else, a line each. */
+export const unmeantIn = (variables: Variables): ReadonlyArray<string> =>
+  presetNames
+    .map(presetOf)
+    .filter((preset) => hasAll(preset, variables) && !isMeant(preset, variables))
+    .map(
+      ({ address, keyIsFor, keys, title }) =>
+        `${title} is left out: ${keys.find((key) => variables.has(key))} is set for ${keyIsFor} too, and no prompt goes there for that alone: set ${address.variable} (${address.byDefault}) or name its preset in conduit.yaml`
+    )
 
 /** Of names: what does not answer chats. */
 const otherKinds =

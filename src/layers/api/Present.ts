@@ -166,6 +166,7 @@ export const modelEntry = (
     context_window_source: model.limitSources?.contextWindow ?? null,
     max_output_tokens_source: model.limitSources?.maxOutputTokens ?? null,
     retirement: retirementEntry(model),
+    embeddings: model.embeddings ?? null,
     capabilities: { ...abilities },
     dialect: { ...dialect },
     params: { ...model.params },
@@ -191,7 +192,8 @@ const retirementEntry = ({ retirement }: RoutedModel["model"]): ModelEntry["cond
 
 /** The entry that clients choose to let Conduit choose. */
 export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: number): ModelEntry => {
-  const available = models.filter(({ model }) => model.unavailable === null)
+  // It stands for chats.
+  const available = models.filter(({ model }) => model.unavailable === null && model.embeddings === undefined)
   const windows = available.flatMap(({ model }) => model.contextWindow ?? [])
   const outputs = available.flatMap(({ model }) => model.maxOutputTokens ?? [])
   const largest = windows.length === 0 ? null : Math.max(...windows)
@@ -217,6 +219,7 @@ export const autoEntry = (models: ReadonlyArray<RoutedModel>, createdSeconds: nu
       context_window_source: null,
       max_output_tokens_source: null,
       retirement: null,
+      embeddings: null,
       capabilities: {},
       dialect: {},
       params: {},

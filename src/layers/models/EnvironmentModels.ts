@@ -11,7 +11,8 @@ import {
   presetKey,
   type PresetName,
   presetOf,
-  presetsIn
+  presetsIn,
+  unmeantIn
 } from "../../domain/models/Presets.ts"
 import { EnvironmentModels, type EnvironmentModelsFound } from "../../services/models/EnvironmentModels.ts"
 import { Environment } from "../../services/running/Environment.ts"
@@ -63,7 +64,7 @@ export const environmentModels = (
         ),
         models: found.flatMap(({ name, upstreams }) => upstreams.map((upstream) => entryOf(name, upstream, seen)))
       },
-      notices: [...wrong, ...found.map(({ notice }) => notice)],
+      notices: [...wrong, ...unmeantIn(variables), ...found.map(({ notice }) => notice)],
       presets: names
     }
   })

@@ -274,6 +274,9 @@ export const ModelEntry = Schema.Struct({
     retirement: Schema.NullOr(RetirementEntry).annotations({
       description: "Its end, as its provider announces it. One that is retired is left out unless no other is left."
     }),
+    embeddings: Schema.NullOr(Schema.Struct({ space: Schema.String })).annotations({
+      description: "Of a model that makes vectors: those of one space can be compared. Null for one that chats."
+    }),
     capabilities: Schema.Record({ key: Schema.String, value: Ability }).annotations({
       description: "What the model can do, as far as anybody says; what is not here is not known."
     }),
