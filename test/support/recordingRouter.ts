@@ -89,7 +89,19 @@ const responseText = JSON.stringify({
   usage: { input_tokens: 12, output_tokens: 3, total_tokens: 15 }
 })
 
-const textsOf: Readonly<Record<string, string>> = { messages: messageText, responses: responseText }
+/** What a client of Google's is answered. */
+const contentText = JSON.stringify({
+  candidates: [{ content: { parts: [{ text: "391" }], role: "model" }, finishReason: "STOP", index: 0 }],
+  usageMetadata: { promptTokenCount: 12, candidatesTokenCount: 3, totalTokenCount: 15 },
+  modelVersion: "small",
+  responseId: "answer-1"
+})
+
+const textsOf: Readonly<Record<string, string>> = {
+  messages: messageText,
+  responses: responseText,
+  gemini: contentText
+}
 
 export const decisionOf = (request: RoutingRequest): Decision => ({
   id: freshDecisionId(),

@@ -163,13 +163,26 @@ const choiceOf = (config: unknown): unknown => {
   return name === undefined ? "required" : { type: "function", function: { name } }
 }
 
+/** Google's own schemas have their types in capitals. */
+const inLowerCase = (schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map(inLowerCase)
+  if (!isObject(schema)) return schema
+  return Object.fromEntries(
+    Object.entries(schema).map(([name, value]) => [
+      name,
+      name === "type" && typeof value === "string" ? value.toLowerCase() : inLowerCase(value)
+    ])
+  )
+}
+
 /** What a simulated model reads of it. */
 export const requestFromGemini = (body: JsonObject): SimulatedRequest => {
   const contents = arrayOf(body["contents"]).filter(isObject)
   const last = partsOf(contents.at(-1) ?? {})
   const isAnswering = last.length > 0 && last.every((part) => part["functionResponse"] !== undefined)
   const config = configOf(body)
-  const { responseJsonSchema: schema, responseMimeType: type } = config
+  const { responseJsonSchema, responseMimeType: type, responseSchema } = config
+  const schema = responseJsonSchema ?? inLowerCase(responseSchema)
   const system = isObject(body["systemInstruction"]) ? textIn(partsOf(body["systemInstruction"])) : null
   return requestFrom({
     model: "",

@@ -113,8 +113,16 @@ const callerOf = (holder: KeyHolder): Caller => ({
 /** The headers in which OpenAI's, Azure's, Anthropic's and Google's clients send a key. */
 const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"] as const
 
+/** Google's clients may send it as `?key=`. No line and no span has the query of a request. */
+const keyIn = (url: string): string | null => {
+  const query = url.indexOf("?")
+  if (query === -1 || !/^\/v1(?:beta)?\/models/.test(url)) return null
+  const key = new URLSearchParams(url.slice(query + 1)).get("key")
+  return key === "" ? null : key
+}
+
 /** A client that was given several keys for several services may send more than one. */
-const presentedKeys = ({ headers, method }: Http.IncomingMessage): ReadonlyArray<string> => {
+const presentedKeys = ({ headers, method, url }: Http.IncomingMessage): ReadonlyArray<string> => {
   const keys: Array<string> = []
   const basic = /^Basic +(\S+) *$/i.exec(headers.authorization ?? "")?.[1]
   // A browser sends it by itself, whoever made it ask: to read is harmless, as no other origin sees the answer.
@@ -128,5 +136,7 @@ const presentedKeys = ({ headers, method }: Http.IncomingMessage): ReadonlyArray
     const value = headers[name]
     if (typeof value === "string" && value !== "") keys.push(value)
   }
+  const asked = keyIn(url ?? "")
+  if (asked !== null) keys.push(asked)
   return keys
 }

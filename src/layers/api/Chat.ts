@@ -17,6 +17,7 @@ import type { AnyError } from "./ErrorTable.ts"
 import type { Exchange } from "./Exchange.ts"
 import { usdText } from "./Present.ts"
 import { json, type Reply } from "./Reply.ts"
+import { formFor, fromContents } from "./GeminiDoor.ts"
 import { fromMessages } from "./MessagesDoor.ts"
 import { fromResponses, ResponsesForm } from "./ResponsesDoor.ts"
 import { fromChat, fromComplete, type RoutingInput } from "./RoutingInput.ts"
@@ -91,6 +92,22 @@ export const make = ({
   const streamed = (exchange: Exchange, input: RoutingInput, open: (head: StreamHead) => StreamSink) =>
     serving.run(exchange, (ended) => begin(exchange, input, open, (exit, about) => ended(Exit.as(exit, null), about)))
 
+  const contents = (exchange: Exchange, stream: boolean) => {
+    const { request, target } = exchange
+    return received(
+      exchange,
+      (body) => fromContents(body, { model: target?.model ?? "auto", stream }, request.headers, preferred()),
+      (input) =>
+        stream
+          ? streamed(
+              exchange,
+              input,
+              (head) => new SseSink(exchange, headHeaders(head), keepAliveMs, formFor(request.url ?? ""))
+            )
+          : completed(exchange, input, chatReply)
+    )
+  }
+
   return {
     chatCompletions: (exchange) =>
       received(
@@ -152,6 +169,8 @@ export const make = ({
               )
             : completed(exchange, input, chatReply)
       ),
+    generateContent: (exchange) => contents(exchange, false),
+    streamGenerateContent: (exchange) => contents(exchange, true),
     complete: (exchange) =>
       received(
         exchange,

@@ -97,6 +97,9 @@ export const make = (
     const handlers: { readonly [Name in RoutesOf<"handler">]: Handler } = {
       route: Submissions.route(submission),
       countTokens: Submissions.countTokens(submission),
+      countContentTokens: Submissions.countContentTokens(submission),
+      googleModels: Lookups.models(lookup),
+      googleModel: Lookups.model(lookup),
       outcomes: Submissions.outcomes(submission),
       feedback: Submissions.feedback(submission),
       decisions: Lookups.decisions(lookup),

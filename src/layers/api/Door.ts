@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http"
 import { type AnyError, envelope, type PublicError, toPublic } from "./ErrorTable.ts"
 import type { RoutePath } from "../../services/api/Routes.ts"
-import { named, namedEvent } from "./NamedEvents.ts"
+import { named, namedEvent, oneLine } from "./NamedEvents.ts"
 import { json, type Reply } from "./Reply.ts"
 import { chatForm, type StreamForm } from "./SseSink.ts"
 
@@ -70,8 +70,72 @@ const anthropic: Door = {
   }
 }
 
+/** Google's word for an error, by its status. https://cloud.google.com/apis/design/errors */
+const wordOf = (status: number): string => {
+  const words: Readonly<Record<number, string>> = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED"
+  }
+  return words[status] ?? (status >= 500 ? "INTERNAL" : "INVALID_ARGUMENT")
+}
+
+/** Google's envelope: among the details stand our own code, the part that is at fault, and when to ask again. */
+export const googleEnvelope = ({ code, details, headers, message, param, status }: PublicError) => {
+  const wait = headers?.["retry-after"]
+  const type = (name: string) => `type.googleapis.com/google.rpc.${name}`
+  return {
+    error: {
+      code: status,
+      message,
+      status: wordOf(status),
+      details: [
+        { "@type": type("ErrorInfo"), reason: code, domain: "conduit" },
+        ...(param === undefined || param === null
+          ? []
+          : [{ "@type": type("BadRequest"), fieldViolations: [{ field: param, description: message }] }]),
+        ...(wait === undefined ? [] : [{ "@type": type("RetryInfo"), retryDelay: `${wait}s` }]),
+        ...(details === undefined ? [] : [{ "@type": type("DebugInfo"), detail: JSON.stringify(details) }])
+      ]
+    }
+  }
+}
+
+const event = (payload: string): string => `data: ${oneLine(payload)}\n\n`
+
+/** There is no event that ends a stream. A comment has to be an event of its own: Google's client takes one before data for the whole event. */
+export const googleForm: StreamForm = {
+  framed: event,
+  alive: ": keep-alive\n\n",
+  end: "",
+  broken: (error) => event(JSON.stringify(googleEnvelope(toPublic(error))))
+}
+
+const google: Door = {
+  failure: (error) => failed(toPublic(error), googleEnvelope),
+  requestIdHeaders: ["x-request-id"],
+  stream: googleForm
+}
+
+/** Paths that several APIs have: who asks says whose it is. */
+const sharedPaths: ReadonlySet<string> = new Set(["/v1/models", "/v1/models/{id}"])
+
+const isGoogles = ({ "x-goog-api-client": client, "x-goog-api-key": key }: IncomingHttpHeaders): boolean =>
+  client !== undefined || key !== undefined
+
 /** By the path; and by the version that all of Anthropic's clients name, whatever it is, where a path is both APIs'. */
-export const doorFor = (path: RoutePath | null, headers: IncomingHttpHeaders): Door =>
-  path?.dialect === "anthropic" || headers["anthropic-version"] !== undefined ? anthropic : openai
+export const doorFor = (path: RoutePath | null, headers: IncomingHttpHeaders): Door => {
+  if (path?.dialect === "google") return google
+  if (path?.dialect === "anthropic" || headers["anthropic-version"] !== undefined) return anthropic
+  return (path === null || sharedPaths.has(path.path)) && isGoogles(headers) ? google : openai
+}
 
 export const speaksAnthropic = (door: Door): boolean => door === anthropic
+export const speaksGoogle = (door: Door): boolean => door === google

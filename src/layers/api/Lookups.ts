@@ -6,7 +6,7 @@ import { type Alias, aliasOf } from "../../domain/routing/Alias.ts"
 import { readerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
 import type { Handler } from "./Handler.ts"
-import { speaksAnthropic } from "./Door.ts"
+import { speaksAnthropic, speaksGoogle } from "./Door.ts"
 import {
   aliasEntry,
   anthropicModel,
@@ -14,6 +14,8 @@ import {
   autoEntry,
   decisionEntry,
   decisionIdOf,
+  googleModel,
+  googleModels,
   modelEntry,
   type ShownWith
 } from "./Present.ts"
@@ -103,6 +105,7 @@ export const models =
   ({ caller, door }) =>
     Effect.sync(() => {
       const list = modelList(dependencies, caller)
+      if (speaksGoogle(door)) return json(googleModels(list))
       return json(speaksAnthropic(door) ? anthropicModels(list) : list)
     })
 
@@ -112,7 +115,10 @@ export const model =
     Effect.suspend(() => {
       const { startedAtSeconds } = dependencies
       const { aliases, models: all } = usableBy(dependencies, caller)
-      const shown = (entry: ModelEntry) => json(speaksAnthropic(door) ? anthropicModel(entry) : entry)
+      const shown = (entry: ModelEntry) => {
+        if (speaksGoogle(door)) return json(googleModel(entry))
+        return json(speaksAnthropic(door) ? anthropicModel(entry) : entry)
+      }
       const id = target?.id ?? ""
       if (id === "auto") return Effect.succeed(shown(autoEntry(all, startedAtSeconds)))
       const found = all.find((one) => one.model.id === id)

@@ -13,5 +13,7 @@ export const eventName = (payload: string): string => {
 export const named = (name: string, data: string): string => `event: ${name}\ndata: ${data}\n\n`
 
 /** A line break inside a payload would end the event's line; in JSON it is a space between values. */
-export const namedEvent = (payload: string, name = eventName(payload)): string =>
-  named(name, payload.includes("\n") || payload.includes("\r") ? payload.replace(/[\r\n]+/g, " ") : payload)
+export const oneLine = (payload: string): string =>
+  payload.includes("\n") || payload.includes("\r") ? payload.replace(/[\r\n]+/g, " ") : payload
+
+export const namedEvent = (payload: string, name = eventName(payload)): string => named(name, oneLine(payload))

@@ -267,3 +267,15 @@ export const anthropicModels = ({ data }: ModelList) => ({
   last_id: data.at(-1)?.id ?? null,
   has_more: false
 })
+
+/** A model as Google's list has it. */
+export const googleModel = ({ conduit, context_length: window, id, max_output_tokens: most }: ModelEntry) => ({
+  name: `models/${id}`,
+  displayName: id,
+  ...(window === null ? {} : { inputTokenLimit: window }),
+  ...(most === null ? {} : { outputTokenLimit: most }),
+  supportedGenerationMethods: ["generateContent", "countTokens"],
+  conduit
+})
+
+export const googleModels = ({ data }: ModelList) => ({ models: data.map(googleModel) })

@@ -36,7 +36,8 @@ const addPattern = (text: string, placeholder: string, target: (value: string) =
   patterns.push({ prefix, suffix, target })
 }
 for (const path of routePaths) {
-  if (path.path.includes("{id}")) addPattern(path.path, "{id}", (id) => ({ path, id, model: null }))
+  if (path.path.includes("{model}")) addPattern(path.path, "{model}", (model) => ({ path, id: "", model }))
+  else if (path.path.includes("{id}")) addPattern(path.path, "{id}", (id) => ({ path, id, model: null }))
   else addFixed(path.path, path)
 }
 for (const name of routeNames) {
@@ -48,6 +49,9 @@ for (const name of routeNames) {
     else addFixed(alias, path)
   }
 }
+
+// What ends in something of its own comes first: an id may have any end.
+patterns.sort((a, b) => b.suffix.length - a.suffix.length)
 
 /**
  * Finds a path: by a map where it is fixed, by what stands around its id or model (which may hold slashes) else. Where

@@ -19,6 +19,8 @@ export interface StreamForm {
   readonly framed: (payload: string) => string
   /** What shows that it lives; a comment if it does not say. */
   readonly alive?: string
+  /** Of the body, where it is not of events. */
+  readonly contentType?: string
   /** What ends a whole one. */
   readonly end: string
   readonly broken: TellBroken
@@ -50,7 +52,7 @@ export class SseSink implements StreamSink {
     this.#answer = answer
     this.#response = answer.response
     const all: Record<string, string> = {
-      "content-type": "text/event-stream; charset=utf-8",
+      "content-type": form.contentType ?? "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",
       // Buffering proxies would hold the events back.
       "x-accel-buffering": "no"

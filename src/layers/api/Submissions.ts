@@ -18,6 +18,7 @@ import { decoder } from "./Body.ts"
 import type { Handler, ReadBody } from "./Handler.ts"
 import type { InvalidRequest } from "./HttpErrors.ts"
 import { decisionEntry, decisionIdOf, type ShownWith } from "./Present.ts"
+import { countContentTokens as countedContentTokens } from "./GeminiDoor.ts"
 import { countTokens as countedTokens } from "./MessagesDoor.ts"
 import { json } from "./Reply.ts"
 import { fromRoute } from "./RoutingInput.ts"
@@ -144,3 +145,9 @@ export const countTokens =
   ({ readBody }: Pick<SubmissionDependencies, "readBody">): Handler =>
   (exchange) =>
     Effect.map(readBody(exchange, countedTokens), (tokens) => json({ input_tokens: tokens }))
+
+/** The same in Google's words. */
+export const countContentTokens =
+  ({ readBody }: Pick<SubmissionDependencies, "readBody">): Handler =>
+  (exchange) =>
+    Effect.map(readBody(exchange, countedContentTokens), (tokens) => json({ totalTokens: tokens }))

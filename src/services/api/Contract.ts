@@ -14,11 +14,13 @@ import {
   ChatRequest,
   CompleteRequest,
   CompletionsRequest,
+  ContentTokensRequest,
   ConduitHeaders,
   CountTokensRequest,
   EmbeddingsRequest,
   FeedbackHeaders,
   FeedbackRequest,
+  GenerateContentRequest,
   MessagesRequest,
   OutcomeRequest,
   ResponsesRequest,
@@ -28,10 +30,14 @@ import {
   AnthropicMessage,
   ChatCompletion,
   CompleteAnswer,
+  ContentTokens,
   DecisionEntry,
   DecisionList,
   EmbeddingList,
   FeedbackAnswer,
+  GenerateContentAnswer,
+  GoogleModel,
+  GoogleModels,
   ModelEntry,
   ModelList,
   OutcomeAnswer,
@@ -175,6 +181,54 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     examples: { simple: { model: "auto", messages: [{ role: "user", content: "What is the capital of France?" }] } },
     answer: TokenCount,
     errors: bodyErrors
+  },
+  generateContent: {
+    tag: "Routing",
+    summary: "Content, as Google's",
+    description:
+      "For Google's clients, Gemini CLI among them, to models of any provider: the path names the model (`auto` routes), the key comes in `x-goog-api-key` or as `?key=`. Errors have Google's envelope, with our own code as the reason of an `ErrorInfo`.",
+    headers: ConduitHeaders,
+    body: GenerateContentRequest,
+    examples: { routed: { contents: [{ role: "user", parts: [{ text: "What is the capital of France?" }] }] } },
+    answer: GenerateContentAnswer,
+    answerHeaders: "answer",
+    errors: [...bodyErrors, 402, 404, 409, 422, 429, 502, 504]
+  },
+  streamGenerateContent: {
+    tag: "Routing",
+    summary: "Content, as Google's, streamed",
+    description:
+      "With `?alt=sse` server-sent events, else the elements of one list in JSON. The last piece has the counts and `conduit.cost_usd`. A stream that breaks ends with an element that is Google's error, and its connection is broken: there is no other sign of its end.",
+    headers: ConduitHeaders,
+    body: GenerateContentRequest,
+    examples: { streamed: { contents: [{ role: "user", parts: [{ text: "Count to ten." }] }] } },
+    answer: Schema.Array(GenerateContentAnswer),
+    streams: true,
+    answerHeaders: "answer",
+    errors: [...bodyErrors, 402, 404, 409, 422, 429, 502, 504]
+  },
+  countContentTokens: {
+    tag: "Routing",
+    summary: "Tokens of contents",
+    description: "Estimated, as a choice estimates them: no model is asked.",
+    body: ContentTokensRequest,
+    examples: { simple: { contents: [{ parts: [{ text: "What is the capital of France?" }] }] } },
+    answer: ContentTokens,
+    errors: bodyErrors
+  },
+  googleModels: {
+    tag: "Audit",
+    summary: "The models, as Google lists them",
+    description: "On one page, each with what was learned about it.",
+    answer: GoogleModels,
+    errors: [401]
+  },
+  googleModel: {
+    tag: "Audit",
+    summary: "One model, as Google has it",
+    description: "As in the list.",
+    answer: GoogleModel,
+    errors: [401, 403, 404]
   },
   complete: {
     tag: "Routing",

@@ -2,7 +2,7 @@ import * as Schema from "effect/Schema"
 import { version } from "../../domain/basics/Version.ts"
 import { contract, type RouteContract, type Tag } from "./Contract.ts"
 import { type Json, JsonSchemas } from "./JsonSchemas.ts"
-import { AnthropicError, ChatCompletionChunk, ErrorEnvelope } from "./Responses.ts"
+import { AnthropicError, ChatCompletionChunk, GoogleError, ErrorEnvelope } from "./Responses.ts"
 import { routeNames, type RouteRow, routes } from "./Routes.ts"
 import { reasons } from "../../domain/routing/Decision.ts"
 
@@ -95,7 +95,8 @@ export const specification = (): { readonly info: { readonly version: string } &
   const schemas = new JsonSchemas()
   const errors = {
     openai: { "application/json": { schema: schemas.of(ErrorEnvelope, "open") } },
-    anthropic: { "application/json": { schema: schemas.of(AnthropicError, "open") } }
+    anthropic: { "application/json": { schema: schemas.of(AnthropicError, "open") } },
+    google: { "application/json": { schema: schemas.of(GoogleError, "open") } }
   }
   // What the events of a stream have; no operation refers to it.
   schemas.of(Schema.Struct({ chunk: ChatCompletionChunk }), "open")
@@ -138,9 +139,12 @@ const operation = (name: string, row: RouteRow, described: RouteContract, schema
       ? described.description
       : `${described.description} The same at ${row.aliases.map((alias) => `\`${alias}\``).join(", ")}.`,
   parameters: [
-    ...(row.path.endsWith("/{id}")
-      ? [{ name: "id", in: "path", required: true, schema: { type: "string", minLength: 1 } }]
-      : []),
+    ...Array.from(row.path.matchAll(/\{(\w+)\}/g), ([, name]) => ({
+      name,
+      in: "path",
+      required: true,
+      schema: { type: "string", minLength: 1 }
+    })),
     ...parameters(described.query, "query", schemas),
     ...parameters(described.headers, "header", schemas)
   ],
@@ -221,7 +225,8 @@ const eventStream = {
       properties: {
         data: {
           type: "string",
-          description: "In JSON a ChatCompletionChunk, or `[DONE]` at the end; of Responses an event of theirs."
+          description:
+            "In JSON a ChatCompletionChunk, or `[DONE]` at the end; of Responses an event of theirs, of Google's a piece of the answer."
         },
         event: {
           type: "string",

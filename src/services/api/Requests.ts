@@ -243,6 +243,38 @@ export const CountTokensRequest = Schema.Struct(anthropicFields, open).annotatio
   description: "As of `/v1/messages`, without `max_tokens`."
 })
 
+const Contents = Schema.Union(
+  Schema.Struct({}, open),
+  Schema.Array(Schema.Struct({}, open)).pipe(Schema.minItems(1))
+).annotations(says("must be a list of contents, not empty"))
+
+export const GenerateContentRequest = Schema.Struct(
+  { contents: Contents, conduit: optional(ConduitOptions) },
+  open
+).annotations({
+  identifier: "GenerateContentRequest",
+  description:
+    "Google's request, in either spelling of its members. To a model of its protocol it goes untouched, to others as it is said there; what has no words there is named in `x-conduit-adjusted`."
+})
+
+export const ContentTokensRequest = Schema.Struct(
+  { contents: optional(Contents), generateContentRequest: optional(Schema.Struct({ contents: Contents }, open)) },
+  open
+)
+  .pipe(
+    Schema.filter(
+      ({ contents, generateContentRequest }) =>
+        contents !== undefined || generateContentRequest !== undefined
+          ? undefined
+          : { path: ["contents"], message: "is missing" },
+      { jsonSchema: { if: { not: { required: ["contents"] } }, then: { required: ["generateContentRequest"] } } }
+    )
+  )
+  .annotations({
+    identifier: "ContentTokensRequest",
+    description: "`contents`, or a whole request in `generateContentRequest`."
+  })
+
 export const CompleteRequest = Schema.Struct(
   {
     prompt: Schema.String.pipe(Schema.minLength(1)).annotations(says("must be text, not empty")),

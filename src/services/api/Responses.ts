@@ -454,6 +454,38 @@ export const AnthropicMessage = Schema.Struct(
   open
 ).annotations({ identifier: "AnthropicMessageAnswer" })
 
+/** Google's, as its model or a translation made it; a stream has pieces of the same form. */
+export const GenerateContentAnswer = Schema.Struct(
+  {
+    candidates: Schema.optional(Schema.Array(Schema.Struct({ finishReason: Schema.optional(Schema.String) }, open))),
+    usageMetadata: Schema.optional(
+      Schema.Struct({ promptTokenCount: Schema.Number, totalTokenCount: Schema.Number }, open)
+    ),
+    modelVersion: Schema.String.annotations({ description: "The model that answered." }),
+    responseId: Schema.String.annotations({ description: "Feedback may name it instead of the decision." })
+  },
+  open
+).annotations({ identifier: "GenerateContentAnswer" })
+
+export const ContentTokens = Schema.Struct({ totalTokens: Schema.Number }).annotations({ identifier: "ContentTokens" })
+
+const GoogleModelEntry = Schema.Struct(
+  { name: Schema.String, inputTokenLimit: Schema.optional(Schema.Number), conduit: Schema.Struct({}, open) },
+  open
+).annotations({ identifier: "GoogleModel" })
+export const GoogleModel = GoogleModelEntry
+export const GoogleModels = Schema.Struct({ models: Schema.Array(GoogleModelEntry) }).annotations({
+  identifier: "GoogleModels"
+})
+
+/** What Google's clients read of an error; our own code is the reason among its details. */
+export const GoogleError = Schema.Struct({
+  error: Schema.Struct(
+    { code: Schema.Number, message: Schema.String, status: Schema.String, details: Schema.Array(open) },
+    open
+  )
+}).annotations({ identifier: "GoogleError" })
+
 export const TokenCount = Schema.Struct({ input_tokens: Schema.Number }).annotations({ identifier: "TokenCount" })
 
 /** What Anthropic's clients read of an error; what it has besides says the same as `ErrorEnvelope`. */

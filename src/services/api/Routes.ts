@@ -1,7 +1,7 @@
 /** One row for each route: dispatch, methods, keys, metrics and the documentation all follow from it. */
 export interface RouteRow {
   readonly method: "GET" | "POST"
-  /** What metrics and traces call it; `{id}` at the end stands for the rest of the path. */
+  /** What metrics and traces call it; `{id}` at the end stands for the rest of the path, `{model}` for the model asked. */
   readonly path: string
   /** Other paths of the same route; `{model}` stands for the model that the request is for. */
   readonly aliases?: ReadonlyArray<string>
@@ -18,7 +18,7 @@ export interface RouteRow {
   /** Whether it counts as a request: what watches the service does not. */
   readonly counted: boolean
   /** Whose envelope of errors and header fields its clients expect; OpenAI's if it does not say. */
-  readonly dialect?: "anthropic"
+  readonly dialect?: "anthropic" | "google"
 }
 
 const health = { method: "GET", access: "open", servedBy: "socket", counted: false } as const
@@ -27,6 +27,14 @@ const load = { method: "POST", access: "route", servedBy: "core", counted: true 
 const submission = { method: "POST", access: "route", servedBy: "handler", counted: true } as const
 const lookup = { method: "GET", access: "read", servedBy: "handler", counted: true } as const
 const administration = { access: "admin", servedBy: "handler", counted: true } as const
+
+/** Google's clients name the model, and what is asked of it, in the path: of one version in those to 2, of another in 3. */
+const googleModel = <const Operation extends string>(operation: Operation) =>
+  ({
+    path: `/v1beta/models/{model}:${operation}`,
+    aliases: [`/v1/models/{model}:${operation}`],
+    dialect: "google"
+  }) as const
 
 /** The table. A route needs a row here, what serves it and what describes it, or nothing compiles. */
 export const routes = {
@@ -44,6 +52,11 @@ export const routes = {
   completions: { ...load, path: "/v1/completions", aliases: ["/completions"] },
   messages: { ...load, path: "/v1/messages", aliases: ["/messages"], dialect: "anthropic" },
   countTokens: { ...submission, path: "/v1/messages/count_tokens", dialect: "anthropic" },
+  generateContent: { ...load, ...googleModel("generateContent") },
+  streamGenerateContent: { ...load, ...googleModel("streamGenerateContent") },
+  countContentTokens: { ...submission, ...googleModel("countTokens") },
+  googleModels: { ...lookup, path: "/v1beta/models", access: "key", dialect: "google" },
+  googleModel: { ...lookup, path: "/v1beta/models/{id}", access: "key", dialect: "google" },
   complete: { ...load, path: "/v1/complete" },
   route: { ...submission, path: "/v1/route" },
   outcomes: { ...submission, path: "/v1/outcomes" },
@@ -89,7 +102,8 @@ export const prefixAliases: ReadonlyArray<{ readonly prefix: string; readonly st
 export const foreignPaths: ReadonlyArray<{ readonly pattern: RegExp; readonly instead: string }> = [
   {
     pattern: /^\/(?:v1(?:beta|alpha)?\/)?(?:models|tunedModels)\/.+:\w+$|^\/v1(?:beta|alpha)\//,
-    instead: "Gemini's API is not served here: use an OpenAI client and POST /v1/chat/completions"
+    instead:
+      "of Gemini's API there are generateContent, streamGenerateContent and countTokens of /v1beta/models/NAME and GET /v1beta/models"
   },
   {
     pattern: /^\/(?:v1\/)?api\/(?:chat|generate|tags|show|ps|embed|embeddings|version|pull)$/,

@@ -96,9 +96,9 @@ describe("the OpenAPI document", () => {
         assert.isNotEmpty(Object.keys(examples), path)
         for (const { value } of Object.values<{ value: any }>(examples)) {
           assert.isTrue(validatorOf(schema)(value), `${path} ${JSON.stringify(value)}`)
-          const answered = yield* api.post(path, value, { authorization: "Bearer admin" })
+          const answered = yield* api.post(path.replace("{model}", "auto"), value, { authorization: "Bearer admin" })
           assert.strictEqual(answered.status, 200, answered.body)
-          if (value.stream === true) continue
+          if (value.stream === true || path.includes(":stream")) continue
           const answer = validatorOf(operation.responses[200].content["application/json"].schema)
           assert.isTrue(answer(JSON.parse(answered.body)), JSON.stringify([path, answer.errors]))
         }

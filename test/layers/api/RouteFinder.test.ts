@@ -56,9 +56,8 @@ describe("paths", () => {
     Effect.gen(function* () {
       const api = yield* serveApi(recordingRouter())
       const wrong: ReadonlyArray<readonly [method: string, path: string, hint: RegExp]> = [
-        ["POST", "/v1/models/gemini-pro:generateContent", /Gemini's API is not served here/],
-        ["POST", "/v1beta/models/gemini-pro:streamGenerateContent?alt=sse", /Gemini's API/],
-        ["GET", "/v1beta/models", /Gemini's API/],
+        ["POST", "/v1/models/gemini-pro:embedContent", /of Gemini's API there are/],
+        ["POST", "/v1beta/cachedContents", /of Gemini's API/],
         ["POST", "/api/chat", /Ollama's API is not served here/],
         ["POST", "/v1/api/chat", /Ollama's API/],
         ["GET", "/api/tags", /Ollama's API/],
