@@ -169,6 +169,45 @@ describe("a key with limits and a budget", () => {
   })
 })
 
+describe("a budget that is paced", () => {
+  it("is spread over its day: dear answers lose score, and the decision says what money was charged", async () => {
+    const conduit = await startConduit({
+      databaseUrl: fixture.database.url,
+      configuration: [
+        `providers: { local: { kind: openai-compatible, baseUrl: "${upstream.url}" } }`,
+        "models:",
+        "  - { id: dear, provider: local, upstream: fixed, inputUsdPerMTok: 0, outputUsdPerMTok: 500, priorQuality: 0.95 }",
+        "  - { id: cheap, provider: local, upstream: fixed, inputUsdPerMTok: 0, outputUsdPerMTok: 0.01, priorQuality: 0.4 }"
+      ].join("\n"),
+      env: {
+        CONDUIT_ROUTER_ID: "paced",
+        CONDUIT_ADMIN_KEYS: "ops:admin-secret-of-tests",
+        CONDUIT_BUDGET_USD_PER_DAY: "1",
+        CONDUIT_BUDGET_PACED: "true"
+      }
+    })
+    const headers = await create(conduit, "paced", {})
+    const chosen: Array<string> = []
+    let last = ""
+    for (let i = 0; i < 24; i++) {
+      const more = { conduit: { preference: "quality" } }
+      const answer = await ask(conduit, headers, `question ${i}`, more)
+      assert.strictEqual(answer.status, 200, answer.text)
+      chosen.push(String(answer.headers["x-conduit-model"]))
+      last = String(answer.headers["x-conduit-decision-id"])
+    }
+    // A few of half a cent are more than a day of such a hurry has; then nobody is asked for quality any more.
+    assert.include(chosen.slice(0, 4), "dear")
+    assert.notInclude(chosen.slice(12), "dear")
+    const { json } = await eventually("the decision is stored", limitMs, async () => {
+      const found = await request(`${conduit.url}/v1/decisions/${last}`, { headers })
+      return found.status === 200 && found.json.outcome !== null ? found : undefined
+    })
+    assert.isAbove(json.pacing.multiplier, 0)
+    assert.isAbove(json.pacing.budget_usd, 0)
+  })
+})
+
 describe.skipIf(!hasRedis)("replicas that share a Redis", () => {
   let redis: TestRedis
   beforeAll(async () => {

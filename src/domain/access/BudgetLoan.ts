@@ -20,6 +20,11 @@ export class BudgetLoan {
     return this.#storedUsd + this.#outstandingUsd
   }
 
+  /** Of the loan, what nobody has claimed. */
+  get unclaimedUsd(): number {
+    return Math.max(0, this.#limitUsd - this.claimedUsd)
+  }
+
   get isOutstanding(): boolean {
     return this.#outstandingUsd > grain
   }

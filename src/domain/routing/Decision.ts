@@ -1,3 +1,4 @@
+import type { Charge } from "../learning/BudgetPacing.ts"
 import type { Capability } from "./Capability.ts"
 import type { Constraints } from "./Constraint.ts"
 import type { ProtocolName } from "../models/canonical/Conversation.ts"
@@ -120,6 +121,8 @@ export interface Decision {
   readonly exploration: boolean
   /** What the draw was keyed with. */
   readonly seed: string
+  /** What money was charged, where a budget is paced; stored with the outcome. */
+  readonly pacing?: Charge
   /** Where turns of a session are weighed, for the next one; not stored. */
   readonly turn?: DecidedTurn
 }

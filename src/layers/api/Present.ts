@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
 import { DecisionId, type ModelId } from "../../domain/basics/Ids.ts"
+import type { Charge } from "../../domain/learning/BudgetPacing.ts"
 import type { ModelParams } from "../../domain/models/ModelParams.ts"
 import type { Alias } from "../../domain/routing/Alias.ts"
 import type { Decision } from "../../domain/routing/Decision.ts"
@@ -52,6 +53,7 @@ export const decisionEntry = (
     created_at: new Date(decision.createdAtMillis).toISOString(),
     router_id: decision.routerId,
     policy: decision.policy,
+    ...pacingEntry(decision.pacing ?? outcome?.details?.pacing),
     request: requestEntry(decision.request),
     candidates: decision.candidates.map((c) => ({
       model: c.model,
@@ -99,6 +101,9 @@ export const decisionEntry = (
     ...(prompt === null ? {} : { prompt })
   }
 }
+
+const pacingEntry = (pacing: Charge | undefined) =>
+  pacing === undefined ? {} : { pacing: { multiplier: pacing.multiplier, budget_usd: pacing.budgetUsd } }
 
 /** Most models are asked nothing besides. */
 const paramsEntry = (params: ModelParams | undefined) => (params === undefined ? {} : { params })

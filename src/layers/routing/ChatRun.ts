@@ -110,7 +110,8 @@ export class ChatRun implements ChatRunShape {
       const request = choosing.meant(asked, caller)
       const isNamed = request.sessionId !== null || request.pinned !== null
       const conversation = isNamed ? Conversation.named(form) : Conversation.of(form)
-      choosing.decide({ request, owner: caller.owner, conversation, span, log }, (found, tookMs) =>
+      const charge = caller.meter?.charge() ?? null
+      choosing.decide({ request, owner: caller.owner, conversation, charge, span, log }, (found, tookMs) =>
         this.#guarded(() => this.#decided(found, tookMs, request, conversation))
       )
     })

@@ -2,6 +2,7 @@ import type { Clock } from "effect/Clock"
 import type * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
+import type { Charge } from "../../domain/learning/BudgetPacing.ts"
 import { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
 import { aliasMeantBy, throughAlias } from "../../domain/routing/Alias.ts"
 import { meantBy } from "../../domain/routing/ModelName.ts"
@@ -40,6 +41,8 @@ export interface Asked {
   readonly request: RoutingRequest
   readonly owner: string | null
   readonly conversation: Conversation
+  /** For money, by budgets that are paced; null or not there where none is. */
+  readonly charge?: Charge | null
   readonly span: Tracer.AnySpan | undefined
   readonly log: (line: Effect.Effect<void>) => void
 }
@@ -129,7 +132,7 @@ export const make = (parts: Parts): Choosing => {
 
 const inputOf = (
   { circuits, clock, experience, ids }: Parts,
-  { conversation, owner, request }: Asked,
+  { charge = null, conversation, owner, request }: Asked,
   features: Float32Array
 ): DecideInput => {
   const createdAtMillis = clock.unsafeCurrentTimeMillis()
@@ -141,6 +144,7 @@ const inputOf = (
     features,
     session: null,
     isToolResult: conversation.isToolResult,
+    ...(charge === null ? {} : { charge }),
     cacheHits: experience.cacheHits,
     lacks: (model) => experience.lacks(model, request),
     inputTokens: (model) => experience.inputTokens(model, request.inputTokens),

@@ -42,7 +42,8 @@ export const layer: Layer.Layer<Metering, never, Database | LearningLog | Redis 
     }
     const routerLimits: BudgetLimits = {
       usdPerDay: Option.getOrNull(settings.budget.usdPerDay),
-      usdPerMonth: Option.getOrNull(settings.budget.usdPerMonth)
+      usdPerMonth: Option.getOrNull(settings.budget.usdPerMonth),
+      paced: settings.budget.paced
     }
     const ofRouter = isBudget(routerLimits) ? [budgets({ type: "router", routerId: router.id }, routerLimits)] : []
     return Metering.of({
@@ -119,14 +120,14 @@ const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<Budget
   )
   yield* Effect.forkScoped(Effect.repeat(visitAll, Schedule.spaced(visitInterval)))
   return (subject: BudgetSubject, limits: BudgetLimits): BudgetKeeper => {
-    const { usdPerDay, usdPerMonth } = limits
+    const { paced = false, usdPerDay, usdPerMonth } = limits
     const name = subjectName(subject)
     const known = keepers.get(name)
     if (known !== undefined) {
-      known.limitTo({ usdPerDay, usdPerMonth })
+      known.limitTo({ usdPerDay, usdPerMonth, paced })
       return known
     }
-    const made = new BudgetKeeper(subject, { usdPerDay, usdPerMonth }, parts)
+    const made = new BudgetKeeper(subject, { usdPerDay, usdPerMonth, paced }, parts)
     keepers.set(name, made)
     return made
   }

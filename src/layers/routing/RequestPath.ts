@@ -59,7 +59,13 @@ export const make = (parts: Parts): Pick<RouterShape, "begin" | "complete" | "st
           (resume) => {
             const request = choosing.meant(asked, caller)
             choosing.decide(
-              { request, owner: caller.owner, conversation: Conversation.none, ...surroundings },
+              {
+                request,
+                owner: caller.owner,
+                conversation: Conversation.none,
+                charge: caller.meter?.charge() ?? null,
+                ...surroundings
+              },
               (found, tookMs) => {
                 if (found instanceof NoEligibleModel || found instanceof UnknownModel) return resume(Effect.fail(found))
                 choosing.stands(found, tookMs, surroundings.log)

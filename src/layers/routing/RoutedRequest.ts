@@ -230,15 +230,18 @@ export class RoutedRequest {
         firstTokenMs,
         // What the last model said is closer to the cause than how the request ended.
         error: ending._tag === "Failed" ? (last?.error ?? error) : error,
-        details: last === undefined ? details : this.withParams(last.model, details)
+        details: last === undefined ? details : this.withAdded(last.model, details)
       },
       prompt: this.begun.prompt
     }
   }
 
-  private withParams(model: Model["id"], details: OutcomeDetails | null): OutcomeDetails | null {
+  /** What the choice and the call had besides. */
+  private withAdded(model: Model["id"], details: OutcomeDetails | null): OutcomeDetails | null {
     const params = this.added?.get(model)
-    return params === undefined ? details : { ...details, params }
+    const { pacing } = this.decision
+    if (params === undefined && pacing === undefined) return details
+    return { ...details, ...(params === undefined ? {} : { params }), ...(pacing === undefined ? {} : { pacing }) }
   }
 
   /** For the client: what was tried. */

@@ -396,6 +396,12 @@ export const DecisionEntry = Schema.Struct({
   created_at: Schema.String,
   router_id: Schema.String,
   policy: Schema.Struct({ algorithm: Schema.String, version: Schema.String, position: Schema.Number }),
+  pacing: optional(
+    Schema.Struct({
+      multiplier: Schema.Number.annotations({ description: "What a cost of `budget_usd` took off a score." }),
+      budget_usd: Schema.Number.annotations({ description: "What a request may cost on average for now." })
+    }).annotations({ description: "Where a budget is paced (`CONDUIT_BUDGET_PACED`)." })
+  ),
   request: Schema.Struct({
     task: nullableString,
     preference: Schema.String,

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import type { Charge } from "../../domain/learning/BudgetPacing.ts"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
@@ -47,6 +48,8 @@ export interface DecideInput {
   readonly session: Session | null
   /** The newest message is a tool's result: it belongs to the model that made the call. */
   readonly isToolResult: boolean
+  /** What the choice is charged for money, by budgets that are paced. */
+  readonly charge?: Charge
   /** How often the model's provider read from its cache where it could have, [0, 1]. */
   readonly cacheHits: (model: ModelId) => number
   /** What the request needs and the model cannot do. */

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
+import type { Charge } from "../../domain/learning/BudgetPacing.ts"
 import type { KeyHolder } from "../../domain/access/ApiKey.ts"
 
 /** What bounds the use of keys and of the router: limits a minute and at once, and budgets. Plain functions: requests ask. */
@@ -17,6 +18,8 @@ export type Bounded = LimitReached | BudgetSpent | BudgetUnavailable | null
 export interface Meter {
   /** Calls back once, perhaps at once. */
   readonly enter: (inputTokens: number, entered: (bounded: Bounded) => void) => void
+  /** What its choice is charged for money, by the budgets that are paced; null where none is. Once for each request. */
+  readonly charge: () => Charge | null
   /** Puts aside what the calls of the request may cost, in USD. Calls back once, perhaps at once. */
   readonly reserve: (cost: ExpectedCost, reserved: (bounded: Bounded) => void) => void
   /** What it used and cost in the end; null is unknown. */

@@ -1,4 +1,5 @@
 import * as Hierarchical from "../../../domain/learning/bandit/Hierarchical.ts"
+import { isExplored } from "../../../domain/learning/BudgetPacing.ts"
 import { type Rule, rules } from "../../../domain/learning/algorithms/Rules.ts"
 import { audited, choose, type Option } from "../../../domain/routing/Choice.ts"
 import { excludedBy } from "../../../domain/routing/Constraint.ts"
@@ -174,7 +175,7 @@ const inOrder = (
 /** Every model of the catalogue, as the masks and the score see it. */
 const prospectsOf = (
   { catalog, disabled }: Deciding,
-  { barrier, inputTokens: tokensOf, lacks, request }: DecideInput,
+  { barrier, charge, inputTokens: tokensOf, lacks, request }: DecideInput,
   weighing: Weighing.Weighing | null,
   predict: (model: Model) => Omit<Hierarchical.Prediction, "successRate">
 ): Prospects =>
@@ -189,6 +190,7 @@ const prospectsOf = (
       maxTokens,
       weights: request.weights,
       costReferenceUsd: catalog.costReferenceUsd,
+      charge,
       turn: weighing === null ? undefined : Weighing.turnOn(weighing, model)
     })
     const quality = Math.min(1, Math.max(0, prediction.quality))
@@ -221,7 +223,8 @@ const prospectsOf = (
       qualitySd: prediction.qualitySd,
       costUsd,
       conversationUsd,
-      latencySeconds: prediction.latencySeconds
+      latencySeconds: prediction.latencySeconds,
+      ...(charge !== undefined && !isExplored(charge, conversationUsd ?? costUsd) ? { isUnexplored: true } : {})
     }
   })
 
@@ -280,6 +283,7 @@ const decisionOf = (
     propensity: choice.propensity,
     reason: choice.reason,
     exploration: choice.exploration,
-    seed: router.seed
+    seed: router.seed,
+    ...(input.charge === undefined ? {} : { pacing: input.charge })
   }
 }

@@ -1,4 +1,6 @@
 import { BudgetLoan, loanFor } from "../../../domain/access/BudgetLoan.ts"
+import { PeriodPacing } from "../../../domain/access/PeriodPacing.ts"
+import type { Charge } from "../../../domain/learning/BudgetPacing.ts"
 import { type Bounded, BudgetSpent, BudgetUnavailable } from "../../../services/routing/Metering.ts"
 import {
   type BudgetSubject,
@@ -22,6 +24,8 @@ const mostWaiting = 10_000
 export interface BudgetLimits {
   readonly usdPerDay: number | null
   readonly usdPerMonth: number | null
+  /** It is spread over its period: the dearer an answer, the more its score loses while more is spent than that allows. */
+  readonly paced?: boolean
 }
 
 export interface BudgetParts {
@@ -56,6 +60,7 @@ export class BudgetKeeper {
   #last: Lent | null = null
   #refusedUntilMillis = Number.NEGATIVE_INFINITY
   readonly #told = new Set<string>()
+  readonly #pacing = new PeriodPacing()
 
   constructor(subject: BudgetSubject, limits: BudgetLimits, parts: BudgetParts) {
     this.#subject = subject
@@ -74,6 +79,21 @@ export class BudgetKeeper {
     if (last === null) return null
     const { freeUsd, resetsAtMillis } = this.#binding(last)
     return { usd: Math.max(0, freeUsd), resetsAtMillis }
+  }
+
+  /** What the choice of a request that comes now is charged for money; null where the budget is not paced. */
+  charge(): Charge | null {
+    if (this.#limits.paced !== true) return null
+    const last = this.#last
+    if (last === null) return this.#pacing.asked(null, this.#parts.wallMillis())
+    const { freeUsd, resetsAtMillis, spentUsd } = this.#binding(last)
+    const usd = Math.max(0, freeUsd) + this.#loan.unclaimedUsd
+    return this.#pacing.asked({ usd, spentUsd, resetsAtMillis }, this.#parts.wallMillis())
+  }
+
+  /** A request has cost so much. */
+  paid(usd: number): void {
+    this.#pacing.spent(usd)
   }
 
   reserve(usd: number, reserved: (bounded: Bounded) => void): void {
@@ -122,7 +142,8 @@ export class BudgetKeeper {
       claimedUsd: this.#loan.claimedUsd,
       isNew,
       wantedUsd: askedUsd === 0 ? 0 : loanFor(askedUsd, left?.usd ?? null),
-      ...this.#limits,
+      usdPerDay: this.#limits.usdPerDay,
+      usdPerMonth: this.#limits.usdPerMonth,
       seconds: loanSeconds
     }
     this.#parts.borrow(loan, (lent) => {

@@ -1,4 +1,6 @@
 import { promiseFor, type UsedTokens } from "../../../domain/access/BudgetLoan.ts"
+import { together } from "../../../domain/access/PeriodPacing.ts"
+import type { Charge } from "../../../domain/learning/BudgetPacing.ts"
 import type { KeyLimits } from "../../../domain/access/ApiKey.ts"
 import { type Bounded, type ExpectedCost, LimitReached, type Meter } from "../../../services/routing/Metering.ts"
 import type { BudgetKeeper } from "./BudgetKeeper.ts"
@@ -53,6 +55,10 @@ export class RequestMeter implements Meter {
     })
   }
 
+  charge(): Charge | null {
+    return together(this.#parts.budgets.flatMap((budget) => budget.charge() ?? []))
+  }
+
   reserve(cost: ExpectedCost, reserved: (bounded: Bounded) => void): void {
     const { budgets, usedTokens } = this.#parts
     if (budgets.length === 0) return reserved(null)
@@ -76,7 +82,10 @@ export class RequestMeter implements Meter {
     this.#promised = null
     this.#spentUsd = costUsd ?? 0
     if (outputTokens !== null) usedTokens.saw(promised.model, outputTokens)
-    for (const budget of budgets) budget.settle(promised.usd, this.#spentUsd)
+    for (const budget of budgets) {
+      budget.settle(promised.usd, this.#spentUsd)
+      budget.paid(this.#spentUsd)
+    }
   }
 
   stored(isStored: boolean): void {

@@ -18,5 +18,12 @@ export const budget = (setting: ReadSetting) =>
       Option.none(),
       "the same of a UTC month",
       "2000"
+    ),
+    paced: setting(
+      "CONDUIT_BUDGET_PACED",
+      Parse.flag,
+      false,
+      "spread the router's budget over its day or month: while more is spent than that allows, dear answers lose score",
+      "true"
     )
   }) as const

@@ -39,6 +39,7 @@ export const DetailsCell = Schema.parseJson(
     tierPriceAssumed: Schema.optionalWith(Schema.Literal(true), exact),
     servedModel: Schema.optionalWith(Schema.String, exact),
     upstreamRequestId: Schema.optionalWith(Schema.String, exact),
+    pacing: Schema.optionalWith(Schema.Struct({ multiplier: Schema.Number, budgetUsd: Schema.Number }), exact),
     params: Schema.optionalWith(
       Schema.Struct({
         reasoning_effort: Schema.optionalWith(Schema.String, exact),
