@@ -1,4 +1,5 @@
 import * as Pg from "pg"
+import { requestCancel, type Session, sessionOf } from "./CancelRequest.ts"
 import { configOf, type Servers } from "./Servers.ts"
 
 type Connected = (
@@ -7,21 +8,56 @@ type Connected = (
   done: (release?: unknown) => void
 ) => void
 
+/** What `@effect/sql-pg` asks a pool when a statement is interrupted. */
+const cancelling = /^SELECT pg_cancel_backend\((\d+)\)$/
+
 /** A pool whose next connection is to the server that is known to serve; one that fails makes the next one look again. */
 export class ServerPool extends Pg.Pool {
   readonly #servers: Servers
   readonly #generations = new WeakMap<Pg.PoolClient, number>()
+  readonly #sessions = new Map<number, Session>()
+  /** By their process. */
+  readonly #cancelled = new Set<number>()
 
   constructor(config: Pg.PoolConfig, servers: Servers) {
     super({ ...config, ...(servers.known === null ? {} : configOf(servers.known)) })
     this.#servers = servers
-    this.on("connect", (client) => void this.#generations.set(client, servers.generation))
+    this.on("connect", (client) => {
+      this.#generations.set(client, servers.generation)
+      const session = sessionOf(client)
+      if (session !== null) this.#sessions.set(session.processId, session)
+    })
+    this.on("remove", (client) => {
+      const session = sessionOf(client)
+      if (session === null) return
+      this.#sessions.delete(session.processId)
+      this.#cancelled.delete(session.processId)
+    })
     // One whose query never ended (its time-out is the client's own) would make the next user wait behind it.
     this.on("release", (_error, client) => {
       const isUnfinished = "readyForQuery" in client && client.readyForQuery !== true
       const isOutdated = this.#generations.get(client) !== servers.generation
-      if (isUnfinished || isOutdated) void client.end().catch(() => undefined)
+      const isCancelled = this.#cancelled.has(sessionOf(client)?.processId ?? 0)
+      if (isUnfinished || isOutdated || isCancelled) void client.end().catch(() => undefined)
     })
+    // A statement of its own would wait for a free connection, and end what another one does on that session by then.
+    Object.defineProperty(this, "query", {
+      value: (...args: ReadonlyArray<unknown>): unknown => {
+        const [text, done] = args
+        const cancelled = typeof text === "string" ? cancelling.exec(text)?.[1] : undefined
+        if (cancelled === undefined) return Reflect.apply(Pg.Pool.prototype.query, this, args)
+        this.#cancel(Number(cancelled))
+        if (typeof done === "function") Reflect.apply(done, undefined, [])
+      }
+    })
+  }
+
+  /** Ends what the session does; it has no other user after this one. */
+  #cancel(processId: number): void {
+    const session = this.#sessions.get(processId)
+    if (session === undefined) return
+    this.#cancelled.add(processId)
+    requestCancel(session)
   }
 
   override connect(): Promise<Pg.PoolClient>

@@ -1,13 +1,19 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Pg from "pg"
 import { RouterId } from "../../../../src/domain/basics/Ids.ts"
 import { normalise, preferences } from "../../../../src/domain/routing/Weights.ts"
+import { endPoolSoon, makePool } from "../../../../src/layers/storage/postgres/Pool.ts"
+import { makeServers } from "../../../../src/layers/storage/postgres/Servers.ts"
 import { newestMigration } from "../../../../src/layers/storage/postgres/Start.ts"
 import { Database } from "../../../../src/services/storage/Database.ts"
 import { ShutdownReport } from "../../../../src/services/running/ShutdownReport.ts"
@@ -15,6 +21,7 @@ import { databaseAt, scopedUrl } from "../../../support/closing.ts"
 import { commitOf, recordOf } from "../../../support/learningRecords.ts"
 import { createDatabase, query, startPostgres } from "../../../support/postgres.ts"
 import { startTcpProxy } from "../../../support/tcpProxy.ts"
+import { eventually } from "../../../support/traffic.ts"
 
 const id = RouterId("faults")
 
@@ -102,6 +109,46 @@ describe("DatabasePg, at its limits", () => {
       assert.strictEqual(yield* db.position(id), 0)
       yield* stop
     })
+  )
+
+  it.scopedLive(
+    "ends the statement that is interrupted, and never another one's that is on its connection by then",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* scopedUrl(createDatabase)
+        const bounded = makePool({
+          servers: makeServers(Redacted.make(url), Duration.seconds(5)),
+          size: 2,
+          applicationName: "cancelling",
+          connectTimeout: Duration.seconds(5),
+          statementTimeout: Duration.seconds(5),
+          lockTimeout: Duration.seconds(3)
+        })
+        yield* Effect.addFinalizer(() => endPoolSoon(bounded))
+        const client = yield* Layer.build(PgClient.layerFromPool({ acquire: Effect.succeed(bounded.pool) }))
+        const sql = yield* Effect.provide(SqlClient.SqlClient, client)
+        const running = (count: number) =>
+          Effect.promise(() =>
+            eventually(`${count} statements run`, 10_000, async () => {
+              const active = `SELECT FROM pg_stat_activity WHERE application_name = 'cancelling' AND query LIKE '%pg_sleep%' AND state = 'active'`
+              return (await query(url, active)).length === count ? true : undefined
+            })
+          )
+        // Both connections are busy, and who waits for one is first in the line.
+        const long = yield* Effect.fork(sql`SELECT pg_sleep(0.8)`)
+        const interrupted = yield* Effect.fork(sql`SELECT pg_sleep(0.5)`)
+        yield* running(2)
+        const next = yield* Effect.fork(sql`SELECT pg_sleep(1)`)
+        yield* Effect.sleep("50 millis")
+        yield* Fiber.interrupt(interrupted)
+        yield* running(2)
+        yield* Fiber.join(long)
+        assert.lengthOf(yield* Fiber.join(next), 1)
+        const within = yield* Effect.fork(sql.withTransaction(sql`SELECT pg_sleep(4)`))
+        yield* running(1)
+        yield* Fiber.interrupt(within)
+        yield* running(0)
+      })
   )
 
   it.scopedLive("waits for a database that comes, and gives up with its address and without its password", () =>
