@@ -168,7 +168,7 @@ export const ResponsesRequest = Schema.Struct(
     "OpenAI's, with the whole conversation in `input`. `previous_response_id`, `conversation`, `background` and `prompt` go to a model that is named and whose provider is of `kind: openai-responses`, which keeps them; without one they are refused. A `previous_response_id` goes to the provider that answered it."
 })
 
-const TokenIds = Schema.Array(Schema.Int)
+const TokenId = tokens(0)
 export const EmbeddingsRequest = Schema.Struct(
   {
     model: described(
@@ -177,7 +177,7 @@ export const EmbeddingsRequest = Schema.Struct(
     ),
     input: Schema.Union(
       Schema.String,
-      Schema.Array(Schema.Union(Schema.String, Schema.Int, TokenIds)).pipe(Schema.minItems(1))
+      Schema.Array(Schema.Union(Schema.String, TokenId, Schema.Array(TokenId))).pipe(Schema.minItems(1))
     ).annotations(says("must be a text, or a list of texts or of token ids, not empty")),
     encoding_format: optional(
       Schema.NullOr(Schema.Literal("float", "base64")).annotations(says("must be float or base64"))
@@ -193,7 +193,7 @@ export const EmbeddingsRequest = Schema.Struct(
 export const CompletionsRequest = Schema.Struct(
   {
     model,
-    prompt: Schema.Union(Schema.String, Schema.Array(Schema.Unknown)).annotations(
+    prompt: Schema.Union(Schema.String, Schema.Array(Schema.String).pipe(Schema.itemsCount(1))).annotations(
       says("must be one text: send several requests for several")
     ),
     stream,
