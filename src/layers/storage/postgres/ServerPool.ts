@@ -47,7 +47,7 @@ export class ServerPool extends Pg.Pool {
         const cancelled = typeof text === "string" ? cancelling.exec(text)?.[1] : undefined
         if (cancelled === undefined) return Reflect.apply(Pg.Pool.prototype.query, this, args)
         this.#cancel(Number(cancelled))
-        if (typeof done === "function") Reflect.apply(done, undefined, [])
+        return typeof done === "function" ? Reflect.apply(done, undefined, []) : undefined
       }
     })
   }
