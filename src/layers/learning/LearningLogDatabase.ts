@@ -41,6 +41,7 @@ export const layerWith = (options: {
 }): Layer.Layer<LearningLog, DatabaseError, Database | Settings | Ids | Telemetry> =>
   Layer.scoped(LearningLog, make(options.pollInterval))
 
+/** Whole, because it is a composition, read from top to bottom. */
 const make = (pollInterval: Duration.Duration) =>
   Effect.gen(function* () {
     const database = yield* Database

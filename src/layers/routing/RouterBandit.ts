@@ -35,7 +35,10 @@ import * as Stats from "./StatsReader.ts"
 import * as Summing from "./Summing.ts"
 import * as Verdicts from "./Verdicts.ts"
 
-/** Everything that a request passes, from what it shares with others to its path (`RequestPath.ts`). */
+/**
+ * Everything that a request passes, from what it shares with others to its path (`RequestPath.ts`). Whole, because it is a
+ * composition, read from top to bottom.
+ */
 export const layer: Layer.Layer<
   Router,
   never,
@@ -83,24 +86,7 @@ export const layer: Layer.Layer<
       telemetry,
       tracing
     }
-    const verdicts = yield* Verdicts.make({
-      log,
-      ids: shared.ids,
-      nowMillis: () => clock.unsafeCurrentTimeMillis(),
-      dropped: telemetry.verdictDropped
-    })
-    const signals = new Signals({
-      verdicts,
-      weights: () => catalog.current().policy.signals,
-      seen: telemetry.signalled
-    })
-    const judge = new Judge({
-      ...shared,
-      verdicts,
-      seed: log.router.seed,
-      nowMillis: () => clock.unsafeCurrentTimeMillis(),
-      told: telemetry.judgeTold
-    })
+    const { judge, signals } = yield* ownVerdicts(shared)
     ;(yield* Lifecycle).onStopping(() => judge.stop())
     const attempts = new Attempts(shared)
     const path = RequestPath.make({
@@ -130,6 +116,24 @@ export const layer: Layer.Layer<
     })
   })
 )
+
+/** What the service itself says of answers: by what it sees of them, and by a model that judges. */
+const ownVerdicts = Effect.fnUntraced(function* (
+  shared: Omit<ConstructorParameters<typeof Judge>[0], "verdicts" | "seed" | "nowMillis" | "told"> & {
+    readonly clock: Clock
+    readonly ids: typeof Ids.Service
+    readonly log: typeof LearningLog.Service
+    readonly telemetry: typeof Telemetry.Service
+  }
+) {
+  const { catalog, clock, ids, log, telemetry } = shared
+  const nowMillis = () => clock.unsafeCurrentTimeMillis()
+  const verdicts = yield* Verdicts.make({ log, ids, nowMillis, dropped: telemetry.verdictDropped })
+  return {
+    signals: new Signals({ verdicts, weights: () => catalog.current().policy.signals, seen: telemetry.signalled }),
+    judge: new Judge({ ...shared, verdicts, seed: log.router.seed, nowMillis, told: telemetry.judgeTold })
+  }
+})
 
 /** By the clock's own time, which tests let pass. */
 const deadlinesBy = (clock: Clock): Effect.Effect<Deadlines, never, Scope.Scope> =>

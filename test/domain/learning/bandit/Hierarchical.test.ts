@@ -80,6 +80,32 @@ describe("Hierarchical", () => {
     assert.strictEqual(H.encode(again)[4], 2)
   })
 
+  it("shows a quality that one bad judgement never raises, of its own task or of another one", () => {
+    for (const bad of ["t", "u", null]) {
+      for (let seed = 0; seed < 8; seed++) {
+        for (const n of [5, 30, 60, 200]) {
+          const random = seeded(`bad ${seed}`)
+          const state = H.make(parameters, 24)
+          H.fold(state, 1, modelEvent("a", 0.7))
+          // Far from the reference point, where every feature is 0.
+          const centre = Array.from({ length: 23 }, () => random() - 0.5)
+          const x = () => [1, ...centre.map((at) => Math.fround(at + 0.1 * (random() - 0.5)))]
+          const shown = () => H.learned(state, ModelId("a"), null).tasks.find(({ task }) => task === "t")?.mean ?? 0
+          let position = 2
+          const judge = (quality: number, task: string | null) =>
+            H.fold(state, position++, qualityEvent(position, "a", x(), quality, { task, decidedAt: position }))
+          for (let i = 0; i < n; i++) {
+            judge(0.95, "t")
+            if (i % 3 === 0) judge(0.95, bad === "t" ? "u" : bad)
+          }
+          const before = shown()
+          judge(0, bad)
+          assert.isAtMost(shown(), before + 0.001, `${bad}, ${seed}, ${n}`)
+        }
+      }
+    }
+  })
+
   it("refuses a snapshot with any bit changed or any byte missing", () => {
     const state = H.make(parameters, 2)
     H.fold(state, 1, modelEvent("a", 0.5))
