@@ -40,6 +40,14 @@ const answersContent = (response: Http.ServerResponse) => {
   response.end(JSON.stringify({ candidates, usageMetadata }))
 }
 
+/** In Amazon's. */
+const answersConverse = (response: Http.ServerResponse) => {
+  const output = { message: { role: "assistant", content: [{ text: "hello" }] } }
+  const usage = { inputTokens: 9, outputTokens: 1, totalTokens: 10 }
+  response.writeHead(200, { "content-type": "application/json" })
+  response.end(JSON.stringify({ output, stopReason: "end_turn", usage }))
+}
+
 /** How a vendor's own protocol is called. */
 const spokenBy = (name: PresetName, model: string) => {
   switch (presetOf(name).kind) {
@@ -47,6 +55,8 @@ const spokenBy = (name: PresetName, model: string) => {
       return { operation: "messages", key: keyOf(name) }
     case "gemini":
       return { operation: `models/${model}:generateContent`, key: keyOf(name) }
+    case "bedrock":
+      return { operation: `model/${encodeURIComponent(model)}/converse`, key: `Bearer ${keyOf(name)}` }
     default:
       return { operation: "chat/completions", key: `Bearer ${keyOf(name)}` }
   }
@@ -74,6 +84,11 @@ const startStandIn = async (listed: (path: string) => ReadonlyArray<string> | nu
       const [, named = null] = /\/models\/(.+):generateContent$/.exec(path) ?? []
       asked.push({ path, key, model: body.model ?? named })
       if (named !== null) return answersContent(response)
+      const converse = /\/model\/(.+)\/converse$/.exec(path)?.[1]
+      if (converse !== undefined) {
+        asked[asked.length - 1] = { path, key, model: decodeURIComponent(converse) }
+        return answersConverse(response)
+      }
       if (path.endsWith("/messages")) return answersMessage(response, body.model)
       answers()(response, { model: body.model, body, headers: incoming.headers })
     })

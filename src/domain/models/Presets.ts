@@ -6,7 +6,7 @@ import type { ProviderKind } from "./ProviderKind.ts"
 interface Address {
   /** The variable by which the vendor's own clients are sent elsewhere. */
   readonly variable: string
-  /** Null where there is no public one: without the variable it is not there. */
+  /** Null where there is no public one: without the variable it is not there. `{AWS_REGION}` is Amazon's region. */
   readonly byDefault: string | null
   /** What the vendor's clients put behind such an address, and the operations stand under. */
   readonly suffix: string
@@ -109,6 +109,19 @@ export const presets = {
     models: ["openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct", "Qwen/Qwen3-32B", "openai/gpt-oss-20b"],
     source: "https://huggingface.co/docs/inference-providers"
   },
+  bedrock: {
+    title: "Amazon Bedrock",
+    kind: "bedrock",
+    keys: ["AWS_BEARER_TOKEN_BEDROCK"],
+    address: {
+      variable: "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+      byDefault: "https://bedrock-runtime.{AWS_REGION}.amazonaws.com",
+      suffix: ""
+    },
+    pricedAt: "https://bedrock-runtime.us-east-1.amazonaws.com",
+    models: ["global.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-pro-v1:0", "amazon.nova-lite-v1:0"],
+    source: "https://docs.aws.amazon.com/bedrock/latest/userguide/models-supported.html"
+  },
   azure: {
     title: "Azure OpenAI",
     kind: "openai-compatible",
@@ -207,13 +220,17 @@ const withScheme = (address: string): string => {
   return whole.replace(/^(https?:\/\/)0\.0\.0\.0(?=[:/]|$)/i, "$1127.0.0.1")
 }
 
+/** As Amazon's own clients find it. */
+export const amazonRegion = (variables: Variables): string =>
+  variables.get("AWS_REGION") ?? variables.get("AWS_DEFAULT_REGION") ?? "us-east-1"
+
 /** The address of its operations, or the name of the variable that has to be set. */
 export const presetAddress = (
   { address }: Preset,
   variables: Variables
 ): { readonly url: string; readonly missing: ReadonlyArray<string> } => {
   const stated = variables.get(address.variable)
-  const from = stated ?? address.byDefault
+  const from = stated ?? address.byDefault?.replace("{AWS_REGION}", amazonRegion(variables)) ?? null
   if (from === null) return { url: "", missing: [address.variable] }
   const whole = withScheme(from).replace(/\/+$/, "")
   if (!URL.canParse(whole)) return { url: whole, missing: [] }

@@ -1,12 +1,12 @@
 import type { Capability } from "../routing/Capability.ts"
-import type { ProtocolName } from "./canonical/Conversation.ts"
+import type { SpokenName } from "./canonical/Protocol.ts"
 
 interface Kind {
-  readonly protocol: ProtocolName
+  readonly protocol: SpokenName
   /** What there are no words for in its protocol, whatever its models can do. */
   readonly lacks: ReadonlyArray<Capability>
   /** Where its models are listed, with the query that has all of them on one page. */
-  readonly modelList: string
+  readonly modelList: string | null
   /** Where vectors are made, in OpenAI's form. */
   readonly embeddings: string
 }
@@ -31,6 +31,12 @@ export const providerKinds = {
     lacks: ["logprobs", "choices"],
     modelList: "models?pageSize=1000",
     embeddings: "openai/embeddings"
+  },
+  bedrock: {
+    protocol: "converse",
+    lacks: ["audio", "logprobs", "choices", "native_tools"],
+    modelList: null,
+    embeddings: "openai/v1/embeddings"
   }
 } as const satisfies Readonly<Record<string, Kind>>
 

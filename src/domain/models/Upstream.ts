@@ -1,6 +1,7 @@
 import type { AnswerStream } from "./AnswerStream.ts"
 import { Collecting } from "./canonical/Event.ts"
-import type { ProtocolName } from "./canonical/Conversation.ts"
+import type { SpokenName } from "./canonical/Protocol.ts"
+import { ConverseStream, readConverse } from "./converse/ConverseStream.ts"
 import { ChatStream } from "./ChatStream.ts"
 import { type StreamFailure } from "./AnswerStream.ts"
 import type { Label } from "./Form.ts"
@@ -23,7 +24,9 @@ type Events = Iterable<{ readonly name: string | null; readonly data: string }>
 
 /** A protocol as its upstreams speak it: what is sent, and what comes back for a client of the same one. */
 export interface UpstreamProtocol {
-  readonly name: ProtocolName
+  readonly name: SpokenName
+  /** How events come: as server-sent events if it does not say. */
+  readonly framing?: "amazon"
   /** Under the provider's address, with a query if it has one. */
   readonly operation: (upstream: string, stream: boolean) => string
   readonly requestText: (body: JsonObject, forwarding: Forwarding) => string
@@ -166,13 +169,27 @@ const gemini: UpstreamProtocol = {
   streamWhole: streamContent
 }
 
+/** What Amazon's binary events are once they are read has their forms; a whole answer in their place is none. */
+const converse: UpstreamProtocol = {
+  name: "converse",
+  framing: "amazon",
+  operation: (upstream, stream) => `model/${encodeURIComponent(upstream)}/converse${stream ? "-stream" : ""}`,
+  // It was written here: what a client sends is never in it.
+  requestText: (body) => JSON.stringify(body),
+  readAnswer: readConverse,
+  answerFromStream: () => ({ reason: "bad_answer", error: null, detail: "the answer is a stream" }),
+  stream: () => new ConverseStream(),
+  streamWhole: () => false
+}
+
 /** The protocols that upstreams are called in. */
 export const upstreamProtocols = {
   chat,
   messages,
   gemini,
-  responses: responsesUpstream
-} as const satisfies Readonly<Record<ProtocolName, UpstreamProtocol>>
+  responses: responsesUpstream,
+  converse
+} as const satisfies Readonly<Record<SpokenName, UpstreamProtocol>>
 
 /** Vectors, which have no stream: everybody who makes any takes OpenAI's form. */
 export const embeddings: UpstreamProtocol = {

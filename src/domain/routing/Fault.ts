@@ -112,7 +112,7 @@ const tooLong =
   /context[ _]length|context window|maximum context|max(?:imum)? (?:prompt|input|sequence) (?:length|tokens)|prompt is too long|input (?:is )?too long|too many (?:input )?tokens|exceed context limit|exceeds? the (?:model's )?(?:maximum|available|max)[^.]*(?:tokens|context)|reduce the length/i
 
 const aboutKey =
-  /invalid[ _]api[ _-]?key|incorrect api key|api[ _-]?key (?:not valid|is invalid|expired)|api_key_invalid|invalid[ _]authentication|no auth credentials|authentication[ _](?:error|fails?|failed)/i
+  /invalid[ _]api[ _-]?key|incorrect api key|api[ _-]?key (?:not valid|is invalid|expired)|api_key_invalid|invalid[ _]authentication|no auth credentials|authentication[ _](?:error|fails?|failed)|security token included in the request|signature we calculated/i
 
 const outOfMoney =
   /insufficient[ _](?:quota|balance|funds|credits?)|billing|exceeded your current quota|credit balance|out of credits/i

@@ -3,12 +3,12 @@ import * as Redacted from "effect/Redacted"
 import type { Alias } from "../../domain/routing/Alias.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { type ListedModel, type ModelList, retirementText } from "../../domain/models/ModelList.ts"
-import { presetOf } from "../../domain/models/Presets.ts"
+import { amazonRegion, presetOf } from "../../domain/models/Presets.ts"
 import { providerKinds } from "../../domain/models/ProviderKind.ts"
 import { type Abilities, type Ability, capabilities, type Capability } from "../../domain/routing/Capability.ts"
 import type { LimitSource, Model, SilenceLimits } from "../../domain/routing/Model.ts"
 import { familyOf } from "../../domain/routing/ModelFamilies.ts"
-import type { Provider } from "../../services/models/ModelCatalog.ts"
+import type { AmazonCredentials, Provider } from "../../services/models/ModelCatalog.ts"
 import { type ConfigFile, timeoutMillis } from "./ConfigFile.ts"
 import { configuredPrice, type ModelEntry, type Priced, shippedPriceOf } from "./CatalogPrices.ts"
 import { addressIn, apiKeyOf, baseUrlOf, keyIn } from "./ProviderValues.ts"
@@ -43,8 +43,10 @@ export const configuredFrom = (
     const preset = entry.preset === undefined ? null : presetOf(entry.preset)
     const address = baseUrlOf(baseUrl.text)
     const key = apiKeyOf(apiKey.text)
-    const missing = [...new Set([...baseUrl.missing, ...apiKey.missing])]
     const kind = entry.kind ?? preset?.kind ?? "openai-compatible"
+    const amazon = kind === "bedrock" && apiKey.text === "" ? amazonIn(variables, address) : null
+    const keyMissing = kind !== "bedrock" || apiKey.text !== "" ? apiKey.missing : amazon === null ? amazonKeys : []
+    const missing = [...new Set([...baseUrl.missing, ...keyMissing])]
     if (missing.length > 0) notices.push(`provider ${name} is left out: ${notSet(missing)}`)
     providers.set(name, {
       name,
@@ -55,12 +57,34 @@ export const configuredFrom = (
         onLeft: () => null,
         onRight: (text) => (text === null ? null : Redacted.make(text))
       }),
+      ...(amazon === null ? {} : { amazon }),
       streamUsage: entry.streamUsage ?? true,
       modelList: entry.modelList === false ? null : (entry.modelList ?? providerKinds[kind].modelList),
       missing
     })
   }
   return { fileName, file, providers, aliases: aliasesFrom(file), notices }
+}
+
+/** One of them is needed: a key of Bedrock's own, or credentials that calls are signed by. */
+const amazonKeys = ["AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"]
+
+const amazonIn = (
+  variables: ReadonlyMap<string, string>,
+  address: Either.Either<string, string>
+): AmazonCredentials | null => {
+  const accessKeyId = variables.get("AWS_ACCESS_KEY_ID")
+  const secret = variables.get("AWS_SECRET_ACCESS_KEY")
+  if (accessKeyId === undefined || secret === undefined) return null
+  const session = variables.get("AWS_SESSION_TOKEN")
+  // A signature is for the region of the address that it goes to.
+  const named = /\/\/bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\./.exec(Either.getOrElse(address, () => ""))?.[1]
+  return {
+    accessKeyId,
+    secretAccessKey: Redacted.make(secret),
+    sessionToken: session === undefined ? null : Redacted.make(session),
+    region: named ?? amazonRegion(variables)
+  }
 }
 
 const aliasesFrom = ({ aliases = {} }: ConfigFile): ReadonlyArray<Alias> =>

@@ -2,6 +2,7 @@ import { transportDetail } from "../../domain/basics/TransportDetail.ts"
 import type { Deadline } from "../../domain/basics/Deadlines.ts"
 import type { AnswerStream } from "../../domain/models/AnswerStream.ts"
 import type { ChatStream as ChatStreamShape, ProviderError } from "../../services/models/LanguageModels.ts"
+import { AmazonEvents } from "./AmazonEvents.ts"
 import { streamFailure } from "./ProviderErrors.ts"
 import { SseParser } from "./SseParser.ts"
 import type { RawHeaders } from "./ResponseHeaders.ts"
@@ -47,7 +48,7 @@ interface Waiting {
 export class EventStream implements Caller, ChatStreamShape {
   private readonly parts: CallParts
   private readonly received: Received
-  private readonly parser = new SseParser(maxEventChars)
+  private readonly parser: Pick<SseParser, "push" | "end">
   private readonly call: UpstreamCall
   private readonly chat: AnswerStream
   private body: Body = "unknown"
@@ -61,6 +62,7 @@ export class EventStream implements Caller, ChatStreamShape {
   constructor(parts: CallParts, opened: (stream: ChatStreamShape | ProviderError) => void) {
     this.parts = parts
     this.received = new Received(parts.target, parts.clock)
+    this.parser = parts.protocol.framing === "amazon" ? new AmazonEvents(maxEventChars) : new SseParser(maxEventChars)
     this.chat = parts.protocol.stream(parts.label, parts.choices)
     this.call = new UpstreamCall(parts.target, parts.body, this)
     this.lifeMs = this.nowMs()
@@ -121,7 +123,7 @@ export class EventStream implements Caller, ChatStreamShape {
       if (!this.received.add(chunk, maxErrorBytes)) this.end()
       return
     }
-    if (this.body === "unknown") this.body = kindOf(chunk)
+    if (this.body === "unknown") this.body = this.parts.protocol.framing === "amazon" ? "events" : kindOf(chunk)
     if (this.body !== "events") {
       if (!this.received.add(chunk, maxAnswerBytes)) this.fail(this.received.tooLarge("the answer"))
       return

@@ -1,5 +1,6 @@
 import type * as Clock from "effect/Clock"
-import { idPrefixes, type ProtocolName } from "../../domain/models/canonical/Conversation.ts"
+import { idPrefixes } from "../../domain/models/canonical/Conversation.ts"
+import type { SpokenName } from "../../domain/models/canonical/Protocol.ts"
 import type { Label } from "../../domain/models/Form.ts"
 import { isObject } from "../../domain/models/Json.ts"
 import type { Model } from "../../domain/routing/Model.ts"
@@ -14,12 +15,12 @@ export const labelOf = (
   body: ChatBody,
   { answerId, operation }: CallLimits,
   clock: Clock.Clock,
-  protocol: ProtocolName = "chat"
+  protocol: SpokenName = "chat"
 ): Label => {
   const createdMillis = clock.unsafeCurrentTimeMillis()
   const options = body["stream_options"]
   return {
-    id: `${operation === undefined ? idPrefixes[protocol] : "embd-"}${answerId ?? createdMillis}`,
+    id: `${operation === undefined ? idPrefixes[protocol === "converse" ? "chat" : protocol] : "embd-"}${answerId ?? createdMillis}`,
     model: model.id,
     createdSeconds: Math.floor(createdMillis / 1000),
     withUsage: isObject(options) && options["include_usage"] === true,

@@ -1,3 +1,4 @@
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -16,6 +17,7 @@ import {
 } from "../../services/models/LanguageModels.ts"
 import { type Catalog, ModelCatalog, type Provider } from "../../services/models/ModelCatalog.ts"
 import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
+import { amazonHeaders } from "./AmazonSigning.ts"
 import { EventStream } from "./EventStream.ts"
 import { choicesAsked, labelOf } from "./Label.ts"
 import { operationUrl } from "../../domain/models/Endpoint.ts"
@@ -26,10 +28,10 @@ import type { Target } from "./UpstreamCall.ts"
 import { type CallParts, WholeCall } from "./WholeAnswer.ts"
 
 interface SpokenTarget extends Target {
+  readonly provider: Provider
   readonly protocol: UpstreamProtocol
 }
 interface Endpoint extends Omit<SpokenTarget, "model" | "path" | "silence"> {
-  readonly provider: Provider
   readonly isStream: boolean
 }
 
@@ -49,6 +51,11 @@ const pathOf = ({ isStream, protocol, provider }: Endpoint, { upstream }: Model)
 const embeddingsOf = ({ kind }: Provider): UpstreamProtocol =>
   kind === "simulated" ? embeddings : { ...embeddings, operation: () => providerKinds[kind].embeddings }
 
+const secretsOf = ({ amazon, apiKey }: Provider): ReadonlyArray<string> =>
+  [apiKey, amazon?.secretAccessKey ?? null, amazon?.sessionToken ?? null].flatMap((secret) =>
+    secret === null ? [] : [Redacted.value(secret)]
+  )
+
 const endpointOf = (
   provider: Provider,
   dispatcher: Dispatcher,
@@ -61,7 +68,7 @@ const endpointOf = (
     protocol,
     isStream: accept === eventStream,
     headers: { "content-type": "application/json", accept, ...defaultHeaders(provider), ...keyHeaders(provider) },
-    secrets: provider.apiKey === null ? [] : [Redacted.value(provider.apiKey)]
+    secrets: secretsOf(provider)
   }
 }
 
@@ -116,6 +123,14 @@ class Targets {
   }
 }
 
+/** Amazon's calls without a key are signed, each by its body and its time. */
+const signed = (target: SpokenTarget, body: string, clock: Clock.Clock): SpokenTarget => {
+  const { amazon, baseUrl } = target.provider
+  if (amazon === undefined) return target
+  const call = { host: new URL(baseUrl).host, path: target.path, body, millis: clock.unsafeCurrentTimeMillis() }
+  return { ...target, headers: { ...target.headers, ...amazonHeaders(amazon, call) } }
+}
+
 const noProvider = ({ id, provider }: Model): ProviderError =>
   failure(id, "connection", null, `there is no provider ${JSON.stringify(provider)}`)
 
@@ -167,7 +182,7 @@ export const layer: Layer.Layer<LanguageModels, never, ModelCatalog | UpstreamPo
       return json instanceof ProviderError
         ? json
         : {
-            target,
+            target: signed(target, json, clock),
             protocol: target.protocol,
             body: json,
             timeoutMs: limits.timeoutMs,

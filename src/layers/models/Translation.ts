@@ -8,7 +8,8 @@ import {
   type Unfit
 } from "../../domain/models/canonical/Conversation.ts"
 import type { EventReader, EventWriter } from "../../domain/models/canonical/Event.ts"
-import type { Protocol } from "../../domain/models/canonical/Protocol.ts"
+import type { Protocol, Spoken, SpokenName } from "../../domain/models/canonical/Protocol.ts"
+import { converse } from "../../domain/models/converse/Converse.ts"
 import { arrayOf, isObject, parseJson } from "../../domain/models/Json.ts"
 import { protocols } from "../../domain/models/Protocols.ts"
 import { adjustedText, adjustmentsOf } from "../../domain/routing/Dialect.ts"
@@ -23,11 +24,13 @@ import {
 } from "../../services/models/LanguageModels.ts"
 import { failure } from "./ProviderErrors.ts"
 
+const spokenProtocols: Readonly<Record<SpokenName, Spoken>> = { ...protocols, converse }
+
 /** A call in the upstream's protocol, and how its answer is told in the client's. */
 interface Translated {
   readonly body: ChatBody
   readonly limits: CallLimits
-  readonly reads: Protocol
+  readonly reads: Spoken
   readonly writes: Protocol
   readonly about: About
   readonly adjusted: string | null
@@ -39,7 +42,7 @@ interface Translated {
  */
 export const translating = (
   inner: LanguageModelsShape,
-  protocolOf: (model: Model) => ProtocolName,
+  protocolOf: (model: Model) => SpokenName,
   clock: Clock.Clock
 ): LanguageModelsShape => ({
   complete: (model, body, limits, done) => {
@@ -87,11 +90,11 @@ const translated = (
   model: Model,
   body: ChatBody,
   limits: CallLimits,
-  spoken: ProtocolName,
+  spoken: SpokenName,
   clock: Clock.Clock
 ): Translated | ProviderError => {
   const { dialect = {}, protocol = "chat" } = limits
-  const [reads, writes] = [protocols[spoken], protocols[protocol]]
+  const [reads, writes] = [spokenProtocols[spoken], protocols[protocol]]
   try {
     const conversation = writes.readRequest(body)
     if (Either.isLeft(conversation)) return unfit(model, conversation.left)
@@ -103,7 +106,12 @@ const translated = (
     return {
       body: asked,
       // What the client says of its own protocol is not for another one.
-      limits: { ...limits, protocol: spoken, forwarded: betasFor(asked, spoken), adjustments },
+      limits: {
+        ...limits,
+        protocol: spoken === "converse" ? undefined : spoken,
+        forwarded: betasFor(asked, spoken),
+        adjustments
+      },
       reads,
       writes,
       about: aboutOf(model, conversation.right, limits, protocol, clock),
@@ -117,13 +125,13 @@ const translated = (
 /** Anthropic takes instructions between messages from who names this beta, as Claude Code does. */
 const midSystem = { "anthropic-beta": "mid-conversation-system-2026-04-07" }
 
-const betasFor = (body: ChatBody, spoken: ProtocolName): CallLimits["forwarded"] =>
+const betasFor = (body: ChatBody, spoken: SpokenName): CallLimits["forwarded"] =>
   spoken === "messages" && arrayOf(body["messages"]).some((one) => isObject(one) && one["role"] === "system")
     ? midSystem
     : undefined
 
 /** A stream of chunks tells its counts only to who asks. */
-const withCounts = (body: ChatBody, spoken: ProtocolName, { stream }: Conversation): ChatBody =>
+const withCounts = (body: ChatBody, spoken: SpokenName, { stream }: Conversation): ChatBody =>
   spoken === "chat" && stream ? { ...body, stream_options: { include_usage: true } } : body
 
 const aboutOf = (

@@ -14,6 +14,14 @@ import type { Preference } from "../../domain/routing/Weights.ts"
 import type { InvalidSettings } from "../running/Settings.ts"
 import type { PolicyAlgorithm } from "../../domain/routing/Policy.ts"
 
+/** By which Amazon knows who calls: of the environment. */
+export interface AmazonCredentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: Redacted.Redacted
+  readonly sessionToken: Redacted.Redacted | null
+  readonly region: string
+}
+
 /** Where a provider is reached. */
 export interface Provider {
   readonly name: string
@@ -23,6 +31,8 @@ export interface Provider {
   /** The address by which the catalogue of prices knows it, where that is another one. */
   readonly pricedAt?: string
   readonly apiKey: Redacted.Redacted | null
+  /** Of a provider of Amazon's that has no key: its calls are signed. */
+  readonly amazon?: AmazonCredentials
   /** It takes `stream_options`, by which streams say what they used. */
   readonly streamUsage: boolean
   /** Under the address, where it lists its models; null if it is not asked. */

@@ -10,10 +10,11 @@ const nativeName = (value: JsonObject): string =>
 /** A request while it is written: what no member can say is noted in one place. */
 export abstract class Writing {
   readonly adjusted = new Set<string>()
-  readonly #of: ProtocolName
+  /** Null for a protocol that no client speaks, so that nothing is native to it. */
+  readonly #of: ProtocolName | null
   #unfit: Unfit | null = null
 
-  constructor(of: ProtocolName) {
+  constructor(of: ProtocolName | null) {
     this.#of = of
   }
 
