@@ -91,6 +91,26 @@ const agents: ReadonlyArray<Agent> = [
       })
     }),
     without: { refusal: "it shows nothing of it" }
+  },
+  {
+    id: "gemini-cli",
+    packages: ["@google/gemini-cli@0.61.0"],
+    program: "@google/gemini-cli/bundle/gemini.js",
+    args: (prompt) => ["--approval-mode", "yolo", "-p", prompt],
+    env: (url, model) => ({
+      GEMINI_API_KEY: "any",
+      GEMINI_MODEL: model,
+      GOOGLE_GEMINI_BASE_URL: url,
+      GEMINI_CLI_TRUST_WORKSPACE: "true"
+    }),
+    files: () => ({
+      ".gemini/settings.json": JSON.stringify({
+        security: { auth: { selectedType: "gemini-api-key" } },
+        privacy: { usageStatisticsEnabled: false },
+        general: { disableAutoUpdate: true }
+      })
+    }),
+    without: { "cut stream": "it ends with an error, and asks no more" }
   }
 ]
 

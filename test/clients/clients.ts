@@ -101,6 +101,8 @@ export const clients: ReadonlyArray<Client> = [
   python("langchain-anthropic", "langchain-anthropic", "langchain-anthropic"),
   go("openai-go-1", "github.com/openai/openai-go", "openai-go"),
   go("openai-go-3", "github.com/openai/openai-go/v3", "openai-go/v3"),
+  go("openai-go-responses", "github.com/openai/openai-go/v3", "openai-go/v3 responses"),
+  go("anthropic-go", "github.com/anthropics/anthropic-sdk-go", "anthropic-sdk-go"),
   go("go-openai", "github.com/sashabaranov/go-openai", "go-openai"),
   go("langchaingo", "github.com/tmc/langchaingo", "langchaingo", {
     "an error in a stream": {
@@ -115,6 +117,7 @@ export const clients: ReadonlyArray<Client> = [
     }
   }),
   java("openai-java", "openai-java"),
+  java("anthropic-java", "anthropic-java"),
   java("langchain4j", "langchain4j-open-ai"),
   java("spring-ai", "spring-ai-openai"),
   {

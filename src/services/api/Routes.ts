@@ -115,7 +115,8 @@ export const foreignPaths: ReadonlyArray<{ readonly pattern: RegExp; readonly in
   },
   {
     pattern: /^\/(?:v1\/)?(?:responses\/|conversations(?:\/|$))/,
-    instead: "answers are not stored here: POST /v1/responses with the whole conversation as input (store: false)"
+    instead:
+      "answers are not stored here: POST /v1/responses with the whole conversation as input (store: false); one that a provider of kind openai-responses keeps is fetched from that provider"
   },
   {
     pattern: /^\/(?:v1\/)?engines\/.+$/,
