@@ -2,6 +2,7 @@
 // proxy without logic, against the upstream itself, and against another build, taking turns. Compare within a run only.
 // node bench/run.mjs gateway [rounds] [seconds a turn] [models]
 //   --against DIR   another built checkout, as a further arm
+//   --peers         Portkey's gateway too, installed from npm in a temporary folder
 //   --json FILE     writes every turn
 //   --profile DIR   a CPU profile of Conduit
 //   --warm N        requests that each arm answers before it is measured, 8000 by default
@@ -12,10 +13,12 @@ import * as Path from "node:path"
 import { binary, killAll, startConduit } from "../test/support/conduit.ts"
 import { startPostgres } from "../test/support/postgres.ts"
 import { startNode } from "./support/children.ts"
-import { type Load, load, openLoad } from "./support/load.ts"
+import { load, openLoad, type Target } from "./support/load.ts"
 import { machine, warnIfBusy } from "./support/machine.ts"
 import { argument, cpuMicros, median, option, row } from "./support/measure.ts"
-import { hold } from "./support/streams.ts"
+import { startPortkey } from "./support/peers.ts"
+import { ratio, type Turn, type Turns } from "./support/ratios.ts"
+import { type Held, hold } from "./support/streams.ts"
 
 const rounds = argument(0, 7)
 const turnMillis = argument(1, 1.5) * 1000
@@ -28,30 +31,24 @@ const profiled = profileDirectory === undefined ? [] : ["--cpu-prof", `--cpu-pro
 const rate = Number(option("rate") ?? 0)
 const held = Number(option("held") ?? 0)
 
-interface Turn extends Load {
-  readonly cpu: number
-}
-interface System {
+interface System extends Target {
   readonly name: string
-  readonly url: string
   readonly pid: number
 }
 
-const show = (systems: ReadonlyArray<System>, cell: string, turns: ReadonlyMap<string, ReadonlyArray<Turn>>) => {
+const show = (systems: ReadonlyArray<System>, cell: string, turns: Turns) => {
   row(cell, ["req/s", "p50 ms", "p99 ms", "cpu us", "cpu x raw", "rate x raw", ...(against ? ["cpu x it"] : [])])
   const of = (name: string) => turns.get(`${cell} ${name}`) ?? []
   for (const { name } of systems) {
     const middle = (value: (turn: Turn) => number) => median(of(name).map(value))
-    const ratio = (to: string, value: (turn: Turn) => number) =>
-      median(of(name).map((turn, i) => value(turn) / value(of(to)[i]!)))
     row(`  ${name}`, [
       middle((t) => t.perSecond),
       middle((t) => t.p50),
       middle((t) => t.p99),
       middle((t) => t.cpu),
-      ratio("raw proxy", (t) => t.cpu),
-      ratio("raw proxy", (t) => t.perSecond),
-      ...(against ? [ratio("against", (t) => t.cpu)] : [])
+      ratio(turns, cell, name, "raw proxy", (t) => t.cpu),
+      ratio(turns, cell, name, "raw proxy", (t) => t.perSecond),
+      ...(against ? [ratio(turns, cell, name, "against", (t) => t.cpu)] : [])
     ])
   }
 }
@@ -59,8 +56,8 @@ const show = (systems: ReadonlyArray<System>, cell: string, turns: ReadonlyMap<s
 const compare = async (systems: ReadonlyArray<System>) => {
   const turns = new Map<string, Array<Turn>>()
   for (const stream of [false, true]) {
-    for (const { url } of systems)
-      await load(url, 32, stream, { requests: stream ? warmUpRequests / 4 : warmUpRequests })
+    for (const system of systems)
+      await load(system, 32, stream, { requests: stream ? warmUpRequests / 4 : warmUpRequests })
   }
   const cells = [false, true].flatMap((stream) =>
     (rate > 0 ? [1] : [1, 64]).map((connections) => ({ stream, connections }))
@@ -74,8 +71,8 @@ const compare = async (systems: ReadonlyArray<System>) => {
         const before = cpuMicros(system.pid)
         const result =
           rate > 0
-            ? await openLoad(system.url, rate, cell.stream, turnMillis)
-            : await load(system.url, cell.connections, cell.stream, { millis: turnMillis })
+            ? await openLoad(system, rate, cell.stream, turnMillis)
+            : await load(system, cell.connections, cell.stream, { millis: turnMillis })
         const cpu = (cpuMicros(system.pid) - before) / result.requests
         const key = `${nameOf(cell)} ${system.name}`
         turns.set(key, [...(turns.get(key) ?? []), { ...result, cpu }])
@@ -91,12 +88,33 @@ const compare = async (systems: ReadonlyArray<System>) => {
 
 /** A frame each 100 ms, fifty of them. */
 const holdAll = async (systems: ReadonlyArray<System>) => {
-  for (const { url } of systems) await load(url, 32, true, { requests: warmUpRequests / 4 })
-  row(`${held} streams at once`, ["frames", "lost", "refused", "first ms", "gap p50", "gap p99"])
-  for (const { name, url } of systems) {
-    const { expected, firstMs, frames, gapP50, gapP99, refused } = await hold(url, held, 50, 100)
-    row(`  ${name}`, [frames, expected - frames, refused, firstMs, gapP50, gapP99])
+  for (const system of systems) await load(system, 32, true, { requests: warmUpRequests / 4 })
+  const turns = new Map<string, Array<Held>>()
+  for (let round = 0; round < rounds; round++) {
+    for (let s = 0; s < systems.length; s++) {
+      const system = systems[(s + round) % systems.length]!
+      turns.set(system.name, [...(turns.get(system.name) ?? []), await hold(system, held, 50, 100)])
+    }
   }
+  console.log(`${rounds} rounds; medians, but lost and refused are sums`)
+  row(`${held} streams at once`, ["lost", "refused", "first ms", "x raw", "gap p50", "gap p99", "p99 + raw"])
+  for (const { name } of systems) {
+    const of = turns.get(name) ?? []
+    const proxy = turns.get("raw proxy") ?? []
+    const sum = (value: (turn: Held) => number) => of.reduce((total, turn) => total + value(turn), 0)
+    row(`  ${name}`, [
+      sum(({ expected, frames }) => expected - frames),
+      sum(({ refused }) => refused),
+      median(of.map(({ firstMs }) => firstMs)),
+      median(of.map(({ firstMs }, i) => firstMs / proxy[i]!.firstMs)),
+      median(of.map(({ gapP50 }) => gapP50)),
+      median(of.map(({ gapP99 }) => gapP99)),
+      median(of.map(({ gapP99 }, i) => gapP99 - proxy[i]!.gapP99))
+    ])
+  }
+  const file = option("json")
+  if (file !== undefined)
+    Fs.writeFileSync(file, JSON.stringify({ machine: machine(), held: Object.fromEntries(turns) }, null, 1))
 }
 
 warnIfBusy()
@@ -111,10 +129,12 @@ try {
     against === undefined || other === null
       ? null
       : await start(other.url, [Path.resolve(against, "dist/bin/conduit.js"), "serve"])
+  const peer = process.argv.includes("--peers") ? await startPortkey(mock.url) : null
   const systems: ReadonlyArray<System> = [
     { name: "conduit", url: conduit.url, pid: conduit.pid },
     ...(before === null ? [] : [{ name: "against", url: before.url, pid: before.pid }]),
     { name: "raw proxy", url: raw.url, pid: raw.pid },
+    ...(peer === null ? [] : [peer]),
     { name: "direct", url: new URL(mock.url).origin, pid: mock.pid }
   ]
   await (held > 0 ? holdAll(systems) : compare(systems))
@@ -122,6 +142,7 @@ try {
   conduit.kill("SIGTERM")
   const { code, report } = await conduit.ended()
   console.log(`conduit ended with ${code}, learning ${JSON.stringify(report.learning)}`)
+  peer?.stop()
   await Promise.all([raw.stop(), mock.stop()])
 } finally {
   await killAll()

@@ -142,7 +142,7 @@ const stored = async (postgres: TestPostgres) => {
   const conduit = await startConduit({ databaseUrl: url })
   const count = async () => Number((await query<{ n: string }>(url, "SELECT count(*) AS n FROM decisions"))[0]?.n)
   const before = await bytesOf(url)
-  while ((await count()) < decisions) await load(conduit.url, 16, false, { millis: 1000 })
+  while ((await count()) < decisions) await load(conduit, 16, false, { millis: 1000 })
   await addedUp(url)
   const ids = await query<{ id: string; all: string }>(url, "SELECT id FROM decisions")
   await stopped(conduit)

@@ -33,7 +33,7 @@ try {
     { name: "in a session, with Redis", conduit: shared, sessions }
   ]
   // Compiling takes thousands of requests.
-  for (const { conduit, sessions } of cases) await load(conduit.url, 32, false, { millis: 4_000 }, sessions)
+  for (const { conduit, sessions } of cases) await load(conduit, 32, false, { millis: 4_000 }, sessions)
   for (const connections of [1, 32]) {
     const turns = cases.map(
       () => [] as Array<{ readonly p50: number; readonly perSecond: number; readonly cpu: number }>
@@ -43,7 +43,7 @@ try {
         const k = (n + round) % cases.length
         const { conduit, sessions } = cases[k]!
         const before = cpuMicros(conduit.pid)
-        const result = await load(conduit.url, connections, false, { millis: turnMillis }, sessions)
+        const result = await load(conduit, connections, false, { millis: turnMillis }, sessions)
         turns[k]!.push({ ...result, cpu: (cpuMicros(conduit.pid) - before) / result.requests })
       }
     }

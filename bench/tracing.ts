@@ -41,14 +41,14 @@ try {
     await start("on, all recorded, in JSON", { ...exported, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" })
   ]
   for (const stream of [false, true]) {
-    for (const { conduit } of systems) await load(conduit.url, connections, stream, { millis: warmUpMillis })
+    for (const { conduit } of systems) await load(conduit, connections, stream, { millis: warmUpMillis })
   }
   for (let round = 0; round < rounds; round++) {
     for (const stream of [false, true]) {
       for (let s = 0; s < systems.length; s++) {
         const { conduit, turns } = systems[(s + round) % systems.length]!
         const before = cpuMicros(conduit.pid)
-        const result = await load(conduit.url, connections, stream, { millis: turnMillis })
+        const result = await load(conduit, connections, stream, { millis: turnMillis })
         const cpu = (cpuMicros(conduit.pid) - before) / result.requests
         turns.set(stream, [...(turns.get(stream) ?? []), { ...result, cpu }])
       }

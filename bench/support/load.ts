@@ -8,6 +8,12 @@ export interface Load {
   readonly p99: number
 }
 
+/** Whom to ask, with what a gateway wants to know besides. */
+export interface Target {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 let sent = 0
 
 /** A request as chat clients send it, 240 bytes; no two are equal. */
@@ -26,8 +32,8 @@ const chatBody = (stream: boolean, sessions: number): string =>
     ...(stream ? { stream: true } : {})
   })
 
-const ask = async (pool: Pool, stream: boolean, sessions: number): Promise<void> => {
-  const headers = { "content-type": "application/json" }
+const ask = async (pool: Pool, target: Target, stream: boolean, sessions: number): Promise<void> => {
+  const headers = { "content-type": "application/json", ...target.headers }
   const body = chatBody(stream, sessions)
   const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", headers, body })
   const text = await answer.body.text()
@@ -50,13 +56,13 @@ export type Amount = { readonly millis: number } | { readonly requests: number }
  * The requests take turns in so many sessions, or are in none.
  */
 export const load = async (
-  origin: string,
+  target: Target,
   connections: number,
   stream: boolean,
   amount: Amount,
   sessions = 0
 ): Promise<Load> => {
-  const pool = new Pool(origin, { connections, pipelining: 1 })
+  const pool = new Pool(target.url, { connections, pipelining: 1 })
   const took: Array<number> = []
   const startedMs = performance.now()
   let left = "requests" in amount ? amount.requests : Infinity
@@ -64,7 +70,7 @@ export const load = async (
   const client = async () => {
     while (performance.now() < untilMs && left-- > 0) {
       const beganMs = performance.now()
-      await ask(pool, stream, sessions)
+      await ask(pool, target, stream, sessions)
       took.push(performance.now() - beganMs)
     }
   }
@@ -75,8 +81,8 @@ export const load = async (
 }
 
 /** So many requests a second, whether or not the answers come: how long each took counts from when it was due. */
-export const openLoad = async (origin: string, rate: number, stream: boolean, millis: number): Promise<Load> => {
-  const pool = new Pool(origin, { connections: 1024, pipelining: 1 })
+export const openLoad = async (target: Target, rate: number, stream: boolean, millis: number): Promise<Load> => {
+  const pool = new Pool(target.url, { connections: 1024, pipelining: 1 })
   const took: Array<number> = []
   const startedMs = performance.now()
   const asked: Array<Promise<void>> = []
@@ -84,7 +90,7 @@ export const openLoad = async (origin: string, rate: number, stream: boolean, mi
     const dueMs = startedMs + (n * 1000) / rate
     const waitMs = dueMs - performance.now()
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-    asked.push(ask(pool, stream, 0).then(() => void took.push(performance.now() - dueMs)))
+    asked.push(ask(pool, target, stream, 0).then(() => void took.push(performance.now() - dueMs)))
   }
   await Promise.all(asked)
   const result = loadOf(took, startedMs)

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises"
 import { request } from "undici"
+import type { Target } from "./load.ts"
 import { quantile } from "./measure.ts"
 
 export interface Held {
@@ -13,8 +15,11 @@ export interface Held {
   readonly gapP99: number
 }
 
+/** They begin within so much, not in one instant, which overload control is right to refuse; all of them are held after it. */
+const beginWithinMs = 2000
+
 /** So many streams at once, each of `tokens` events one each `gapMs`: when the first came, and the gaps between them. */
-export const hold = async (origin: string, streams: number, tokens: number, gapMs: number): Promise<Held> => {
+export const hold = async (target: Target, streams: number, tokens: number, gapMs: number): Promise<Held> => {
   const firsts: Array<number> = []
   const gaps: Array<number> = []
   let frames = 0
@@ -25,10 +30,11 @@ export const hold = async (origin: string, streams: number, tokens: number, gapM
     stream: true,
     mock: { tokens, token_ms: gapMs }
   })
-  const one = async () => {
+  const one = async (_: unknown, i: number) => {
+    await sleep((i * beginWithinMs) / streams)
     const beganMs = performance.now()
-    const headers = { "content-type": "application/json" }
-    const answer = await request(`${origin}/v1/chat/completions`, { method: "POST", headers, body })
+    const headers = { "content-type": "application/json", ...target.headers }
+    const answer = await request(`${target.url}/v1/chat/completions`, { method: "POST", headers, body })
     if (answer.statusCode !== 200) {
       refused++
       await answer.body.dump()

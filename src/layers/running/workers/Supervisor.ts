@@ -24,8 +24,8 @@ export interface SupervisorOptions {
   readonly told: Told
 }
 
-/** Whoever has so many more connections than its share gives some up; fewer are chance. */
-const tolerated = 2
+/** Whoever has more connections than its share by so much, an eighth of it and two, gives some up; fewer are chance. */
+const tolerated = (share: number) => share / 8 + 2
 /** For what the kernel still has to do. */
 const killLimit = Duration.seconds(1)
 
@@ -73,7 +73,7 @@ class Workers {
     // Half of it: where they come back to the same worker, it is asked again.
     child.tell({
       type: "surplus",
-      connections: over > tolerated && !this.lifecycle.stopping() ? Math.ceil(over / 2) : 0
+      connections: over > tolerated(share) && !this.lifecycle.stopping() ? Math.ceil(over / 2) : 0
     })
   }
 
