@@ -215,6 +215,26 @@ for (const [name, client] of clients) {
 }
 
 describe("POST /v1/messages", () => {
+  it("shortens names of tools that another protocol takes no longer ones of, and tells them whole", async () => {
+    const name = `mcp__${"a-server-with-a-long-name_".repeat(3)}tool`
+    const asked = { tools: [{ ...tools[0], name }], tool_choice: { type: "tool", name } }
+    const call = { type: "tool_use", id: "toolu_1", name, input: { city: "Rome" } }
+    const result = { type: "tool_result", tool_use_id: "toolu_1", content: "sunny" }
+    const history = [...asks("weather"), { role: "assistant", content: [call] }, { role: "user", content: [result] }]
+    for (const stream of [false, true]) {
+      const answer = await post({ model: "gpt", stream, messages: history, ...asked })
+      assert.strictEqual(answer.status, 200, answer.text)
+      assert.include(answer.text, `"name":"${name}"`)
+      const [tool] = sent().tools
+      assert.strictEqual(tool.function.name.length, 64)
+      assert.strictEqual(sent().messages[1].tool_calls[0].function.name, tool.function.name)
+      assert.strictEqual(sent().tool_choice.function.name, tool.function.name)
+    }
+    const own = await post({ model: "claude", messages: history, ...asked })
+    assert.strictEqual(own.status, 200, own.text)
+    assert.strictEqual(sent().tools[0].name, name)
+  })
+
   it("passes a request and its answer as they are to a model of the same protocol", async () => {
     const body = {
       model: "claude",

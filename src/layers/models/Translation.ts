@@ -7,6 +7,7 @@ import {
   type ProtocolName,
   type Unfit
 } from "../../domain/models/canonical/Conversation.ts"
+import { type ShortNamed, withShortNames } from "../../domain/models/canonical/Names.ts"
 import type { EventReader, EventWriter } from "../../domain/models/canonical/Event.ts"
 import type { Protocol, Spoken, SpokenName } from "../../domain/models/canonical/Protocol.ts"
 import { converse } from "../../domain/models/converse/Converse.ts"
@@ -32,6 +33,8 @@ interface Translated {
   readonly limits: CallLimits
   readonly reads: Spoken
   readonly writes: Protocol
+  /** Null where the upstream's protocol takes every name. */
+  readonly names: ShortNamed | null
   readonly about: About
   readonly adjusted: string | null
 }
@@ -98,7 +101,8 @@ const translated = (
   try {
     const conversation = writes.readRequest(body)
     if (Either.isLeft(conversation)) return unfit(model, conversation.left)
-    const written = reads.writeRequest(conversation.right, model)
+    const names = spoken === "messages" ? null : withShortNames(conversation.right)
+    const written = reads.writeRequest(names?.conversation ?? conversation.right, model)
     if (Either.isLeft(written)) return unfit(model, written.left)
     const asked = withCounts(written.right.body, spoken, conversation.right)
     const adjustments = adjustmentsOf(asked, dialect)
@@ -114,6 +118,7 @@ const translated = (
       },
       reads,
       writes,
+      names,
       about: aboutOf(model, conversation.right, limits, protocol, clock),
       adjusted: adjusted.length === 0 ? null : adjusted.join(", ")
     }
@@ -151,9 +156,10 @@ const aboutOf = (
   }
 }
 
-const answerIn = ({ about, adjusted, reads, writes }: Translated, told: ChatAnswer): ChatAnswer => {
+const answerIn = ({ about, adjusted, names, reads, writes }: Translated, told: ChatAnswer): ChatAnswer => {
   const body = parseJson(told.text)
-  const answer = reads.readAnswer(isObject(body) ? body : {})
+  const read = reads.readAnswer(isObject(body) ? body : {})
+  const answer = names === null ? read : { ...read, parts: read.parts.map(names.answered) }
   return { ...told, text: JSON.stringify(writes.writeAnswer(answer, about)), adjusted }
 }
 
@@ -163,10 +169,12 @@ class TranslatedStream implements ChatStream {
   readonly #source: ChatStream
   readonly #reader: EventReader
   readonly #writer: EventWriter
+  readonly #names: ShortNamed | null
   #hasEnded = false
 
-  constructor({ about, adjusted, reads, writes }: Translated, source: ChatStream) {
+  constructor({ about, adjusted, names, reads, writes }: Translated, source: ChatStream) {
     this.adjusted = adjusted
+    this.#names = names
     this.#source = source
     this.#reader = reads.eventReader()
     this.#writer = writes.eventWriter(about)
@@ -204,7 +212,9 @@ class TranslatedStream implements ChatStream {
   }
 
   #translated(payload: string): ReadonlyArray<string> {
-    return this.#reader.read(payload).flatMap((event) => this.#writer.write(event))
+    const names = this.#names
+    const events = this.#reader.read(payload)
+    return (names === null ? events : events.map(names.heard)).flatMap((event) => this.#writer.write(event))
   }
 
   #end(): ReadonlyArray<string> {
