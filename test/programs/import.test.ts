@@ -34,7 +34,7 @@ model_list:
   - model_name: spare
     litellm_params: { model: openai/spare-7b, api_base: "${upstream.url}", api_key: os.environ/OWN_KEY }
   - model_name: claude
-    litellm_params: { model: bedrock/anthropic.claude }
+    litellm_params: { model: sagemaker/a-claude }
   - model_name: vectors
     litellm_params: { model: openai/text-embedding-3-small }
     model_info: { mode: embedding }
@@ -99,7 +99,7 @@ describe("conduit import litellm", () => {
     for (const note of [
       "litellm_params.rpm: here limits",
       "(own): its key is not copied: set OPENAI_API_KEY",
-      "(claude) is left out: bedrock is none",
+      "(claude) is left out: sagemaker is none",
       "(painter) is left out: it is for image_generation",
       "(*) is left out: a name with *",
       "litellm_settings.drop_params: here fields",

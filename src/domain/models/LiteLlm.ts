@@ -8,6 +8,7 @@ import type { ProviderKind } from "./ProviderKind.ts"
 const vendors: Readonly<Record<string, PresetName>> = {
   anthropic: "anthropic",
   azure: "azure",
+  bedrock: "bedrock",
   cohere: "cohere",
   cohere_chat: "cohere",
   deepseek: "deepseek",
