@@ -99,6 +99,8 @@ export const clients: ReadonlyArray<Client> = [
   python("anthropic-python-1", "anthropic-1", "anthropic"),
   python("anthropic-python-2", "anthropic-2", "anthropic"),
   python("langchain-anthropic", "langchain-anthropic", "langchain-anthropic"),
+  python("google-genai-2", "google-genai-2", "google-genai"),
+  python("google-genai-3", "google-genai-3", "google-genai"),
   go("openai-go-1", "github.com/openai/openai-go", "openai-go"),
   go("openai-go-3", "github.com/openai/openai-go/v3", "openai-go/v3"),
   go("openai-go-responses", "github.com/openai/openai-go/v3", "openai-go/v3 responses"),

@@ -110,10 +110,13 @@ export const googleEnvelope = ({ code, details, headers, message, param, status 
 
 const event = (payload: string): string => `data: ${oneLine(payload)}\n\n`
 
-/** There is no event that ends a stream. A comment has to be an event of its own: Google's client takes one before data for the whole event. */
+/**
+ * There is no event that ends a stream. A blank line shows that it lives: of Google's clients that of JavaScript takes a
+ * comment before data for the whole event, that of Python takes one for a piece of JSON.
+ */
 export const googleForm: StreamForm = {
   framed: event,
-  alive: ": keep-alive\n\n",
+  alive: "\n",
   end: "",
   broken: (error) => event(JSON.stringify(googleEnvelope(toPublic(error))))
 }

@@ -1,0 +1,3 @@
+from google_genai_driver import main
+
+main()
