@@ -9,7 +9,8 @@ export interface Session {
   readonly secret: number
 }
 
-const limitMillis = 1_000
+/** A statement has no longer either. */
+const limitMillis = 5_500
 /** PostgreSQL's manual, 55.7: CancelRequest. */
 const cancelCode = 80_877_102
 
@@ -27,17 +28,20 @@ export const sessionOf = (client: Pg.PoolClient): Session | null => {
 }
 
 /**
- * Asks the server to end what the session does now, over a connection of its own, which a pooler passes on. Nobody waits
- * for it, and it may come too late: whatever the session does then is ended, so nobody else may use it any more.
+ * Asks the server to end what the session does now, over a connection of its own, which a pooler passes on. `done` is called
+ * when the server has heard it, or at the limit. It may come too late: whatever the session does then is ended, so nobody
+ * else may use it any more.
  */
-export const requestCancel = ({ host, port, processId, secret }: Session): void => {
+export const requestCancel = ({ host, port, processId, secret }: Session, done: () => void): void => {
   const message = Buffer.alloc(16)
   for (const [index, value] of [message.length, cancelCode, processId, secret].entries()) {
     message.writeInt32BE(value, 4 * index)
   }
   const socket = host.startsWith("/") ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host)
   socket.on("error", () => undefined)
+  // The server closes it.
+  socket.once("close", done)
   socket.setTimeout(limitMillis, () => socket.destroy())
   socket.unref()
-  socket.end(message)
+  socket.write(message)
 }

@@ -46,18 +46,20 @@ export class ServerPool extends Pg.Pool {
         const [text, done] = args
         const cancelled = typeof text === "string" ? cancelling.exec(text)?.[1] : undefined
         if (cancelled === undefined) return Reflect.apply(Pg.Pool.prototype.query, this, args)
-        this.#cancel(Number(cancelled))
-        return typeof done === "function" ? Reflect.apply(done, undefined, []) : undefined
+        this.#cancel(Number(cancelled), () => {
+          if (typeof done === "function") Reflect.apply(done, undefined, [])
+        })
+        return undefined
       }
     })
   }
 
   /** Ends what the session does; it has no other user after this one. */
-  #cancel(processId: number): void {
+  #cancel(processId: number, done: () => void): void {
     const session = this.#sessions.get(processId)
-    if (session === undefined) return
+    if (session === undefined) return done()
     this.#cancelled.add(processId)
-    requestCancel(session)
+    requestCancel(session, done)
   }
 
   override connect(): Promise<Pg.PoolClient>
