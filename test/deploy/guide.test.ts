@@ -54,7 +54,8 @@ describe("the operators' guide", () => {
     const names = new Set([...settingsTable.map((row) => row.name), "NODE_EXTRA_CA_CERTS"])
     const used = guide.match(/\b(?:(?:CONDUIT|DATABASE|LOG|NODE|OTEL|REDIS)_[A-Z_]*[A-Z]|PGSSL[A-Z]+)\b/g) ?? []
     assert.isAbove(used.length, 30)
-    for (const name of used) assert.isTrue(names.has(name), name)
+    // Those of the long runs are the tests' own.
+    for (const name of used) assert.isTrue(names.has(name) || name.startsWith("CONDUIT_TEST_"), name)
   })
 
   it("has the limits that the code has", () => {
