@@ -38,7 +38,8 @@ const upstream = Http.createServer((incoming, response) => {
   incoming.on("data", (chunk) => (text += String(chunk)))
   incoming.on("end", () => {
     const body = JSON.parse(text)
-    const name = isName(body.model) ? body.model : "plain"
+    const asked: unknown = body.model
+    const name: Name = isName(asked) ? asked : "plain"
     const price = models[name]
     const messages: ReadonlyArray<{ readonly content: string }> = body.messages
     const chars = messages.reduce((sum, { content }) => sum + content.length, 0)
