@@ -72,6 +72,9 @@ const options = {
   concurrent: whole("concurrent-requests", "requests that ask models, at once"),
   day: usd("usd-per-day", "budget of a UTC day, USD"),
   month: usd("usd-per-month", "budget of a UTC month, USD"),
+  paced: Options.boolean("paced").pipe(
+    Options.withDescription("let cost weigh more while a budget is spent faster than its time passes")
+  ),
   sha256: text("sha256", "SHA-256, in hex, of a secret that clients have already; without it one is made"),
   json
 }
@@ -85,7 +88,8 @@ const create = Command.make("create", options, (given) =>
       tokens_per_minute: Option.getOrNull(given.tokens),
       concurrent_requests: Option.getOrNull(given.concurrent),
       usd_per_day: Option.getOrNull(given.day),
-      usd_per_month: Option.getOrNull(given.month)
+      usd_per_month: Option.getOrNull(given.month),
+      paced: given.paced
     }
     const asked = decodeNew({
       name: given.name,
@@ -179,6 +183,8 @@ const rowOf = (key: StoredKey): ReadonlyArray<string> => [
     )
     .join(", "),
   Object.entries(key.limits)
-    .flatMap(([limit, value]) => (value === null ? [] : [`${limit} ${value}`]))
+    .flatMap(([limit, value]) =>
+      value === null || value === false ? [] : [value === true ? limit : `${limit} ${value}`]
+    )
     .join(", ") || "none"
 ]

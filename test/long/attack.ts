@@ -19,6 +19,7 @@ const limitMs = argument(1, 20) * 60_000
 const seed = argument(2, 1)
 const concurrency = 32
 const answerLimitMs = 20_000
+const adminKey = "admin-key-of-the-attack"
 /** Of each kind. */
 const mostShown = 10
 
@@ -46,8 +47,8 @@ const conduit = await startConduit({
   databaseUrl: postgres.url,
   upstream: upstream.url,
   models: [{ id: "small" }, { id: "large" }],
-  // What is only half sent is given up soon.
-  env: { CONDUIT_BODY_TIMEOUT: "2 seconds" }
+  // What is only half sent is given up soon. Who attacks has an admin's key: `/v1/keys` too is to be reached.
+  env: { CONDUIT_BODY_TIMEOUT: "2 seconds", CONDUIT_ADMIN_KEYS: `attacker:${adminKey}` }
 })
 const { hostname, port } = new URL(conduit.url)
 const document = JSON.parse((await request(`${conduit.url}/openapi.json`)).text)
@@ -164,7 +165,7 @@ interface Sent {
 const ofDocument = (): readonly [Operation, Sent] => {
   const operation = pick(operations)
   const isRight = chance(0.4)
-  const headers: Record<string, string> = {}
+  const headers: Record<string, string> = chance(0.97) ? { authorization: `Bearer ${adminKey}` } : {}
   const query: Array<string> = []
   let path = operation.path
   for (const { in: place, name, required, schema } of operation.parameters) {

@@ -36,7 +36,7 @@ const replica = (routerId: string, env: Record<string, string> = {}) =>
   })
 
 const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` })
-const create = async (conduit: ConduitProcess, name: string, limits: Record<string, number>) => {
+const create = async (conduit: ConduitProcess, name: string, limits: Record<string, number | boolean>) => {
   const made = await request(`${conduit.url}/v1/keys`, { body: { name, limits }, headers: admin })
   assert.strictEqual(made.status, 200, made.text)
   return bearer(String(made.json.secret))
@@ -170,42 +170,49 @@ describe("a key with limits and a budget", () => {
 })
 
 describe("a budget that is paced", () => {
-  it("is spread over its day: dear answers lose score, and the decision says what money was charged", async () => {
-    const conduit = await startConduit({
-      databaseUrl: fixture.database.url,
-      configuration: [
-        `providers: { local: { kind: openai-compatible, baseUrl: "${upstream.url}" } }`,
-        "models:",
-        "  - { id: dear, provider: local, upstream: fixed, inputUsdPerMTok: 0, outputUsdPerMTok: 500, priorQuality: 0.95 }",
-        "  - { id: cheap, provider: local, upstream: fixed, inputUsdPerMTok: 0, outputUsdPerMTok: 0.01, priorQuality: 0.4 }"
-      ].join("\n"),
-      env: {
-        CONDUIT_ROUTER_ID: "paced",
-        CONDUIT_ADMIN_KEYS: "ops:admin-secret-of-tests",
-        CONDUIT_BUDGET_USD_PER_DAY: "1",
-        CONDUIT_BUDGET_PACED: "true"
+  it.each([
+    ["of the router", { CONDUIT_BUDGET_USD_PER_DAY: "1", CONDUIT_BUDGET_PACED: "true" }, {}],
+    ["of a key", {}, { usd_per_day: 1, paced: true }]
+  ])(
+    "%s is spread over its day: dear answers lose score, and the decision says what money was charged",
+    async (whose, env, limits) => {
+      const conduit = await startConduit({
+        databaseUrl: fixture.database.url,
+        configuration: [
+          `providers: { local: { kind: openai-compatible, baseUrl: "${upstream.url}" } }`,
+          "models:",
+          "  - { id: dear, provider: local, upstream: fixed, inputUsdPerMTok: 0, outputUsdPerMTok: 500, priorQuality: 0.95 }",
+          "  - { id: cheap, provider: local, upstream: fixed, inputUsdPerMTok: 0, outputUsdPerMTok: 0.01, priorQuality: 0.4 }"
+        ].join("\n"),
+        env: {
+          CONDUIT_ROUTER_ID: `paced-${whose.replaceAll(" ", "-")}`,
+          CONDUIT_ADMIN_KEYS: "ops:admin-secret-of-tests",
+          ...env
+        }
+      })
+      const headers = await create(conduit, `paced-${whose.replaceAll(" ", "-")}`, limits)
+      const chosen: Array<string> = []
+      let last = ""
+      for (let i = 0; i < 24; i++) {
+        const more = { conduit: { preference: "quality" } }
+        const answer = await ask(conduit, headers, `question ${i}`, more)
+        assert.strictEqual(answer.status, 200, answer.text)
+        chosen.push(String(answer.headers["x-conduit-model"]))
+        last = String(answer.headers["x-conduit-decision-id"])
       }
-    })
-    const headers = await create(conduit, "paced", {})
-    const chosen: Array<string> = []
-    let last = ""
-    for (let i = 0; i < 24; i++) {
-      const more = { conduit: { preference: "quality" } }
-      const answer = await ask(conduit, headers, `question ${i}`, more)
-      assert.strictEqual(answer.status, 200, answer.text)
-      chosen.push(String(answer.headers["x-conduit-model"]))
-      last = String(answer.headers["x-conduit-decision-id"])
+      // A few of half a cent are more than a day of such a hurry has; then nobody is asked for quality any more.
+      assert.include(chosen.slice(0, 4), "dear")
+      assert.notInclude(chosen.slice(12), "dear")
+      const { json } = await eventually("the decision is stored", limitMs, async () => {
+        const found = await request(`${conduit.url}/v1/decisions/${last}`, { headers })
+        return found.status === 200 && found.json.outcome !== null ? found : undefined
+      })
+      assert.isAbove(json.pacing.multiplier, 0)
+      assert.isAbove(json.pacing.budget_usd, 0)
+      const dear = json.candidates.find(({ model }: { model: string }) => model === "dear")
+      assert.isBelow(dear.parts.cost, 0)
     }
-    // A few of half a cent are more than a day of such a hurry has; then nobody is asked for quality any more.
-    assert.include(chosen.slice(0, 4), "dear")
-    assert.notInclude(chosen.slice(12), "dear")
-    const { json } = await eventually("the decision is stored", limitMs, async () => {
-      const found = await request(`${conduit.url}/v1/decisions/${last}`, { headers })
-      return found.status === 200 && found.json.outcome !== null ? found : undefined
-    })
-    assert.isAbove(json.pacing.multiplier, 0)
-    assert.isAbove(json.pacing.budget_usd, 0)
-  })
+  )
 })
 
 describe.skipIf(!hasRedis)("replicas that share a Redis", () => {
@@ -222,6 +229,17 @@ describe.skipIf(!hasRedis)("replicas that share a Redis", () => {
     if (a === undefined || b === undefined || c === undefined) throw new Error("three replicas")
     const headers = await create(a, "three", { requests_per_minute: 60, usd_per_day: 1 })
     await Promise.all(all.map((one) => knownTo(one, headers)))
+
+    // All three are alive, and asked at once.
+    const alive = await create(a, "alive", { requests_per_minute: 60, usd_per_day: 1 })
+    await Promise.all(all.map((one) => knownTo(one, alive)))
+    const together = await concurrently(200, (index) => ask(all[index % 3] ?? a, alive))
+    assert.deepStrictEqual(countedBy(together.map(outcome)), {
+      answered: 20,
+      budget_spent: 40,
+      key_limit_reached: 140
+    })
+    await storedCents("alive", 100)
 
     // Two on one replica are never answered: it is killed while they are in flight.
     const lost = [1, 2].map(() => ask(c, headers, "hello", { mock: { gate: "never" } }).catch(() => null))

@@ -18,14 +18,20 @@ export interface KeyLimits {
   /** UTC days and months. */
   readonly usdPerDay: number | null
   readonly usdPerMonth: number | null
+  /** Of the budgets: cost weighs more while one is spent faster than its time passes. */
+  readonly paced: boolean
 }
+
+/** Whether there is anything to count. */
+export const hasLimit = (limits: KeyLimits): boolean => Object.values(limits).some((limit) => typeof limit === "number")
 
 export const noLimits: KeyLimits = {
   requestsPerMinute: null,
   tokensPerMinute: null,
   concurrentRequests: null,
   usdPerDay: null,
-  usdPerMonth: null
+  usdPerMonth: null,
+  paced: false
 }
 
 /** What is the same for all secrets of a key. */

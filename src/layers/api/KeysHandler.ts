@@ -89,7 +89,8 @@ const limitsOf = (limits: KeyLimits) => ({
   tokens_per_minute: limits.tokensPerMinute,
   concurrent_requests: limits.concurrentRequests,
   usd_per_day: limits.usdPerDay,
-  usd_per_month: limits.usdPerMonth
+  usd_per_month: limits.usdPerMonth,
+  paced: limits.paced
 })
 
 const entryOf = (key: StoredKey): KeyList["data"][number] => ({

@@ -1,9 +1,9 @@
 import * as Either from "effect/Either"
 import { DecisionId, type ModelId } from "../../domain/basics/Ids.ts"
-import type { Charge } from "../../domain/learning/BudgetPacing.ts"
+import { type Charge, penalty } from "../../domain/learning/BudgetPacing.ts"
 import type { ModelParams } from "../../domain/models/ModelParams.ts"
 import type { Alias } from "../../domain/routing/Alias.ts"
-import type { Decision } from "../../domain/routing/Decision.ts"
+import type { Candidate, Decision } from "../../domain/routing/Decision.ts"
 import { type Outcome, outcomeKind } from "../../domain/routing/Outcome.ts"
 import type { DecisionRecord } from "../../domain/routing/DecisionRecord.ts"
 import { combine, type Feedback } from "../../domain/learning/Feedback.ts"
@@ -47,13 +47,14 @@ export const decisionEntry = (
 ): DecisionEntry => {
   const fellBack = outcome !== null && outcome.model !== decision.chosen
   const { weights } = decision.request
+  const pacing = decision.pacing ?? outcome?.details?.pacing
   const judged = combine(feedback.filter((f) => f.supersededBy === null))
   return {
     id: decision.id,
     created_at: new Date(decision.createdAtMillis).toISOString(),
     router_id: decision.routerId,
     policy: decision.policy,
-    ...pacingEntry(decision.pacing ?? outcome?.details?.pacing),
+    ...pacingEntry(pacing),
     request: requestEntry(decision.request),
     candidates: decision.candidates.map((c) => ({
       model: c.model,
@@ -69,7 +70,8 @@ export const decisionEntry = (
       parts: {
         quality: weights.quality * c.quality,
         cost:
-          weights.cost * costScore(c.conversationUsd === undefined ? c.costUsd : c.conversationUsd, reference.costUsd),
+          weights.cost * costScore(weighedUsd(c), reference.costUsd) -
+          (pacing === undefined ? 0 : penalty(pacing, weighedUsd(c))),
         latency: weights.latency * latencyScore(c.latencySeconds, reference.latencySeconds)
       },
       propensity: c.propensity
@@ -101,6 +103,10 @@ export const decisionEntry = (
     ...(prompt === null ? {} : { prompt })
   }
 }
+
+/** What is compared of a candidate. */
+const weighedUsd = ({ conversationUsd, costUsd }: Candidate) =>
+  conversationUsd === undefined ? costUsd : conversationUsd
 
 const pacingEntry = (pacing: Charge | undefined) =>
   pacing === undefined ? {} : { pacing: { multiplier: pacing.multiplier, budget_usd: pacing.budgetUsd } }

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
-import type { KeyHolder, KeyLimits } from "../../domain/access/ApiKey.ts"
+import { hasLimit, type KeyHolder } from "../../domain/access/ApiKey.ts"
 import { UsedTokens } from "../../domain/access/BudgetLoan.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
 import * as EpisodeLog from "../../services/observing/EpisodeLog.ts"
@@ -48,7 +48,7 @@ export const layer: Layer.Layer<Metering, never, Database | LearningLog | Redis 
     const ofRouter = isBudget(routerLimits) ? [budgets({ type: "router", routerId: router.id }, routerLimits)] : []
     return Metering.of({
       of: (key, tell) => {
-        const limited = key !== null && isLimited(key.limits) ? key : null
+        const limited = key !== null && hasLimit(key.limits) ? key : null
         if (limited === null && ofRouter.length === 0) return null
         const ofKey = limited === null ? [] : budgetsOf(limited, budgets)
         return new RequestMeter({ ...shared, key: meteredKey(limited), budgets: [...ofKey, ...ofRouter], tell })
@@ -58,7 +58,6 @@ export const layer: Layer.Layer<Metering, never, Database | LearningLog | Redis 
 )
 
 const isBudget = ({ usdPerDay, usdPerMonth }: BudgetLimits): boolean => usdPerDay !== null || usdPerMonth !== null
-const isLimited = (limits: KeyLimits): boolean => Object.values(limits).some((limit) => limit !== null)
 
 const meteredKey = (key: KeyHolder | null) =>
   key === null ? null : { owner: key.owner ?? "", label: key.label, limits: key.limits }
@@ -120,14 +119,13 @@ const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<Budget
   )
   yield* Effect.forkScoped(Effect.repeat(visitAll, Schedule.spaced(visitInterval)))
   return (subject: BudgetSubject, limits: BudgetLimits): BudgetKeeper => {
-    const { paced = false, usdPerDay, usdPerMonth } = limits
     const name = subjectName(subject)
     const known = keepers.get(name)
     if (known !== undefined) {
-      known.limitTo({ usdPerDay, usdPerMonth, paced })
+      known.limitTo(limits)
       return known
     }
-    const made = new BudgetKeeper(subject, { usdPerDay, usdPerMonth, paced }, parts)
+    const made = new BudgetKeeper(subject, limits, parts)
     keepers.set(name, made)
     return made
   }

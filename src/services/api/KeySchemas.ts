@@ -30,7 +30,11 @@ const Limits = Schema.Struct({
   tokens_per_minute: nullable(Whole, "Input and output; what is counted afterwards is charged afterwards."),
   concurrent_requests: nullable(Whole, "Of the routes that ask models, at once, on one replica."),
   usd_per_day: nullable(Usd, "Of a UTC day."),
-  usd_per_month: nullable(Usd, "Of a UTC month.")
+  usd_per_month: nullable(Usd, "Of a UTC month."),
+  paced: nullable(
+    Schema.Boolean.annotations(says("must be true or false")),
+    "Lets cost weigh more in choices while a budget is spent faster than its time passes; false by default."
+  )
 }).annotations({ ...anObject, identifier: "KeyLimits", description: "What is not given or null has no limit." })
 
 export const NewKeyRequest = Schema.Struct({
@@ -79,7 +83,8 @@ export const profileOf = (given: NewKeyRequest): NewProfile => ({
     tokensPerMinute: given.limits?.tokens_per_minute ?? null,
     concurrentRequests: given.limits?.concurrent_requests ?? null,
     usdPerDay: given.limits?.usd_per_day ?? null,
-    usdPerMonth: given.limits?.usd_per_month ?? null
+    usdPerMonth: given.limits?.usd_per_month ?? null,
+    paced: given.limits?.paced ?? false
   },
   sha256: given.sha256 ?? null
 })
@@ -120,7 +125,8 @@ const KeyEntry = Schema.Struct({
     tokens_per_minute: numberOrNull,
     concurrent_requests: numberOrNull,
     usd_per_day: numberOrNull,
-    usd_per_month: numberOrNull
+    usd_per_month: numberOrNull,
+    paced: Schema.Boolean
   }),
   created_at: time,
   created_by: Schema.String,

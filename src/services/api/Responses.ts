@@ -400,7 +400,9 @@ export const DecisionEntry = Schema.Struct({
     Schema.Struct({
       multiplier: Schema.Number.annotations({ description: "What a cost of `budget_usd` took off a score." }),
       budget_usd: Schema.Number.annotations({ description: "What a request may cost on average for now." })
-    }).annotations({ description: "Where a budget is paced (`CONDUIT_BUDGET_PACED`)." })
+    }).annotations({
+      description: "Where a budget of the key or of the router is paced; it is in the candidates' `parts.cost`."
+    })
   ),
   request: Schema.Struct({
     task: nullableString,

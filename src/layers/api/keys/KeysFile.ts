@@ -40,7 +40,8 @@ const Entry = Schema.Struct({
   tokensPerMinute: optional(Whole),
   concurrentRequests: optional(Whole),
   usdPerDay: optional(Positive),
-  usdPerMonth: optional(Positive)
+  usdPerMonth: optional(Positive),
+  paced: optional(Schema.Boolean.annotations(must("true or false")))
 })
 const File = Schema.Struct({ keys: Schema.Array(Entry) })
 const decode = Schema.decodeUnknownEither(File, { errors: "all", onExcessProperty: "error" })
@@ -81,7 +82,8 @@ const recordOf = (entry: typeof Entry.Type, index: number): Either.Either<KeyRec
       tokensPerMinute: entry.tokensPerMinute ?? null,
       concurrentRequests: entry.concurrentRequests ?? null,
       usdPerDay: entry.usdPerDay ?? null,
-      usdPerMonth: entry.usdPerMonth ?? null
+      usdPerMonth: entry.usdPerMonth ?? null,
+      paced: entry.paced ?? false
     }
   })
 }

@@ -25,7 +25,7 @@ export interface BudgetLimits {
   readonly usdPerDay: number | null
   readonly usdPerMonth: number | null
   /** It is spread over its period: the dearer an answer, the more its score loses while more is spent than that allows. */
-  readonly paced?: boolean
+  readonly paced: boolean
 }
 
 export interface BudgetParts {
@@ -83,7 +83,7 @@ export class BudgetKeeper {
 
   /** What the choice of a request that comes now is charged for money; null where the budget is not paced. */
   charge(): Charge | null {
-    if (this.#limits.paced !== true) return null
+    if (!this.#limits.paced) return null
     const last = this.#last
     if (last === null) return this.#pacing.asked(null, this.#parts.wallMillis())
     const { freeUsd, resetsAtMillis, spentUsd } = this.#binding(last)

@@ -16,7 +16,9 @@ const profile = {
     tokensPerMinute: NumberOrNull,
     concurrentRequests: NumberOrNull,
     usdPerDay: NumberOrNull,
-    usdPerMonth: NumberOrNull
+    usdPerMonth: NumberOrNull,
+    // Keys that were made before it have none.
+    paced: Schema.optionalWith(Schema.Boolean, { default: () => false })
   }),
   labels: Schema.Record({ key: Schema.String, value: Schema.String })
 }
