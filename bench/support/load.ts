@@ -12,6 +12,8 @@ export interface Load {
 export interface Target {
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
+  /** The requests take turns with them. */
+  readonly keys?: ReadonlyArray<string>
 }
 
 let sent = 0
@@ -33,7 +35,9 @@ const chatBody = (stream: boolean, sessions: number): string =>
   })
 
 const ask = async (pool: Pool, target: Target, stream: boolean, sessions: number): Promise<void> => {
-  const headers = { "content-type": "application/json", ...target.headers }
+  const key = target.keys?.[sent % target.keys.length]
+  const shown = key === undefined ? {} : { authorization: `Bearer ${key}` }
+  const headers = { "content-type": "application/json", ...shown, ...target.headers }
   const body = chatBody(stream, sessions)
   const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", headers, body })
   const text = await answer.body.text()

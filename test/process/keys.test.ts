@@ -281,3 +281,64 @@ describe("pages in production", () => {
     assert.deepStrictEqual(statuses, [401, 200, 200, 200])
   })
 })
+
+describe("what a thousand keys did", () => {
+  const count = 1_000
+  const names = Array.from({ length: count }, (_, i) => `key-${i}`)
+  const canaryOf = (i: number) => `canary-of-key-${i}-`
+  const inFolder = Fs.mkdtempSync("/tmp/conduit-thousand-")
+  afterAll(() => Fs.rmSync(inFolder, { recursive: true, force: true }))
+
+  /** For each key, some at once. */
+  const each = async (use: (i: number, headers: Record<string, string>) => Promise<void>, every = 1) => {
+    let next = 0
+    const worker = async () => {
+      for (let i = next; i < count; i = next) {
+        next += every
+        await use(i, bearer(`secret-of-key-${i}`))
+      }
+    }
+    await Promise.all(Array.from({ length: 32 }, worker))
+  }
+
+  it("is seen by nobody else: decisions, sessions, feedback, statistics and lists", async () => {
+    const file = Path.join(inFolder, "keys.yaml")
+    Fs.writeFileSync(
+      file,
+      `keys:\n${names.map((name) => `  - { name: ${name}, keys: [secret-of-${name}] }`).join("\n")}\n`
+    )
+    const conduit = await replica("thousand", {
+      CONDUIT_API_KEYS_FILE: file,
+      ...adminKeys,
+      CONDUIT_OVERLOAD_DELAY: "0"
+    })
+    const ids: Array<string> = []
+    // Everybody calls the session by the same name.
+    await each(async (i, headers) => {
+      const conduitFields = { session_id: "shared-name", user_id: canaryOf(i), task: canaryOf(i) }
+      const answer = await ask(conduit, headers, { conduit: conduitFields })
+      assert.strictEqual(answer.status, 200, answer.text)
+      ids[i] = decisionOf(answer)
+    })
+    await eventually("all are stored", limitMs, async () =>
+      (await requestsOf(conduit, admin)) === count ? true : undefined
+    )
+    await each(async (i, headers) => {
+      const judged = { kind: "comment", value: canaryOf(i) }
+      const own = await post(conduit, "/v1/feedback", { ...judged, session_id: "shared-name" }, headers)
+      assert.deepStrictEqual([own.status, own.json.decision_ids], [200, [ids[i]]], own.text)
+      // Of the rest some of the keys are enough.
+      if (i % 10 !== 0) return
+      const other = ids[(i + 1) % count]
+      assert.strictEqual((await post(conduit, "/v1/feedback", { ...judged, decision_id: other }, headers)).status, 404)
+      assert.strictEqual((await get(conduit, `/v1/decisions/${other}`, headers)).status, 404)
+    })
+    const seen = async (i: number, headers: Record<string, string>, path: string) => {
+      const { status, text } = await get(conduit, path, headers)
+      assert.strictEqual(status, 200, text)
+      assert.deepStrictEqual([...new Set(text.match(/canary-of-key-\d+-/g))], [canaryOf(i)], path)
+    }
+    await each((i, headers) => seen(i, headers, "/v1/decisions"), 10)
+    await each((i, headers) => seen(i, headers, "/v1/stats?savings=false"), 20)
+  }, 240_000)
+})
