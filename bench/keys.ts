@@ -44,14 +44,14 @@ try {
     { name: "one key with a limit and a budget", conduit: one, keys: [String(made.json.secret)] }
   ]
   // Compiling takes thousands of requests.
-  for (const { conduit, keys } of cases) await load(conduit.url, 32, false, { millis: 4_000 }, 0, keys)
+  for (const { conduit, keys } of cases) await load({ url: conduit.url, keys }, 32, false, { requests: 8_000 })
   const turns = cases.map(() => [] as Array<{ readonly p50: number; readonly perSecond: number; readonly cpu: number }>)
   for (let round = 0; round < rounds; round++) {
     for (let n = 0; n < cases.length; n++) {
       const k = (n + round) % cases.length
       const { conduit, keys } = cases[k]!
       const before = cpuMicros(conduit.pid)
-      const result = await load(conduit.url, 32, false, { millis: turnMillis }, 0, keys)
+      const result = await load({ url: conduit.url, keys }, 32, false, { millis: turnMillis })
       turns[k]!.push({ ...result, cpu: (cpuMicros(conduit.pid) - before) / result.requests })
     }
   }

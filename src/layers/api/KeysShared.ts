@@ -52,30 +52,36 @@ export const administration: Layer.Layer<KeyAdministration, never, Database> = L
 /** Reads the file now, and again whenever it has changed. */
 const followFile = Effect.fnUntraced(function* (ring: KeyRing, path: string) {
   const problem = (detail: string) => new InvalidSettings({ problems: [`CONDUIT_API_KEYS_FILE: ${path}: ${detail}`] })
-  const read = Effect.tryPromise({
-    try: async () => {
-      const { ino, mtimeMs, size } = await stat(path)
-      return { mark: `${ino} ${mtimeMs} ${size}`, text: await readFile(path, "utf8") }
-    },
-    catch: (cause) => problem(`it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`)
-  })
+  /** Null where it has not changed since that mark. */
+  const read = (known: string | null) =>
+    Effect.tryPromise({
+      try: async () => {
+        const { ino, mtimeMs, size } = await stat(path)
+        const mark = `${ino} ${mtimeMs} ${size}`
+        return mark === known ? null : { mark, text: await readFile(path, "utf8") }
+      },
+      catch: (cause) => problem(`it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`)
+    })
   const parse = (text: string) => Either.mapLeft(parseKeysFile(text), (problems) => problem(problems.join("; ")))
-  const first = yield* read
-  ring.replace("file", yield* parse(first.text))
-  let mark = first.mark
+  let mark: string | null = null
+  const take = Effect.gen(function* () {
+    const next = yield* read(mark)
+    if (next === null) return null
+    const keys = yield* parse(next.text)
+    mark = next.mark
+    ring.replace("file", keys)
+    return keys
+  })
+  yield* take
   const trouble = EpisodeLog.make({
     began: (error: InvalidSettings) =>
       Effect.logError(`the keys of the file stay as they were, until it is right again: ${error.message}`),
     ended: () => Effect.logInfo("the file of keys is right again")
   })
-  const again = Effect.gen(function* () {
-    const next = yield* read
-    if (next.mark === mark) return
-    const keys = yield* parse(next.text)
-    mark = next.mark
-    ring.replace("file", keys)
-    yield* Effect.logInfo(`the file of keys was read again: ${keys.length} key(s)`)
-  }).pipe(
+  const again = take.pipe(
+    Effect.flatMap((keys) =>
+      keys === null ? Effect.void : Effect.logInfo(`the file of keys was read again: ${keys.length} key(s)`)
+    ),
     Effect.zipRight(trouble.worked),
     Effect.catchAll((error) => trouble.failed(error))
   )
