@@ -108,8 +108,8 @@ export const routeOf = (
   const { allow, get, post } = target.path
   const name = method === "GET" || method === "HEAD" ? get : method === "POST" ? post : null
   if (name !== null) return Either.right(name)
-  // Gemini's clients post to what is a model's path here; a path without an id is nobody else's.
-  const foreign = target.id === "" ? null : foreignTo(url)
+  // Gemini's clients post to a method of a model's path; a path without one is nobody else's.
+  const foreign = target.id.includes(":") ? foreignTo(url) : null
   return Either.left(foreign === null ? new MethodNotAllowed({ allow }) : new RouteNotFound({ hint: foreign }))
 }
 
