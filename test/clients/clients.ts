@@ -128,6 +128,13 @@ export const clients: ReadonlyArray<Client> = [
     language: "Rust",
     pinned: ["test/clients/rust/Cargo.toml", /^async-openai = .*version = "=([^"]+)"/m],
     flaws: {}
+  },
+  {
+    id: "rig-core",
+    title: "`rig-core`",
+    language: "Rust",
+    pinned: ["test/clients/rust/Cargo.toml", /^rig-core = .*version = "=([^"]+)"/m],
+    flaws: {}
   }
 ]
 
