@@ -203,7 +203,7 @@ describe("a budget that is paced", () => {
       // A few of half a cent are more than a day of such a hurry has; then nobody is asked for quality any more.
       assert.include(chosen.slice(0, 4), "dear")
       // But for the hundredth of all choices that is drawn among all, to measure.
-    assert.isAtMost(chosen.slice(12).filter((model) => model === "dear").length, 2, chosen.join(" "))
+      assert.isAtMost(chosen.slice(12).filter((model) => model === "dear").length, 2, chosen.join(" "))
       const { json } = await eventually("the decision is stored", limitMs, async () => {
         const found = await request(`${conduit.url}/v1/decisions/${last}`, { headers })
         return found.status === 200 && found.json.outcome !== null ? found : undefined
