@@ -72,7 +72,7 @@ const tooManyBytes = {
 
 const tooLarge = ({ bytes }: BodyLimits) => new BodyTooLarge({ limit: bytes, unit: "bytes" })
 
-/** One body while it is read: within its own limits, and within what all bodies may hold together. */
+/** One body while it is read: within its own limits, and within what all bodies may hold together. Whole, because each step asks whether it is over. */
 class BodyReading {
   readonly #request: Http.IncomingMessage
   readonly #flow: Flow
