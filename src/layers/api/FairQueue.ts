@@ -22,6 +22,7 @@ interface Line<A> {
 /**
  * A line for each flow, and one of each in turn: who sends much waits behind its own (round robin, Nagle, RFC 970). In one flow
  * the order is that of arrival. Nothing is refused here: who adds looks at `ahead` first.
+ * Whole, because each step keeps the lines, the turns and the order of all in step.
  */
 export class FairQueue<A> {
   readonly #lines = new Map<Flow, Line<A>>()
