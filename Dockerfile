@@ -3,7 +3,7 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json build.mjs ./
-COPY scripts/bundle.mjs scripts/dashboard.mjs ./scripts/
+COPY scripts/bundle.mjs scripts/dashboard.mjs scripts/undici.mjs ./scripts/
 COPY dashboard ./dashboard
 COPY src ./src
 RUN npm run build && find dist/bin -name '*.map' -delete
@@ -16,7 +16,7 @@ ENV NODE_ENV=production \
     CONDUIT_SHUTDOWN_SETTLE="5 seconds" \
     LOG_FORMAT=json
 COPY --from=build /build/dist/bin ./
-COPY package.json LICENSE ./
+COPY LICENSE ./
 USER node
 EXPOSE 8000
 STOPSIGNAL SIGTERM

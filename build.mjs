@@ -26,7 +26,8 @@ const inputs = [
   "tsconfig.build.json",
   "build.mjs",
   "scripts/bundle.mjs",
-  "scripts/dashboard.mjs"
+  "scripts/dashboard.mjs",
+  "scripts/undici.mjs"
 ]
 const isFresh = () => {
   const built = modified(at("dist", "bin", "conduit.js"))

@@ -34,9 +34,10 @@ const built = ({ errors }) => {
 }
 
 rmSync(outdir, { recursive: true, force: true })
+const bundle = bundleInto(outdir)
 const watched = await context({
-  ...bundleInto(outdir),
-  plugins: [{ name: "restart", setup: (build) => build.onEnd(built) }]
+  ...bundle,
+  plugins: [...bundle.plugins, { name: "restart", setup: (build) => build.onEnd(built) }]
 })
 await watched.watch()
 

@@ -7,28 +7,11 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import { stripVTControlCharacters } from "node:util"
 import { version } from "../domain/basics/Version.ts"
-import { decisions } from "./decisions.ts"
-import { doctor } from "./doctor.ts"
-import { evaluate } from "./evaluate.ts"
-import { healthcheck } from "./healthcheck.ts"
-import { importing } from "./import.ts"
-import { init } from "./init.ts"
-import { judge } from "./judge.ts"
-import { keys } from "./keys.ts"
-import { migrate } from "./migrate.ts"
-import { mockLlm } from "./mock-llm.ts"
-import { models } from "./models.ts"
-import { reload } from "./reload.ts"
-import { replay } from "./replay.ts"
-import { route } from "./route.ts"
-import { startStating } from "./start.ts"
-import { state } from "./state.ts"
-import { stats } from "./stats.ts"
 import { EndedWith, ending } from "./tools/Ending.ts"
 import { helpText } from "./tools/HelpText.ts"
-import { top } from "./top.ts"
 
 /** What a log level is where `--log-level` does not say: equal to INFO, and not the same. */
 const unstated: LogLevel.LogLevel = { ...LogLevel.Info }
@@ -42,46 +25,71 @@ const workers = Options.text("workers").pipe(
 
 const serve = Command.make("serve", { workers }, ({ workers }) =>
   Effect.flatMap(FiberRef.get(FiberRef.currentMinimumLogLevel), (level) =>
-    ending(
-      startStating({
-        ...(level === unstated ? {} : { logLevel: level }),
-        ...(Option.isNone(workers) ? {} : { workers: workers.value })
-      })
+    Effect.flatMap(
+      Effect.promise(() => import("./start.ts")),
+      ({ startStating }) =>
+        ending(
+          startStating({
+            ...(level === unstated ? {} : { logLevel: level }),
+            ...(Option.isNone(workers) ? {} : { workers: workers.value })
+          })
+        )
     )
   )
 ).pipe(
   Command.withDescription("Run the service until a signal; settings come from the environment (docs/operations.md)")
 )
 
-const health = Command.make("healthcheck", {}, () => ending(healthcheck)).pipe(
+const health = Command.make("healthcheck", {}, () =>
+  Effect.flatMap(
+    Effect.promise(() => import("./healthcheck.ts")),
+    ({ healthcheck }) => ending(healthcheck)
+  )
+).pipe(
   Command.withDescription(
     "Exit with 0 if the service of this environment is healthy, else with 1: for an image's HEALTHCHECK"
   )
 )
 
-const conduit = Command.make("conduit").pipe(
-  Command.withDescription("An LLM router that learns which model suits which request"),
-  Command.withSubcommands([
-    serve,
-    init,
-    importing,
-    migrate,
-    route,
-    stats,
-    decisions,
-    top,
-    models,
-    keys,
-    reload,
-    state,
-    replay,
-    evaluate,
-    judge,
-    doctor,
-    mockLlm,
-    health
-  ])
-)
+/** In the order of the help. A command loads its own part of the program only. */
+const subcommands = {
+  serve: async () => serve,
+  init: async () => (await import("./init.ts")).init,
+  import: async () => (await import("./import.ts")).importing,
+  migrate: async () => (await import("./migrate.ts")).migrate,
+  route: async () => (await import("./route.ts")).route,
+  stats: async () => (await import("./stats.ts")).stats,
+  decisions: async () => (await import("./decisions.ts")).decisions,
+  top: async () => (await import("./top.ts")).top,
+  models: async () => (await import("./models.ts")).models,
+  keys: async () => (await import("./keys.ts")).keys,
+  reload: async () => (await import("./reload.ts")).reload,
+  state: async () => (await import("./state.ts")).state,
+  replay: async () => (await import("./replay.ts")).replay,
+  evaluate: async () => (await import("./evaluate.ts")).evaluate,
+  judge: async () => (await import("./judge.ts")).judge,
+  doctor: async () => (await import("./doctor.ts")).doctor,
+  "mock-llm": async () => (await import("./mock-llm.ts")).mockLlm,
+  healthcheck: async () => health
+}
+
+const isSubcommand = (name: string | undefined): name is keyof typeof subcommands =>
+  name !== undefined && Object.hasOwn(subcommands, name)
+
+/** With the one subcommand that is named first, or with all, which the help and a misspelled name need. */
+const commandFor = (name: string | undefined) =>
+  Effect.map(
+    Effect.promise(() =>
+      Promise.all(
+        isSubcommand(name) ? [subcommands[name]()] : Struct.keys(subcommands).map((each) => subcommands[each]())
+      )
+    ),
+    ([first = serve, ...others]) =>
+      Command.make("conduit").pipe(
+        Command.withDescription("An LLM router that learns which model suits which request"),
+        Command.withSubcommands([first, ...others])
+      )
+  )
 
 /** The library writes colours whatever it writes to, and calls a command by the last of its names only. */
 const toldText =
@@ -105,7 +113,8 @@ const withOwnTexts =
 
 /** Every command; `serve` and `healthcheck` without arguments come here only in tests. Answers the exit code. */
 export const cli = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
-  Command.run(conduit, { name: "conduit", version })(argv).pipe(
+  commandFor(argv[2]).pipe(
+    Effect.flatMap((conduit) => Command.run(conduit, { name: "conduit", version })(argv)),
     Effect.as(0),
     // What is wrong with the arguments was said already, with the help.
     Effect.catchAll((error) =>

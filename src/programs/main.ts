@@ -1,8 +1,6 @@
-#!/usr/bin/env node
 import { makeRunMain } from "@effect/platform/Runtime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { keepCompiled } from "./CompileCache.ts"
 
 const [command, ...rest] = process.argv.slice(2)
 const isWorker = command === "worker" && rest.length === 0
@@ -35,8 +33,6 @@ const runMain = makeRunMain(({ fiber, teardown }) => {
     teardown(exit, exitWhenWritten)
   })
 })
-
-keepCompiled()
 
 /** A signal that comes while the service is loaded: as PID 1 it would never hear of it, else it would end without a report. */
 const keepForLater = (signal: NodeJS.Signals) => {

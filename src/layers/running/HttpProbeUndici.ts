@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Agent, request } from "undici"
+import { Agent } from "undici"
 import { transportDetail } from "../../domain/basics/TransportDetail.ts"
 import { HttpProbe, type HttpProbeShape, Unreachable } from "../../services/running/HttpProbe.ts"
 
@@ -19,11 +19,12 @@ const exchange: HttpProbeShape["exchange"] = (url, headers, body) =>
         const sentMs = clock.unsafeCurrentTimeMillis()
         const { answeredMs, date, statusCode, text } = yield* Effect.tryPromise({
           try: async (signal) => {
-            const answer = await request(`${origin}${pathname}${search}`, {
-              dispatcher,
+            const answer = await dispatcher.request({
+              origin,
+              path: `${pathname}${search}`,
               signal,
               headers,
-              ...(body === undefined ? {} : { method: "POST", body })
+              ...(body === undefined ? { method: "GET" } : { method: "POST", body })
             })
             const answeredMs = clock.unsafeCurrentTimeMillis()
             const { date } = answer.headers

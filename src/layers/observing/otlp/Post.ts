@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type Dispatcher, request } from "undici"
+import type { Dispatcher } from "undici"
 import { retryAfterSeconds } from "../../../domain/basics/RetryAfter.ts"
 
 /** More of an answer is not read. */
@@ -28,10 +28,12 @@ export const post = (to: {
   readonly dispatcher: Dispatcher
 }): ((body: Uint8Array) => Effect.Effect<Uint8Array, NotDelivered>) => {
   const headers = { ...to.headers, "content-type": to.contentType }
+  const { origin, pathname, search } = new URL(to.url)
+  const path = `${pathname}${search}`
   return (body) =>
     Effect.tryPromise({
       try: async (signal) => {
-        const answer = await request(to.url, { method: "POST", headers, body, signal, dispatcher: to.dispatcher })
+        const answer = await to.dispatcher.request({ origin, path, method: "POST", headers, body, signal })
         const { "content-type": contentType, "retry-after": retryAfter } = answer.headers
         const bytes = await read(answer.body)
         return {
