@@ -5,11 +5,12 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/globalSetup.ts"],
+    setupFiles: ["test/support/eachFile.ts"],
     sequence: { sequencer: LongestFirst },
     pool: "forks",
-    // A process for each file: metrics live in one registry of a process, and a file would see what another one counted.
-    // With fewer workers at least than at most the pool ends those that are idle twice, and the run with them.
-    poolOptions: { forks: { minForks: 3, maxForks: 3 } },
+    // A worker reads a module once, not again for each file: that was a fifth of a run. With fewer at least than at most the
+    // pool ends workers that are idle twice, and the run with them.
+    poolOptions: { forks: { minForks: 3, maxForks: 3, isolate: false } },
     // What a test waits for has a limit of its own, with a message; these only end what hangs, on a busy machine as well.
     testTimeout: 240_000,
     hookTimeout: 240_000,

@@ -9,7 +9,7 @@ export default defineConfig({
       "test/layers/storage/{postgres,redis}/**",
       "test/layers/routing/SessionsRedis.test.ts"
     ],
-    setupFiles: ["test/support/testMethods.ts"],
+    setupFiles: ["test/support/eachFile.ts"],
     pool: "threads",
     // Half of the time of a run went into reading the same modules for each file again.
     isolate: false,

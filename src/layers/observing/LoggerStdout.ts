@@ -7,13 +7,13 @@ import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import { Lifecycle, type LifecyclePhase } from "../../services/running/Lifecycle.ts"
 import { LogFields } from "../../services/observing/LogFields.ts"
 import { Output } from "../../services/running/Output.ts"
 import { Settings, type SettingsShape } from "../../services/running/Settings.ts"
+import { counter } from "./metrics/Series.ts"
 import { pretty } from "./PrettyFormat.ts"
 
 type Level = SettingsShape["log"]["level"]
@@ -34,16 +34,8 @@ const nameOf = (level: LogLevel.LogLevel): Level =>
         ? "INFO"
         : "DEBUG"
 
-const written = Metric.counter("conduit_log_messages_total", {
-  description: "Lines that were written to the log, by level",
-  incremental: true
-})
-const counters = {
-  DEBUG: Metric.tagged(written, "level", "DEBUG"),
-  INFO: Metric.tagged(written, "level", "INFO"),
-  WARNING: Metric.tagged(written, "level", "WARNING"),
-  ERROR: Metric.tagged(written, "level", "ERROR")
-}
+const counterOf = (level: Level) =>
+  counter("conduit_log_messages_total", "Lines that were written to the log, by level", { level })
 
 const colours = { DEBUG: "\u001b[90m", INFO: "\u001b[32m", WARNING: "\u001b[33m", ERROR: "\u001b[31m" }
 const faint = "\u001b[2m"
@@ -71,7 +63,12 @@ export const layer: Layer.Layer<never, never, Lifecycle | Output | Settings> = L
     const output = yield* Output
     const process = yield* LogFields
     const configured = Option.getOrUndefined(learning.routerId)
-    for (const counter of Object.values(counters)) counter.unsafeUpdate(0, [])
+    const written = {
+      DEBUG: counterOf("DEBUG"),
+      INFO: counterOf("INFO"),
+      WARNING: counterOf("WARNING"),
+      ERROR: counterOf("ERROR")
+    }
 
     const coloured = (colour: string) => (text: string) => (output.isTerminal ? `${colour}${text}${reset}` : text)
 
@@ -106,7 +103,7 @@ export const layer: Layer.Layer<never, never, Lifecycle | Output | Settings> = L
           })
         )
       }
-      counters[level].unsafeUpdate(1, [])
+      written[level].update(1)
     })
     return Layer.mergeAll(
       Logger.replace(Logger.defaultLogger, logger),

@@ -1,17 +1,13 @@
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import * as EpisodeLog from "../../../services/observing/EpisodeLog.ts"
+import { counter } from "../metrics/Series.ts"
 
 export type Signal = "traces" | "metrics"
 
-const dropped = Metric.counter("conduit_telemetry_dropped_total", {
-  description: "Spans, and exports of metrics, that did not reach the collector",
-  incremental: true
-})
-const counters = {
-  traces: Metric.tagged(dropped, "signal", "traces"),
-  metrics: Metric.tagged(dropped, "signal", "metrics")
-}
+const counterOf = (signal: Signal) =>
+  counter("conduit_telemetry_dropped_total", "Spans, and exports of metrics, that did not reach the collector", {
+    signal
+  })
 
 /** Counts what is dropped, and logs the beginning and the end of an episode, however long it is. */
 export interface DropReport {
@@ -22,7 +18,7 @@ export interface DropReport {
 
 /** An episode ends when something is delivered and nothing was dropped for so long: a slow collector takes some. */
 export const make = (quietMillis: number): DropReport => {
-  for (const counter of Object.values(counters)) counter.unsafeUpdate(0, [])
+  const counters = { traces: counterOf("traces"), metrics: counterOf("metrics") }
   const lost = { traces: 0, metrics: 0 }
   const episode = EpisodeLog.make({
     quietMillis,
@@ -41,7 +37,7 @@ export const make = (quietMillis: number): DropReport => {
   return {
     dropped: (signal, items, why) =>
       Effect.suspend(() => {
-        counters[signal].unsafeUpdate(items, [])
+        counters[signal].update(items)
         lost[signal] += items
         return episode.failed(why)
       }),
