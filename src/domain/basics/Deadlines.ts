@@ -16,7 +16,7 @@ const longestMillis = 2_147_483_647
 /** Time limits of many things with one timer: a timer each costs more than what most of them limit. */
 export class Deadlines {
   readonly #timer: Timer
-  readonly #waiting = new Set<Waiting>()
+  readonly #waiting = new Set<ArmedDeadline>()
   /** For the nearest; one that has ended meanwhile only wakes it in vain. */
   #sleeping: { readonly untilMillis: number; readonly stop: () => void } | null = null
 
@@ -27,7 +27,7 @@ export class Deadlines {
   /** Runs it when the time is up. */
   after(millis: number, run: () => void): Deadline {
     const untilMillis = this.#timer.nowMillis() + Math.max(0, Math.round(millis))
-    const waiting = new Waiting(untilMillis, run, this.#waiting)
+    const waiting = new ArmedDeadline(untilMillis, run, this.#waiting)
     this.#waiting.add(waiting)
     this.#sleep(untilMillis)
     return waiting
@@ -64,12 +64,12 @@ export class Deadlines {
   }
 }
 
-class Waiting implements Deadline {
+class ArmedDeadline implements Deadline {
   readonly untilMillis: number
   readonly #run: () => void
-  readonly #all: Set<Waiting>
+  readonly #all: Set<ArmedDeadline>
 
-  constructor(untilMillis: number, run: () => void, all: Set<Waiting>) {
+  constructor(untilMillis: number, run: () => void, all: Set<ArmedDeadline>) {
     this.untilMillis = untilMillis
     this.#run = run
     this.#all = all

@@ -89,7 +89,7 @@ export const membersOf = (text: string, at: number): ReadonlyArray<Member> => {
 }
 
 /** Where the value of a member stands, and how many members there are in all. */
-export interface Found {
+export interface MemberPlace {
   readonly count: number
   /** -1 where there is none of that name, as it is written without an escape. */
   readonly valueStart: number
@@ -97,7 +97,7 @@ export interface Found {
 }
 
 /** The last member of that name of the object that begins at `at`, and how many members the object has. */
-export const findMember = (text: string, at: number, name: string): Found => {
+export const findMember = (text: string, at: number, name: string): MemberPlace => {
   let count = 0
   let foundStart = -1
   let foundEnd = -1

@@ -35,7 +35,7 @@ const kindOf = (chunk: Buffer): Body => {
   return "unknown"
 }
 
-interface Waiting {
+interface PendingRead {
   readonly dueMs: number
   readonly what: string
   readonly answer: (failed: ProviderError | null) => void
@@ -53,7 +53,7 @@ export class EventStream implements Caller, ChatStreamShape {
   private readonly chat: AnswerStream
   private body: Body = "unknown"
   private failed: ProviderError | null = null
-  private waiting: Waiting | null = null
+  private waiting: PendingRead | null = null
   private deadline: Deadline | null = null
   private armedMs = Infinity
   /** When the call began, or something last came of it, or somebody began to wait. */
@@ -178,7 +178,7 @@ export class EventStream implements Caller, ChatStreamShape {
   }
 
   /** Calls back when there is something to take: events, the end, or what went wrong after the last event. */
-  private arrival(what: string, answer: Waiting["answer"]): void {
+  private arrival(what: string, answer: PendingRead["answer"]): void {
     const nowMs = this.nowMs()
     // Nothing was read while nobody waited.
     if (this.hasHead) this.lifeMs = nowMs

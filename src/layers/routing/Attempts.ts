@@ -194,7 +194,7 @@ export class Attempts {
 
 const resultOf = (routed: RoutedRequest, ending: Ending): CallResult =>
   ending._tag === "Answered"
-    ? routed.said.said?.isRefusal === true
+    ? routed.answerFacts.said?.isRefusal === true
       ? refusedError
       : "ok"
     : ending._tag === "Aborted"

@@ -38,7 +38,7 @@ import * as Failures from "./Failures.ts"
 import type { Judge } from "./Judge.ts"
 import { monotonicMs } from "./MonotonicTime.ts"
 import { Opening } from "./Opening.ts"
-import { type Broken, Relay } from "./Relay.ts"
+import { type Broken, StreamForwarder } from "./StreamForwarder.ts"
 import { aborted, answered, type Ending, factsOf, failed, RoutedRequest } from "./RoutedRequest.ts"
 import type { Settlement } from "./Settlement.ts"
 
@@ -59,7 +59,7 @@ export interface Parts {
 }
 
 /**
- * One chat from its decision to its outcome, in the order in which it is walked: choose, call, fall back, answer or relay,
+ * One chat from its decision to its outcome, in the order in which it is walked: choose, call, fall back, answer or forward,
  * settle, tell whoever asked. Each event from outside (a model, a deadline, the client, the drain) enters by one method,
  * which does nothing once the chat is over. Whole, because these are the moves of one machine.
  */
@@ -75,7 +75,7 @@ export class ChatRun implements ChatRunShape {
   #release: (() => void) | null = null
   #calls = 0
   #opening: Opening<AnswerHead> | null = null
-  #relay: Relay | null = null
+  #forwarder: StreamForwarder | null = null
   /** What the stream says, where it is judged. */
   #heard: StreamedText | null = null
   /** The first answer that declined, while other models are asked. */
@@ -193,8 +193,8 @@ export class ChatRun implements ChatRunShape {
     const call = ++this.#calls
     const release =
       open === null
-        ? models.complete(model, body, limits, (told) => this.#guarded(() => this.#answered(routed, model, told)))
-        : models.stream(model, body, limits, (told) => this.#guarded(() => this.#opened(routed, model, told)))
+        ? models.complete(model, body, limits, (answer) => this.#guarded(() => this.#answered(routed, model, answer)))
+        : models.stream(model, body, limits, (answer) => this.#guarded(() => this.#opened(routed, model, answer)))
     // It may have called back, and have been followed by another call, or by the end.
     const isUnderWay = call === this.#calls && (this.#state === "calling" || this.#state === "relaying")
     if (isUnderWay) this.#release = release
@@ -209,39 +209,39 @@ export class ChatRun implements ChatRunShape {
     else this.#fail(routed, attempts.failure(routed))
   }
 
-  #answered(routed: RoutedRequest, model: Model, told: ChatAnswer | ProviderError): void {
-    if (told instanceof ProviderError) return this.#callFailed(routed, model, told)
+  #answered(routed: RoutedRequest, model: Model, answer: ChatAnswer | ProviderError): void {
+    if (answer instanceof ProviderError) return this.#callFailed(routed, model, answer)
     if (this.#state !== "calling") return
-    if (told.said.isRefusal && this.#parts.attempts.passesOn(routed, this.#untried)) {
-      return this.#passedOn(routed, model, told)
+    if (answer.said.isRefusal && this.#parts.attempts.passesOn(routed, this.#untried)) {
+      return this.#passedOn(routed, model, answer)
     }
     this.#stop()
     this.#parts.attempts.answers(routed, model)
-    this.#deliver(routed, model, told)
+    this.#deliver(routed, model, answer)
   }
 
   /** Keeps an answer that declined, and asks the next model. */
-  #passedOn(routed: RoutedRequest, model: Model, told: ChatAnswer): void {
-    const { costUsd } = this.#parts.accounting.of(model, routed.request, told.said, told.requestId)
+  #passedOn(routed: RoutedRequest, model: Model, answer: ChatAnswer): void {
+    const { costUsd } = this.#parts.accounting.of(model, routed.request, answer.said, answer.requestId)
     this.#stop()
-    this.#parts.attempts.failed(routed, this.#untried, model, declined(model, told.status))
+    this.#parts.attempts.failed(routed, this.#untried, model, declined(model, answer.status))
     const attempt = routed.declined(costUsd)
-    this.#declined ??= { model, told, attempt, costUsd }
+    this.#declined ??= { model, answer, attempt, costUsd }
     this.#call(routed)
   }
 
-  #deliver(routed: RoutedRequest, model: Model, told: ChatAnswer): void {
+  #deliver(routed: RoutedRequest, model: Model, answer: ChatAnswer): void {
     const { accounting, judge, settlement } = this.#parts
-    const { requestId, said, status, text } = told
+    const { requestId, said, status, text } = answer
     const account = accounting.of(model, routed.request, said, requestId)
     const facts = factsOf(account, said, null)
-    routed.told(() => facts)
+    routed.noteFacts(() => facts)
     const outcome = settlement.settle(routed, answered(status))
     const { costUsd, latencyMs } = outcome
     const judged = judge.textOf(routed, text)
     if (judged !== null) judge.answered(routed, outcome, judged)
     this.#settled(routed, outcome, () => {
-      const head = this.#headOf(routed, model, told)
+      const head = this.#headOf(routed, model, answer)
       this.#end(
         Exit.succeed<Answer>({
           decisionId: head.decisionId,
@@ -262,17 +262,17 @@ export class ChatRun implements ChatRunShape {
     })
   }
 
-  #opened(routed: RoutedRequest, model: Model, told: ChatStream | ProviderError): void {
-    if (told instanceof ProviderError) return this.#callFailed(routed, model, told)
+  #opened(routed: RoutedRequest, model: Model, answer: ChatStream | ProviderError): void {
+    if (answer instanceof ProviderError) return this.#callFailed(routed, model, answer)
     if (this.#state !== "calling" || this.#opening === null) return
-    if (told.said().isRefusal && this.#parts.attempts.passesOn(routed, this.#untried)) {
-      return this.#callFailed(routed, model, declined(model, told.status))
+    if (answer.said().isRefusal && this.#parts.attempts.passesOn(routed, this.#untried)) {
+      return this.#callFailed(routed, model, declined(model, answer.status))
     }
     const { accounting, attempts, clock, deadlines, judge } = this.#parts
     this.#deadline?.cancel()
     this.#state = "relaying"
     attempts.answers(routed, model)
-    const sink = this.#opening.answering(this.#headOf(routed, model, told))
+    const sink = this.#opening.answering(this.#headOf(routed, model, answer))
     const heard = judge.listener(routed)
     this.#heard = heard
     const options = {
@@ -282,15 +282,17 @@ export class ChatRun implements ChatRunShape {
       onBug: (bug: unknown) => this.#bug(bug),
       timeLimit: (run: () => void) => deadlines.after(attempts.remainingMs(routed), () => this.#guarded(run))
     }
-    const relay = new Relay(options, routed, told, model, sink, (broken) => this.#relayed(routed, told.status, broken))
-    this.#relay = relay
-    relay.start()
+    const forwarder = new StreamForwarder(options, routed, answer, model, sink, (broken) =>
+      this.#forwarded(routed, answer.status, broken)
+    )
+    this.#forwarder = forwarder
+    forwarder.start()
   }
 
-  #relayed(routed: RoutedRequest, status: number, broken: Broken | null): void {
+  #forwarded(routed: RoutedRequest, status: number, broken: Broken | null): void {
     const sink = this.#opening?.sink
     const isLate = broken === "timeout" || broken?.reason === "timeout"
-    const clientReads = this.#relay?.clientReads !== false
+    const clientReads = this.#forwarder?.clientReads !== false
     this.#stop()
     const { judge, settlement } = this.#parts
     if (broken === null) {
@@ -323,9 +325,9 @@ export class ChatRun implements ChatRunShape {
   #fail(routed: RoutedRequest, error: RouterError): void {
     this.#stop()
     if (this.#declined !== null) {
-      const { attempt, costUsd, model, told } = this.#declined
+      const { attempt, costUsd, model, answer } = this.#declined
       routed.answeredBy(attempt, costUsd)
-      return this.#deliver(routed, model, told)
+      return this.#deliver(routed, model, answer)
     }
     this.#parts.settlement.settle(routed, endingOf(routed))
     this.#end(Exit.fail(error))
@@ -334,7 +336,7 @@ export class ChatRun implements ChatRunShape {
   /** Nothing of what is under way is heard of any more. */
   #stop(): void {
     this.#deadline?.cancel()
-    this.#relay?.stop()
+    this.#forwarder?.stop()
     this.#release?.()
     this.#release = null
   }
@@ -382,7 +384,7 @@ export class ChatRun implements ChatRunShape {
     }
   }
 
-  #headOf(routed: RoutedRequest, model: Model, told: Told): AnswerHead {
+  #headOf(routed: RoutedRequest, model: Model, answer: AnswerOrigin): AnswerHead {
     const { clock, experience } = this.#parts
     const { decision } = routed.begun
     const body = routed.bodyFor(model)
@@ -392,24 +394,27 @@ export class ChatRun implements ChatRunShape {
       reason: model.id === decision.chosen ? decision.reason : "fallback",
       propensity: decision.propensity,
       simulated: model.simulated,
-      upstreamRequestId: told.requestId,
-      adjusted: adjustedIn(told, body, experience.limits(model, body)),
+      upstreamRequestId: answer.requestId,
+      adjusted: adjustedIn(answer, body, experience.limits(model, body)),
       overheadMs: routed.overheadMs(monotonicMs(clock))
     }
   }
 }
 
 /** What an upstream's answer has for the head of the client's. */
-type Told = Pick<ChatAnswer, "requestId" | "adjusted">
+type AnswerOrigin = Pick<ChatAnswer, "requestId" | "adjusted">
 
 /** Of a translated request the translation knows. */
-const adjustedIn = ({ adjusted }: Told, body: ChatBody, { adjustments = [] }: Pick<CallLimits, "adjustments">) =>
-  adjusted === undefined ? adjustedText(body, adjustments) : adjusted
+const adjustedIn = (
+  { adjusted }: AnswerOrigin,
+  body: ChatBody,
+  { adjustments = [] }: Pick<CallLimits, "adjustments">
+) => (adjusted === undefined ? adjustedText(body, adjustments) : adjusted)
 
 /** An answer that declined, and the call that it was. */
 interface Declined {
   readonly model: Model
-  readonly told: ChatAnswer
+  readonly answer: ChatAnswer
   readonly attempt: Attempt | null
   readonly costUsd: number | null
 }

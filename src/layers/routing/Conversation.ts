@@ -39,13 +39,13 @@ const nameOf = (messages: ReadonlyArray<unknown>): string | null => {
   while (question < messages.length && isOpening(messages[question])) question++
   const first = messages[question]
   if (!isObject(first) || first["role"] !== "user") return null
-  let said = ""
+  let opening = ""
   for (let i = 0; i <= question; i++) {
     const message = messages[i]
     const text = textOf(isObject(message) ? message["content"] : null)
-    said += `${text.length}\n${text.slice(0, hashedChars)}\n${text.slice(-hashedChars)}\n`
+    opening += `${text.length}\n${text.slice(0, hashedChars)}\n${text.slice(-hashedChars)}\n`
   }
-  return `first:${hash("sha256", said, "base64url")}`
+  return `first:${hash("sha256", opening, "base64url")}`
 }
 
 const isAnswer = (message: unknown) => isObject(message) && message["role"] === "assistant"

@@ -56,19 +56,19 @@ export const allFailed = (
   const isPinned = errors.every(({ model }) => model === request.pinned)
   const others = isPinned ? [] : notAsked(routed, circuits)
   const fault = clientFault(errors.map(callOf), isPinned, others.length > 0)
-  const told = {
+  const common = {
     decisionId: decision.id,
     attempts: routed.attemptsTold,
     fault: withWait(fault, circuits.soonestSeconds(others))
   }
   return fault.message === null || last === undefined
     ? new AllModelsFailed({
-        ...told,
+        ...common,
         timedOut: last?.reason === "timeout",
         limit: last?.reason === "timeout" && last.said === null ? last.detail : null,
         retryAfterSeconds: fault.retryAfterSeconds
       })
-    : new UpstreamRejected({ ...told, model: last.model, status: fault.status, detail: fault.message })
+    : new UpstreamRejected({ ...common, model: last.model, status: fault.status, detail: fault.message })
 }
 
 /** What the client is told of an answer that had begun: the upstream's own words, or else what happened to it. */

@@ -64,7 +64,7 @@ const providerFacts = (provider: Provider) => {
 export const endAttempt = (
   step: Step,
   { byId, providers }: Catalog,
-  { begun: { body }, request, said }: RoutedRequest,
+  { begun: { body }, request, answerFacts }: RoutedRequest,
   { error, model: id, status }: Attempt,
   ending: Ending
 ): void => {
@@ -75,7 +75,7 @@ export const endAttempt = (
       ...(model === undefined ? {} : GenAi.modelFacts(model)),
       ...(provider === undefined ? {} : providerFacts(provider)),
       ...GenAi.requestFacts(body, request),
-      ...GenAi.responseFacts(said),
+      ...GenAi.responseFacts(answerFacts),
       "http.response.status_code": status,
       "error.type": error
     },

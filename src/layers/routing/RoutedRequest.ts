@@ -28,7 +28,7 @@ export interface Facts {
   readonly firstTokenMs: number | null
 }
 
-const nothingSaid: Facts = {
+const noFacts: Facts = {
   usage: null,
   outputTokens: null,
   costUsd: null,
@@ -95,7 +95,7 @@ interface Begun {
 
 /**
  * A request from its decision to its outcome. `called` and `ended` alternate, a call at a time; `answering` says that the
- * call under way is the answer; `told` what it has said so far, which `record` keeps; `settled` is the last. Whole, because these are the facts of one request.
+ * call under way is the answer; `noteFacts` what is known of it so far, which `record` keeps; `settled` is the last. Whole, because these are the facts of one request.
  */
 export class RoutedRequest {
   readonly begun: Begun
@@ -103,7 +103,7 @@ export class RoutedRequest {
   readonly errors: Array<ProviderError> = []
   private call: Call | null = null
   private waitedMs = 0
-  private facts: () => Facts = () => nothingSaid
+  private facts: () => Facts = () => noFacts
   private hasOutcome = false
   private answer: Attempt | null = null
   private declinedUsd = 0
@@ -131,8 +131,8 @@ export class RoutedRequest {
     return this.hasOutcome
   }
 
-  /** What the answer has said of itself so far. */
-  get said(): Facts {
+  /** What is known of the answer so far. */
+  get answerFacts(): Facts {
     return this.facts()
   }
 
@@ -167,8 +167,8 @@ export class RoutedRequest {
     this.waitedMs += this.callMs(nowMs) ?? 0
   }
 
-  /** From here on this says what the answer has said. */
-  told(facts: () => Facts): void {
+  /** From here on this tells what is known of the answer. */
+  noteFacts(facts: () => Facts): void {
     this.facts = facts
   }
 
@@ -212,7 +212,7 @@ export class RoutedRequest {
   record(ending: Ending): DecisionRecord & { readonly outcome: Outcome } {
     const { attempts, decision } = this
     const last = this.answer ?? attempts.at(-1)
-    const { costUsd, details, firstTokenMs, outputTokens, said, usage } = this.said
+    const { costUsd, details, firstTokenMs, outputTokens, said, usage } = this.answerFacts
     const refused = ending._tag === "Answered" && said?.isRefusal === true ? refusedError : null
     const error = ending._tag === "Answered" ? refused : ending.reason
     return {

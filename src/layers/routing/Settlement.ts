@@ -35,8 +35,8 @@ const mostPairs = 1000
 /** What is learned of the end of a request, whichever it is. Whole, because every end is told in the same order. */
 export class Settlement {
   readonly #parts: Parts
-  /** Of models that others answered for; said once of each two. */
-  readonly #said = new Set<string>()
+  /** Of models that others answered for; logged once of each two. */
+  readonly #loggedPairs = new Set<string>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -67,7 +67,7 @@ export class Settlement {
 
   /** After a whole answer the session, or the conversation, goes on with the model that gave it; calls back then. */
   stay(
-    { begun: { conversation }, decision, request, said: { said } }: RoutedRequest,
+    { begun: { conversation }, decision, request, answerFacts: { said } }: RoutedRequest,
     outcome: Outcome,
     done: () => void
   ) {
@@ -112,8 +112,8 @@ export class Settlement {
     const served = details?.servedModel
     if (served === undefined) return
     const pair = `${model} ${served}`
-    if (this.#said.has(pair) || this.#said.size >= mostPairs) return
-    this.#said.add(pair)
+    if (this.#loggedPairs.has(pair) || this.#loggedPairs.size >= mostPairs) return
+    this.#loggedPairs.add(pair)
     routed.begun.log(RoutingLog.servedByOther(routed, model, served))
   }
 
@@ -122,9 +122,9 @@ export class Settlement {
     const { accounting, catalog } = this.#parts
     const last = routed.attempts.at(-1)
     const model = last === undefined ? undefined : catalog.current().byId.get(last.model)
-    if (model === undefined || routed.said.said !== null) return
+    if (model === undefined || routed.answerFacts.said !== null) return
     const account = accounting.of(model, routed.request, null, null)
-    routed.told(() => ({ ...account, said: null, firstTokenMs: null }))
+    routed.noteFacts(() => ({ ...account, said: null, firstTokenMs: null }))
   }
 }
 

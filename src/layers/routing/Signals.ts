@@ -61,7 +61,7 @@ export class Signals {
     if (weights.tool_errors !== undefined) {
       this.#callsFailed(weights, decision, body)
       if (outcome.ok) {
-        for (const id of routed.said.said?.toolCallIds ?? []) this.#calls.set(keyOf(decision, id), decision)
+        for (const id of routed.answerFacts.said?.toolCallIds ?? []) this.#calls.set(keyOf(decision, id), decision)
       }
     }
     if (weights.regeneration !== undefined) this.#asked(weights, routed, outcome, nowMillis)

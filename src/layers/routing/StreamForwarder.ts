@@ -11,7 +11,7 @@ import { factsOf, type RoutedRequest } from "./RoutedRequest.ts"
 export type Broken = ProviderError | "timeout"
 
 /** The stream of the answering model on its way to the client, as fast as the client takes it. Whole, because these are the moves of one machine. */
-export class Relay {
+export class StreamForwarder {
   readonly #source: ChatStream
   readonly #sink: StreamSink
   readonly #account: () => Account
@@ -23,7 +23,7 @@ export class Relay {
   #isOver = false
 
   constructor(
-    { accounting, firstTokenMs, heard, onBug, timeLimit }: RelayOptions,
+    { accounting, firstTokenMs, heard, onBug, timeLimit }: StreamForwarderOptions,
     routed: RoutedRequest,
     source: ChatStream,
     model: Model,
@@ -36,7 +36,7 @@ export class Relay {
     this.#onBug = onBug
     this.#heard = heard
     this.#account = () => accounting.of(model, routed.request, source.said(), source.requestId)
-    routed.told(() => factsOf(this.#account(), source.said(), firstTokenMs))
+    routed.noteFacts(() => factsOf(this.#account(), source.said(), firstTokenMs))
     this.#deadline = timeLimit(() => this.#end("timeout"))
   }
 
@@ -105,7 +105,7 @@ export class Relay {
   }
 }
 
-interface RelayOptions {
+interface StreamForwarderOptions {
   readonly accounting: Accounting
   readonly firstTokenMs: number | null
   /** Takes what is sent, where it is judged. */

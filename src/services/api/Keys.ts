@@ -13,7 +13,7 @@ export interface KeysShape {
   /** Nobody needs a key: there are none, and never were. */
   readonly isOpen: () => boolean
   /** Whose secret it is, and whether it has expired; null where it is nobody's. Synchronous: every request asks. */
-  readonly find: (presented: string) => Found | null
+  readonly find: (presented: string) => KeyMatch | null
 }
 
 export class Keys extends Context.Tag("conduit/services/Keys")<Keys, KeysShape>() {}
@@ -47,7 +47,7 @@ export class KeyAdministration extends Context.Tag("conduit/services/KeyAdminist
   KeyAdministrationShape
 >() {}
 
-export interface Found {
+export interface KeyMatch {
   readonly holder: KeyHolder
   readonly isExpired: boolean
 }

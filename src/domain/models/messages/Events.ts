@@ -94,7 +94,7 @@ const piece = (part: number, given: unknown): ReadonlyArray<StreamEvent> => {
 }
 
 /** What the parts behind the one that is being written have said. */
-interface Waiting {
+interface QueuedEvents {
   readonly part: number
   readonly events: Array<StreamEvent>
 }
@@ -102,7 +102,7 @@ interface Waiting {
 /** Writes events: one block after another, as clients expect them, also where an upstream opens several at once. Whole, because these are the moves of one machine. */
 export class MessagesEventWriter implements EventWriter {
   readonly #about: About
-  readonly #queue: Array<Waiting> = []
+  readonly #queue: Array<QueuedEvents> = []
   readonly #open = new Map<number, StreamedPart>()
   #hasBegun = false
   #blocks = 0

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto"
 import { holderOf, type KeyHolder, type KeyRecord } from "../../../domain/access/ApiKey.ts"
-import type { Found } from "../../../services/api/Keys.ts"
+import type { KeyMatch } from "../../../services/api/Keys.ts"
 import { hashOf } from "./Secret.ts"
 
 interface Entry {
@@ -41,7 +41,7 @@ export class KeyRing {
     this.#remembered = new Map()
   }
 
-  find(presented: string): Found | null {
+  find(presented: string): KeyMatch | null {
     const entry = this.#remembered.get(presented) ?? this.#byHashOf(presented)
     return entry === null ? null : { holder: entry.holder, isExpired: entry.untilMillis <= this.#nowMillis() }
   }

@@ -39,7 +39,7 @@ export interface BudgetParts {
   readonly onShare: (whose: string, period: "day" | "month", percent: 80 | 100, lent: Lent) => void
 }
 
-interface Waiting {
+interface PendingReservation {
   readonly usd: number
   readonly reserved: (bounded: Bounded) => void
 }
@@ -53,13 +53,13 @@ export class BudgetKeeper {
   readonly #parts: BudgetParts
   readonly #loan = new BudgetLoan()
   #limits: BudgetLimits
-  #waiting: Array<Waiting> = []
+  #waiting: Array<PendingReservation> = []
   #isAsking = false
   /** What is promised meanwhile could be paid before it is claimed. */
   #isBeginning = false
   #last: Lent | null = null
   #refusedUntilMillis = Number.NEGATIVE_INFINITY
-  readonly #told = new Set<string>()
+  readonly #announced = new Set<string>()
   readonly #pacing = new PeriodPacing()
 
   constructor(subject: BudgetSubject, limits: BudgetLimits, parts: BudgetParts) {
@@ -242,9 +242,9 @@ export class BudgetKeeper {
   /** Once in each period. */
   #tellShare(period: "day" | "month", percent: 80 | 100, lent: Lent): void {
     const mark = `${period} ${period === "day" ? lent.dayEndsAtMillis : lent.monthEndsAtMillis} ${percent}`
-    if (this.#told.has(mark)) return
-    if (this.#told.size > 100) this.#told.clear()
-    this.#told.add(mark)
+    if (this.#announced.has(mark)) return
+    if (this.#announced.size > 100) this.#announced.clear()
+    this.#announced.add(mark)
     this.#parts.onShare(this.#whose, period, percent, lent)
   }
 }

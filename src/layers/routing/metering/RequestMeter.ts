@@ -115,9 +115,9 @@ export class RequestMeter implements Meter {
     this.#refused(bounded, entered)
   }
 
-  #refused(bounded: NonNullable<Bounded>, told: (bounded: Bounded) => void): void {
+  #refused(bounded: NonNullable<Bounded>, refuse: (bounded: Bounded) => void): void {
     this.#parts.onRefused(bounded)
-    told(bounded)
+    refuse(bounded)
   }
 
   #countRequest(counted: (bounded: Bounded) => void): void {

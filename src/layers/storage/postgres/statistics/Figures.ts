@@ -21,13 +21,13 @@ import { countNames, isFailure, measured, measureNames, noted, numberNames, sums
 import { reading, type StatsError } from "./Parts.ts"
 
 /** A router as the statements name it, and which sums and rows an answer is made of. */
-interface Found {
+interface CoveredRouter {
   readonly key: number
   readonly cover: Cover
 }
 
 /** The decisions that no sum tells of, each with a `sign`: those of the rest of the window, and what changed since. */
-const liveRows = ({ add }: Parameters, { cover, key }: Found): string => {
+const liveRows = ({ add }: Parameters, { cover, key }: CoveredRouter): string => {
   const ids = (span: Span, id: string) =>
     `${id} >= ${add("uuid", uuidV7Floor(span.fromMillis))} AND ${id} < ${add("uuid", uuidV7Floor(span.untilMillis))}`
   const rest = cover.rest.map(
@@ -52,7 +52,7 @@ const filters = (given: Parameters, query: StatsQuery): string =>
   ].join(" AND ")
 
 /** One `SELECT` of each range of sums. */
-const sumRows = (given: Parameters, { cover, key }: Found, query: StatsQuery, table: string, columns: string) =>
+const sumRows = (given: Parameters, { cover, key }: CoveredRouter, query: StatsQuery, table: string, columns: string) =>
   cover.sums.map(
     ({ from, hours, until }) => `SELECT ${columns} FROM ${table} s
       WHERE router_key = ${given.add("int", key)} AND ${filters(given, query)} AND hours = ${given.add("smallint", hours)}
@@ -70,7 +70,7 @@ const usual: ReadonlyArray<ReadonlyArray<Dimension>> = [[], ["model"], ["task"],
 const steps = kindOf(["step"])
 
 /** Adds up what the answer is told apart by. Of models and tasks only the most frequent ones are answered. */
-const figuresStatement = (found: Found, query: StatsQuery): Statement => {
+const figuresStatement = (found: CoveredRouter, query: StatsQuery): Statement => {
   const given = parameters()
   const asked = kindOf(query.groupBy)
   const sets = [...usual, ...(usual.some((one) => kindOf(one) === asked) ? [] : [query.groupBy])]
@@ -107,7 +107,7 @@ const figuresStatement = (found: Found, query: StatsQuery): Statement => {
 }
 
 /** The failed ones have an index of their own. */
-const errorsStatement = (found: Found, query: StatsQuery): Statement => {
+const errorsStatement = (found: CoveredRouter, query: StatsQuery): Statement => {
   const given = parameters()
   const parts = [
     `SELECT d.model, coalesce(d.error, '') AS reason, d.sign AS count FROM (${measured(given, liveRows(given, found), query)}) d
