@@ -1,3 +1,5 @@
+import { DenseSet, type Placed } from "./DenseSet.ts"
+
 /** Something that happens at a time, unless it is cancelled before. */
 export interface Deadline {
   readonly cancel: () => void
@@ -16,7 +18,7 @@ const longestMillis = 2_147_483_647
 /** Time limits of many things with one timer: a timer each costs more than what most of them limit. */
 export class Deadlines {
   readonly #timer: Timer
-  readonly #waiting = new Set<ArmedDeadline>()
+  readonly #waiting = new DenseSet<ArmedDeadline>()
   /** For the nearest; one that has ended meanwhile only wakes it in vain. */
   #sleeping: { readonly untilMillis: number; readonly stop: () => void } | null = null
 
@@ -58,26 +60,26 @@ export class Deadlines {
     let next = Number.POSITIVE_INFINITY
     for (const one of this.#waiting) {
       if (one.untilMillis <= now) one.ring()
-      else next = Math.min(next, one.untilMillis)
+      else if (one.place !== -1) next = Math.min(next, one.untilMillis)
     }
     if (next < Number.POSITIVE_INFINITY) this.#sleep(next)
   }
 }
 
-class ArmedDeadline implements Deadline {
+class ArmedDeadline implements Deadline, Placed {
+  place = -1
   readonly untilMillis: number
   readonly #run: () => void
-  readonly #all: Set<ArmedDeadline>
+  readonly #all: DenseSet<ArmedDeadline>
 
-  constructor(untilMillis: number, run: () => void, all: Set<ArmedDeadline>) {
+  constructor(untilMillis: number, run: () => void, all: DenseSet<ArmedDeadline>) {
     this.untilMillis = untilMillis
     this.#run = run
     this.#all = all
   }
 
   ring(): void {
-    this.#all.delete(this)
-    this.#run()
+    if (this.#all.delete(this)) this.#run()
   }
 
   cancel(): void {

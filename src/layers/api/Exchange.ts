@@ -6,6 +6,7 @@ import type { Begun } from "../../services/observing/Tracing.ts"
 import { type Caller, Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightRequest } from "../../services/running/InFlight.ts"
 import { preflightHeaders } from "./Cors.ts"
+import type { Placed } from "../../domain/basics/DenseSet.ts"
 import type { KeyHolder } from "../../domain/access/ApiKey.ts"
 import { type Door, doorFor } from "./Door.ts"
 import type { Identity } from "./Auth.ts"
@@ -49,7 +50,8 @@ const anybody: Caller = { owner: null }
  * reply, by a stream, or by nobody because the client has left; later answers are ignored. Whole, because every member asks
  * whether it is answered yet.
  */
-export class Exchange implements Arrival {
+export class Exchange implements Arrival, Placed {
+  place = -1
   readonly request: Http.IncomingMessage
   readonly response: Http.ServerResponse
   readonly requestId: string

@@ -1,4 +1,5 @@
 import type * as Clock from "effect/Clock"
+import { DenseSet } from "../../domain/basics/DenseSet.ts"
 import { Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightShape } from "../../services/running/InFlight.ts"
 import type { Admission } from "./Admission.ts"
@@ -46,7 +47,7 @@ export class Intake {
   readonly #queue: RunQueue<Exchange>
   readonly #places: FairShare
   readonly #estimate = new RetryEstimate()
-  readonly #open = new Set<Exchange>()
+  readonly #open = new DenseSet<Exchange>()
   #turnMillis = 0
   #isDraining = false
 
@@ -102,10 +103,8 @@ export class Intake {
   /** Cuts those that are open for so long. */
   expire(afterMillis: number): void {
     const now = this.#options.clock.unsafeCurrentTimeNanos()
-    // In the order in which they began.
     for (const exchange of this.#open) {
-      if (Number(now - exchange.startedNanos) / 1e6 < afterMillis) break
-      exchange.expire()
+      if (Number(now - exchange.startedNanos) / 1e6 >= afterMillis) exchange.expire()
     }
   }
 

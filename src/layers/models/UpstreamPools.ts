@@ -8,6 +8,7 @@ import { Settings, type SettingsShape } from "../../services/running/Settings.ts
 import { type Catalog, ModelCatalog } from "../../services/models/ModelCatalog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { UpstreamPools } from "../../services/models/UpstreamPools.ts"
+import { Connections } from "./Connections.ts"
 
 /**
  * Sockets to one origin. More calls wait for a free one, first come first served, each within its own time limit;
@@ -19,7 +20,6 @@ const connectionsPerOrigin = 1024
 const maxHeaderBytes = 64 * 1024
 
 const options = {
-  connections: connectionsPerOrigin,
   pipelining: 1,
   connect: { timeout: 10_000 },
   maxHeaderSize: maxHeaderBytes,
@@ -37,12 +37,12 @@ interface Upstream {
 }
 
 const direct = (origin: string): Upstream => {
-  const pool = new Pool(origin, options)
+  const connections = new Connections(origin, connectionsPerOrigin, options)
   return {
-    dispatcher: pool,
-    count: (state) => pool.stats[state],
-    close: () => pool.close(),
-    destroy: () => pool.destroy()
+    dispatcher: connections,
+    count: (state) => connections.count(state),
+    close: () => connections.close(),
+    destroy: () => connections.destroy()
   }
 }
 
@@ -52,6 +52,7 @@ const proxied = (origin: string, { http, https, no }: SettingsShape["models"]["p
   const addressOf = Option.match({ onNone: () => "", onSome: (url: Redacted.Redacted) => Redacted.value(url) })
   const agent = new EnvHttpProxyAgent({
     ...options,
+    connections: connectionsPerOrigin,
     // Empty, so that the library looks for none in the environment itself.
     httpProxy: addressOf(http),
     httpsProxy: addressOf(https),

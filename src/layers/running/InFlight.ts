@@ -2,7 +2,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
-import { InFlight, type InFlightRequest } from "../../services/running/InFlight.ts"
+import { DenseSet, type Placed } from "../../domain/basics/DenseSet.ts"
+import { InFlight, type InFlightRequest, type InFlightShape } from "../../services/running/InFlight.ts"
 import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { ShutdownReport } from "../../services/running/ShutdownReport.ts"
 
@@ -12,16 +13,16 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
   Effect.gen(function* () {
     const lifecycle = yield* Lifecycle
     const { requests } = yield* ShutdownReport
-    const open = new Map<InFlightRequest, () => void>()
+    const open = new DenseSet<Open>()
     let waiting: Array<Deferred.Deferred<void>> = []
 
     lifecycle.onStopping(() => {
       requests.in_flight_at_signal = open.size
     })
 
-    const ended = (request: InFlightRequest, onEnd: () => void) => {
+    const ended = (request: Open) => {
       if (!open.delete(request)) return
-      onEnd()
+      request.onEnd()
       if (lifecycle.stopping() && !request.interrupted) requests.drained++
       if (open.size > 0) return
       for (const deferred of waiting) Deferred.unsafeDone(deferred, Effect.void)
@@ -29,29 +30,14 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
     }
 
     return InFlight.of({
-      begin: ({ id, interrupt, onEnd, route, startedAtMillis }) => {
-        // Its response is the first; a client that has left does not end the work that it caused.
-        let held = 1
-        const request: InFlightRequest = {
-          id,
-          route,
-          startedAtMillis,
-          model: null,
-          interrupted: false,
-          hold: () => {
-            held++
-          },
-          release: () => {
-            held--
-            if (held === 0) ended(request, onEnd)
-          }
-        }
-        open.set(request, interrupt)
+      begin: (asked) => {
+        const request = new Open(asked, ended)
+        open.add(request)
         if (lifecycle.stopping()) requests.accepted_during_settle++
         return request
       },
       count: () => open.size,
-      list: () => Array.from(open.keys()),
+      list: () => Array.from(open).sort((a, b) => a.startedAtMillis - b.startedAtMillis),
       awaitEmpty: Effect.suspend(() => {
         if (open.size === 0) return Effect.void
         const deferred = Deferred.unsafeMake<void>(FiberId.none)
@@ -59,11 +45,48 @@ export const layer: Layer.Layer<InFlight, never, Lifecycle | ShutdownReport> = L
         return Deferred.await(deferred)
       }),
       interruptAll: Effect.sync(() => {
-        for (const [request, interrupt] of open) {
+        for (const request of open) {
+          // One may have ended by another's end.
+          if (request.place === -1) continue
           request.interrupted = true
-          interrupt()
+          request.interrupt()
         }
       })
     })
   })
 )
+
+class Open implements InFlightRequest, Placed {
+  place = -1
+  model: string | null = null
+  interrupted = false
+  readonly id: string
+  readonly route: string
+  readonly startedAtMillis: number
+  readonly interrupt: () => void
+  readonly onEnd: () => void
+  readonly #ended: (request: Open) => void
+  /** Its response is the first; a client that has left does not end the work that it caused. */
+  #held = 1
+
+  constructor(
+    { id, interrupt, onEnd, route, startedAtMillis }: Parameters<InFlightShape["begin"]>[0],
+    ended: (request: Open) => void
+  ) {
+    this.id = id
+    this.route = route
+    this.startedAtMillis = startedAtMillis
+    this.interrupt = interrupt
+    this.onEnd = onEnd
+    this.#ended = ended
+  }
+
+  hold(): void {
+    this.#held++
+  }
+
+  release(): void {
+    this.#held--
+    if (this.#held === 0) this.#ended(this)
+  }
+}

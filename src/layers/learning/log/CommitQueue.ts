@@ -1,5 +1,5 @@
 import type * as Deferred from "effect/Deferred"
-import * as MutableList from "effect/MutableList"
+import { ArrayQueue } from "../../../domain/basics/ArrayQueue.ts"
 import type { DecisionId } from "../../../domain/basics/Ids.ts"
 import { type Asker, owns } from "../../../domain/basics/Owner.ts"
 import type { DecisionRecord } from "../../../domain/routing/DecisionRecord.ts"
@@ -38,13 +38,13 @@ const bytesOf = ({ decision, prompt }: DecisionRecord): number =>
 export class CommitQueue {
   outcomeCount = 0
   submissionCount = 0
-  private readonly outcomes = MutableList.empty<Outcome>()
-  private readonly submissions = MutableList.empty<Submission>()
+  private readonly outcomes = new ArrayQueue<Outcome>()
+  private readonly submissions = new ArrayQueue<Submission>()
   private arrivals = 0
   private outcomeBytes = 0
 
   get oldestOutcome(): Outcome | undefined {
-    return MutableList.head(this.outcomes)
+    return this.outcomes.first
   }
 
   get isTooLarge(): boolean {
@@ -53,7 +53,7 @@ export class CommitQueue {
 
   offer(record: DecisionRecord, offeredAtMillis: number, onSettled: Outcome["onSettled"]): Outcome {
     const outcome = { order: this.arrivals++, offeredAtMillis, record, onSettled }
-    MutableList.append(this.outcomes, outcome)
+    this.outcomes.push(outcome)
     this.outcomeCount++
     this.outcomeBytes += bytesOf(record)
     return outcome
@@ -61,13 +61,13 @@ export class CommitQueue {
 
   submit(parts: Parts, done: Submission["done"]): Submission {
     const submission = { order: this.arrivals++, parts, done, abandoned: false }
-    MutableList.append(this.submissions, submission)
+    this.submissions.push(submission)
     this.submissionCount++
     return submission
   }
 
   shiftOutcome(): Outcome | undefined {
-    const next = MutableList.shift(this.outcomes)
+    const next = this.outcomes.shift()
     if (next === undefined) return undefined
     this.outcomeCount--
     this.outcomeBytes -= bytesOf(next.record)
@@ -75,7 +75,7 @@ export class CommitQueue {
   }
 
   shiftSubmission(): Submission | undefined {
-    const next = MutableList.shift(this.submissions)
+    const next = this.submissions.shift()
     if (next !== undefined) this.submissionCount--
     return next
   }
@@ -93,7 +93,7 @@ export class CommitQueue {
     }
     const before = this.oldestOutcome?.order ?? Infinity
     while (submissions.length < limit && bytes < maxBatchBytes) {
-      const next = MutableList.head(this.submissions)
+      const next = this.submissions.first
       if (next === undefined || next.order > before) break
       this.shiftSubmission()
       submissions.push(next)
@@ -103,26 +103,36 @@ export class CommitQueue {
   }
 }
 
+/** Empty once it is stored: the tables of a map that is filled and emptied all the time keep what was in them (see `DenseSet`). */
+interface Holder {
+  record: DecisionRecord | null
+}
+
 /** The decisions that are not stored yet, for those who look for one. */
 export class UnstoredDecisions {
-  private readonly records = new Map<DecisionId, DecisionRecord>()
+  private readonly holders = new Map<DecisionId, Holder>()
 
   add(record: DecisionRecord): void {
-    this.records.set(record.decision.id, record)
+    this.holders.set(record.decision.id, { record })
   }
 
   remove(record: DecisionRecord): void {
-    if (this.records.get(record.decision.id) === record) this.records.delete(record.decision.id)
+    const holder = this.holders.get(record.decision.id)
+    if (holder?.record !== record) return
+    holder.record = null
+    this.holders.delete(record.decision.id)
   }
 
   get(id: DecisionId): DecisionRecord | undefined {
-    return this.records.get(id)
+    return this.holders.get(id)?.record ?? undefined
   }
 
   /** The answered ones of a session, in no order. */
   ofSession(session: Asker & { readonly sessionId: string }): ReadonlyArray<DecisionId> {
     const found: Array<DecisionId> = []
-    for (const { decision, outcome } of this.records.values()) {
+    for (const { record } of this.holders.values()) {
+      if (record === null) continue
+      const { decision, outcome } = record
       const isOfSession = decision.request.sessionId === session.sessionId && owns(session, decision.owner)
       if (isOfSession && outcome?.ok === true) found.push(decision.id)
     }
