@@ -37,7 +37,8 @@ for (let i = 0; i < densities.length; i++) {
   cdfs[i] = standardNormalCdf(z)
 }
 
-const reach = 8
+/** Beyond so many deviations lies less than 1e-10. */
+const reach = 6.5
 const cuts = [-8, -4, -2, 0, 2, 4, 8]
 /** Nodes (positive half) and weights of the Gauss-Legendre rule of 8 points on [-1, 1]. */
 const nodes = [0.1834346424956498, 0.525532409916329, 0.7966664774136267, 0.9602898564975363]
@@ -59,8 +60,8 @@ const merged = (edges: ReadonlyArray<number>, length: number): ReadonlyArray<num
 
 /** A finer grid than that costs more than pieces that follow the scores. */
 const mostSteps = 400
-/** So many of the smallest deviation a step: the rule is then good to 1e-9. */
-const stepShare = 0.4
+/** So many of the smallest deviation a step: the rule is then good to 1e-10. */
+const stepShare = 0.5
 
 /**
  * For each score, drawn from the normal distribution of its mean and deviation (> 0), the probability that its draw is the

@@ -60,14 +60,22 @@ export const cholesky = (s: Float64Array, first: number, rest: number, d: number
   }
 }
 
-/** `out` = L⁻¹ x; `out` may be `x`. */
+/**
+ * `out` = L⁻¹ x; `out` may be `x`. Column by column: each entry loses the same products in the same order as row by row, but
+ * none waits for the one before.
+ */
 export const solveLower = (chol: Float64Array, x: Float64Array, d: number, out: Float64Array): void => {
-  let row = 0
-  for (let i = 0; i < d; i++) {
-    let sum = at(x, i)
-    for (let j = 0; j < i; j++) sum -= at(chol, row + j) * at(out, j)
-    out[i] = sum / at(chol, row + i)
-    row += i + 1
+  if (out !== x) for (let i = 0; i < d; i++) out[i] = at(x, i)
+  let diagonal = 0
+  for (let j = 0; j < d; j++) {
+    const value = at(out, j) / at(chol, diagonal)
+    out[j] = value
+    let below = diagonal + j + 1
+    for (let i = j + 1; i < d; i++) {
+      out[i] = at(out, i) - at(chol, below) * value
+      below += i + 1
+    }
+    diagonal += j + 2
   }
 }
 
