@@ -1,4 +1,4 @@
-import * as MutableList from "effect/MutableList"
+import { ArrayQueue } from "../../domain/basics/ArrayQueue.ts"
 import type { Flow } from "./FairShare.ts"
 
 /** One that waits, or has waited. */
@@ -14,7 +14,7 @@ export interface Ticket<A> {
 /** The tickets of one flow. */
 interface Line<A> {
   readonly flow: Flow
-  readonly tickets: MutableList.MutableList<Ticket<A>>
+  readonly tickets: ArrayQueue<Ticket<A>>
   /** Without those that have left, which are skipped at their turn. */
   length: number
 }
@@ -26,9 +26,9 @@ interface Line<A> {
  */
 export class FairQueue<A> {
   readonly #lines = new Map<Flow, Line<A>>()
-  readonly #turns: MutableList.MutableList<Line<A>> = MutableList.empty()
+  readonly #turns = new ArrayQueue<Line<A>>()
   /** All in the order in which they came. */
-  readonly #all: MutableList.MutableList<Ticket<A>> = MutableList.empty()
+  readonly #all = new ArrayQueue<Ticket<A>>()
   #length = 0
 
   get length(): number {
@@ -53,12 +53,12 @@ export class FairQueue<A> {
     const ticket = { item, flow, since, isOver: false }
     let line = this.#lines.get(flow)
     if (line === undefined) {
-      line = { flow, tickets: MutableList.empty(), length: 0 }
+      line = { flow, tickets: new ArrayQueue<Ticket<A>>(), length: 0 }
       this.#lines.set(flow, line)
-      MutableList.append(this.#turns, line)
+      this.#turns.push(line)
     }
-    MutableList.append(line.tickets, ticket)
-    MutableList.append(this.#all, ticket)
+    line.tickets.push(ticket)
+    this.#all.push(ticket)
     line.length++
     this.#length++
     return ticket
@@ -66,11 +66,11 @@ export class FairQueue<A> {
 
   /** The next in turn, which waits no longer. */
   take(): Ticket<A> | null {
-    for (let line = MutableList.shift(this.#turns); line !== undefined; line = MutableList.shift(this.#turns)) {
+    for (let line = this.#turns.shift(); line !== undefined; line = this.#turns.shift()) {
       const ticket = firstThere(line.tickets)
-      MutableList.shift(line.tickets)
+      line.tickets.shift()
       if (ticket !== undefined) this.#over(ticket, line)
-      if (line.length > 0) MutableList.append(this.#turns, line)
+      if (line.length > 0) this.#turns.push(line)
       if (ticket !== undefined) return ticket
     }
     return null
@@ -97,10 +97,10 @@ export class FairQueue<A> {
 }
 
 /** The first that is not over; those before it are forgotten. */
-const firstThere = <A>(tickets: MutableList.MutableList<Ticket<A>>): Ticket<A> | undefined => {
+const firstThere = <A>(tickets: ArrayQueue<Ticket<A>>): Ticket<A> | undefined => {
   for (;;) {
-    const first = MutableList.head(tickets)
+    const { first } = tickets
     if (first === undefined || !first.isOver) return first
-    MutableList.shift(tickets)
+    tickets.shift()
   }
 }
