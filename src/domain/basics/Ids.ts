@@ -25,6 +25,9 @@ export const DecisionId = Brand.refined<DecisionId>(
   (s) => Brand.error(`a decision id is a lower-case UUIDv7, got ${JSON.stringify(s)}`)
 )
 
+/** Of an id that was made here, and need not be looked at. */
+export const decisionIdMade = Brand.nominal<DecisionId>()
+
 /** How many decisions of a log come before and at a commit: 0 is before the first. Safe as a double up to 2^53. */
 export type Position = number
 

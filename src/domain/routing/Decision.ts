@@ -140,8 +140,16 @@ export interface DecidedTurn {
 /** The models to try, best first: the chosen one, then the other eligible ones by their drawn score. */
 export const ranking = ({ candidates, chosen }: Decision): ReadonlyArray<ModelId> => {
   const others: Array<Candidate> = []
-  for (const candidate of candidates) if (candidate.eligible && candidate.model !== chosen) others.push(candidate)
-  if (others.length > 1) others.sort((a, b) => b.score - a.score)
+  for (const candidate of candidates) {
+    if (!candidate.eligible || candidate.model === chosen) continue
+    // Put where it belongs: they are few, and this is done for every request.
+    let place = others.length
+    for (let before = others[place - 1]; before !== undefined && before.score < candidate.score; place--) {
+      others[place] = before
+      before = others[place - 2]
+    }
+    others[place] = candidate
+  }
   const models = [chosen]
   for (const { model } of others) models.push(model)
   return models

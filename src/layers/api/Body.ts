@@ -3,6 +3,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Http from "node:http"
 import type { Readable, Transform } from "node:stream"
+import type { Deadline, Deadlines } from "../../domain/basics/Deadlines.ts"
 import { decoderOf } from "./ContentCoding.ts"
 import type { FairShare, Flow } from "./FairShare.ts"
 import {
@@ -20,6 +21,7 @@ export interface BodyLimits {
   /** Of one body, as it came and decoded. */
   readonly bytes: number
   readonly millis: number
+  readonly deadlines: Deadlines
   /** For the bytes of all bodies that are being read at once. */
   readonly room: FairShare
 }
@@ -79,7 +81,7 @@ class BodyReading {
   readonly #decoder: Transform | null
   readonly #limits: BodyLimits
   readonly #done: (body: Either.Either<unknown, BodyError>) => void
-  readonly #timer: NodeJS.Timeout
+  readonly #deadline: Deadline
   readonly #bytes = new GrowingBuffer()
   #encodedLength = 0
   #isOver = false
@@ -96,9 +98,8 @@ class BodyReading {
     this.#limits = limits
     this.#done = done
     // What has arrived while the service was busy is read first: it is not the client that was late.
-    this.#timer = setTimeout(
-      () => setImmediate(() => setImmediate(() => this.#refuse(new BodyTimeout({ limitMs: limits.millis })))),
-      limits.millis
+    this.#deadline = limits.deadlines.after(limits.millis, () =>
+      setImmediate(() => setImmediate(() => this.#refuse(new BodyTimeout({ limitMs: limits.millis }))))
     )
     const source: Readable = decoder ?? request
     source.on("data", this.#add).on("end", this.#finish)
@@ -112,7 +113,7 @@ class BodyReading {
   stop(): void {
     if (this.#isOver) return
     this.#isOver = true
-    clearTimeout(this.#timer)
+    this.#deadline.cancel()
     this.#limits.room.giveBack(this.#flow, this.#bytes.length)
     const source: Readable = this.#decoder ?? this.#request
     source.off("data", this.#add).off("end", this.#finish)

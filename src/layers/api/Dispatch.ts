@@ -3,6 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { Deadlines } from "../../domain/basics/Deadlines.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import { version } from "../../domain/basics/Version.ts"
 import { planConstants } from "../../domain/learning/CommitPlan.ts"
@@ -49,6 +51,7 @@ export const make = (
   | ModelCatalog
   | Router
   | Settings
+  | Scope.Scope
   | Telemetry
   | Tracing
 > =>
@@ -62,6 +65,7 @@ export const make = (
     const limits = {
       bytes: http.maxBodyBytes,
       millis: Duration.toMillis(http.bodyTimeout),
+      deadlines: yield* bodyDeadlines,
       // A key alone can always send a body of the largest size.
       room: new FairShare(Math.max(http.maxBodiesBytes, FairShare.for(http.maxBodyBytes)))
     }
@@ -138,6 +142,17 @@ export const make = (
       return exchange.fail(new RouteNotFound({ hint: null }))
     }
   })
+
+/** By real time: bodies come over sockets. */
+const bodyDeadlines = Effect.acquireRelease(
+  Effect.sync(() => new Deadlines({ nowMillis: () => performance.now(), sleep })),
+  (all) => Effect.sync(() => all.stop())
+)
+
+const sleep = (millis: number, wake: () => void) => {
+  const timer = setTimeout(wake, millis)
+  return () => clearTimeout(timer)
+}
 
 const publicPagesOf = ({ http, production }: Pick<SettingsShape, "http" | "production">) =>
   Option.getOrElse(http.publicPages, () => (production ? [] : pageNames))

@@ -25,7 +25,7 @@ export interface Arrival {
   /** Null for a path that is nothing's. */
   readonly target: Target | null
   /** Monotonic. */
-  readonly startedNanos: bigint
+  readonly startedMs: number
   /** Nothing was asked on its connection before. */
   readonly isFirst: boolean
   /** Header fields for browsers, on whatever is answered. */
@@ -56,7 +56,7 @@ export class Exchange implements Arrival, Placed {
   readonly response: Http.ServerResponse
   readonly requestId: string
   readonly target: Target | null
-  readonly startedNanos: bigint
+  readonly startedMs: number
   readonly isFirst: boolean
   readonly cors: Readonly<Record<string, string>> | null
   /** Whose client it is. */
@@ -85,14 +85,14 @@ export class Exchange implements Arrival, Placed {
   /** Of a stream that has begun. */
   #broken: TellBroken = () => ""
 
-  constructor({ cors, isFirst, request, requestId, response, startedNanos, target }: Arrival) {
+  constructor({ cors, isFirst, request, requestId, response, startedMs, target }: Arrival) {
     this.isFirst = isFirst
     this.cors = cors
     this.request = request
     this.response = response
     this.requestId = requestId
     this.target = target
-    this.startedNanos = startedNanos
+    this.startedMs = startedMs
     this.door = doorFor(target?.path ?? null, request.headers)
   }
 

@@ -6,6 +6,7 @@ import * as Http from "node:http"
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import { saneRequestId } from "../../domain/basics/Ids.ts"
+import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
 import { HttpSocket, ListenFailed } from "../../services/api/HttpSocket.ts"
 import { isServedBy } from "../../services/api/Routes.ts"
 import { Ids } from "../../services/running/Ids.ts"
@@ -56,7 +57,7 @@ export const layer: Layer.Layer<HttpSocket | HttpListener, ListenFailed, Ids | I
           response,
           requestId: saneRequestId(request.headers["x-request-id"]) ?? freshId(),
           target: findTarget(request.url ?? "/"),
-          startedNanos: clock.unsafeCurrentTimeNanos(),
+          startedMs: monotonicMs(clock),
           isFirst: queue.asked(request.socket),
           cors: cors(request)
         })

@@ -1,5 +1,6 @@
 import type * as Clock from "effect/Clock"
 import { DenseSet } from "../../domain/basics/DenseSet.ts"
+import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
 import { Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightShape } from "../../services/running/InFlight.ts"
 import type { Admission } from "./Admission.ts"
@@ -102,9 +103,9 @@ export class Intake {
 
   /** Cuts those that are open for so long. */
   expire(afterMillis: number): void {
-    const now = this.#options.clock.unsafeCurrentTimeNanos()
+    const now = monotonicMs(this.#options.clock)
     for (const exchange of this.#open) {
-      if (Number(now - exchange.startedNanos) / 1e6 >= afterMillis) exchange.expire()
+      if (now - exchange.startedMs >= afterMillis) exchange.expire()
     }
   }
 

@@ -1,5 +1,6 @@
 import type * as Http from "node:http"
 import * as Effect from "effect/Effect"
+import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Tracing } from "../../services/observing/Tracing.ts"
 import { Settings } from "../../services/running/Settings.ts"
@@ -21,7 +22,7 @@ export const make = (
     const isDebug = log.level === "DEBUG"
 
     const ended: ExchangeObserver = (exchange, status, error) => {
-      const seconds = Number(clock.unsafeCurrentTimeNanos() - exchange.startedNanos) / 1e9
+      const seconds = (monotonicMs(clock) - exchange.startedMs) / 1000
       const { method = "GET" } = exchange.request
       const route = exchange.target?.path.path ?? unknownPath
       telemetry.requestEnded(route, method, status, seconds)

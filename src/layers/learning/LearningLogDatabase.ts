@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Judged } from "../../domain/learning/CommitPlan.ts"
+import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
 import * as LogMark from "../../domain/learning/LogMark.ts"
 import type { Standings } from "../../domain/learning/FeedbackSource.ts"
 import { isStored } from "../../domain/learning/Feedback.ts"
@@ -21,7 +22,7 @@ import { LearningLog } from "../../services/learning/LearningLog.ts"
 import { LogFields } from "../../services/observing/LogFields.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
-import { makeCommitter, steadyMillis } from "./log/Committer.ts"
+import { makeCommitter } from "./log/Committer.ts"
 import { CommitterState } from "./log/CommitterState.ts"
 import { follow } from "./log/Follow.ts"
 import { LogTip } from "./log/LogTip.ts"
@@ -83,7 +84,7 @@ const make = (pollInterval: Duration.Duration) =>
       replica: shared.replica,
       router: { id: routerId, seed: router.seed },
       offer: (record, onSettled) => {
-        const { dropped, isNews } = state.offer(record, steadyMillis(clock), onSettled)
+        const { dropped, isNews } = state.offer(record, monotonicMs(clock), onSettled)
         for (const outcome of dropped) outcome.onSettled?.(false)
         if (dropped.length > 0) telemetry.dropped(dropped.length)
         if (isNews || dropped.length > 0) committer.notify()
@@ -143,7 +144,7 @@ const sharedBy = (database: DatabaseShape, router: RouterRow) =>
   })
 
 const oldestAgeMillis = ({ oldestMillis }: CommitterState, clock: Clock.Clock): number | null =>
-  oldestMillis === null ? null : steadyMillis(clock) - oldestMillis
+  oldestMillis === null ? null : monotonicMs(clock) - oldestMillis
 
 const observe = Effect.fnUntraced(function* (
   telemetry: Telemetry["Type"],

@@ -1,4 +1,5 @@
 import { transportDetail } from "../../domain/basics/TransportDetail.ts"
+import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
 import type { Deadline } from "../../domain/basics/Deadlines.ts"
 import type { AnswerStream } from "../../domain/models/AnswerStream.ts"
 import type { ChatStream as ChatStreamShape, ProviderError } from "../../services/models/LanguageModels.ts"
@@ -103,7 +104,7 @@ export class EventStream implements Caller, ChatStreamShape {
   }
 
   private nowMs(): number {
-    return Number(this.parts.clock.unsafeCurrentTimeNanos()) / 1e6
+    return monotonicMs(this.parts.clock)
   }
 
   head(status: number, headers: RawHeaders): void {

@@ -1,4 +1,5 @@
 import type * as Clock from "effect/Clock"
+import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
 import type { Deadline, Deadlines } from "../../domain/basics/Deadlines.ts"
 import type { Label } from "../../domain/models/Form.ts"
 import type { UpstreamProtocol } from "../../domain/models/Upstream.ts"
@@ -148,6 +149,6 @@ export class WholeCall implements Caller {
   }
 
   #nowMs(): number {
-    return Number(this.#parts.clock.unsafeCurrentTimeNanos()) / 1e6
+    return monotonicMs(this.#parts.clock)
   }
 }

@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Tracer from "effect/Tracer"
 import type { Decision, RoutingRequest } from "../../domain/routing/Decision.ts"
 import type { Charge } from "../../domain/learning/BudgetPacing.ts"
-import { DecisionId, ModelId } from "../../domain/basics/Ids.ts"
+import { decisionIdMade, ModelId } from "../../domain/basics/Ids.ts"
 import { aliasMeantBy, throughAlias } from "../../domain/routing/Alias.ts"
 import { meantBy } from "../../domain/routing/ModelName.ts"
 import { type BanditStateShape, type DecideInput, NoEligibleModel } from "../../services/learning/BanditState.ts"
@@ -17,7 +17,7 @@ import type { IdsShape } from "../../services/running/Ids.ts"
 import type { Circuits } from "./Circuits.ts"
 import type { Conversation } from "./Conversation.ts"
 import type { Experience } from "./Experience.ts"
-import { monotonicMs } from "./MonotonicTime.ts"
+import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
 import * as RequestTrace from "./RequestTrace.ts"
 import * as RoutingLog from "./RoutingLog.ts"
 
@@ -137,7 +137,7 @@ const inputOf = (
 ): DecideInput => {
   const createdAtMillis = clock.unsafeCurrentTimeMillis()
   return {
-    id: DecisionId(ids.uuidV7(createdAtMillis)),
+    id: decisionIdMade(ids.uuidV7(createdAtMillis)),
     createdAtMillis,
     owner,
     request,

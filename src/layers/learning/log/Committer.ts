@@ -11,6 +11,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Position, RouterId } from "../../../domain/basics/Ids.ts"
 import type { Standings } from "../../../domain/learning/FeedbackSource.ts"
+import { monotonicMs } from "../../../domain/basics/MonotonicTime.ts"
 import { type Committed, DatabaseError, type DatabaseShape } from "../../../services/storage/Database.ts"
 import type { Parts } from "./CommitQueue.ts"
 import type { Batch, CommitterState, Verdict } from "./CommitterState.ts"
@@ -18,9 +19,6 @@ import { makeLosses, makeOverflow } from "./Losses.ts"
 import type { LogTip } from "./LogTip.ts"
 import type { Outage } from "./Outage.ts"
 import type { Signal } from "./Signal.ts"
-
-/** Milliseconds of a clock that never goes back. */
-export const steadyMillis = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000n) / 1_000
 
 /** Where commits go, and who is told of them. */
 export interface CommitterOptions {
@@ -127,7 +125,7 @@ export class Committer {
     this.#stopWaiting()
     if (this.#overflow.hasNews()) this.#fork(this.#overflow.log)
     const { settled, state } = this.#options
-    const now = steadyMillis(this.#clock)
+    const now = monotonicMs(this.#clock)
     const next = state.next(now)
     if (next.type === "commit") return this.#commit(next.batch)
     settled.notify()
@@ -164,7 +162,7 @@ export class Committer {
       onFailure: (error) =>
         error.reason === "constraint"
           ? Effect.zipRight(worked, this.#tell(state.refused(error)))
-          : Effect.flatMap(this.#tell(state.away(error, steadyMillis(this.#clock))), (refused) =>
+          : Effect.flatMap(this.#tell(state.away(error, monotonicMs(this.#clock))), (refused) =>
               outage.writeFailed(error, refused)
             )
     })
@@ -174,7 +172,7 @@ export class Committer {
     const { database, isDebug, maxParked, replica, routerId, standings, tip } = this.#options
     return Effect.suspend(() => {
       const parts = partsOf(batch)
-      const startedMillis = steadyMillis(this.#clock)
+      const startedMillis = monotonicMs(this.#clock)
       const { commitId } = batch
       return Effect.tap(
         database.commit({ ...parts, commitId, replica, routerId, maxParked, standings: standings() }),
@@ -183,7 +181,7 @@ export class Committer {
           if (payload === null) tip.heard(position)
           else tip.stored({ position, commitId, payload })
           this.#tellOf(committed)
-          return isDebug ? logStored(position, parts, steadyMillis(this.#clock) - startedMillis) : Effect.void
+          return isDebug ? logStored(position, parts, monotonicMs(this.#clock) - startedMillis) : Effect.void
         }
       )
     }).pipe(
