@@ -57,6 +57,17 @@ describe("Deadlines", () => {
     assert.strictEqual(timers(), 0)
   })
 
+  it("may cancel another that is due at the same time", () => {
+    const { deadlines, pass } = byHand()
+    const rung: Array<string> = []
+    const both = [
+      deadlines.after(10, () => (rung.push("first"), both[1]?.cancel())),
+      deadlines.after(10, () => (rung.push("second"), both[0]?.cancel()))
+    ]
+    pass(20)
+    assert.strictEqual(rung.length, 1)
+  })
+
   it("may set others when they happen, and one that is past happens next", () => {
     const { deadlines, pass } = byHand()
     const rung: Array<string> = []
