@@ -1,6 +1,6 @@
 import type * as Clock from "effect/Clock"
 import { DenseSet } from "../../domain/basics/DenseSet.ts"
-import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
+import { monotonicMs } from "../../services/running/MonotonicTime.ts"
 import { Interrupted } from "../../services/routing/Router.ts"
 import type { InFlightShape } from "../../services/running/InFlight.ts"
 import type { Admission } from "./Admission.ts"

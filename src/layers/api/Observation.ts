@@ -1,6 +1,6 @@
 import type * as Http from "node:http"
 import * as Effect from "effect/Effect"
-import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
+import { monotonicMs } from "../../services/running/MonotonicTime.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
 import { Tracing } from "../../services/observing/Tracing.ts"
 import { Settings } from "../../services/running/Settings.ts"

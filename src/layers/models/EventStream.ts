@@ -1,5 +1,5 @@
 import { transportDetail } from "../../domain/basics/TransportDetail.ts"
-import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
+import { monotonicMs } from "../../services/running/MonotonicTime.ts"
 import type { Deadline } from "../../domain/basics/Deadlines.ts"
 import type { AnswerStream } from "../../domain/models/AnswerStream.ts"
 import type { ChatStream as ChatStreamShape, ProviderError } from "../../services/models/LanguageModels.ts"

@@ -1,5 +1,5 @@
 import type * as Clock from "effect/Clock"
-import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
+import { monotonicMs } from "../../services/running/MonotonicTime.ts"
 import type { Deadline, Deadlines } from "../../domain/basics/Deadlines.ts"
 import type { Label } from "../../domain/models/Form.ts"
 import type { UpstreamProtocol } from "../../domain/models/Upstream.ts"

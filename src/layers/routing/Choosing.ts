@@ -17,7 +17,7 @@ import type { IdsShape } from "../../services/running/Ids.ts"
 import type { Circuits } from "./Circuits.ts"
 import type { Conversation } from "./Conversation.ts"
 import type { Experience } from "./Experience.ts"
-import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
+import { monotonicMs } from "../../services/running/MonotonicTime.ts"
 import * as RequestTrace from "./RequestTrace.ts"
 import * as RoutingLog from "./RoutingLog.ts"
 

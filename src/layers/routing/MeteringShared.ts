@@ -18,7 +18,7 @@ import { BudgetKeeper, type BudgetLimits, type BudgetParts } from "./metering/Bu
 import { Places } from "./metering/Places.ts"
 import { RateWindows } from "./metering/RateWindows.ts"
 import { RequestMeter } from "./metering/RequestMeter.ts"
-import { monotonicMs } from "../../domain/basics/MonotonicTime.ts"
+import { monotonicMs } from "../../services/running/MonotonicTime.ts"
 
 /** Limits counted in Redis where there is one, else by each replica; budgets in the database, by loans to each replica. */
 export const layer: Layer.Layer<Metering, never, Database | LearningLog | Redis | Settings | Telemetry> = Layer.scoped(

@@ -45,7 +45,7 @@ describe("Connections", () => {
     for (let n = 0; n < 4; n++) {
       await server.until(1)
       server.answerFirst()
-      await Promise.all([calls[n]])
+      await calls[n]
     }
     assert.deepStrictEqual(answered, [0, 1, 2, 3])
     assert.strictEqual(server.sockets(), 2)
