@@ -51,6 +51,8 @@ const catalogue: Readonly<Record<string, readonly [type: string, ...labels: Read
   conduit_feedback_joined_total: ["counter"],
   conduit_feedback_expired_total: ["counter"],
   conduit_feedback_join_ratio: ["gauge"],
+  conduit_signals_dropped_total: ["counter"],
+  conduit_judge_cost_usd_total: ["counter"],
   conduit_reward_judgements_total: ["counter", "model"],
   conduit_reward_predicted_sum_total: ["counter", "model"],
   conduit_reward_realised_sum_total: ["counter", "model"],

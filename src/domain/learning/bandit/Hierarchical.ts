@@ -165,13 +165,33 @@ export interface LearnedFacts {
 
 const deviationsOf90 = 1.644854
 
+/** The mean features of the answers that the cells hold; undefined of none. */
+const meanFeatures = (cells: ReadonlyArray<Quality.Cell>, d: number): Float64Array | undefined => {
+  const mean = new Float64Array(d)
+  let n = 0
+  for (const cell of cells) {
+    n += cell.n
+    for (let i = 0; i < d; i++) mean[i] = Linalg.at(mean, i) + Linalg.at(cell.x, i)
+  }
+  return n > 0 ? mean.map((sum) => sum / n) : undefined
+}
+
 /**
  * The mean features of what was judged of the task, where the estimate cannot be further than its errors from the judgements; at
- * the reference point, which may be far from all of them, it could. The reference point for a task that nobody judged.
+ * the reference point, which may be far from all of them, it could. Of a model whose judgements were all taken back, those of
+ * what was judged of any model. The reference point for one that nobody judged.
  */
-const usual = ({ x }: State, { cells }: Quality.ModelEvidence, task: string | null): Float64Array => {
+const usual = ({ quality, x }: State, { cells }: Quality.ModelEvidence, task: string | null): Float64Array => {
   const cell = cells.get(task)
-  return cell === undefined || cell.n <= 0 ? x : cell.x.map((sum) => sum / cell.n)
+  if (cell === undefined) return x
+  return (
+    meanFeatures([cell], quality.d) ??
+    meanFeatures(
+      quality.models.flatMap((model) => [...model.cells.values()]),
+      quality.d
+    ) ??
+    x
+  )
 }
 
 export const learned = (state: State, id: ModelId, priorQuality: number | null): LearnedFacts => {
