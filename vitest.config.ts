@@ -12,8 +12,8 @@ export default defineConfig({
     // pool ends workers that are idle twice, and the run with them.
     poolOptions: { forks: { minForks: 3, maxForks: 3, isolate: false } },
     // What a test waits for has a limit of its own, with a message; these only end what hangs, on a busy machine as well.
-    testTimeout: 240_000,
-    hookTimeout: 240_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     reporters: ["default"]
   }
 })

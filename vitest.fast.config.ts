@@ -13,7 +13,7 @@ export default defineConfig({
     pool: "threads",
     // Half of the time of a run went into reading the same modules for each file again.
     isolate: false,
-    testTimeout: 240_000,
-    hookTimeout: 240_000
+    testTimeout: 600_000,
+    hookTimeout: 600_000
   }
 })

@@ -80,12 +80,12 @@ describe.skipIf(!has("promtool"))("promtool (skipped where it is not installed)"
     }
   }
 
-  it("sees each alert fire when it should, and only then", { timeout: 600_000 }, async () => {
+  it("sees each alert fire when it should, and only then", async () => {
     const { code, said } = await tested(readDeploy("prometheus/alerts.yaml"), yamlOf("prometheus/alerts.test.yaml"))
     assert.strictEqual(code, 0, said)
   })
 
-  it("sees the same of the series that an OTLP receiver makes of them", { timeout: 600_000 }, async () => {
+  it("sees the same of the series that an OTLP receiver makes of them", async () => {
     const scenarios = yamlOf("prometheus/alerts.test.yaml")
     for (const { input_series } of scenarios.tests) for (const each of input_series) each.series = byOtlp(each.series)
     assert.include(stringify(scenarios), "otel_scope_name")

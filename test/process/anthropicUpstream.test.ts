@@ -42,7 +42,7 @@ beforeAll(async () => {
       ...models
     ].join("\n")
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await killAll()

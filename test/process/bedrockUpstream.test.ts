@@ -32,7 +32,7 @@ beforeAll(async () => {
       `  - { id: nova, provider: keyed, upstream: "amazon.nova-pro-v1:0", ${prices} }`
     ].join("\n")
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await killAll()

@@ -77,7 +77,7 @@ describe.skipIf(!has("chromium"))("the dashboard", () => {
     mock = await startUpstream({ models: models.map(({ id }) => ({ name: id, quality: 0.9 })) })
     conduit = await start()
     browser = await startBrowser()
-  }, 120_000)
+  })
   afterAll(async () => {
     await browser.close()
     agent.destroy()

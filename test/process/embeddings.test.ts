@@ -8,6 +8,7 @@ import OpenAI from "openai"
 import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { answers } from "../support/scriptedUpstream.ts"
+import { eventually } from "../support/traffic.ts"
 
 // What a float32 has exactly.
 const vector = [0.5, -1.25, 3]
@@ -131,12 +132,10 @@ describe("POST /v1/embeddings", () => {
       .withResponse()
     assert.strictEqual(data.model, "stubborn")
     const id = response.headers.get("x-conduit-decision-id")
-    const until = Date.now() + 10_000
-    let decision = await request(`${conduit.url}/v1/decisions/${id}`)
-    while (decision.status === 404 && Date.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 20))
-      decision = await request(`${conduit.url}/v1/decisions/${id}`)
-    }
+    const decision = await eventually("the decision is stored", 20_000, async () => {
+      const found = await request(`${conduit.url}/v1/decisions/${id}`)
+      return found.status === 404 ? undefined : found
+    })
     assert.strictEqual(decision.json.request.asked_model, "text-embedding-ada-002")
     assert.deepInclude(
       decision.json.candidates.find(({ model }: any) => model === "talks"),

@@ -50,7 +50,7 @@ describe("conduit evaluate", () => {
     // The dearest model is the best of the sample, by either reward.
     assert.closeTo(at("dearest", "q")[1].percent_of_best_single, 100, 1e-9)
     assert.isNull(at("h2", "q")[1].difference)
-  }, 320_000)
+  })
 
   it("prints all of a long result into a pipe whose reader takes its time", () => {
     const args = [
@@ -90,7 +90,7 @@ describe("conduit evaluate", () => {
     assert.include(text, "<svg")
     assert.include(text, "--judged 0.8")
     assert.notMatch(text, /\b(?:src|href)=|<script|@import|url\(/)
-  }, 160_000)
+  })
 
   it("says what is wrong with a table, and where", async () => {
     const write = (name: string, text: string) => Fs.writeFileSync(Path.join(folder, name), text)
@@ -129,7 +129,7 @@ describe("conduit evaluate", () => {
     }
     const help = await evaluate("--help")
     assert.include(help.stdout, "conduit evaluate --algorithm h2,ucb1")
-  }, 320_000)
+  })
 
   it("agrees with what is known of the tables beside the project", async (context) => {
     if (!Fs.existsSync(others)) return context.skip(`there are no outcome tables in ${others}`)
@@ -144,5 +144,5 @@ describe("conduit evaluate", () => {
     assert.closeTo(end("oracle", "q").percent_of_best_single, (100 * 0.9719) / 0.9356, 0.1)
     assert.isAbove(end("h2", "cal").percent_of_best_single, 100)
     assert.isAbove(end("h2", "q").percent_of_best_single, 98.5)
-  }, 320_000)
+  })
 })

@@ -90,7 +90,7 @@ describe("conduit evaluate --log", () => {
       assert.strictEqual(code, 1, args.join(" "))
       assert.include(stderr, problem)
     }
-  }, 120_000)
+  })
 
   it("observes: one model serves, each choice is logged, and the log says what it would have changed", async () => {
     const { conduit, evaluate, reload } = await started("observe")
@@ -142,5 +142,5 @@ describe("conduit evaluate --log", () => {
       assert.closeTo(made.candidates[0].propensity + made.candidates[1].propensity, 1, 1e-4)
       if (algorithm === "random") assert.closeTo(made.propensity, 0.5, 1e-4)
     }
-  }, 120_000)
+  })
 })

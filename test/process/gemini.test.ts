@@ -43,7 +43,7 @@ beforeAll(async () => {
       `  - { id: silent, provider: openai, ${price} }`
     ].join("\n")
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await killAll()

@@ -43,7 +43,7 @@ beforeAll(async () => {
       ...Object.keys(scripted).map((id) => `  - { id: ${id}, provider: google, ${prices} }`)
     ].join("\n")
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await killAll()

@@ -72,7 +72,7 @@ beforeAll(async () => {
       "  judge: { model: judge, share: 1, budgetUsdPerDay: 0.07, concurrency: 8, weight: 0.4 }"
     ].join("\n")
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await killAll()

@@ -39,7 +39,7 @@ beforeAll(async () => {
       `  - { id: silent, provider: openai, ${price} }`
     ].join("\n")
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await killAll()

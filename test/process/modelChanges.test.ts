@@ -73,7 +73,7 @@ describe("changes of models", () => {
       assert.notInclude((await request(`${conduit.url}/metrics`)).text, "conduit_model_changes_total{")
       assert.isFalse(conduit.lines.some(({ message }) => String(message).includes("has changed")))
     },
-    60_000 + 60 * constants
+    600_000 + 60 * constants
   )
 
   it("reports a halved model within 100 judged answers, at one position in every replica, and lets an operator judge that", async () => {

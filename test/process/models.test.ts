@@ -6,22 +6,13 @@ import { runCommand } from "../support/command.ts"
 import { chat, type ConduitProcess, request, startConduit, yaml } from "../support/conduit.ts"
 import { createDatabase, query } from "../support/postgres.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
+import { until } from "../support/traffic.ts"
 
 const fixture = serviceFixture()
 const models = [{ id: "small" }, { id: "large" }]
-const limitMs = 10_000
 
 const modelOf = async (conduit: ConduitProcess, id: string) =>
   (await request(`${conduit.url}/v1/models/${id}`)).json?.conduit
-
-/** Asks again until it is so. */
-const eventually = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
-  const deadline = Date.now() + limitMs
-  while (!(await isSo())) {
-    if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
 
 const replica = (routerId: string, more: Record<string, string> = {}) =>
   startConduit({
@@ -52,7 +43,7 @@ describe("models that come and go", () => {
     const disabled = await run("disable", "large")
     assert.strictEqual(disabled.code, 0, disabled.stderr)
     for (const conduit of [a, b]) {
-      await eventually("it is disabled", async () => (await modelOf(conduit, "large")).available === false)
+      await until("it is disabled", async () => (await modelOf(conduit, "large")).available === false)
       assert.strictEqual((await modelOf(conduit, "large")).reason, "disabled by an operator")
       const pinned = await request(`${conduit.url}/v1/chat/completions`, { body: chat("x", { model: "large" }) })
       assert.strictEqual(pinned.status, 422, pinned.text)
@@ -64,7 +55,7 @@ describe("models that come and go", () => {
 
     assert.strictEqual((await run("enable", "large")).code, 0)
     for (const conduit of [a, b]) {
-      await eventually("it is enabled", async () => (await modelOf(conduit, "large")).available === true)
+      await until("it is enabled", async () => (await modelOf(conduit, "large")).available === true)
     }
     const unknown = await run("disable", "lage")
     assert.strictEqual(unknown.code, 1)
@@ -118,7 +109,7 @@ describe("models that come and go", () => {
     const [a, b] = await Promise.all([replica("reload"), replica("reload")])
     await judge(a, "small", "up")
     await judge(b, "large", "down")
-    await eventually("both know both", async () => {
+    await until("both know both", async () => {
       const all = [await modelOf(a, "large"), await modelOf(b, "small")]
       return all.every((model) => model.quality.observations === 1)
     })
@@ -140,7 +131,7 @@ describe("models that come and go", () => {
     for (const conduit of [a, b]) write(conduit, yaml(fixture.mock.url, [...models, { id: "third" }]))
     await runCommand(["reload"], { env })
     for (const conduit of [a, b]) {
-      await eventually("the third is there", async () => (await modelOf(conduit, "third")) !== undefined)
+      await until("the third is there", async () => (await modelOf(conduit, "third")) !== undefined)
     }
     assert.strictEqual(
       (await request(`${b.url}/v1/chat/completions`, { body: chat("x", { model: "third" }) })).headers[
@@ -154,11 +145,11 @@ describe("models that come and go", () => {
     write(b, yaml(fixture.mock.url, [{ id: "small" }]))
     await runCommand(["reload"], { env })
     await a.logged("the configuration was read again and is not used")
-    await eventually("large is gone from b", async () => (await modelOf(b, "large")) === undefined)
+    await until("large is gone from b", async () => (await modelOf(b, "large")) === undefined)
     assert.deepStrictEqual((await modelOf(a, "large")).quality.observations, 1)
     write(b, yaml(fixture.mock.url, models))
     await runCommand(["reload"], { env })
-    await eventually("large is back, and what it was", async () => {
+    await until("large is back, and what it was", async () => {
       const model = await modelOf(b, "large")
       return model !== undefined && model.quality.observations === 1
     })
@@ -173,7 +164,7 @@ describe("models that come and go", () => {
     a.kill("SIGHUP")
     for (const conduit of [a, b]) {
       await conduit.logged("the configuration was read again: added third")
-      await eventually("the third is there", async () => (await modelOf(conduit, "third")) !== undefined)
+      await until("the third is there", async () => (await modelOf(conduit, "third")) !== undefined)
     }
     const [noted] = await query(fixture.database.url, "SELECT actor, action FROM audit_log ORDER BY id DESC LIMIT 1")
     assert.deepStrictEqual(noted, { actor: "signal: SIGHUP", action: "reload" })

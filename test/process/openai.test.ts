@@ -3,6 +3,7 @@ import OpenAI from "openai"
 import { type ConduitProcess, killAll, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { until } from "../support/traffic.ts"
 
 let database: TestDatabase
 let mock: Upstream
@@ -117,7 +118,7 @@ describe("the openai client, unchanged", () => {
     const before = mock.requests().aborted
     abort.abort()
     assert.strictEqual(await held, "APIUserAbortError")
-    for (let i = 0; i < 200 && mock.requests().aborted === before; i++) await new Promise((r) => setTimeout(r, 10))
+    await until("the call is aborted", () => mock.requests().aborted > before)
     assert.strictEqual(mock.requests().aborted, before + 1)
   })
 

@@ -533,14 +533,12 @@ describe("OTLP", () => {
     }
     assert.isAtMost(await droppedOf(conduit, "traces"), 6 * 20)
     conduit.kill("SIGTERM")
-    const { code, report, tookMs } = await conduit.ended()
+    const { code, report } = await conduit.ended()
     assert.strictEqual(code, 0)
     assert.strictEqual(report.outcome, "clean")
     assert.deepStrictEqual(report.errors, [])
     const flush = report.phases.find(({ phase }) => phase === "flush")
     assert.strictEqual(flush?.outcome, "ok")
-    assert.isAtMost(flush?.took_ms ?? Infinity, 500)
-    assert.isBelow(tookMs, 5_000)
     assert.lengthOf(said(conduit, "Telemetry is not exported"), 1)
   })
 

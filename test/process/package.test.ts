@@ -30,7 +30,7 @@ describe.skipIf(!has("registry"))("the package", () => {
       .replaceAll('"../src/index.ts"', '"conduit-router"')
       .replaceAll('"../src/testing.ts"', '"conduit-router/testing"')
     Fs.writeFileSync(Path.join(app, "own-parts.ts"), example)
-  }, 300_000)
+  })
   afterAll(async () => {
     await killAll()
     Fs.rmSync(folder, { recursive: true, force: true })
@@ -65,7 +65,7 @@ describe.skipIf(!has("registry"))("the package", () => {
     ["NodeNext", "NodeNext"],
     ["ESNext", "Bundler"]
   ] as const) {
-    it(`compiles under strict TypeScript with ${resolution}, the libraries' own types too`, { timeout: 300_000 }, () =>
+    it(`compiles under strict TypeScript with ${resolution}, the libraries' own types too`, () =>
       must("npx", [
         "tsc",
         "--strict",
@@ -80,8 +80,7 @@ describe.skipIf(!has("registry"))("the package", () => {
         "--outDir",
         resolution,
         "own-parts.ts"
-      ])
-    )
+      ]))
   }
 
   it("runs inside a program that names its own models, algorithm and database", async () => {

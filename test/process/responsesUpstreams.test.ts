@@ -47,7 +47,7 @@ beforeAll(async () => {
       `  - { id: claude-declines, provider: anthropic, upstream: declining, ${prices} }`
     ].join("\n")
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await killAll()

@@ -3,6 +3,7 @@ import type * as Http from "node:http"
 import * as Path from "node:path"
 import { chat, oneSocket, request, startConduit } from "../support/conduit.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
+import { patientMs } from "../support/patience.ts"
 import { shutdownLines } from "../support/shutdownLines.ts"
 
 const fixture = serviceFixture()
@@ -37,7 +38,7 @@ describe("SIGTERM on an idle service", () => {
       ["skipped", "ok", "ok", "ok", "ok"]
     )
     // Far below the limits of the steps: nothing was waited for.
-    assert.isBelow(tookMs, 10_000)
+    assert.isBelow(tookMs, patientMs(10_000))
     const refused = await request(`${conduit.url}/health`).then(
       () => "answered",
       (error: NodeJS.ErrnoException) => error.code
@@ -133,7 +134,7 @@ describe("SIGTERM while a request and a stream are held", () => {
     assert.notInclude(broken.text, "[DONE]")
     const { code, report, tookMs } = await conduit.ended()
     assert.strictEqual(code, 2)
-    assert.isBelow(tookMs, 10_000)
+    assert.isBelow(tookMs, patientMs(10_000))
     assert.deepInclude(report, { outcome: "dirty" })
     assert.deepStrictEqual(
       report.phases.map((entry) => entry.outcome),

@@ -9,8 +9,6 @@ import { shutdownLines } from "../support/shutdownLines.ts"
 
 const fixture = serviceFixture()
 
-const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
-
 const hold = async (url: string, gate: string) => {
   const held = request(`${url}/v1/chat/completions`, { body: chat("hold", { mock: { gate } }) }).then(
     (answer) => answer.status,
@@ -36,16 +34,15 @@ describe.each(places)("signals to $name", ({ name, prefix }) => {
   }
 
   it("goes straight to persisting at the second one", async () => {
-    const conduit = await startConduit({ databaseUrl: fixture.database.url, upstream: fixture.mock.url, prefix })
+    // It waits neither for the gate, which nobody opens, nor for a drain that would take an hour.
+    const env = { CONDUIT_SHUTDOWN_TIMEOUT: "1 hour" }
+    const conduit = await startConduit({ databaseUrl: fixture.database.url, upstream: fixture.mock.url, env, prefix })
     const held = await hold(conduit.url, `second-${name}`)
     const pid = pidOf(conduit.pid)
     process.kill(pid, "SIGTERM")
     await conduit.logged("Phase 1/3: Draining 1 requests")
-    const cutAtMs = Date.now()
     process.kill(pid, "SIGTERM")
     const { code, report } = await conduit.ended()
-    // It does not wait for the gate, which nobody opens, nor for the drain's limit of 30 s.
-    assert.isBelow(Date.now() - cutAtMs, 25_000)
     assert.strictEqual(code, 2)
     assert.deepInclude(report, { outcome: "forced", signals: 2 })
     assert.strictEqual(report.phases[2]?.outcome, "ok")
@@ -87,10 +84,10 @@ describe.each(places)("signals to $name", ({ name, prefix }) => {
     const pid = pidOf(conduit.pid)
     process.kill(pid, "SIGTERM")
     await conduit.logged("Starting graceful shutdown sequence")
-    process.kill(pid, "SIGTERM")
-    await pause(50)
-    process.kill(pid, "SIGTERM")
-    const { code, report } = await conduit.ended(3_000)
+    // Of another kind: two of one kind may come as one.
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.kill(pid, signal)
+    // Who waited for what hangs would be killed by the watchdog.
+    const { code, report } = await conduit.ended()
     assert.strictEqual(code, 2)
     assert.deepInclude(report, { outcome: "forced", signals: 3 })
   })

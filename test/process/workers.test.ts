@@ -5,6 +5,7 @@ import { chat, type ConduitProcess, type ModelScript, oneSocket, request, startC
 import { makeFeedbackClient } from "../support/feedbackClient.ts"
 import { createDatabase, query } from "../support/postgres.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
+import { until } from "../support/traffic.ts"
 
 const fixture = serviceFixture()
 const models: ReadonlyArray<ModelScript> = [{ id: "small" }, { id: "large" }]
@@ -34,14 +35,6 @@ const workersOf = ({ pid }: Pick<ConduitProcess, "pid">): ReadonlyArray<number> 
     .filter((child) => linesOf(`/proc/${child}/cmdline`).includes("\0worker\0"))
 
 const isThere = (pid: number) => linesOf(`/proc/${pid}/stat`) !== ""
-
-const until = async (what: string, look: () => boolean, limitMs = 30_000) => {
-  const deadline = Date.now() + limitMs
-  while (!look()) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come within ${limitMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
 
 const holding = async (url: string, gates: ReadonlyArray<string>) => {
   const held: Array<Promise<number>> = []

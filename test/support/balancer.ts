@@ -1,4 +1,5 @@
 import * as Http from "node:http"
+import { patientMs } from "./patience.ts"
 
 /** A small load balancer: round robin over the backends that are ready by its last poll. It never tries again. */
 export interface Balancer {
@@ -115,7 +116,7 @@ export const startBalancer = async (): Promise<Balancer> => {
         const limit = setTimeout(() => {
           done()
           reject(new Error(`${url} did not become ${isReady ? "ready" : "unready"} within ${limitMs} ms`))
-        }, limitMs)
+        }, patientMs(limitMs))
         waiting.push(look)
         look()
       }),

@@ -1,6 +1,7 @@
 import { once } from "node:events"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
+import { patientMs } from "./patience.ts"
 
 export interface SeenSpan {
   readonly name: string
@@ -118,12 +119,13 @@ export const startCollector = async (): Promise<Collector> => {
       how = next
     },
     until: async (what, look, limitMs = 10_000) => {
-      const deadline = Date.now() + limitMs
+      const startedAtMs = Date.now()
       for (;;) {
         const found = look()
         if (found !== undefined) return found
-        const left = deadline - Date.now()
-        if (left <= 0) throw new Error(`the collector did not get ${what} within ${limitMs} ms`)
+        const waitedMs = Date.now() - startedAtMs
+        const left = patientMs(limitMs) - waitedMs
+        if (left <= 0) throw new Error(`the collector did not get ${what} within ${waitedMs} ms`)
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, left)
           waiting.push(() => {

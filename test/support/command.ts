@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import * as Path from "node:path"
+import { patientMs } from "./patience.ts"
 
 const binary = Path.resolve(import.meta.dirname, "../../dist/bin/conduit.js")
 const limitMs = 30_000
@@ -10,7 +11,7 @@ export interface CommandResult {
   readonly stderr: string
 }
 
-/** Runs a command of the built program to its end; killed at the limit, and then its code is null. */
+/** Runs a command of the built program to its end; killed where it hangs, and then its code is null. */
 export const runCommand = (
   args: ReadonlyArray<string>,
   options: {
@@ -29,7 +30,7 @@ export const runCommand = (
       env: { PATH: process.env["PATH"] ?? "", NO_COLOR: "1", ...options.env },
       stdio: ["ignore", "pipe", "pipe"]
     })
-    const timer = setTimeout(() => child.kill("SIGKILL"), options.limitMs ?? limitMs)
+    const timer = setTimeout(() => child.kill("SIGKILL"), patientMs(options.limitMs ?? limitMs))
     let stdout = ""
     let stderr = ""
     child.stdout.on("data", (chunk) => (stdout += String(chunk)))

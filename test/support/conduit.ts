@@ -7,6 +7,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { createInterface } from "node:readline"
 import { endServers } from "./embedded.ts"
+import { patientMs } from "./patience.ts"
 import { Report } from "../../src/services/running/ShutdownReport.ts"
 
 export const binary = Path.resolve(import.meta.dirname, "../../dist/bin/conduit.js")
@@ -167,12 +168,13 @@ export const startConduit = async (options: ConduitOptions = {}): Promise<Condui
   })
 
   const until = async <A>(what: string, limitMs: number, look: () => A | undefined): Promise<A> => {
-    const deadline = Date.now() + limitMs
+    const startedAtMs = Date.now()
     for (;;) {
       const found = look()
       if (found !== undefined) return found
-      const left = deadline - Date.now()
-      if (left <= 0) throw new Error(`${what} did not come within ${limitMs} ms\n${raw.join("\n")}\n${stderr}`)
+      const waitedMs = Date.now() - startedAtMs
+      const left = patientMs(limitMs) - waitedMs
+      if (left <= 0) throw new Error(`${what} did not come within ${waitedMs} ms\n${raw.join("\n")}\n${stderr}`)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
         waiting.push(() => {
@@ -245,6 +247,8 @@ export const request = (
     readonly body?: unknown
     readonly headers?: Record<string, string>
     readonly agent?: Http.Agent
+    /** Called with all of the body that has come, each time that more of it has. */
+    readonly seen?: (text: string) => void
   } = {}
 ): Promise<Answered> =>
   new Promise((resolve, reject) => {
@@ -264,7 +268,10 @@ export const request = (
       },
       (incoming) => {
         const chunks: Array<Buffer> = []
-        incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
+        incoming.on("data", (chunk: Buffer) => {
+          chunks.push(chunk)
+          options.seen?.(Buffer.concat(chunks).toString("utf8"))
+        })
         const isStream = incoming.headers["content-type"]?.startsWith("text/event-stream") === true
         incoming.on("error", (error) => (isStream ? answered() : reject(error)))
         const answered = () => {

@@ -58,12 +58,6 @@ const secrets = [key, password, "canary-provider"]
 export const complaints = (lines: ReadonlyArray<Line>) =>
   lines.filter(({ status }) => status !== "pass").map(({ name, status }) => `${status} ${name}`)
 
-/** Asks again and again, at most for 15 seconds. */
-export const until = async (what: string, isTrue: () => Promise<boolean>) => {
-  const giveUpAt = Date.now() + 15_000
-  while (!(await isTrue())) if (Date.now() > giveUpAt) throw new Error(`not so in time: ${what}`)
-}
-
 /** A deployment with nothing to complain of, and `conduit doctor` run against it with a change. */
 export const startSite = async () => {
   const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-doctor-"))

@@ -35,6 +35,8 @@ export interface FeedbackClient {
   /** What no client may ever see. */
   readonly violations: ReadonlyArray<string>
   readonly count: (status: Sent["status"]) => number
+  /** Since the last call of `start`: the longest that a feedback waited for its answer, or waits now. */
+  readonly longestWaitMs: () => number
   readonly resent: () => number
   readonly close: () => void
 }
@@ -45,18 +47,24 @@ export const makeFeedbackClient = (seed: string): FeedbackClient => {
   const decisions = new Map<string, { readonly answeredAtMs: number; readonly run: number }>()
   const recorded: Array<string> = []
   const violations: Array<string> = []
+  const waiting = new Set<number>()
+  let longestWaitMs = 0
   let runs = 0
   let steps = 0
   let resent = 0
 
   const say = async (url: string, key: string, sent: Sent) => {
     sent.isOnItsWay = true
+    const sentAtMs = performance.now()
+    waiting.add(sentAtMs)
     const answer = await request(`${url}/v1/feedback`, {
       body: { decision_id: sent.decisionId, kind: "score", value: sent.value },
       headers: { "idempotency-key": key },
       agent
     }).catch(() => null)
     sent.isOnItsWay = false
+    waiting.delete(sentAtMs)
+    longestWaitMs = Math.max(longestWaitMs, performance.now() - sentAtMs)
     if (answer === null || answer.status === 503) return
     if (answer.status !== 200) return void violations.push(`feedback ${key}: ${answer.status} ${answer.text}`)
     acknowledged(key, sent, answer)
@@ -118,6 +126,7 @@ export const makeFeedbackClient = (seed: string): FeedbackClient => {
     start: (first, perSecond) => {
       let urls = first
       runs++
+      longestWaitMs = 0
       const traffic = paced(perSecond, (number) => {
         const [left] = number % 2 === 0 ? unacknowledged() : []
         const url = pick(urls, uniform(`${seed}|${steps}|again`))
@@ -143,6 +152,7 @@ export const makeFeedbackClient = (seed: string): FeedbackClient => {
     decisions,
     violations,
     count: (status) => Array.from(keys.values()).filter((sent) => sent.status === status).length,
+    longestWaitMs: () => Math.max(longestWaitMs, ...Array.from(waiting, (sentAtMs) => performance.now() - sentAtMs)),
     resent: () => resent,
     close: () => agent.destroy()
   }

@@ -172,14 +172,13 @@ export const languageModelsContract = <E>(name: string, layer: Layer.Layer<Langu
     it.live("ends at once when interrupted", () =>
       Effect.gen(function* () {
         const models = yield* effectfulModels
-        const startMillis = Date.now()
-        const long = chatBody({ mock: { delay_ms: 60_000 } })
-        const whole = yield* Effect.fork(models.complete(model, long, { timeoutMs: 60_000 }))
-        const streamed = yield* Effect.fork(Effect.scoped(models.stream(model, long, { timeoutMs: 60_000 })))
+        const anHour = 3_600_000
+        const long = chatBody({ mock: { delay_ms: anHour } })
+        const whole = yield* Effect.fork(models.complete(model, long, { timeoutMs: anHour }))
+        const streamed = yield* Effect.fork(Effect.scoped(models.stream(model, long, { timeoutMs: anHour })))
         // Whether they have reached the upstream by then or not: both must end.
         yield* Effect.sleep(50)
         yield* Fiber.interruptAll([whole, streamed])
-        assert.isBelow(Date.now() - startMillis, 30_000)
       }).pipe(Effect.provide(layer))
     )
   })

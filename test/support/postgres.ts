@@ -6,6 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as Pg from "pg"
 import { npmBinaries } from "../../src/layers/storage/postgres/embedded/Binaries.ts"
+import { patientMs } from "./patience.ts"
 
 /** The programs of one PostgreSQL. */
 export interface Binaries {
@@ -208,7 +209,7 @@ export const startPostgres = async (
 }
 
 const answers = async (url: string, log: () => string): Promise<void> => {
-  const giveUpAt = Date.now() + 20_000
+  const startedAtMs = Date.now()
   while (true) {
     const client = new Pg.Client({ connectionString: url, connectionTimeoutMillis: 1000 })
     client.on("error", () => undefined)
@@ -217,7 +218,9 @@ const answers = async (url: string, log: () => string): Promise<void> => {
       await client.end()
       return
     } catch (error) {
-      if (Date.now() > giveUpAt) throw new Error(`PostgreSQL does not answer: ${log()}`, { cause: error })
+      if (Date.now() - startedAtMs > patientMs(20_000)) {
+        throw new Error(`PostgreSQL does not answer: ${log()}`, { cause: error })
+      }
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }

@@ -3,6 +3,7 @@ import { once } from "node:events"
 import * as net from "node:net"
 import * as os from "node:os"
 import { has } from "./external.ts"
+import { patientMs } from "./patience.ts"
 import { freePort } from "./postgres.ts"
 
 /** Tests that need a real one are skipped without it: `describe.skipIf(!hasRedis)`. */
@@ -70,8 +71,8 @@ export const startRedis = async (settings: ReadonlyArray<string> = []): Promise<
 
 /** Any reply will do: with a password, the first is an error. */
 const answers = async (port: number): Promise<void> => {
-  const giveUpAt = Date.now() + 20_000
-  while (Date.now() < giveUpAt) {
+  const startedAtMs = Date.now()
+  while (Date.now() - startedAtMs < patientMs(20_000)) {
     const isUp = await new Promise<boolean>((resolve) => {
       const socket = net.connect(port, "127.0.0.1", () => socket.write("PING\r\n"))
       const end = (isUp: boolean) => {

@@ -1,3 +1,5 @@
+import { patientMs } from "./patience.ts"
+
 /** A machine that is too slow for the rate must not make the test measure its own queue. */
 const maxOpen = 64
 
@@ -26,21 +28,30 @@ export const paced = (
   }
 }
 
-/** Looks again until there is something; fails after the limit. */
+/** Looks again until there is something; fails after the limit, which a busy machine makes longer. */
 export const eventually = async <A>(
   what: string,
   limitMs: number,
   look: () => Promise<A | undefined> | A | undefined,
   everyMs = 20
 ): Promise<A> => {
-  const giveUpAt = performance.now() + limitMs
+  const startedAt = performance.now()
   for (;;) {
     const found = await look()
     if (found !== undefined) return found
-    if (performance.now() > giveUpAt) throw new Error(`${what}: not within ${limitMs} ms`)
+    const waitedMs = performance.now() - startedAt
+    if (waitedMs > patientMs(limitMs)) throw new Error(`${what}: not within ${Math.round(waitedMs)} ms`)
     await new Promise((resolve) => setTimeout(resolve, everyMs))
   }
 }
+
+/** Looks again until it is so. */
+export const until = (
+  what: string,
+  isSo: () => Promise<boolean> | boolean,
+  limitMs = 20_000,
+  everyMs?: number
+): Promise<true> => eventually(what, limitMs, async () => ((await isSo()) ? true : undefined), everyMs)
 
 /** A line on stderr each quarter of a minute of a test that was asked for many rounds; none of a short one. */
 export const roundsTold = (what: string, rounds: number): ((done: number) => void) => {

@@ -284,15 +284,15 @@ describe("bodies", () => {
     Effect.gen(function* () {
       const router = recordingRouter()
       const api = yield* serveApi(router, { bodyTimeout: Duration.millis(300) })
-      const startedAt = Date.now()
       const raw = yield* Effect.async<string>((resume) => {
         const socket = Net.connect(api.port, "127.0.0.1")
         let text = ""
         socket.on("data", (data) => (text += data.toString()))
         socket.on("error", () => {})
         socket.write(
-          "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
+          "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n"
         )
+        // The body would take half a day.
         const timer = setInterval(() => socket.write(" "), 50)
         socket.on("close", () => {
           clearInterval(timer)
@@ -301,8 +301,6 @@ describe("bodies", () => {
       })
       assert.match(raw, /^HTTP\/1.1 408 /)
       assert.match(raw, /"code":"body_timeout"/)
-      // The body would take 50 s.
-      assert.isBelow(Date.now() - startedAt, 30_000)
       assert.strictEqual(router.asked.length, 0)
     }).pipe(Effect.scoped)
   )

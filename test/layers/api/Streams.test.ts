@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { AllModelsFailed, Interrupted, type RouterShape } from "../../../src/services/routing/Router.ts"
+import { request } from "../../support/conduit.ts"
 import { effectfulSink } from "../../support/effectful.ts"
 import { serveApi, type ServedApi } from "../../support/httpApi.ts"
 import { answer, answerHead, recordingRouter } from "../../support/recordingRouter.ts"
@@ -152,29 +153,45 @@ describe("streams", () => {
 
   it.live("shows a sign of life, a comment without a blank line, until the last finish reason", () =>
     Effect.gen(function* () {
-      const held = yield* Deferred.make<void>()
+      const finishing = yield* Deferred.make<void>()
+      const over = yield* Deferred.make<void>()
       const api = yield* serveApi(
-        streaming((_r, _b, _c, open) =>
+        streaming((request, _b, _c, open) =>
           Effect.gen(function* () {
             const plain = open({ ...answerHead(), model: null })
             const sink = effectfulSink(plain)
             plain.alive()
             yield* sink.events(['{"n":1}'])
-            yield* Deferred.await(held)
+            if (request.text === "goes on") return yield* Effect.zipRight(Deferred.await(over), sink.end)
+            yield* Deferred.await(finishing)
             yield* sink.events(['{"n":2}'])
             plain.finishing()
-            // Five times the interval, on the same event loop: a sign of life would come before it.
-            yield* Effect.sleep("100 millis")
+            yield* Deferred.await(over)
             yield* sink.end
           })
         ),
         { streamKeepAlive: Duration.millis(20) }
       )
-      const asking = yield* Effect.fork(api.post("/v1/chat/completions", chat))
-      yield* Effect.sleep("100 millis")
-      yield* Deferred.succeed(held, undefined)
-      const { body, complete, headers } = yield* Fiber.join(asking)
-      assert.match(body, /^: keep-alive\ndata: \{"n":1\}\n\n(: keep-alive\n)+data: \{"n":2\}\n\ndata: \[DONE\]\n\n$/)
+      const streamed = (content: string, seen: (text: string) => void) =>
+        Effect.promise(() =>
+          request(`http://127.0.0.1:${api.port}/v1/chat/completions`, {
+            body: { ...chat, messages: [{ role: "user", content }] },
+            seen
+          })
+        )
+      const signs = (text: string) => text.split(": keep-alive\n").length - 1
+      const asking = yield* Effect.fork(
+        streamed("finishes", (text) => {
+          if (signs(text) >= 3) Deferred.unsafeDone(finishing, Effect.void)
+        })
+      )
+      // Five signs of life of another stream, whose timers began later: as many would have come in this one.
+      yield* Deferred.await(finishing)
+      yield* streamed("goes on", (text) => {
+        if (signs(text) >= 6) Deferred.unsafeDone(over, Effect.void)
+      })
+      const { complete, headers, text } = yield* Fiber.join(asking)
+      assert.match(text, /^: keep-alive\ndata: \{"n":1\}\n\n(: keep-alive\n)+data: \{"n":2\}\n\ndata: \[DONE\]\n\n$/)
       assert.isTrue(complete)
       assert.strictEqual(headers["x-conduit-model"], undefined)
     }).pipe(Effect.scoped)

@@ -835,31 +835,27 @@ describe("BanditStatePersistent", () => {
     }).pipe(Effect.scoped)
   })
 
-  it.effect(
-    "stores snapshots while a long start folds, so that one that is killed has not been for nothing",
-    () => {
-      const log = memoryLog()
-      for (let n = 0; n < 6; n++) log.append(Array.from({ length: 20_000 }, () => ran(n, a)))
-      const watermarks = () => log.snapshots.map(({ watermark }) => watermark)
-      return Effect.gen(function* () {
-        const { lines, result } = yield* lifeOf(log, () => Effect.sync(watermarks))
-        assert.deepStrictEqual(result, [5])
-        assert.include(lines, "INFO folding the learning log: 100000 events so far, at position 5 of 6")
-        assert.sameMembers(watermarks(), [7, 5])
+  it.effect("stores snapshots while a long start folds, so that one that is killed has not been for nothing", () => {
+    const log = memoryLog()
+    for (let n = 0; n < 6; n++) log.append(Array.from({ length: 20_000 }, () => ran(n, a)))
+    const watermarks = () => log.snapshots.map(({ watermark }) => watermark)
+    return Effect.gen(function* () {
+      const { lines, result } = yield* lifeOf(log, () => Effect.sync(watermarks))
+      assert.deepStrictEqual(result, [5])
+      assert.include(lines, "INFO folding the learning log: 100000 events so far, at position 5 of 6")
+      assert.sameMembers(watermarks(), [7, 5])
 
-        const failing = memoryLog()
-        failing.faults.snapshotError = databaseError
-        for (let n = 0; n < 6; n++) failing.append(Array.from({ length: 20_000 }, () => ran(n, a)))
-        const unstored = yield* lifeOf(failing, (state) => Effect.sync(() => state.position()))
-        assert.strictEqual(unstored.result, 7)
-        assert.lengthOf(
-          unstored.lines.filter((line) => line.startsWith("WARN the snapshot at position 5 is not stored")),
-          1
-        )
-      })
-    },
-    120_000
-  )
+      const failing = memoryLog()
+      failing.faults.snapshotError = databaseError
+      for (let n = 0; n < 6; n++) failing.append(Array.from({ length: 20_000 }, () => ran(n, a)))
+      const unstored = yield* lifeOf(failing, (state) => Effect.sync(() => state.position()))
+      assert.strictEqual(unstored.result, 7)
+      assert.lengthOf(
+        unstored.lines.filter((line) => line.startsWith("WARN the snapshot at position 5 is not stored")),
+        1
+      )
+    })
+  })
 
   it.effect("stores a snapshot after 20,000 folded events, without waiting for its minute", () => {
     const log = memoryLog()

@@ -646,10 +646,10 @@ describe("RouterBandit", () => {
   })
 
   it.effect("refuses what is said about a decision that is too old or from the future", () => {
-    const { layer } = routerOver({}, ["a"], { feedbackExpiry: Duration.hours(1) })
+    const { layer } = routerOver({}, ["a"], { feedbackExpiry: Duration.minutes(5) })
     return Effect.gen(function* () {
       const router = yield* Router
-      const now = Duration.toMillis("2 hours")
+      const now = Duration.toMillis("10 minutes")
       yield* TestClock.adjust(now)
       const idOf = (millis: number) => DecisionId(uuidV7From(millis, new Uint8Array(10)))
       const reportOn = (millis: number) =>
@@ -675,7 +675,7 @@ describe("RouterBandit", () => {
           createdAtMillis: now,
           owner: null
         })
-      const expiry = Duration.toMillis("1 hour")
+      const expiry = Duration.toMillis("5 minutes")
       for (const say of [reportOn, judge]) {
         yield* say(now - expiry)
         yield* say(now + 60_000)

@@ -7,11 +7,12 @@ import * as Path from "node:path"
 import { defaultParameters, fingerprint } from "../../../src/domain/learning/bandit/Hierarchical.ts"
 import { version } from "../../../src/domain/routing/LexicalFeatures.ts"
 import { runCommand } from "../../support/command.ts"
-import { complaints, password, type Site, startSite, until } from "../../support/doctor.ts"
+import { complaints, password, type Site, startSite } from "../../support/doctor.ts"
 import { has, pgbouncer } from "../../support/external.ts"
 import { freePort, query, startPostgres } from "../../support/postgres.ts"
 import { configure, startReplicated } from "../../support/standby.ts"
 import { startTcpProxy } from "../../support/tcpProxy.ts"
+import { until } from "../../support/traffic.ts"
 
 let site: Site
 beforeAll(async () => {

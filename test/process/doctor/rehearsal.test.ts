@@ -3,8 +3,9 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { startCollector } from "../../support/collector.ts"
 import { binary } from "../../support/conduit.ts"
-import { type Line, type Site, startSite, until } from "../../support/doctor.ts"
+import { type Line, type Site, startSite } from "../../support/doctor.ts"
 import { query } from "../../support/postgres.ts"
+import { until } from "../../support/traffic.ts"
 
 let site: Site
 beforeAll(async () => {

@@ -196,161 +196,135 @@ const survive = async (
   return { reason, isUnsaved }
 }
 
-const limitMs = 90_000
-
 describe("under chats and feedback, PostgreSQL", () => {
-  it(
-    "may be restarted like after a crash",
-    async () => {
-      const database = await createAppDatabase("restarted")
-      let isDown = false
-      const stopped = await survive("restarted", database, 1_500, {
-        begin: async () => {
-          isDown = true
-          await postgres.stop()
-        },
-        end: async () => {
-          if (isDown) await postgres.start()
-          isDown = false
-        }
-      })
-      assert.deepStrictEqual(stopped, { reason: "connection", isUnsaved: true })
-    },
-    limitMs
-  )
-
-  it(
-    "may stop answering for longer than a statement may take",
-    async () => {
-      const database = await createAppDatabase("paused")
-      const stopped = await survive("paused", database, 10_000, {
-        begin: async () => postgres.pause(),
-        end: async () => postgres.resume()
-      })
-      assert.deepStrictEqual(stopped, { reason: "PersistTimeout", isUnsaved: true })
-    },
-    limitMs
-  )
-
-  it(
-    "may have no connection to spare",
-    async () => {
-      const database = await createAppDatabase("exhausted")
-      const greedy = new Set<Pg.Client>()
-      const take = async (): Promise<boolean> => {
-        const one = new Pg.Client({ connectionString: database.app, application_name: "greedy" })
-        one.on("error", () => undefined)
-        try {
-          await one.connect()
-        } catch {
-          return false
-        }
-        greedy.add(one)
-        return true
+  it("may be restarted like after a crash", async () => {
+    const database = await createAppDatabase("restarted")
+    let isDown = false
+    const stopped = await survive("restarted", database, 1_500, {
+      begin: async () => {
+        isDown = true
+        await postgres.stop()
+      },
+      end: async () => {
+        if (isDown) await postgres.start()
+        isDown = false
       }
-      const stopped = await survive("exhausted", database, 2_000, {
-        begin: async () => {
-          // A slot that its backend has not left yet may still go to the service: several looks must agree.
-          let agreeing = 0
-          await eventually("no slot is left", 20_000, async () => {
-            const ended = await query(
-              database.superuser,
-              "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'greedy'"
-            )
-            let taken = 0
-            while (await take()) taken++
-            agreeing = ended.length + taken === 0 ? agreeing + 1 : 0
-            return agreeing === 10 ? true : undefined
-          })
-        },
-        end: async () => {
-          await Promise.all(Array.from(greedy, (one) => one.end()))
-          greedy.clear()
-        }
-      })
-      assert.deepStrictEqual(stopped, { reason: "too_many_connections", isUnsaved: true })
-    },
-    limitMs
-  )
+    })
+    assert.deepStrictEqual(stopped, { reason: "connection", isUnsaved: true })
+  })
 
-  it(
-    "may be read-only",
-    async () => {
-      const database = await createAppDatabase("readonly")
-      const setReadOnly = async (change: string) => {
-        await query(database.superuser, `ALTER SYSTEM ${change}`)
-        await query(database.superuser, "SELECT pg_reload_conf()")
-        const wanted = change.startsWith("SET") ? "on" : "off"
-        await eventually("it is so", 5_000, async () => {
-          const [row] = await query<Record<string, string>>(database.superuser, "SHOW default_transaction_read_only")
-          return row?.["default_transaction_read_only"] === wanted ? true : undefined
+  it("may stop answering for longer than a statement may take", async () => {
+    const database = await createAppDatabase("paused")
+    const stopped = await survive("paused", database, 10_000, {
+      begin: async () => postgres.pause(),
+      end: async () => postgres.resume()
+    })
+    assert.deepStrictEqual(stopped, { reason: "PersistTimeout", isUnsaved: true })
+  })
+
+  it("may have no connection to spare", async () => {
+    const database = await createAppDatabase("exhausted")
+    const greedy = new Set<Pg.Client>()
+    const take = async (): Promise<boolean> => {
+      const one = new Pg.Client({ connectionString: database.app, application_name: "greedy" })
+      one.on("error", () => undefined)
+      try {
+        await one.connect()
+      } catch {
+        return false
+      }
+      greedy.add(one)
+      return true
+    }
+    const stopped = await survive("exhausted", database, 2_000, {
+      begin: async () => {
+        // A slot that its backend has not left yet may still go to the service: several looks must agree.
+        let agreeing = 0
+        await eventually("no slot is left", 20_000, async () => {
+          const ended = await query(
+            database.superuser,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'greedy'"
+          )
+          let taken = 0
+          while (await take()) taken++
+          agreeing = ended.length + taken === 0 ? agreeing + 1 : 0
+          return agreeing === 10 ? true : undefined
         })
+      },
+      end: async () => {
+        await Promise.all(Array.from(greedy, (one) => one.end()))
+        greedy.clear()
       }
-      const stopped = await survive("readonly", database, 2_000, {
-        begin: () => setReadOnly("SET default_transaction_read_only = on"),
-        end: () => setReadOnly("RESET default_transaction_read_only")
-      })
-      assert.deepStrictEqual(stopped, { reason: "read_only", isUnsaved: true })
-    },
-    limitMs
-  )
+    })
+    assert.deepStrictEqual(stopped, { reason: "too_many_connections", isUnsaved: true })
+  })
 
-  it(
-    "may take the role's rights away",
-    async () => {
-      const database = await createAppDatabase("revoked")
-      const rights = "INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
-      const stopped = await survive("revoked", database, 2_000, {
-        begin: () => query(database.superuser, `REVOKE ${rights} FROM app`).then(() => undefined),
-        end: () => query(database.superuser, `GRANT ${rights} TO app`).then(() => undefined)
+  it("may be read-only", async () => {
+    const database = await createAppDatabase("readonly")
+    const setReadOnly = async (change: string) => {
+      await query(database.superuser, `ALTER SYSTEM ${change}`)
+      await query(database.superuser, "SELECT pg_reload_conf()")
+      const wanted = change.startsWith("SET") ? "on" : "off"
+      await eventually("it is so", 5_000, async () => {
+        const [row] = await query<Record<string, string>>(database.superuser, "SHOW default_transaction_read_only")
+        return row?.["default_transaction_read_only"] === wanted ? true : undefined
       })
-      assert.deepStrictEqual(stopped, { reason: "permission", isUnsaved: true })
-    },
-    limitMs
-  )
+    }
+    const stopped = await survive("readonly", database, 2_000, {
+      begin: () => setReadOnly("SET default_transaction_read_only = on"),
+      end: () => setReadOnly("RESET default_transaction_read_only")
+    })
+    assert.deepStrictEqual(stopped, { reason: "read_only", isUnsaved: true })
+  })
+
+  it("may take the role's rights away", async () => {
+    const database = await createAppDatabase("revoked")
+    const rights = "INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+    const stopped = await survive("revoked", database, 2_000, {
+      begin: () => query(database.superuser, `REVOKE ${rights} FROM app`).then(() => undefined),
+      end: () => query(database.superuser, `GRANT ${rights} TO app`).then(() => undefined)
+    })
+    assert.deepStrictEqual(stopped, { reason: "permission", isUnsaved: true })
+  })
 
   // Needs a small disk of its own: a tmpfs, which only some may mount.
-  it(
-    "may have a full disk",
-    async ({ skip }) => {
-      const disk = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-disk-"))
-      if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", disk]).status !== 0) {
-        Fs.rmSync(disk, { recursive: true, force: true })
-        return skip("a tmpfs cannot be mounted here")
-      }
-      try {
-        const space = Path.join(disk, "space")
-        Fs.mkdirSync(space)
-        if (process.getuid?.() === 0) Fs.chownSync(space, 65_534, 65_534)
-        Fs.chmodSync(disk, 0o755)
-        await query(postgres.url, `CREATE TABLESPACE small LOCATION '${space}'`)
-        const database = await createAppDatabase("filled", "TABLESPACE small")
-        const filler = Path.join(disk, "filler")
-        const stopped = await survive("filled", database, 3_000, {
-          begin: async () => {
-            const file = Fs.openSync(filler, "w")
-            const page = Buffer.alloc(4096, 1)
-            try {
-              for (;;) Fs.writeSync(file, page)
-            } catch (error) {
-              assert.include(String(error), "ENOSPC")
-            } finally {
-              Fs.closeSync(file)
-            }
-          },
-          end: async () => Fs.rmSync(filler, { force: true })
-        })
-        // What is small enough may still find room, but not the snapshot.
-        assert.strictEqual(stopped.reason, "disk_full")
-        await killAll()
-        await query(postgres.url, "DROP DATABASE filled WITH (FORCE)")
-        await query(postgres.url, "DROP TABLESPACE small")
-      } finally {
-        await killAll()
-        spawnSync("umount", ["-l", disk])
-        Fs.rmSync(disk, { recursive: true, force: true })
-      }
-    },
-    limitMs
-  )
+  it("may have a full disk", async ({ skip }) => {
+    const disk = Fs.mkdtempSync(Path.join(Os.tmpdir(), "conduit-disk-"))
+    if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", disk]).status !== 0) {
+      Fs.rmSync(disk, { recursive: true, force: true })
+      return skip("a tmpfs cannot be mounted here")
+    }
+    try {
+      const space = Path.join(disk, "space")
+      Fs.mkdirSync(space)
+      if (process.getuid?.() === 0) Fs.chownSync(space, 65_534, 65_534)
+      Fs.chmodSync(disk, 0o755)
+      await query(postgres.url, `CREATE TABLESPACE small LOCATION '${space}'`)
+      const database = await createAppDatabase("filled", "TABLESPACE small")
+      const filler = Path.join(disk, "filler")
+      const stopped = await survive("filled", database, 3_000, {
+        begin: async () => {
+          const file = Fs.openSync(filler, "w")
+          const page = Buffer.alloc(4096, 1)
+          try {
+            for (;;) Fs.writeSync(file, page)
+          } catch (error) {
+            assert.include(String(error), "ENOSPC")
+          } finally {
+            Fs.closeSync(file)
+          }
+        },
+        end: async () => Fs.rmSync(filler, { force: true })
+      })
+      // What is small enough may still find room, but not the snapshot.
+      assert.strictEqual(stopped.reason, "disk_full")
+      await killAll()
+      await query(postgres.url, "DROP DATABASE filled WITH (FORCE)")
+      await query(postgres.url, "DROP TABLESPACE small")
+    } finally {
+      await killAll()
+      spawnSync("umount", ["-l", disk])
+      Fs.rmSync(disk, { recursive: true, force: true })
+    }
+  })
 })

@@ -8,7 +8,6 @@ import { createDatabase, query, type TestDatabase } from "../../support/postgres
 import { startUpstream, type Upstream } from "../../support/processMock.ts"
 import { eventually } from "../../support/traffic.ts"
 
-const limitMs = 120_000
 const env = { CONDUIT_ROUTER_ID: "shared" }
 
 let mock: Upstream
@@ -86,89 +85,81 @@ const stop = async (replica: ConduitProcess) => {
 }
 
 describe("a learning log that went back", () => {
-  it(
-    "is noticed by every replica that runs, told once, and folded again to the same bits as by one that starts",
-    async () => {
-      const [a, b] = [await startReplica(), await startReplica()]
-      await judgeUntil([a, b], 62)
-      // A snapshot that is ahead of what will be left.
-      const helper = await startReplica()
-      await settled([a, b, helper])
-      assert.strictEqual((await stop(helper)).code, 0)
-      const folded = await settled([a, b])
-      assert.isAtLeast(folded, 62)
+  it("is noticed by every replica that runs, told once, and folded again to the same bits as by one that starts", async () => {
+    const [a, b] = [await startReplica(), await startReplica()]
+    await judgeUntil([a, b], 62)
+    // A snapshot that is ahead of what will be left.
+    const helper = await startReplica()
+    await settled([a, b, helper])
+    assert.strictEqual((await stop(helper)).code, 0)
+    const folded = await settled([a, b])
+    assert.isAtLeast(folded, 62)
 
-      await goBack(22)
-      // While nobody has noticed yet: what is answered now is in the log that there is.
-      await judge(a, 1000)
-      for (const replica of [a, b]) {
-        const line = await replica.logged(wentBack)
-        assert.include(line["message"], `was folded up to position ${folded}`)
-        assert.include(line["message"], `is the same up to 22 only: ${folded - 22} commit(s)`)
-        await replica.logged("The learning log is folded again")
-      }
-      await judgeUntil([a, b], folded + 10)
+    await goBack(22)
+    // While nobody has noticed yet: what is answered now is in the log that there is.
+    await judge(a, 1000)
+    for (const replica of [a, b]) {
+      const line = await replica.logged(wentBack)
+      assert.include(line["message"], `was folded up to position ${folded}`)
+      assert.include(line["message"], `is the same up to 22 only: ${folded - 22} commit(s)`)
+      await replica.logged("The learning log is folded again")
+    }
+    await judgeUntil([a, b], folded + 10)
 
-      const end = await settled([a, b])
-      const fresh = await startReplica()
-      await settled([fresh])
-      const states = await Promise.all([a, b, fresh].map(({ url }) => learnedState(url)))
-      for (const state of states) assert.deepStrictEqual(state, states[2])
-      assert.strictEqual(states[0]?.position, end)
-      for (const replica of [a, b]) {
-        assert.lengthOf(linesOf(replica, "ERROR", wentBack), 1)
-        assert.lengthOf(linesOf(replica, "ERROR", ""), 1)
-        assert.strictEqual(await lostOf(replica), folded - 22)
-      }
+    const end = await settled([a, b])
+    const fresh = await startReplica()
+    await settled([fresh])
+    const states = await Promise.all([a, b, fresh].map(({ url }) => learnedState(url)))
+    for (const state of states) assert.deepStrictEqual(state, states[2])
+    assert.strictEqual(states[0]?.position, end)
+    for (const replica of [a, b]) {
+      assert.lengthOf(linesOf(replica, "ERROR", wentBack), 1)
+      assert.lengthOf(linesOf(replica, "ERROR", ""), 1)
+      assert.strictEqual(await lostOf(replica), folded - 22)
+    }
 
-      const { code, report } = await stop(a)
-      assert.deepStrictEqual([code, report.outcome], [3, "dirty"])
-      assert.deepInclude(report.errors, {
-        _tag: "LogRewound",
-        phase: null,
-        message: report.errors[0]?.message ?? "",
-        folded,
-        end: report.errors[0]?.["end"],
-        common: 22,
-        lost: folded - 22,
-        isExact: true
-      })
-      assert.strictEqual(report.learning.watermark, end)
-      // All that was judged since is there, and nothing that was lost: the snapshots and the log agree.
-      const verified = await runCommand(["state", "verify"], { env: { ...env, DATABASE_URL: database.url } })
-      assert.match(verified.stdout, /^equal: folded from the start of the log/, verified.stderr)
-      assert.strictEqual((await stop(fresh)).code, 0)
-      assert.strictEqual((await stop(b)).code, 3)
-    },
-    limitMs
-  )
+    const { code, report } = await stop(a)
+    assert.deepStrictEqual([code, report.outcome], [3, "dirty"])
+    assert.deepInclude(report.errors, {
+      _tag: "LogRewound",
+      phase: null,
+      message: report.errors[0]?.message ?? "",
+      folded,
+      end: report.errors[0]?.["end"],
+      common: 22,
+      lost: folded - 22,
+      isExact: true
+    })
+    assert.strictEqual(report.learning.watermark, end)
+    // All that was judged since is there, and nothing that was lost: the snapshots and the log agree.
+    const verified = await runCommand(["state", "verify"], { env: { ...env, DATABASE_URL: database.url } })
+    assert.match(verified.stdout, /^equal: folded from the start of the log/, verified.stderr)
+    assert.strictEqual((await stop(fresh)).code, 0)
+    assert.strictEqual((await stop(b)).code, 3)
+  })
 
-  it(
-    "is noticed by a start, which uses no snapshot of it, then or later",
-    async () => {
-      const before = await startReplica()
-      await judgeUntil([before], 90)
-      const end = await settled([before])
-      assert.strictEqual((await stop(before)).code, 0)
-      await goBack(40)
-      const verified = await runCommand(["state", "verify"], { env: { ...env, DATABASE_URL: database.url } })
-      assert.match(verified.stderr, new RegExp(`snapshot at position ${end} is ahead of the log, which ends at 40`))
+  it("is noticed by a start, which uses no snapshot of it, then or later", async () => {
+    const before = await startReplica()
+    await judgeUntil([before], 90)
+    const end = await settled([before])
+    assert.strictEqual((await stop(before)).code, 0)
+    await goBack(40)
+    const verified = await runCommand(["state", "verify"], { env: { ...env, DATABASE_URL: database.url } })
+    assert.match(verified.stderr, new RegExp(`snapshot at position ${end} is ahead of the log, which ends at 40`))
 
-      const after = await startReplica()
-      assert.lengthOf(linesOf(after, "WARNING", `the snapshot at position ${end} is ahead of the log`), 1)
-      assert.isNotEmpty(linesOf(after, "WARNING", "Deleted "))
-      await judgeUntil([after], end + 5)
-      await settled([after])
-      const learned = await learnedState(after.url)
-      // As after kill -9: whatever snapshots there are now are used.
-      await killAll()
-      const again = await startReplica()
-      await settled([again])
-      assert.deepStrictEqual(await learnedState(again.url), learned)
-      await stop(again)
-      const equal = await runCommand(["state", "verify"], { env: { ...env, DATABASE_URL: database.url } })
-      assert.match(equal.stdout, /^equal/, equal.stderr)
-    },
-    limitMs
-  )
+    const after = await startReplica()
+    assert.lengthOf(linesOf(after, "WARNING", `the snapshot at position ${end} is ahead of the log`), 1)
+    assert.isNotEmpty(linesOf(after, "WARNING", "Deleted "))
+    await judgeUntil([after], end + 5)
+    await settled([after])
+    const learned = await learnedState(after.url)
+    // As after kill -9: whatever snapshots there are now are used.
+    await killAll()
+    const again = await startReplica()
+    await settled([again])
+    assert.deepStrictEqual(await learnedState(again.url), learned)
+    await stop(again)
+    const equal = await runCommand(["state", "verify"], { env: { ...env, DATABASE_URL: database.url } })
+    assert.match(equal.stdout, /^equal/, equal.stderr)
+  })
 })

@@ -88,8 +88,7 @@ describe("Database.changes", () => {
         assert.strictEqual(terminated.length, 2)
         yield* bothListen(before)
         yield* isTold
-      }),
-    40_000
+      })
   )
 
   it.scopedLive("tells the positions of its router alone", () =>

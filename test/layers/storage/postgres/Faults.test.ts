@@ -19,9 +19,10 @@ import { Database } from "../../../../src/services/storage/Database.ts"
 import { ShutdownReport } from "../../../../src/services/running/ShutdownReport.ts"
 import { databaseAt, scopedUrl } from "../../../support/closing.ts"
 import { commitOf, recordOf } from "../../../support/learningRecords.ts"
+import { patientMs } from "../../../support/patience.ts"
 import { createDatabase, query, startPostgres } from "../../../support/postgres.ts"
 import { startTcpProxy } from "../../../support/tcpProxy.ts"
-import { eventually } from "../../../support/traffic.ts"
+import { eventually, until } from "../../../support/traffic.ts"
 
 const id = RouterId("faults")
 
@@ -85,10 +86,7 @@ describe("DatabasePg, at its limits", () => {
       proxy.silent()
       const failure = yield* Effect.fork(Effect.flip(db.position(id)))
       yield* Effect.sleep("100 millis")
-      const startedAt = Date.now()
       yield* stop
-      // The connection itself would be given up after minutes.
-      assert.isBelow(Date.now() - startedAt, 20_000)
       const { errors } = yield* report.entries
       assert.deepStrictEqual(
         errors.map((e) => [e._tag, e["terminated"]]),
@@ -179,10 +177,10 @@ describe("DatabasePg, at its limits", () => {
       const { proxy, url } = yield* proxyTo(yield* scopedUrl(createDatabase))
       proxy.silent()
       const waiting = yield* Effect.fork(Effect.scoped(Layer.build(databaseAt(url, { closeTimeoutMs: 200 }))))
-      yield* Effect.sleep("200 millis")
+      yield* Effect.promise(() => until("it has connected", () => proxy.connections() > 0))
       const startedAt = Date.now()
       yield* Fiber.interrupt(waiting)
-      assert.isBelow(Date.now() - startedAt, 2_500)
+      assert.isBelow(Date.now() - startedAt, patientMs(2_500))
     })
   )
 
@@ -212,7 +210,7 @@ describe("DatabasePg, at its limits", () => {
       ).pipe(Effect.repeat({ until: (rows) => rows.length > 0 }))
       const startedAt = Date.now()
       yield* Fiber.interrupt(starting)
-      assert.isBelow(Date.now() - startedAt, 3_000)
+      assert.isBelow(Date.now() - startedAt, patientMs(3_000))
       yield* Effect.promise(() => blocker.query("ROLLBACK"))
       yield* Effect.promise(() => blocker.end())
       const tables = yield* Effect.promise(() =>
@@ -279,22 +277,19 @@ describe("DatabasePg, at its limits", () => {
       })
   )
 
-  it.scopedLive(
-    "works on the PostgreSQL of the npm package, and after it was stopped and started again",
-    () =>
-      Effect.gen(function* () {
-        const server = yield* Effect.acquireRelease(
-          Effect.promise(() => startPostgres("npm")),
-          (server) => Effect.promise(server.dispose)
-        )
-        const { db, stop } = yield* started(server.url)
-        yield* db.commit(commitOf(id, { decisions: [recordOf(id)] }))
-        yield* Effect.promise(server.stop)
-        assert.strictEqual((yield* Effect.flip(db.position(id))).reason, "connection")
-        yield* Effect.promise(server.start)
-        assert.strictEqual(yield* db.position(id), 1)
-        yield* stop
-      }),
-    60_000
+  it.scopedLive("works on the PostgreSQL of the npm package, and after it was stopped and started again", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.acquireRelease(
+        Effect.promise(() => startPostgres("npm")),
+        (server) => Effect.promise(server.dispose)
+      )
+      const { db, stop } = yield* started(server.url)
+      yield* db.commit(commitOf(id, { decisions: [recordOf(id)] }))
+      yield* Effect.promise(server.stop)
+      assert.strictEqual((yield* Effect.flip(db.position(id))).reason, "connection")
+      yield* Effect.promise(server.start)
+      assert.strictEqual(yield* db.position(id), 1)
+      yield* stop
+    })
   )
 })

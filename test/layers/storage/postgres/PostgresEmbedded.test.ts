@@ -32,7 +32,7 @@ v8.setFlagsFromString("--liftoff-only")
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "conduit-embedded-"))
 /** PGlite takes long to make its files: they are made once, and copied. */
 const seed = path.join(folder, "seed")
-beforeAll(() => Effect.runPromise(Effect.scoped(Layer.build(serverIn(seed, "pglite")))), 180_000)
+beforeAll(() => Effect.runPromise(Effect.scoped(Layer.build(serverIn(seed, "pglite")))))
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
 
 const kinds = ["postgresql", "pglite"] as const
@@ -81,52 +81,46 @@ for (const kind of kinds) {
   statsContract(name, database, DatabaseMemory.layer)
 
   describe(`PostgresEmbedded, ${kind}`, () => {
-    it.live(
-      "keeps what was stored over a restart, and refuses a second user of its directory",
-      () =>
-        Effect.gen(function* () {
-          const scope = yield* Scope.make()
-          const context = yield* Layer.build(database).pipe(Scope.extend(scope))
-          const id = RouterId("restart")
-          const record = yield* Effect.provide(store(id), context)
-          const second = yield* refusalOf(own, kind)
-          assert.strictEqual(second.reason, "in_use")
-          yield* Scope.close(scope, Exit.void)
-          assert.deepStrictEqual(serversIn(own), [])
+    it.live("keeps what was stored over a restart, and refuses a second user of its directory", () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const context = yield* Layer.build(database).pipe(Scope.extend(scope))
+        const id = RouterId("restart")
+        const record = yield* Effect.provide(store(id), context)
+        const second = yield* refusalOf(own, kind)
+        assert.strictEqual(second.reason, "in_use")
+        yield* Scope.close(scope, Exit.void)
+        assert.deepStrictEqual(serversIn(own), [])
 
-          // What a killed process leaves: its lock, with a pid that nobody has.
-          fs.writeFileSync(path.join(own, "postgres.lock"), "999999999 1\n")
-          const found = yield* Effect.provide(find(id, record.decision.id), Layer.fresh(database))
-          assert.deepStrictEqual(found, record)
-          assert.isFalse(fs.existsSync(path.join(own, "postgres.lock")))
-        }),
-      60_000
+        // What a killed process leaves: its lock, with a pid that nobody has.
+        fs.writeFileSync(path.join(own, "postgres.lock"), "999999999 1\n")
+        const found = yield* Effect.provide(find(id, record.decision.id), Layer.fresh(database))
+        assert.deepStrictEqual(found, record)
+        assert.isFalse(fs.existsSync(path.join(own, "postgres.lock")))
+      })
     )
 
-    it.live(
-      "ends at once when it is cut at its first start, and makes a whole database at the next",
-      () =>
-        Effect.gen(function* () {
-          const cut = inFolder(`cut-${kind}`)
-          const creating = kind === "pglite" ? "postgres" : "postgresql-18.creating"
-          const starting = yield* Effect.fork(Effect.scoped(Layer.build(Layer.fresh(serverIn(cut, kind)))))
-          yield* Effect.sync(() => fs.existsSync(path.join(cut, creating, "base"))).pipe(
-            Effect.delay("10 millis"),
-            Effect.repeat({ until: (begun) => begun })
-          )
-          yield* Fiber.interrupt(starting)
-          // Whatever makes the files was cut, not waited for.
-          assert.isFalse(PostgresEmbedded.isThere(cut))
-          const rows = yield* Effect.provide(ask("SELECT 1 AS one"), Layer.fresh(serverIn(cut, kind)))
-          assert.deepStrictEqual(rows, [{ one: 1 }])
-          assert.isEmpty(fs.readdirSync(cut).filter((file) => file.includes("creating")))
-        }),
-      120_000
+    it.live("ends at once when it is cut at its first start, and makes a whole database at the next", () =>
+      Effect.gen(function* () {
+        const cut = inFolder(`cut-${kind}`)
+        const creating = kind === "pglite" ? "postgres" : "postgresql-18.creating"
+        const starting = yield* Effect.fork(Effect.scoped(Layer.build(Layer.fresh(serverIn(cut, kind)))))
+        yield* Effect.sync(() => fs.existsSync(path.join(cut, creating, "base"))).pipe(
+          Effect.delay("10 millis"),
+          Effect.repeat({ until: (begun) => begun })
+        )
+        yield* Fiber.interrupt(starting)
+        // Whatever makes the files was cut, not waited for.
+        assert.isFalse(PostgresEmbedded.isThere(cut))
+        const rows = yield* Effect.provide(ask("SELECT 1 AS one"), Layer.fresh(serverIn(cut, kind)))
+        assert.deepStrictEqual(rows, [{ one: 1 }])
+        assert.isEmpty(fs.readdirSync(cut).filter((file) => file.includes("creating")))
+      })
     )
   })
 }
 
-/** What the phase `close` reports when it ends while another client is in a transaction. */
+/** What the phase `close` reports when it ends while another client is in a transaction, which would take an hour. */
 const closedUnderTransaction = (kind: (typeof kinds)[number]) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
@@ -134,45 +128,33 @@ const closedUnderTransaction = (kind: (typeof kinds)[number]) =>
       Scope.extend(scope)
     )
     const { url } = yield* PostgresServer.pipe(Effect.provide(context))
-    const hung = query(Redacted.value(url), "BEGIN; SELECT pg_sleep(90)").catch(() => [])
+    const hung = query(Redacted.value(url), "BEGIN; SELECT pg_sleep(3600)").catch(() => [])
     // PGlite cannot be asked what runs in it.
     yield* Effect.sleep("1 second")
     const db = yield* Database.pipe(Effect.provide(context))
     const waiting = yield* Effect.fork(Effect.exit(db.position(RouterId("restart"))))
     yield* Effect.sleep("100 millis")
-    const startedAt = Date.now()
     yield* Scope.close(scope, Exit.void)
-    const tookMs = Date.now() - startedAt
     const { errors } = yield* ShutdownReport.pipe(
       Effect.flatMap((report) => report.entries),
       Effect.provide(context)
     )
     yield* Effect.promise(() => hung)
     yield* waiting.await
-    return { tookMs, errors: errors.map((error) => error._tag) }
+    return errors.map((error) => error._tag)
   })
 
 describe("PostgresEmbedded, whose end another client's transaction would hold up", () => {
-  it.live(
-    "cuts that client, as nobody waits for it",
-    () =>
-      Effect.gen(function* () {
-        const { errors, tookMs } = yield* closedUnderTransaction("postgresql")
-        assert.deepStrictEqual(errors, [])
-        assert.isBelow(tookMs, 45_000)
-      }),
-    60_000
+  it.live("cuts that client, as nobody waits for it", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* closedUnderTransaction("postgresql"), [])
+    })
   )
 
-  it.live(
-    "ends within its limits where PGlite serves both in turn, and says so",
-    () =>
-      Effect.gen(function* () {
-        const { errors, tookMs } = yield* closedUnderTransaction("pglite")
-        assert.deepStrictEqual(errors, ["PoolCloseTimeout"])
-        assert.isBelow(tookMs, 45_000)
-      }),
-    60_000
+  it.live("ends within its limits where PGlite serves both in turn, and says so", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* closedUnderTransaction("pglite"), ["PoolCloseTimeout"])
+    })
   )
 })
 
@@ -220,8 +202,7 @@ describe("PostgresEmbedded, on files that something else made", () => {
         const two = yield* refusalOf(own)
         assert.include(two.message, "holds a database too")
         assert.isTrue(fs.existsSync(path.join(own, "postgres")))
-      }),
-    120_000
+      })
   )
 
   it.live("refuses files of another major, with what to do", () =>
@@ -243,18 +224,15 @@ describe("PostgresEmbedded, on files that something else made", () => {
     })
   )
 
-  it.live(
-    "starts where a process with the number of the server before it lives",
-    () =>
-      Effect.gen(function* () {
-        const own = inFolder("reused")
-        yield* Effect.scoped(Layer.build(Layer.fresh(serverIn(own))))
-        const file = path.join(own, "postgresql-18", "postmaster.pid")
-        fs.writeFileSync(file, `${process.pid}\n/somewhere\n1\n5432\n`)
-        const rows = yield* Effect.provide(ask("SELECT 1 AS one"), Layer.fresh(serverIn(own)))
-        assert.deepStrictEqual(rows, [{ one: 1 }])
-        assert.isFalse(fs.existsSync(file))
-      }),
-    60_000
+  it.live("starts where a process with the number of the server before it lives", () =>
+    Effect.gen(function* () {
+      const own = inFolder("reused")
+      yield* Effect.scoped(Layer.build(Layer.fresh(serverIn(own))))
+      const file = path.join(own, "postgresql-18", "postmaster.pid")
+      fs.writeFileSync(file, `${process.pid}\n/somewhere\n1\n5432\n`)
+      const rows = yield* Effect.provide(ask("SELECT 1 AS one"), Layer.fresh(serverIn(own)))
+      assert.deepStrictEqual(rows, [{ one: 1 }])
+      assert.isFalse(fs.existsSync(file))
+    })
   )
 })
