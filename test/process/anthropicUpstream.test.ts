@@ -1,71 +1,54 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import OpenAI from "openai"
-import { type Answered, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
-
-let database: TestDatabase
-let upstream: Upstream
-let conduit: ConduitProcess
+import { type Answered, request } from "../support/conduit.ts"
+import { startUpstream } from "../support/processMock.ts"
+import { sharedService } from "../support/sharedService.ts"
+import { messageOf, question, weather } from "../support/openaiAnswers.ts"
 
 const prices =
   "inputUsdPerMTok: 3, cachedInputUsdPerMTok: 0.3, cacheWriteUsdPerMTok: 3.75, cacheWrite1hUsdPerMTok: 6, outputUsdPerMTok: 15"
 
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startUpstream({
-    defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
-    models: [
-      { name: "claude-sonnet-4-5" },
-      { name: "gpt-4o" },
-      { name: "o4-mini" },
-      { name: "broken", faults: { "500": 1 } },
-      { name: "busy", scenario: "overloaded" },
-      { name: "declining", scenario: "refusal" },
-      { name: "cold", scenario: "no_temperature" }
-    ]
-  })
-  const models = ["broken", "busy", "declining", "cold"].map(
-    (id) => `  - { id: ${id}, provider: anthropic, ${prices} }`
-  )
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    configuration: [
-      "providers:",
-      `  anthropic: { kind: anthropic, baseUrl: "${upstream.url}", apiKey: sk-ant-test }`,
-      `  openai: { kind: openai-compatible, baseUrl: "${upstream.url}", apiKey: sk-test }`,
-      "models:",
-      `  - { id: claude, provider: anthropic, upstream: claude-sonnet-4-5, ${prices} }`,
-      `  - { id: gpt, provider: openai, upstream: gpt-4o, ${prices} }`,
-      `  - { id: thinks, provider: anthropic, upstream: claude-sonnet-4-5, ${prices}, params: { reasoning_effort: low, max_tokens: 9000 } }`,
-      `  - { id: brief, provider: openai, upstream: o4-mini, ${prices}, params: { reasoning_effort: minimal, max_tokens: 5, verbosity: low } }`,
-      ...models
-    ].join("\n")
-  })
-})
-
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+const { conduit, upstream } = sharedService(
+  () =>
+    startUpstream({
+      defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
+      models: [
+        { name: "claude-sonnet-4-5" },
+        { name: "gpt-4o" },
+        { name: "o4-mini" },
+        { name: "broken", faults: { "500": 1 } },
+        { name: "busy", scenario: "overloaded" },
+        { name: "declining", scenario: "refusal" },
+        { name: "cold", scenario: "no_temperature" }
+      ]
+    }),
+  (upstream) => {
+    const models = ["broken", "busy", "declining", "cold"].map(
+      (id) => `  - { id: ${id}, provider: anthropic, ${prices} }`
+    )
+    return {
+      configuration: [
+        "providers:",
+        `  anthropic: { kind: anthropic, baseUrl: "${upstream.url}", apiKey: sk-ant-test }`,
+        `  openai: { kind: openai-compatible, baseUrl: "${upstream.url}", apiKey: sk-test }`,
+        "models:",
+        `  - { id: claude, provider: anthropic, upstream: claude-sonnet-4-5, ${prices} }`,
+        `  - { id: gpt, provider: openai, upstream: gpt-4o, ${prices} }`,
+        `  - { id: thinks, provider: anthropic, upstream: claude-sonnet-4-5, ${prices}, params: { reasoning_effort: low, max_tokens: 9000 } }`,
+        `  - { id: brief, provider: openai, upstream: o4-mini, ${prices}, params: { reasoning_effort: minimal, max_tokens: 5, verbosity: low } }`,
+        ...models
+      ].join("\n")
+    }
+  }
+)
 
 const client = () => new OpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "any", maxRetries: 0 })
-const question = (content: string) => [{ role: "user" as const, content }]
 const ask = (body: Record<string, unknown>): Promise<Answered> =>
   request(`${conduit.url}/v1/chat/completions`, {
     body: { model: "claude", messages: question("hello"), ...body }
   })
 
 const sent = (): any => upstream.requests().last.at(-1)?.body
-const weather = {
-  type: "function" as const,
-  function: {
-    name: "weather",
-    description: "the weather of a city",
-    parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] }
-  }
-}
 
 describe("a chat whose model speaks Anthropic's protocol", () => {
   it("gets the text, the counts and the cost, whole", async () => {
@@ -131,13 +114,7 @@ describe("a chat whose model speaks Anthropic's protocol", () => {
       for (const [step, tool_choice] of choices.entries()) {
         if (step === 1) messages.push(...question("and the weather in Oslo"))
         const body = { model: "claude", messages, tools: [weather], tool_choice, reasoning_effort: "low" as const }
-        const message = stream
-          ? (
-              await client()
-                .chat.completions.stream({ ...body, stream: true })
-                .finalChatCompletion()
-            ).choices[0]?.message
-          : (await client().chat.completions.create(body)).choices[0]?.message
+        const message = await messageOf(client(), body, stream)
         const told = message as any
         assert.include(told.reasoning_content, "thinks")
         assert.match(told.reasoning_details[0].signature, /^mock-signature/)
@@ -165,13 +142,7 @@ describe("a chat whose model speaks Anthropic's protocol", () => {
         tools: [weather],
         mock: { scenario: "parallel_calls" }
       }
-      const message = stream
-        ? (
-            await client()
-              .chat.completions.stream({ ...body, stream: true })
-              .finalChatCompletion()
-          ).choices[0]?.message
-        : (await client().chat.completions.create(body)).choices[0]?.message
+      const message = await messageOf(client(), body, stream)
       const calls = message?.tool_calls ?? []
       assert.lengthOf(calls, 2)
       assert.notStrictEqual(calls[0]?.id, calls[1]?.id)

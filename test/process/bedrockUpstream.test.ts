@@ -1,22 +1,17 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import OpenAI from "openai"
-import { type AmazonStandIn, saidEvent, startAmazon, thrownEvent } from "../support/amazonStandIn.ts"
-import { type Answered, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+import { saidEvent, startAmazon, thrownEvent } from "../support/amazonStandIn.ts"
+import { type Answered, request } from "../support/conduit.ts"
+import { sharedService } from "../support/sharedService.ts"
+import { messageOf, question } from "../support/openaiAnswers.ts"
 
 const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 const prices =
   "inputUsdPerMTok: 3, cachedInputUsdPerMTok: 0.3, cacheWriteUsdPerMTok: 3.75, cacheWrite1hUsdPerMTok: 6, outputUsdPerMTok: 15"
 
-let database: TestDatabase
-let amazon: AmazonStandIn
-let conduit: ConduitProcess
-
-beforeAll(async () => {
-  database = await createDatabase()
-  amazon = await startAmazon(secret)
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit, upstream: amazon } = sharedService(
+  () => startAmazon(secret),
+  (amazon) => ({
     env: {
       AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
       AWS_SECRET_ACCESS_KEY: secret,
@@ -32,16 +27,9 @@ beforeAll(async () => {
       `  - { id: nova, provider: keyed, upstream: "amazon.nova-pro-v1:0", ${prices} }`
     ].join("\n")
   })
-})
-
-afterAll(async () => {
-  await killAll()
-  amazon.close()
-  await database.drop()
-})
+)
 
 const client = () => new OpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "any", maxRetries: 0 })
-const question = (content: string) => [{ role: "user" as const, content }]
 const ask = (body: Record<string, unknown>): Promise<Answered> =>
   request(`${conduit.url}/v1/chat/completions`, { body: { model: "claude", messages: question("hello"), ...body } })
 const sent = () => amazon.asked.at(-1)
@@ -127,13 +115,7 @@ describe("a chat whose model speaks Amazon's Converse", () => {
           : whole([thought, call("tooluse_1"), call("tooluse_2")], "tool_use")
       const messages: Array<any> = question("weather in Rome")
       const body = { model: "claude", messages, tools: [weather], reasoning_effort: "low" as const, max_tokens: 8000 }
-      const message = stream
-        ? (
-            await client()
-              .chat.completions.stream({ ...body, stream: true })
-              .finalChatCompletion()
-          ).choices[0]?.message
-        : (await client().chat.completions.create(body)).choices[0]?.message
+      const message = await messageOf(client(), body, stream)
       const calls = message?.tool_calls ?? []
       assert.deepStrictEqual(
         calls.map((one) => (one.type === "function" ? [one.id, JSON.parse(one.function.arguments)] : null)),

@@ -1,11 +1,8 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, query, type TestDatabase } from "../support/postgres.ts"
-import { type Answering, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
-
-let database: TestDatabase
-let upstream: ScriptedUpstream
-let conduit: ConduitProcess
+import { assert, describe, it } from "@effect/vitest"
+import { request } from "../support/conduit.ts"
+import { query } from "../support/postgres.ts"
+import { type Answering, startScripted } from "../support/scriptedUpstream.ts"
+import { sharedService } from "../support/sharedService.ts"
 
 let calls = 0
 /** Calls a tool each time, and has read most of the prompt from its cache. */
@@ -40,20 +37,13 @@ const calling: Answering = (response, { body, model }) => {
 
 const models = ["a", "b", "c", "d"]
 
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startScripted(Object.fromEntries(models.map((id) => [id, calling])))
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit, database } = sharedService(
+  () => startScripted(Object.fromEntries(models.map((id) => [id, calling]))),
+  (upstream) => ({
     upstream: upstream.url,
     models: models.map((id) => ({ id }))
   })
-})
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+)
 
 interface Turn {
   readonly headers?: Record<string, string>

@@ -9,6 +9,7 @@ import { chat, type ConduitProcess, killAll, request, startConduit } from "../su
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
 import { answers } from "../support/scriptedUpstream.ts"
 import { eventually } from "../support/traffic.ts"
+import { failureOf } from "../support/openaiAnswers.ts"
 
 // What a float32 has exactly.
 const vector = [0.5, -1.25, 3]
@@ -73,12 +74,6 @@ afterAll(async () => {
   upstream.close()
   await database.drop()
 })
-
-const failureOf = (made: Promise<unknown>): Promise<any> =>
-  made.then(
-    () => assert.fail("it was answered"),
-    (failed: unknown) => failed
-  )
 
 describe("POST /v1/embeddings", () => {
   it("answers the openai client at its default, which is base64, by models that honour it and by those that do not", async () => {

@@ -1,35 +1,30 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Http from "node:http"
-import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, query, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { chat, request } from "../support/conduit.ts"
+import { query } from "../support/postgres.ts"
+import { startUpstream } from "../support/processMock.ts"
 import { eventually } from "../support/traffic.ts"
+import { sharedService } from "../support/sharedService.ts"
 
-let database: TestDatabase
-let mock: Upstream
-let conduit: ConduitProcess
-
-beforeAll(async () => {
-  database = await createDatabase()
-  mock = await startUpstream({
-    models: [
-      { name: "broken", faults: { "500": 1 } },
-      { name: "refusing", faults: { "400": 1 } },
-      { name: "cut", faults: { cut: 1 } }
-    ],
-    anyModel: true
-  })
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const {
+  conduit,
+  database,
+  upstream: mock
+} = sharedService(
+  () =>
+    startUpstream({
+      models: [
+        { name: "broken", faults: { "500": 1 } },
+        { name: "refusing", faults: { "400": 1 } },
+        { name: "cut", faults: { cut: 1 } }
+      ],
+      anyModel: true
+    }),
+  (mock) => ({
     upstream: mock.url,
     models: [{ id: "small" }, { id: "left" }, { id: "idle" }, { id: "broken" }, { id: "refusing" }, { id: "cut" }]
   })
-})
-afterAll(async () => {
-  await killAll()
-  await mock.close()
-  await database.drop()
-})
+)
 
 const ask = (model: string, more: Record<string, unknown> = {}) =>
   request(`${conduit.url}/v1/chat/completions`, { body: { ...chat("add two numbers", more), model } })

@@ -1,90 +1,87 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { answers, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
+import { assert, describe, it } from "@effect/vitest"
+import { type Answered, chat, request } from "../support/conduit.ts"
+import { answers, error, refuses, startScripted } from "../support/scriptedUpstream.ts"
 import { eventually } from "../support/traffic.ts"
+import { sharedService } from "../support/sharedService.ts"
 
 const key = "sk-operators-0123456789"
 
-let database: TestDatabase
-let upstream: ScriptedUpstream
-let conduit: ConduitProcess
-
 /** The first of the static order fails as each test says; the second answers. */
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startScripted({
-    payment: refuses(402, error(`no money for ${key}`, { type: "billing", code: "no_money" })),
-    forbidden: refuses(403, error("not for you")),
-    missing: refuses(404, { object: "error", message: "no such model", type: "NotFoundError", code: 404 }),
-    conflict: refuses(409, { detail: "busy with another one" }),
-    quota: refuses(429, error("You exceeded your current quota", { code: "insufficient_quota" })),
-    long: refuses(400, error("prompt is too long: 9000 tokens > 8192 maximum")),
-    field: refuses(422, error("must be below 2", { type: "invalid_request_error", code: "bad_range", param: "top_p" })),
-    badkey: refuses(400, [{ error: { code: 400, message: `API key not valid: ${key}`, status: "INVALID_ARGUMENT" } }]),
-    within: refuses(200, error("slow down", { code: "rate_limit_exceeded" })),
-    busy: refuses(503, error("overloaded"), { "retry-after": "7" }),
-    broken: refuses(500, error("oops")),
-    retried: refuses(500, error("oops")),
-    unable: refuses(400, error("image_url is not supported")),
-    idle: answers(),
-    unused: answers(),
-    blind: (response, asked) =>
-      (JSON.stringify(asked.body).includes("image_url")
-        ? refuses(400, error("image_url is only supported by certain models"))
-        : answers())(response, asked),
-    toolless: answers(),
-    cool: answers(),
-    declines: answers({}, { content: null, refusal: "I will not." }),
-    silent: answers({}, { content: "" }),
-    renamed: (response, asked) =>
-      ("max_tokens" in asked.body
-        ? refuses(
-            400,
-            error("Unsupported parameter: 'max_tokens' is not supported with this model.", {
-              param: "max_tokens",
-              code: "unsupported_parameter"
+const { conduit, upstream } = sharedService(
+  () =>
+    startScripted({
+      payment: refuses(402, error(`no money for ${key}`, { type: "billing", code: "no_money" })),
+      forbidden: refuses(403, error("not for you")),
+      missing: refuses(404, { object: "error", message: "no such model", type: "NotFoundError", code: 404 }),
+      conflict: refuses(409, { detail: "busy with another one" }),
+      quota: refuses(429, error("You exceeded your current quota", { code: "insufficient_quota" })),
+      long: refuses(400, error("prompt is too long: 9000 tokens > 8192 maximum")),
+      field: refuses(
+        422,
+        error("must be below 2", { type: "invalid_request_error", code: "bad_range", param: "top_p" })
+      ),
+      badkey: refuses(400, [
+        { error: { code: 400, message: `API key not valid: ${key}`, status: "INVALID_ARGUMENT" } }
+      ]),
+      within: refuses(200, error("slow down", { code: "rate_limit_exceeded" })),
+      busy: refuses(503, error("overloaded"), { "retry-after": "7" }),
+      broken: refuses(500, error("oops")),
+      retried: refuses(500, error("oops")),
+      unable: refuses(400, error("image_url is not supported")),
+      idle: answers(),
+      unused: answers(),
+      blind: (response, asked) =>
+        (JSON.stringify(asked.body).includes("image_url")
+          ? refuses(400, error("image_url is only supported by certain models"))
+          : answers())(response, asked),
+      toolless: answers(),
+      cool: answers(),
+      declines: answers({}, { content: null, refusal: "I will not." }),
+      silent: answers({}, { content: "" }),
+      renamed: (response, asked) =>
+        ("max_tokens" in asked.body
+          ? refuses(
+              400,
+              error("Unsupported parameter: 'max_tokens' is not supported with this model.", {
+                param: "max_tokens",
+                code: "unsupported_parameter"
+              })
+            )
+          : answers())(response, asked),
+      "told-streams": answers(),
+      "plain-streams": (response, asked) =>
+        ("stream_options" in asked.body
+          ? refuses(422, {
+              detail: [
+                { type: "extra_forbidden", loc: ["body", "stream_options"], msg: "Extra inputs are not permitted" }
+              ]
             })
-          )
-        : answers())(response, asked),
-    "told-streams": answers(),
-    "plain-streams": (response, asked) =>
-      ("stream_options" in asked.body
-        ? refuses(422, {
-            detail: [
-              { type: "extra_forbidden", loc: ["body", "stream_options"], msg: "Extra inputs are not permitted" }
-            ]
-          })
-        : answers())(response, asked)
-  })
-  const ids = [...new Set(["first", "blind", "toolless", "second", ...Object.keys(upstream.scripts)])]
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    configuration: JSON.stringify({
-      providers: {
-        local: { kind: "openai-compatible", baseUrl: upstream.url, apiKey: key },
-        plain: { kind: "openai-compatible", baseUrl: upstream.url },
-        told: { kind: "openai-compatible", baseUrl: upstream.url, streamUsage: false }
-      },
-      models: ids.map((id) => ({
-        id,
-        provider: id === "plain-streams" ? "plain" : id === "told-streams" ? "told" : "local",
-        inputUsdPerMTok: 1,
-        outputUsdPerMTok: 1,
-        ...(id === "first" ? { contextWindow: 8192, maxOutputTokens: 1000 } : {}),
-        ...(id === "second" ? { contextWindow: 200_000, maxOutputTokens: 4000 } : {}),
-        ...(id === "toolless" ? { capabilities: { tools: false } } : {}),
-        ...(id === "cool" ? { dialect: { temperature: null } } : {})
-      })),
-      policy: { algorithm: "static" }
-    })
-  })
-})
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+          : answers())(response, asked)
+    }),
+  (upstream) => {
+    const ids = [...new Set(["first", "blind", "toolless", "second", ...Object.keys(upstream.scripts)])]
+    return {
+      configuration: JSON.stringify({
+        providers: {
+          local: { kind: "openai-compatible", baseUrl: upstream.url, apiKey: key },
+          plain: { kind: "openai-compatible", baseUrl: upstream.url },
+          told: { kind: "openai-compatible", baseUrl: upstream.url, streamUsage: false }
+        },
+        models: ids.map((id) => ({
+          id,
+          provider: id === "plain-streams" ? "plain" : id === "told-streams" ? "told" : "local",
+          inputUsdPerMTok: 1,
+          outputUsdPerMTok: 1,
+          ...(id === "first" ? { contextWindow: 8192, maxOutputTokens: 1000 } : {}),
+          ...(id === "second" ? { contextWindow: 200_000, maxOutputTokens: 4000 } : {}),
+          ...(id === "toolless" ? { capabilities: { tools: false } } : {}),
+          ...(id === "cool" ? { dialect: { temperature: null } } : {})
+        })),
+        policy: { algorithm: "static" }
+      })
+    }
+  }
+)
 
 let texts = 0
 const ask = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>

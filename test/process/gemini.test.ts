@@ -4,32 +4,27 @@ import {
   type GenerateContentResponse,
   GoogleGenAI
 } from "@google/genai"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { type Answered, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
-
-let database: TestDatabase
-let upstream: Upstream
-let conduit: ConduitProcess
+import { assert, describe, it } from "@effect/vitest"
+import { type Answered, request } from "../support/conduit.ts"
+import { startUpstream } from "../support/processMock.ts"
+import { sharedService } from "../support/sharedService.ts"
 
 const price =
   "inputUsdPerMTok: 3, cachedInputUsdPerMTok: 0.3, cacheWriteUsdPerMTok: 3.75, cacheWrite1hUsdPerMTok: 6, outputUsdPerMTok: 15"
 const key = "google-style-client-key"
 
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startUpstream({
-    defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
-    models: [
-      { name: "gemini-3-flash" },
-      { name: "claude-sonnet-4-5" },
-      { name: "thinker" },
-      { name: "silent", scenario: "late_first" }
-    ]
-  })
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit, upstream } = sharedService(
+  () =>
+    startUpstream({
+      defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
+      models: [
+        { name: "gemini-3-flash" },
+        { name: "claude-sonnet-4-5" },
+        { name: "thinker" },
+        { name: "silent", scenario: "late_first" }
+      ]
+    }),
+  (upstream) => ({
     env: { CONDUIT_STREAM_KEEP_ALIVE: "200 millis", LOG_LEVEL: "DEBUG", CONDUIT_API_KEYS: `client:${key}` },
     configuration: [
       "providers:",
@@ -43,13 +38,7 @@ beforeAll(async () => {
       `  - { id: silent, provider: openai, ${price} }`
     ].join("\n")
   })
-})
-
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+)
 
 const client = () => new GoogleGenAI({ apiKey: key, httpOptions: { baseUrl: conduit.url } })
 const models = ["gemini", "claude", "gpt"] as const

@@ -1,12 +1,9 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import OpenAI from "openai"
-import { type Answered, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
-
-let database: TestDatabase
-let upstream: Upstream
-let conduit: ConduitProcess
+import { type Answered, request } from "../support/conduit.ts"
+import { startUpstream } from "../support/processMock.ts"
+import { sharedService } from "../support/sharedService.ts"
+import { messageOf, question, weather } from "../support/openaiAnswers.ts"
 
 const prices = "inputUsdPerMTok: 3, cachedInputUsdPerMTok: 0.3, outputUsdPerMTok: 15"
 /** By what the models do. */
@@ -19,19 +16,18 @@ const scripted = {
   breaking: { scenario: "error_event" }
 } as const
 
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startUpstream({
-    defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
-    models: [
-      { name: "gemini-3-flash" },
-      { name: "gemini-2.5-flash" },
-      { name: "gpt-4o" },
-      ...Object.entries(scripted).map(([name, script]) => ({ name, ...script }))
-    ]
-  })
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit, upstream } = sharedService(
+  () =>
+    startUpstream({
+      defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
+      models: [
+        { name: "gemini-3-flash" },
+        { name: "gemini-2.5-flash" },
+        { name: "gpt-4o" },
+        ...Object.entries(scripted).map(([name, script]) => ({ name, ...script }))
+      ]
+    }),
+  (upstream) => ({
     configuration: [
       "providers:",
       `  google: { kind: gemini, baseUrl: "${upstream.url}", apiKey: google-test-key }`,
@@ -43,30 +39,15 @@ beforeAll(async () => {
       ...Object.keys(scripted).map((id) => `  - { id: ${id}, provider: google, ${prices} }`)
     ].join("\n")
   })
-})
-
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+)
 
 const client = () => new OpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "any", maxRetries: 0 })
-const question = (content: string) => [{ role: "user" as const, content }]
 const ask = (body: Record<string, unknown>): Promise<Answered> =>
   request(`${conduit.url}/v1/chat/completions`, {
     body: { model: "gemini", messages: question("hello"), ...body }
   })
 
 const sent = (): any => upstream.requests().last.at(-1)?.body
-const weather = {
-  type: "function" as const,
-  function: {
-    name: "weather",
-    description: "the weather of a city",
-    parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] }
-  }
-}
 
 describe("a chat whose model speaks Google's protocol", () => {
   it("gets the text, the counts and the cost, whole and streamed", async () => {
@@ -101,13 +82,7 @@ describe("a chat whose model speaks Google's protocol", () => {
       for (const [step, tool_choice] of (["auto", "auto", "none"] as const).entries()) {
         if (step === 1) messages.push(...question("and the weather in Oslo"))
         const body = { model, messages, tools: [weather], tool_choice, reasoning_effort: "low" as const }
-        const message = stream
-          ? (
-              await client()
-                .chat.completions.stream({ ...body, stream: true })
-                .finalChatCompletion()
-            ).choices[0]?.message
-          : (await client().chat.completions.create(body)).choices[0]?.message
+        const message = await messageOf(client(), body, stream)
         const told = message as any
         assert.include(told.reasoning_content, "thinks")
         messages.push(told)
@@ -132,13 +107,7 @@ describe("a chat whose model speaks Google's protocol", () => {
   it("gets calls that come at once, each with an id of its own", async () => {
     for (const stream of [false, true]) {
       const body = { model: "parallel", messages: question("weather"), tools: [weather] }
-      const message = stream
-        ? (
-            await client()
-              .chat.completions.stream({ ...body, stream: true })
-              .finalChatCompletion()
-          ).choices[0]?.message
-        : (await client().chat.completions.create(body)).choices[0]?.message
+      const message = await messageOf(client(), body, stream)
       const calls = message?.tool_calls ?? []
       assert.lengthOf(calls, 2)
       assert.notStrictEqual(calls[0]?.id, calls[1]?.id)

@@ -1,31 +1,26 @@
 import Anthropic from "@anthropic-ai/sdk"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import Anthropic0 from "anthropic0"
-import { type Answered, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
-
-let database: TestDatabase
-let upstream: Upstream
-let conduit: ConduitProcess
+import { type Answered, request } from "../support/conduit.ts"
+import { startUpstream } from "../support/processMock.ts"
+import { sharedService } from "../support/sharedService.ts"
 
 const price =
   "inputUsdPerMTok: 3, cachedInputUsdPerMTok: 0.3, cacheWriteUsdPerMTok: 3.75, cacheWrite1hUsdPerMTok: 6, outputUsdPerMTok: 15"
 const key = "sk-conduit-key"
 
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startUpstream({
-    defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
-    models: [
-      { name: "claude-sonnet-4-5" },
-      { name: "thinker" },
-      { name: "small", contextWindow: 8192, scenario: "context_8k" },
-      { name: "silent", scenario: "late_first" }
-    ]
-  })
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit, upstream } = sharedService(
+  () =>
+    startUpstream({
+      defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
+      models: [
+        { name: "claude-sonnet-4-5" },
+        { name: "thinker" },
+        { name: "small", contextWindow: 8192, scenario: "context_8k" },
+        { name: "silent", scenario: "late_first" }
+      ]
+    }),
+  (upstream) => ({
     env: { CONDUIT_STREAM_KEEP_ALIVE: "200 millis" },
     configuration: [
       "providers:",
@@ -39,13 +34,7 @@ beforeAll(async () => {
       `  - { id: silent, provider: openai, ${price} }`
     ].join("\n")
   })
-})
-
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+)
 
 const newest = () => new Anthropic({ baseURL: conduit.url, apiKey: key, maxRetries: 0 })
 /** What both majors have alike. */

@@ -1,9 +1,10 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Http from "node:http"
-import { chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, query, type TestDatabase } from "../support/postgres.ts"
-import { type Answering, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
+import { chat, request } from "../support/conduit.ts"
+import { query } from "../support/postgres.ts"
+import { type Answering, error, refuses, startScripted } from "../support/scriptedUpstream.ts"
 import { eventually } from "../support/traffic.ts"
+import { sharedService } from "../support/sharedService.ts"
 
 const price = { input: 3, cached: 0.3, written: 3.75, written1h: 6, output: 15, reasoning: 20 }
 const tier = { above: 5000, input: 6, output: 22.5 }
@@ -75,10 +76,6 @@ const forms: ReadonlyArray<(counts: Counts) => object> = [
 const requests = 1008
 const kinds = ["whole", "stream", "cut", "left", "fallback", "refused"] as const
 
-let database: TestDatabase
-let upstream: ScriptedUpstream
-let conduit: ConduitProcess
-
 /** What was billed, by the number of the request. */
 const billed = new Map<number, number>()
 
@@ -118,42 +115,37 @@ const answering: Answering = (response, { body, model }) => {
   response.end("data: [DONE]\n\n")
 }
 
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startScripted({ first: answering, second: answering })
-  const rates = {
-    inputUsdPerMTok: price.input,
-    cachedInputUsdPerMTok: price.cached,
-    cacheWriteUsdPerMTok: price.written,
-    cacheWrite1hUsdPerMTok: price.written1h,
-    outputUsdPerMTok: price.output,
-    reasoningUsdPerMTok: price.reasoning,
-    tiers: [{ aboveInputTokens: tier.above, inputUsdPerMTok: tier.input, outputUsdPerMTok: tier.output }],
-    serviceTiers: {
-      flex: {
-        inputUsdPerMTok: flex.input,
-        cachedInputUsdPerMTok: flex.cached,
-        cacheWriteUsdPerMTok: flex.written,
-        cacheWrite1hUsdPerMTok: flex.written1h,
-        outputUsdPerMTok: flex.output,
-        reasoningUsdPerMTok: flex.reasoning
+const { conduit, database } = sharedService(
+  () => startScripted({ first: answering, second: answering }),
+  (upstream) => {
+    const rates = {
+      inputUsdPerMTok: price.input,
+      cachedInputUsdPerMTok: price.cached,
+      cacheWriteUsdPerMTok: price.written,
+      cacheWrite1hUsdPerMTok: price.written1h,
+      outputUsdPerMTok: price.output,
+      reasoningUsdPerMTok: price.reasoning,
+      tiers: [{ aboveInputTokens: tier.above, inputUsdPerMTok: tier.input, outputUsdPerMTok: tier.output }],
+      serviceTiers: {
+        flex: {
+          inputUsdPerMTok: flex.input,
+          cachedInputUsdPerMTok: flex.cached,
+          cacheWriteUsdPerMTok: flex.written,
+          cacheWrite1hUsdPerMTok: flex.written1h,
+          outputUsdPerMTok: flex.output,
+          reasoningUsdPerMTok: flex.reasoning
+        }
       }
     }
+    return {
+      configuration: JSON.stringify({
+        providers: { local: { kind: "openai-compatible", baseUrl: upstream.url } },
+        models: ["first", "second"].map((id) => ({ id, provider: "local", ...rates })),
+        policy: { algorithm: "static" }
+      })
+    }
   }
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    configuration: JSON.stringify({
-      providers: { local: { kind: "openai-compatible", baseUrl: upstream.url } },
-      models: ["first", "second"].map((id) => ({ id, provider: "local", ...rates })),
-      policy: { algorithm: "static" }
-    })
-  })
-})
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+)
 
 const bodyOf = (i: number, kind: (typeof kinds)[number]) => ({
   ...chat(JSON.stringify({ i, kind })),

@@ -1,26 +1,14 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import OpenAI from "openai"
-import { type ConduitProcess, killAll, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { startUpstream } from "../support/processMock.ts"
 import { until } from "../support/traffic.ts"
+import { sharedService } from "../support/sharedService.ts"
 
-let database: TestDatabase
-let mock: Upstream
-let conduit: ConduitProcess
-let client: OpenAI
-
-beforeAll(async () => {
-  database = await createDatabase()
-  mock = await startUpstream()
-  conduit = await startConduit({ databaseUrl: database.url, upstream: mock.url })
-  client = new OpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "unused", maxRetries: 0 })
-})
-afterAll(async () => {
-  await killAll()
-  await mock.close()
-  await database.drop()
-})
+const { conduit, upstream: mock } = sharedService(
+  () => startUpstream(),
+  (mock) => ({ upstream: mock.url })
+)
+const client = () => new OpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "unused", maxRetries: 0 })
 
 const messages = [{ role: "user" as const, content: "What is the weather in Paris? Use the tool." }]
 const tools = [
@@ -35,7 +23,7 @@ const tools = [
 
 describe("the openai client, unchanged", () => {
   it("completes", async () => {
-    const { data, response } = await client.chat.completions.create({ model: "auto", messages }).withResponse()
+    const { data, response } = await client().chat.completions.create({ model: "auto", messages }).withResponse()
     assert.strictEqual(data.model, "small")
     assert.isNotEmpty(data.choices[0]?.message.content)
     assert.isAbove(data.usage?.total_tokens ?? 0, 0)
@@ -45,7 +33,7 @@ describe("the openai client, unchanged", () => {
   })
 
   it("streams, with the usage it asked for", async () => {
-    const stream = await client.chat.completions.create({
+    const stream = await client().chat.completions.create({
       model: "auto",
       messages,
       stream: true,
@@ -68,7 +56,7 @@ describe("the openai client, unchanged", () => {
   })
 
   it("streams without a usage chunk when it did not ask", async () => {
-    const stream = await client.chat.completions.create({ model: "auto", messages, stream: true })
+    const stream = await client().chat.completions.create({ model: "auto", messages, stream: true })
     for await (const chunk of stream) {
       assert.notExists(chunk.usage)
       assert.isNotEmpty(chunk.choices)
@@ -76,31 +64,37 @@ describe("the openai client, unchanged", () => {
   })
 
   it("calls tools", async () => {
-    const answer = await client.chat.completions.create({ model: "auto", messages, tools, tool_choice: "required" })
+    const answer = await client().chat.completions.create({ model: "auto", messages, tools, tool_choice: "required" })
     assert.strictEqual(answer.choices[0]?.finish_reason, "tool_calls")
     const [call] = answer.choices[0]?.message.tool_calls ?? []
     assert.strictEqual(call?.type === "function" ? call.function.name : undefined, "get_weather")
   })
 
   it("has legacy completions, whole and streamed, and is told what they cannot be asked for", async () => {
-    const whole = await client.completions.create({ model: "auto", prompt: "The capital of France is", max_tokens: 50 })
+    const whole = await client().completions.create({
+      model: "auto",
+      prompt: "The capital of France is",
+      max_tokens: 50
+    })
     assert.strictEqual(whole.object, "text_completion")
     assert.strictEqual(whole.model, "small")
     assert.isNotEmpty(whole.choices[0]?.text)
     assert.strictEqual(whole.choices[0]?.finish_reason, "stop")
     assert.isAbove(whole.usage?.total_tokens ?? 0, 0)
     let text = ""
-    const stream = await client.completions.create({ model: "auto", prompt: ["one prompt"], stream: true })
+    const stream = await client().completions.create({ model: "auto", prompt: ["one prompt"], stream: true })
     for await (const chunk of stream) {
       assert.strictEqual(chunk.object, "text_completion")
       text += chunk.choices[0]?.text ?? ""
     }
     assert.isNotEmpty(text)
     for (const more of [{ echo: true }, { logprobs: 5 }, { suffix: "end" }, { prompt: ["one", "two"] }]) {
-      const refused = await client.completions.create({ model: "auto", prompt: "one", ...more }).then(
-        () => undefined,
-        (failed: unknown) => failed
-      )
+      const refused = await client()
+        .completions.create({ model: "auto", prompt: "one", ...more })
+        .then(
+          () => undefined,
+          (failed: unknown) => failed
+        )
       assert.instanceOf(refused, OpenAI.BadRequestError, JSON.stringify(more))
       assert.strictEqual(refused.param, Object.keys(more)[0])
     }
@@ -108,8 +102,8 @@ describe("the openai client, unchanged", () => {
 
   it("aborts, and the model's call with it", async () => {
     const abort = new AbortController()
-    const held = client.chat.completions
-      .create({ model: "auto", messages, mock: { gate: "abort" } } as never, { signal: abort.signal })
+    const held = client()
+      .chat.completions.create({ model: "auto", messages, mock: { gate: "abort" } } as never, { signal: abort.signal })
       .then(
         () => "answered",
         (error: Error) => error.constructor.name
@@ -123,10 +117,12 @@ describe("the openai client, unchanged", () => {
   })
 
   it("sees a typed error for a model that is not there", async () => {
-    const error = await client.chat.completions.create({ model: "nothing", messages }).then(
-      () => undefined,
-      (error: unknown) => error
-    )
+    const error = await client()
+      .chat.completions.create({ model: "nothing", messages })
+      .then(
+        () => undefined,
+        (error: unknown) => error
+      )
     assert.instanceOf(error, OpenAI.NotFoundError)
   })
 })

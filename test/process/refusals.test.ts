@@ -1,25 +1,20 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { answers, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
+import { assert, describe, it } from "@effect/vitest"
+import { type Answered, chat, request } from "../support/conduit.ts"
+import { answers, error, refuses, startScripted } from "../support/scriptedUpstream.ts"
 import { eventually } from "../support/traffic.ts"
+import { sharedService } from "../support/sharedService.ts"
 
 const declining = answers({}, { content: null, refusal: "I will not." })
 
-let database: TestDatabase
-let upstream: ScriptedUpstream
-let conduit: ConduitProcess
-
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startScripted({
-    shy: declining,
-    coy: declining,
-    willing: answers(),
-    broken: refuses(500, error("oops"))
-  })
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit } = sharedService(
+  () =>
+    startScripted({
+      shy: declining,
+      coy: declining,
+      willing: answers(),
+      broken: refuses(500, error("oops"))
+    }),
+  (upstream) => ({
     configuration: JSON.stringify({
       providers: { local: { kind: "openai-compatible", baseUrl: upstream.url } },
       models: Object.keys(upstream.scripts).map((id) => ({
@@ -31,12 +26,7 @@ beforeAll(async () => {
       policy: { algorithm: "static", passesOnRefusals: true }
     })
   })
-})
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+)
 
 const ask = (stream: boolean, ...ids: ReadonlyArray<string>) =>
   request(`${conduit.url}/v1/chat/completions`, {

@@ -1,25 +1,14 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Http from "node:http"
 import type * as Net from "node:net"
 import OpenAI from "openai"
 import type { ResponseStreamEvent } from "openai/resources/responses/responses"
-import { type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+import { request } from "../support/conduit.ts"
 import { loops } from "../support/toolLoop.ts"
 import { recordedStreams } from "../support/recordedStreams.ts"
-import {
-  type Answering,
-  answers,
-  error,
-  refuses,
-  type ScriptedUpstream,
-  startScripted
-} from "../support/scriptedUpstream.ts"
-
-let database: TestDatabase
-let upstream: ScriptedUpstream
-let conduit: ConduitProcess
-let client: OpenAI
+import { type Answering, answers, error, refuses, startScripted } from "../support/scriptedUpstream.ts"
+import { sharedService } from "../support/sharedService.ts"
+import { failureOf, wireEvents } from "../support/openaiAnswers.ts"
 
 const tool = {
   type: "function" as const,
@@ -37,59 +26,37 @@ const cuts: Answering = (response, { body }) => {
 
 const models = ["plain", "loops", "limited", "declines", "cuts", "long"]
 
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startScripted({
-    loops,
-    cuts,
-    limited: refuses(429, error("slow down"), { "retry-after": "7" }),
-    declines: answers({}, { content: null, refusal: "I would rather not." }),
-    long: (response) => {
-      response.writeHead(200, { "content-type": "application/json" })
-      const choices = [{ index: 0, message: { role: "assistant", content: "and so" }, finish_reason: "length" }]
-      response.end(JSON.stringify({ id: "1", object: "chat.completion", created: 1, model: "long", choices }))
-    }
-  })
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit, upstream } = sharedService(
+  () =>
+    startScripted({
+      loops,
+      cuts,
+      limited: refuses(429, error("slow down"), { "retry-after": "7" }),
+      declines: answers({}, { content: null, refusal: "I would rather not." }),
+      long: (response) => {
+        response.writeHead(200, { "content-type": "application/json" })
+        const choices = [{ index: 0, message: { role: "assistant", content: "and so" }, finish_reason: "length" }]
+        response.end(JSON.stringify({ id: "1", object: "chat.completion", created: 1, model: "long", choices }))
+      }
+    }),
+  (upstream) => ({
     upstream: upstream.url,
     models: models.map((id) => ({ id }))
   })
-  client = new OpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "unused", maxRetries: 0 })
-})
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
-
-const failureOf = (asked: Promise<unknown>): Promise<any> =>
-  asked.then(
-    () => assert.fail("it was answered"),
-    (failed: unknown) => failed
-  )
+)
+const client = () => new OpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "unused", maxRetries: 0 })
 
 const eventsOf = async (body: object): Promise<ReadonlyArray<ResponseStreamEvent>> => {
   const events: Array<ResponseStreamEvent> = []
-  const stream = await client.responses.create({ input: "hello", ...body, stream: true } as never)
+  const stream = await client().responses.create({ input: "hello", ...body, stream: true } as never)
   for await (const event of stream as unknown as AsyncIterable<ResponseStreamEvent>) events.push(event)
   return events
 }
 
-/** The events of a body, as they stand on the wire. */
-const wireEvents = (text: string) =>
-  text
-    .split("\n\n")
-    .filter((frame) => frame.includes("data: "))
-    .map((frame) => ({
-      name: /^event: (.*)$/m.exec(frame)?.[1],
-      data: JSON.parse(/^data: (.*)$/m.exec(frame)?.[1] ?? "null")
-    }))
-
 describe("POST /v1/responses", () => {
   it("answers the openai client with the complete object, and headers of the decision", async () => {
-    const { data, response } = await client.responses
-      .create({ model: "plain", input: "hello", instructions: "be brief", temperature: 0.5, tools: [tool] })
+    const { data, response } = await client()
+      .responses.create({ model: "plain", input: "hello", instructions: "be brief", temperature: 0.5, tools: [tool] })
       .withResponse()
     assert.strictEqual(data.output_text, "hello")
     assert.deepInclude(data, {
@@ -126,7 +93,7 @@ describe("POST /v1/responses", () => {
   })
 
   it("streams numbered events, each with its name, that end by response.completed", async () => {
-    const final = await client.responses.stream({ model: "plain", input: "hello" }).finalResponse()
+    const final = await client().responses.stream({ model: "plain", input: "hello" }).finalResponse()
     assert.strictEqual(final.output_text, "hello")
     assert.strictEqual(final.usage?.total_tokens, 12)
     const { headers, text } = await request(`${conduit.url}/v1/responses`, {
@@ -162,8 +129,8 @@ describe("POST /v1/responses", () => {
       for (let step = 0; step < 4; step++) {
         const asked = { model: "loops", input, tools: [tool], store: false }
         const answer = stream
-          ? await client.responses.stream(asked).finalResponse()
-          : await client.responses.create(asked)
+          ? await client().responses.stream(asked).finalResponse()
+          : await client().responses.create(asked)
         text = answer.output_text
         input.push(...answer.output)
         for (const item of answer.output) {
@@ -177,17 +144,17 @@ describe("POST /v1/responses", () => {
   })
 
   it("tells a refusal, and an answer that is not whole, in its own words", async () => {
-    const declined = await client.responses.create({ model: "declines", input: "hello" })
+    const declined = await client().responses.create({ model: "declines", input: "hello" })
     assert.deepStrictEqual((declined.output[0] as any).content, [{ type: "refusal", refusal: "I would rather not." }])
-    const streamed = await client.responses.stream({ model: "declines", input: "hello" }).finalResponse()
+    const streamed = await client().responses.stream({ model: "declines", input: "hello" }).finalResponse()
     assert.deepStrictEqual((streamed.output[0] as any).content[0].type, "refusal")
-    const long = await client.responses.create({ model: "long", input: "hello" })
+    const long = await client().responses.create({ model: "long", input: "hello" })
     assert.strictEqual(long.status, "incomplete")
     assert.deepStrictEqual(long.incomplete_details, { reason: "max_output_tokens" })
   })
 
   it("passes a limit on with the time to wait", async () => {
-    const limited = await failureOf(client.responses.create({ model: "limited", input: "hello" }))
+    const limited = await failureOf(client().responses.create({ model: "limited", input: "hello" }))
     assert.instanceOf(limited, OpenAI.RateLimitError)
     assert.strictEqual(limited.headers.get("retry-after"), "7")
   })
@@ -199,13 +166,13 @@ describe("POST /v1/responses", () => {
       ["background", true]
     ] as const) {
       const refused = await failureOf(
-        client.responses.create({ model: "plain", input: "hello", [param]: value } as never)
+        client().responses.create({ model: "plain", input: "hello", [param]: value } as never)
       )
       assert.instanceOf(refused, OpenAI.BadRequestError)
       assert.strictEqual(refused.param, param)
       assert.include(refused.message, "not stored here")
     }
-    const gone = await failureOf(client.responses.retrieve("resp_1"))
+    const gone = await failureOf(client().responses.retrieve("resp_1"))
     assert.instanceOf(gone, OpenAI.NotFoundError)
     assert.include(gone.message, "not stored here")
 
@@ -229,8 +196,8 @@ describe("POST /v1/responses", () => {
   })
 
   it("leaves Codex's search out with a word, and takes options of ours", async () => {
-    const { response } = await client.responses
-      .create({
+    const { response } = await client()
+      .responses.create({
         model: "auto",
         input: "hello",
         tools: [tool, { type: "web_search" }],
@@ -267,7 +234,7 @@ describe("POST /v1/responses", () => {
     const bytes = String(whole.indexOf("\n\n", whole.indexOf("llo")) + 2)
     const broke = await failureOf(
       (async () => {
-        const stream = await client.responses.create({ model: "cuts", input: "x", stream: true, metadata: { bytes } })
+        const stream = await client().responses.create({ model: "cuts", input: "x", stream: true, metadata: { bytes } })
         for await (const event of stream) events.push(event.type)
         if (events.at(-1) === "response.failed") throw new Error("failed")
       })()

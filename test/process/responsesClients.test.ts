@@ -1,40 +1,27 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { createOpenAI } from "@ai-sdk/openai"
 import { ChatOpenAI } from "@langchain/openai"
 import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai"
-import { type ConduitProcess, killAll, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { answers, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
+import { answers, error, refuses, startScripted } from "../support/scriptedUpstream.ts"
 import { loops } from "../support/toolLoop.ts"
+import { sharedService } from "../support/sharedService.ts"
+import { failureOf } from "../support/openaiAnswers.ts"
 
-let database: TestDatabase
-let upstream: ScriptedUpstream
-let conduit: ConduitProcess
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startScripted({
-    loops,
-    limited: refuses(429, error("slow down"), { "retry-after": "7" }),
-    declines: answers({}, { content: null, refusal: "I would rather not." })
-  })
-  const models = ["plain", "loops", "limited", "declines"]
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    upstream: upstream.url,
-    models: models.map((id) => ({ id }))
-  })
-})
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
-
-const failureOf = (asked: Promise<unknown>): Promise<any> =>
-  asked.then(
-    () => assert.fail("it was answered"),
-    (failed: unknown) => failed
-  )
+const { conduit } = sharedService(
+  () =>
+    startScripted({
+      loops,
+      limited: refuses(429, error("slow down"), { "retry-after": "7" }),
+      declines: answers({}, { content: null, refusal: "I would rather not." })
+    }),
+  (upstream) => {
+    const models = ["plain", "loops", "limited", "declines"]
+    return {
+      upstream: upstream.url,
+      models: models.map((id) => ({ id }))
+    }
+  }
+)
 
 describe("ai with the OpenAI provider at its default, which is Responses", () => {
   const model = (id: string) => createOpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "unused" })(id)

@@ -1,35 +1,31 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import Anthropic from "@anthropic-ai/sdk"
 import OpenAI from "openai"
 import type { Response, ResponseInputItem } from "openai/resources/responses/responses"
-import { type Answered, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { type Answered, request } from "../support/conduit.ts"
+import { startUpstream } from "../support/processMock.ts"
+import { sharedService } from "../support/sharedService.ts"
+import { messageOf, wireEvents } from "../support/openaiAnswers.ts"
 
 // Clients of Responses, whatever protocol their upstream speaks.
-
-let database: TestDatabase
-let upstream: Upstream
-let conduit: ConduitProcess
 
 const prices =
   "inputUsdPerMTok: 3, cachedInputUsdPerMTok: 0.3, cacheWriteUsdPerMTok: 3.75, cacheWrite1hUsdPerMTok: 6, outputUsdPerMTok: 15"
 
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startUpstream({
-    defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
-    models: [
-      { name: "claude-sonnet-4-5" },
-      { name: "gpt-4o" },
-      { name: "gpt-5-mini" },
-      { name: "gpt-5-nano" },
-      { name: "broken", faults: { "500": 1 } },
-      { name: "declining", scenario: "refusal" }
-    ]
-  })
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit, upstream } = sharedService(
+  () =>
+    startUpstream({
+      defaults: { inputUsdPerMTok: 3, outputUsdPerMTok: 15 },
+      models: [
+        { name: "claude-sonnet-4-5" },
+        { name: "gpt-4o" },
+        { name: "gpt-5-mini" },
+        { name: "gpt-5-nano" },
+        { name: "broken", faults: { "500": 1 } },
+        { name: "declining", scenario: "refusal" }
+      ]
+    }),
+  (upstream) => ({
     configuration: [
       "providers:",
       `  anthropic: { kind: anthropic, baseUrl: "${upstream.url}", apiKey: sk-ant-test }`,
@@ -47,13 +43,7 @@ beforeAll(async () => {
       `  - { id: claude-declines, provider: anthropic, upstream: declining, ${prices} }`
     ].join("\n")
   })
-})
-
-afterAll(async () => {
-  await killAll()
-  await upstream.close()
-  await database.drop()
-})
+)
 
 const client = () => new OpenAI({ baseURL: `${conduit.url}/v1`, apiKey: "any", maxRetries: 0 })
 const ask = (body: Record<string, unknown>): Promise<Answered> =>
@@ -73,16 +63,6 @@ const weather = {
   strict: false,
   parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] }
 }
-
-/** The events of a body, as they stand on the wire. */
-const wireEvents = (text: string) =>
-  text
-    .split("\n\n")
-    .filter((frame) => frame.includes("data: "))
-    .map((frame) => ({
-      name: /^event: (.*)$/m.exec(frame)?.[1],
-      data: JSON.parse(/^data: (.*)$/m.exec(frame)?.[1] ?? "null")
-    }))
 
 const outcomeOf = async ({ headers }: Answered): Promise<any> =>
   (await request(`${conduit.url}/v1/decisions/${headers["x-conduit-decision-id"]}`)).json.outcome
@@ -399,9 +379,7 @@ describe("a chat whose model speaks Responses", () => {
       const messages: Array<any> = question("weather in Rome")
       for (const tool_choice of ["auto", "none"] as const) {
         const body = { model: "o", messages, tools, tool_choice, reasoning_effort: "low" as const }
-        const message = stream
-          ? (await client().chat.completions.stream(body).finalChatCompletion()).choices[0]?.message
-          : (await client().chat.completions.create(body)).choices[0]?.message
+        const message = await messageOf(client(), body, stream)
         const told = message as any
         assert.include(told.reasoning_content, "thinks")
         messages.push(told)

@@ -1,34 +1,23 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import * as Net from "node:net"
 import type { ScenarioName } from "../../src/domain/simulation/Scenario.ts"
-import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
+import { type Answered, chat, request } from "../support/conduit.ts"
 import { Completion, CompletionChunk } from "../support/openaiForm.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { startUpstream, type Upstream } from "../support/processMock.ts"
+import { startUpstream } from "../support/processMock.ts"
 import { until } from "../support/traffic.ts"
+import { sharedService } from "../support/sharedService.ts"
 
 // What odd upstreams send, and what clients get: each line by the built service and `mock-llm` on real sockets.
 
-let database: TestDatabase
-let mock: Upstream
-let conduit: ConduitProcess
-
-beforeAll(async () => {
-  database = await createDatabase()
-  mock = await startUpstream()
-  conduit = await startConduit({
-    databaseUrl: database.url,
+const { conduit, upstream: mock } = sharedService(
+  () => startUpstream(),
+  (mock) => ({
     upstream: mock.url,
     models: [{ id: "odd" }, { id: "plain" }, { id: "hasty", firstByteTimeout: "1000ms", idleTimeout: "1.0 seconds" }],
     env: { CONDUIT_STREAM_KEEP_ALIVE: "300 millis" }
   })
-})
-afterAll(async () => {
-  await killAll()
-  await mock.close()
-  await database.drop()
-})
+)
 
 const text = "one two three"
 interface Asked {

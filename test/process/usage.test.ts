@@ -1,10 +1,10 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import { type Answered, chat, type ConduitProcess, killAll, request, startConduit } from "../support/conduit.ts"
-import { createDatabase, type TestDatabase } from "../support/postgres.ts"
-import { type Answering, error, refuses, type ScriptedUpstream, startScripted } from "../support/scriptedUpstream.ts"
+import { type Answered, chat, request } from "../support/conduit.ts"
+import { type Answering, error, refuses, startScripted } from "../support/scriptedUpstream.ts"
 import { eventually } from "../support/traffic.ts"
+import { sharedService } from "../support/sharedService.ts"
 
 const price = { inputUsdPerMTok: 10, cachedInputUsdPerMTok: 1, outputUsdPerMTok: 40 }
 
@@ -82,66 +82,60 @@ const forms: ReadonlyArray<readonly [string, Answering, number]> = [
   ]
 ]
 
-let database: TestDatabase
-let upstream: ScriptedUpstream
-let conduit: ConduitProcess
-
-beforeAll(async () => {
-  database = await createDatabase()
-  upstream = await startScripted({
-    ...Object.fromEntries(forms.map(([name, answering]) => [name, answering])),
-    thinks: counting(null, undefined, { content: "", reasoning_content: thought }),
-    renamed: (response, asked) =>
-      counting({ prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 })(response, {
-        ...asked,
-        model: "dear"
-      }),
-    late: (response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" })
-      response.flushHeaders()
-      gone.push(() => response.end())
-    },
-    endless,
-    hurried: refuses(503, error("busy"), { "retry-after": "9", "retry-after-ms": "2500" }),
-    odd: counting({ prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 }, (usage) => ({
-      usage,
-      service_tier: "turbo-x"
-    })),
-    wordy: counting({ prompt_tokens: 9000, completion_tokens: 2, total_tokens: 9002 }),
-    torrent: (response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" })
-      const chunk = { choices: [{ index: 0, delta: { content: "x".repeat(64 * 1024) }, finish_reason: null }] }
-      const text = `data: ${JSON.stringify(chunk)}\n\n`
-      const more = () => {
-        while (!response.destroyed && response.write(text));
-        if (!response.destroyed) response.once("drain", more)
+const { conduit, upstream } = sharedService(
+  () =>
+    startScripted({
+      ...Object.fromEntries(forms.map(([name, answering]) => [name, answering])),
+      thinks: counting(null, undefined, { content: "", reasoning_content: thought }),
+      renamed: (response, asked) =>
+        counting({ prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 })(response, {
+          ...asked,
+          model: "dear"
+        }),
+      late: (response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        response.flushHeaders()
+        gone.push(() => response.end())
+      },
+      endless,
+      hurried: refuses(503, error("busy"), { "retry-after": "9", "retry-after-ms": "2500" }),
+      odd: counting({ prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 }, (usage) => ({
+        usage,
+        service_tier: "turbo-x"
+      })),
+      wordy: counting({ prompt_tokens: 9000, completion_tokens: 2, total_tokens: 9002 }),
+      torrent: (response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        const chunk = { choices: [{ index: 0, delta: { content: "x".repeat(64 * 1024) }, finish_reason: null }] }
+        const text = `data: ${JSON.stringify(chunk)}\n\n`
+        const more = () => {
+          while (!response.destroyed && response.write(text));
+          if (!response.destroyed) response.once("drain", more)
+        }
+        more()
       }
-      more()
-    }
-  })
-  const models = [...forms.map(([name]) => name), "thinks", "renamed", "late", "endless", "hurried", "odd", "torrent"]
-  conduit = await startConduit({
-    databaseUrl: database.url,
-    configuration: JSON.stringify({
-      providers: { local: { kind: "openai-compatible", baseUrl: upstream.url } },
-      models: [
-        ...models.map((id) => ({ id, provider: "local", ...price })),
-        { id: "dear", provider: "local", inputUsdPerMTok: 50, outputUsdPerMTok: 200 },
-        { id: "plain", provider: "local", ...price, capabilities: { tools: false, logprobs: false } },
-        { id: "wordy", provider: "local", ...price, contextWindow: 10_000 },
-        { id: "roomy", provider: "local", ...price, contextWindow: 100_000 },
-        { id: "unpriced", provider: "local" }
-      ],
-      policy: { algorithm: "static" }
     }),
-    env: { CONDUIT_REQUEST_TIMEOUT: "4 seconds" }
-  })
-})
-afterAll(async () => {
+  (upstream) => {
+    const models = [...forms.map(([name]) => name), "thinks", "renamed", "late", "endless", "hurried", "odd", "torrent"]
+    return {
+      configuration: JSON.stringify({
+        providers: { local: { kind: "openai-compatible", baseUrl: upstream.url } },
+        models: [
+          ...models.map((id) => ({ id, provider: "local", ...price })),
+          { id: "dear", provider: "local", inputUsdPerMTok: 50, outputUsdPerMTok: 200 },
+          { id: "plain", provider: "local", ...price, capabilities: { tools: false, logprobs: false } },
+          { id: "wordy", provider: "local", ...price, contextWindow: 10_000 },
+          { id: "roomy", provider: "local", ...price, contextWindow: 100_000 },
+          { id: "unpriced", provider: "local" }
+        ],
+        policy: { algorithm: "static" }
+      }),
+      env: { CONDUIT_REQUEST_TIMEOUT: "4 seconds" }
+    }
+  }
+)
+afterAll(() => {
   for (const end of gone) end()
-  await killAll()
-  await upstream.close()
-  await database.drop()
 })
 
 const ask = (body: Record<string, unknown>) =>

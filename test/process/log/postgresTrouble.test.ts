@@ -12,8 +12,8 @@ import { startUpstream, type Upstream } from "../../support/processMock.ts"
 import { eventually, paced } from "../../support/traffic.ts"
 
 const poolSize = 4
-const chatsPerSecond = 50
-const feedbacksPerSecond = 20
+const chatsPerSecond = 25
+const feedbacksPerSecond = 10
 /** What is promised, and three times that is tolerated. */
 const recoveryMs = 5_000
 
