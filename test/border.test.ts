@@ -148,6 +148,50 @@ const sources = Fs.readdirSync(Path.join(root, "src"), { recursive: true, encodi
   .filter((path) => path.endsWith(".ts"))
   .map((path) => [`src/${path}`, Fs.readFileSync(Path.join(root, "src", path), "utf8")] as const)
 
+const foldersOf = (floor: string) =>
+  Fs.readdirSync(Path.join(root, floor), { withFileTypes: true })
+    .filter((one) => one.isDirectory())
+    .map(({ name }) => name)
+
+describe("the rooms", () => {
+  it("are the same in services and layers, and every file is in one", () => {
+    for (const floor of ["src/services", "src/layers"]) {
+      assert.sameMembers(foldersOf(floor), rooms)
+      assert.lengthOf(Fs.readdirSync(Path.join(root, floor)), rooms.length)
+    }
+  })
+
+  it("are mirrored by the tests: one that is named after a file is where that is", () => {
+    const sourcePaths = new Set(sources.map(([path]) => path))
+    for (const floor of ["domain", "services", "layers", "programs"]) {
+      const folder = Path.join(root, "test", floor)
+      if (!Fs.existsSync(folder)) continue
+      for (const test of Fs.readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+        if (!test.endsWith(".test.ts")) continue
+        const path = `src/${floor}/${test.replace(".test.ts", ".ts")}`
+        const below = `${Path.dirname(path)}/`
+        const sameName = [...sourcePaths].filter(
+          (one) => one.startsWith(below) && Path.basename(one) === Path.basename(path)
+        )
+        if (sameName.length > 0) assert.include(sameName, path)
+      }
+    }
+  })
+
+  it("have files that are named after their main export, commands by lower-case words", () => {
+    for (const [path] of sources) {
+      const isCommand = /^src\/(?:programs\/)?[^/]+$/.test(path)
+      const isMigration = path.includes("/migrations/")
+      const form = isMigration
+        ? /^\d{4}_[a-z]+(?:_[a-z]+)*\.ts$/
+        : isCommand
+          ? /^(?:[a-z]+(?:-[a-z]+)*|[A-Z]\w*)\.ts$/
+          : /^[A-Z][A-Za-z0-9]*\.ts$/
+      assert.match(Path.basename(path), form, path)
+    }
+  })
+})
+
 describe("the border between rooms", () => {
   it("is kept by the linter, whichever way an import is written", async () => {
     const found = await refused(forbidden)

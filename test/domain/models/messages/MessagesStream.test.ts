@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { isAnswer } from "../../../src/domain/models/WholeAnswer.ts"
-import { MessagesStream } from "../../../src/domain/models/messages/MessagesStream.ts"
-import { upstreamProtocols } from "../../../src/domain/models/Upstream.ts"
+import { isAnswer } from "../../../../src/domain/models/WholeAnswer.ts"
+import { MessagesStream } from "../../../../src/domain/models/messages/MessagesStream.ts"
+import { upstreamProtocols } from "../../../../src/domain/models/Upstream.ts"
 
 const label = { id: "msg_ours", model: "ours", createdSeconds: 1, withUsage: false }
 

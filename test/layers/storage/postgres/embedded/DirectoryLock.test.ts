@@ -5,7 +5,7 @@ import * as TestClock from "effect/TestClock"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { lockDirectory } from "../../../../src/layers/storage/postgres/embedded/DirectoryLock.ts"
+import { lockDirectory } from "../../../../../src/layers/storage/postgres/embedded/DirectoryLock.ts"
 
 const inFolder = <A, E>(use: (file: string) => Effect.Effect<A, E>) =>
   Effect.acquireUseRelease(

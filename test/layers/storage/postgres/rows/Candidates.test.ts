@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { RouterId } from "../../../../src/domain/basics/Ids.ts"
-import { candidatesOf, predictionsOf } from "../../../../src/layers/storage/postgres/rows/Candidates.ts"
-import { recordOf } from "../../../support/learningRecords.ts"
+import { RouterId } from "../../../../../src/domain/basics/Ids.ts"
+import { candidatesOf, predictionsOf } from "../../../../../src/layers/storage/postgres/rows/Candidates.ts"
+import { recordOf } from "../../../../support/learningRecords.ts"
 
 describe("Candidates", () => {
   const { candidates } = recordOf(RouterId("r")).decision

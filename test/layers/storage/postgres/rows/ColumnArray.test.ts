@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { storable } from "../../../../src/domain/basics/StorableText.ts"
-import { ColumnArray } from "../../../../src/layers/storage/postgres/rows/ColumnArray.ts"
+import { storable } from "../../../../../src/domain/basics/StorableText.ts"
+import { ColumnArray } from "../../../../../src/layers/storage/postgres/rows/ColumnArray.ts"
 
 /** The cells of a binary array, each as its bytes; what `array_recv` of PostgreSQL reads. */
 const cellsOf = (bytes: Buffer): { readonly oid: number; readonly cells: ReadonlyArray<Buffer | null> } => {

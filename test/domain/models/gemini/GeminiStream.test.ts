@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { GeminiStream } from "../../../src/domain/models/gemini/GeminiStream.ts"
-import { upstreamProtocols } from "../../../src/domain/models/Upstream.ts"
-import { isAnswer } from "../../../src/domain/models/WholeAnswer.ts"
+import { GeminiStream } from "../../../../src/domain/models/gemini/GeminiStream.ts"
+import { upstreamProtocols } from "../../../../src/domain/models/Upstream.ts"
+import { isAnswer } from "../../../../src/domain/models/WholeAnswer.ts"
 
 const label = { id: "ours-1", model: "ours", createdSeconds: 1, withUsage: false }
 const { gemini } = upstreamProtocols

@@ -1,7 +1,7 @@
 import { describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { storable } from "../../../../src/domain/basics/StorableText.ts"
-import { toJson } from "../../../../src/layers/storage/postgres/rows/Json.ts"
+import { storable } from "../../../../../src/domain/basics/StorableText.ts"
+import { toJson } from "../../../../../src/layers/storage/postgres/rows/Json.ts"
 
 describe("toJson", () => {
   const Piece = Schema.Literal("\u0000", "\uD800", "\uDFFF", "\uD83D\uDE80", "\\", "\\u0000", "\\ud800", '"', "\n", "a")

@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { RouterId } from "../../../../src/domain/basics/Ids.ts"
-import { Database } from "../../../../src/services/storage/Database.ts"
-import { databaseAt, scopedUrl } from "../../../support/closing.ts"
-import { commitOf, recordOf } from "../../../support/learningRecords.ts"
-import { createDatabase } from "../../../support/postgres.ts"
+import { RouterId } from "../../../../../src/domain/basics/Ids.ts"
+import { Database } from "../../../../../src/services/storage/Database.ts"
+import { databaseAt, scopedUrl } from "../../../../support/closing.ts"
+import { commitOf, recordOf } from "../../../../support/learningRecords.ts"
+import { createDatabase } from "../../../../support/postgres.ts"
 
 const id = RouterId("pruning")
 
