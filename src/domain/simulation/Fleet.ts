@@ -1,6 +1,7 @@
 import { ModelId } from "../basics/Ids.ts"
 import { noMoreRates } from "../routing/Cost.ts"
 import type { Model } from "../routing/Model.ts"
+import { neutral } from "../routing/Reference.ts"
 import { evenQuality, meanQuality, type ModelScript } from "./Script.ts"
 
 /** Four models that are worth telling apart: cheap and weak, good at one thing, good, best and dear. */
@@ -75,7 +76,7 @@ const byName = new Map(fleet.map((script) => [script.name, script]))
 export const scriptOf = (model: Model): ModelScript =>
   byName.get(model.upstream) ?? {
     name: model.upstream,
-    quality: evenQuality(model.priorQuality ?? 0.5),
+    quality: evenQuality(model.priorQuality ?? neutral),
     firstTokenMs: 60,
     tokensPerSecond: 900,
     answerTokens: 90,

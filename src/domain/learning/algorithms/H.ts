@@ -1,3 +1,4 @@
+import { neutral } from "../../routing/Reference.ts"
 import * as Linalg from "../bandit/Linalg.ts"
 import * as Ridge from "../bandit/Ridge.ts"
 import type { Algorithm, World } from "./Algorithm.ts"
@@ -108,7 +109,7 @@ export const predictQuality = (
 ): { readonly mean: number; readonly sd: number; readonly h: number; readonly posterior: Ridge.Posterior | null } => {
   const { ridge } = quality
   const row = quality.rows[k]
-  if (row === undefined) return { mean: 0.5, sd: parameters.s0, h: 1, posterior: null }
+  if (row === undefined) return { mean: neutral, sd: parameters.s0, h: 1, posterior: null }
   const x = slotted(quality, features, task)
   const work = new Float64Array(ridge.d)
   const posterior = Ridge.posterior(ridge, row, work)

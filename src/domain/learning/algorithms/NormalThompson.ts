@@ -1,8 +1,9 @@
+import { neutral } from "../../routing/Reference.ts"
 import { add, type Algorithm, largest, learner, tallies } from "./Algorithm.ts"
 import { student } from "./Draws.ts"
 
-/** Prior of the mean 0.5, worth one answer; of the variance 0.3², worth four. */
-const prior = { mean: 0.5, weight: 1, freedom: 4, variance: 0.09 }
+/** Prior of the mean, worth one answer; of the variance 0.3², worth four. */
+const prior = { mean: neutral, weight: 1, freedom: 4, variance: 0.09 }
 
 /** Mean, deviation and degrees of freedom of the posterior of a mean under a normal-inverse-gamma prior. */
 export const posterior = ({

@@ -4,7 +4,7 @@ import type * as Effect from "effect/Effect"
 import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
-import { preferences } from "../../../../domain/routing/Weights.ts"
+import { preferences, type Weights } from "../../../../domain/routing/Weights.ts"
 import type { StatsQuery } from "../../../../domain/stats/Stats.ts"
 import { ownedBy } from "../rows/Owner.ts"
 import type { Parameters } from "../Statement.ts"
@@ -55,7 +55,7 @@ export const presets = `(VALUES ${Object.entries(preferences)
   .map(([name, w]) => `('${name}', ${w.quality}::float8, ${w.cost}::float8, ${w.latency}::float8)`)
   .join(", ")}) AS preset(preference, quality, cost, latency) USING (preference)`
 
-export const weight = (name: "quality" | "cost" | "latency") =>
+export const weight = (name: keyof Weights) =>
   bounded(`coalesce(d.weights[${["quality", "cost", "latency"].indexOf(name) + 1}], preset.${name})`)
 
 /** As `Score.ts` has it. */
