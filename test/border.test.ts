@@ -40,7 +40,7 @@ const refused = async (files: Files): Promise<ReadonlySet<string>> => {
 
 /** One file for each import, in the folder it would be in. */
 const probesOf = (folder: string, imports: ReadonlyArray<string>): Files =>
-  Object.fromEntries(imports.map((text, i) => [`src/${folder}/Probe${i}.ts`, `${text}\n`]))
+  Object.fromEntries(imports.map((text, i) => [Path.join("src", folder, `Probe${i}.ts`), `${text}\n`]))
 
 /** Every way of taking something from elsewhere that the linter sees. */
 const waysTo = (specifier: string) => [
@@ -109,7 +109,9 @@ const forbidden: Files = {
     ].flatMap(waysTo),
     ...["pg", "undici", "ioredis", "@effect/sql-pg/PgClient"].flatMap(valuesOf)
   ]),
-  ...probesOf("programs/doctor", waysTo("../../layers/storage/redis/Connection.ts"))
+  ...probesOf("programs/doctor", waysTo("../../layers/storage/redis/Connection.ts")),
+  // What an embedder imports.
+  ...probesOf("", ["./layers/storage/postgres/Pool.ts", "./layers/api/Intake.ts", "pg", "undici"].flatMap(waysTo))
 }
 
 const allowed: Files = {

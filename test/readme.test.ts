@@ -54,10 +54,4 @@ describe("README", () => {
       assert.isTrue(names.has(name!), name)
     }
   })
-
-  it("names files that exist", () => {
-    for (const [, file] of readme.matchAll(/`((?:src|examples|test|bench)\/[\w./-]+\.ts)`/g)) {
-      assert.isTrue(Fs.existsSync(new URL(`../${file}`, import.meta.url)), file)
-    }
-  })
 })

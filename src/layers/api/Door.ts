@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http"
 import { type AnyError, envelope, type PublicError, toPublic } from "./ErrorTable.ts"
-import type { RoutePath } from "../../services/api/Routes.ts"
+import { type RoutePath, routes } from "../../services/api/Routes.ts"
 import { named, namedEvent, oneLine } from "./NamedEvents.ts"
 import { json, type Reply } from "./Reply.ts"
 import { chatForm, type StreamForm } from "./SseSink.ts"
@@ -128,7 +128,7 @@ const google: Door = {
 }
 
 /** Paths that several APIs have: who asks says whose it is. */
-const sharedPaths: ReadonlySet<string> = new Set(["/v1/models", "/v1/models/{id}"])
+const sharedPaths: ReadonlySet<string> = new Set([routes.models.path, routes.model.path])
 
 const isGoogles = ({ "x-goog-api-client": client, "x-goog-api-key": key }: IncomingHttpHeaders): boolean =>
   client !== undefined || key !== undefined
