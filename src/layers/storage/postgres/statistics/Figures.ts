@@ -91,7 +91,7 @@ const figuresStatement = (found: CoveredRouter, query: StatsQuery): Statement =>
   const text = `
     WITH live AS (
       SELECT d.model, d.task, ${stepOfId} AS step, ${sumsOf("float8")}
-      FROM (${measured(given, liveRows(given, found), query)}) d WHERE ${filters(given, query)} GROUP BY 1, 2, 3),
+      FROM (${measured(given, given.add("int", found.key), liveRows(given, found), query)}) d WHERE ${filters(given, query)} GROUP BY 1, 2, 3),
     parts AS (${parts.join("\nUNION ALL ")}),
     grouped AS (
       SELECT grouping(model, task, step) AS kind, model, nullif(task, '') AS task, step, ${summed}
@@ -110,7 +110,7 @@ const figuresStatement = (found: CoveredRouter, query: StatsQuery): Statement =>
 const errorsStatement = (found: CoveredRouter, query: StatsQuery): Statement => {
   const given = parameters()
   const parts = [
-    `SELECT d.model, coalesce(d.error, '') AS reason, d.sign AS count FROM (${measured(given, liveRows(given, found), query)}) d
+    `SELECT d.model, coalesce(d.error, '') AS reason, d.sign AS count FROM (${measured(given, given.add("int", found.key), liveRows(given, found), query)}) d
      WHERE ${isFailure} AND ${filters(given, query)}`,
     ...sumRows(given, found, query, "failure_sums", "model, reason, count")
   ]

@@ -60,21 +60,31 @@ export const sumsOf = (numberType: "numeric" | "float8"): string =>
     ...each(times, (ms) => `sum(d.sign * ${counted(ms)}) FILTER (WHERE d.ok AND ${ms} IS NOT NULL)`)
   ].join(", ")
 
-/** The columns of `rows` that the sums are of. `rows` are decisions, each with a `sign`: -1 takes one back. */
+/** Of the time of decision `d`: all references are read once, and looked up by the id, which is a time. */
+const referenceAt = (key: string): string => {
+  const known = (column: string) =>
+    `(SELECT array_agg(r.${column} ORDER BY r.since) FROM cost_references r WHERE r.router_key = ${key})`
+  return `(${known("cost_usd")})[width_bucket(d.id, ${known("since")})]`
+}
+
+/**
+ * The columns of `rows` that the sums are of. `rows` are decisions of the router, each with a `sign`: -1 takes one back.
+ * `OFFSET 0` has each column worked out once, and not again in each sum that it is part of.
+ */
 export const measured = (
   { add }: Parameters,
+  key: string,
   rows: string,
   asked: { readonly costReferenceUsd: number; readonly latencyReferenceSeconds: number }
 ): string => {
   const within = (reference: number) => add("float8", Math.min(1e50, Math.max(1e-50, reference)))
   // Of the time when it was decided: so it stays what it was when prices change.
-  const reference = `coalesce((SELECT r.cost_usd FROM cost_references r WHERE r.router_key = d.router_key AND r.since <= d.id
-    ORDER BY r.since DESC LIMIT 1), ${within(asked.costReferenceUsd)})`
+  const reference = `coalesce(${referenceAt(key)}, ${within(asked.costReferenceUsd)})`
   return `SELECT d.sign, d.id, coalesce(d.owner, '') AS owner, coalesce(d.task, '') AS task, ${answerer} AS model, d.ok, d.aborted,
       d.error, d.answered_by, d.chosen, d.exploration, d.input_tokens, d.output_tokens, d.cost_usd, d.latency_ms, d.first_token_ms,
       CASE WHEN d.ok AND d.learned_weight > 0 THEN ${quality} END AS judged_quality,
       ${reward(reference, within(asked.latencyReferenceSeconds))} AS reward
-    FROM (${rows}) d JOIN ${presets}`
+    FROM (${rows}) d JOIN ${presets} OFFSET 0`
 }
 
 /** What was noted of decisions, of `noted` with their rows as they were: those are taken back, and the present ones added. */

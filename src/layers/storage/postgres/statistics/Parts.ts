@@ -78,8 +78,8 @@ export const reward = (cost: string, latency: string) =>
 export type StatsError = SqlError.SqlError | ParseResult.ParseError
 
 /**
- * Compiling these statements takes longer than running them, and with the usual memory each of the sorts goes to disk.
- * Behind a pooler the session's limit may be on another connection. For this transaction alone.
+ * Compiling these statements takes longer than running them, and with the usual memory each of the sorts goes to disk. Rows
+ * are sorted only where nothing else will do: they make few groups, which the planner cannot know. Behind a pooler the session's limit may be on another connection. For this transaction alone.
  */
 export const reading = <A>(
   sql: SqlClient.SqlClient,
@@ -87,5 +87,5 @@ export const reading = <A>(
 ): Effect.Effect<A, StatsError> =>
   transact(
     sql,
-    `${snapshot}; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '5s'`
+    `${snapshot}; SET LOCAL jit = off; SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '5s'`
   )(effect)

@@ -16,7 +16,7 @@ const referenceDelayMillis = 30_000
 
 /** The rows are added to the sums of their hour and of their day. `rows` are decisions, each with a `sign`. */
 const addition = (given: Parameters, key: string, rows: string, options: AddUpOptions): ReadonlyArray<string> => [
-  `measured_rows AS MATERIALIZED (SELECT d.*, ${hourOf("d.id")} AS hour FROM (${measured(given, rows, options)}) d)`,
+  `measured_rows AS MATERIALIZED (SELECT d.*, ${hourOf("d.id")} AS hour FROM (${measured(given, key, rows, options)}) d)`,
   `added AS (
     INSERT INTO decision_sums AS s (router_key, owner, hours, bucket, task, model, ${measureNames.join(", ")})
     SELECT ${key}, d.owner, w.hours, d.hour - d.hour % w.hours AS bucket, d.task, d.model, ${sumsOf("numeric")}
