@@ -14,10 +14,13 @@ const stored = (): string => {
 export const key = signal(stored())
 /** The service wants a key, or another one. */
 export const needsKey = signal(false)
+/** The key is valid, and lacks the scope that this page needs. */
+export const mayNotRead = signal(false)
 
 export const useKey = (text: string): void => {
   key.value = text
   needsKey.value = false
+  mayNotRead.value = false
   try {
     sessionStorage.setItem(storedAs, text)
   } catch {

@@ -42,6 +42,25 @@ const binned = (pairs: ReadonlyArray<readonly [predicted: number, seen: number]>
 const x = (value: number) => 34 + 258 * value
 const y = (value: number) => 204 - 196 * Math.min(1, Math.max(0, value))
 
+/** The slice that is drawn among all models alike, beside what was chosen by score. */
+const Control = () => {
+  const judged = (isControl: boolean) =>
+    (decisions.value ?? []).flatMap((one) => {
+      const seen = judgedQuality(one)
+      return seen === null || (one.reason === "control") !== isControl ? [] : [seen]
+    })
+  const [drawn, others] = [judged(true), judged(false)]
+  if (drawn.length === 0) return null
+  const mean = (values: ReadonlyArray<number>) =>
+    quality(values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length)
+  return (
+    <p class="note">
+      To compare, {plural(drawn.length, "judged answer")} came of models drawn by chance alone: <b>{mean(drawn)}</b> on
+      average, the others <b>{mean(others)}</b>.
+    </p>
+  )
+}
+
 export const Calibration = () => {
   const pairs = (decisions.value ?? []).flatMap((one): ReadonlyArray<readonly [number, number]> => {
     const seen = judgedQuality(one)
@@ -94,6 +113,7 @@ export const Calibration = () => {
             </text>
           </svg>
           <p class="note">{label}</p>
+          <Control />
         </>
       )}
     </Panel>

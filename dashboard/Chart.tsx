@@ -27,6 +27,7 @@ const axes = (soft: string, line: string, percent: boolean): Array<uPlot.Axis> =
     grid: { show: false },
     ticks: { stroke: line, width: 1, size: 4 },
     font: "11px system-ui, sans-serif",
+    space: 76,
     values: [
       [86_400, "{D} {MMM}", null, null, null, null, null, null, 1],
       [3_600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],

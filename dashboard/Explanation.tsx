@@ -3,7 +3,7 @@ import type { DecisionEntry } from "../src/services/api/Responses.ts"
 import { ask, uuid } from "./Api.ts"
 import { opened, reasons, Result } from "./Decisions.tsx"
 import { count, milliseconds, moment, percent, plural, quality, usd } from "./Format.ts"
-import { decisions, keep, models } from "./Live.ts"
+import { decisions, keep, may, models } from "./Live.ts"
 import { ModelName, Nothing, Tag } from "./Parts.tsx"
 
 const exclusions: Readonly<Record<string, string>> = {
@@ -32,7 +32,7 @@ type Candidate = DecisionEntry["candidates"][number]
 const Score = ({ most, of: { parts } }: { readonly of: Candidate; readonly most: number }) => (
   <span class="parts" aria-hidden="true">
     {(["quality", "cost", "latency"] as const).map((name) => (
-      <i key={name} class={name} style={{ width: `${(100 * parts[name]) / most}%` }} />
+      <i key={name} class={name} style={{ width: `${Math.max(0, (100 * parts[name]) / most)}%` }} />
     ))}
   </span>
 )
@@ -92,6 +92,9 @@ export const Candidates = ({ of }: { readonly of: DecisionEntry }) => {
         <span>
           <i class="latency" /> speed × {of.request.weights.latency.toFixed(2)}.
         </span>
+        {of.pacing === undefined || of.pacing.multiplier === 0
+          ? null
+          : `A budget is spent too fast, so each ${usd(of.pacing.budget_usd)} of cost takes ${of.pacing.multiplier.toFixed(2)} off. `}
         The drawn score has chance in it, so that models of which little is known are tried.
       </p>
     </>
@@ -143,6 +146,10 @@ const Feedback = ({ of }: { readonly of: DecisionEntry }) => {
       )}
       {of.outcome?.ok !== true ? (
         <p class="note">Only answers can be judged.</p>
+      ) : !may("feedback") ? (
+        <p class="note">
+          This key may not judge answers: it lacks the scope <code>feedback</code>.
+        </p>
       ) : (
         <div class="give">
           <button type="button" onClick={() => void give({ kind: "thumbs", value: "up" })}>

@@ -1,4 +1,5 @@
 import { effect, signal } from "@preact/signals"
+import type { BudgetList } from "../src/services/api/BudgetSchemas.ts"
 import type { DecisionList } from "../src/services/api/Responses.ts"
 import type { StatsAnswer } from "../src/services/api/StatsResponse.ts"
 import { ApiError, ask, key, needsKey } from "./Api.ts"
@@ -22,7 +23,13 @@ export const stats = signal<StatsAnswer | null>(null)
 export const series = signal<StatsAnswer | null>(null)
 /** By task and model, with what routing saved: asked for less often. */
 export const savings = signal<StatsAnswer["savings"]>(null)
+/** Those that the key may see. Null until the first answer. */
+export const budgets = signal<BudgetList["data"] | null>(null)
 export const failure = signal<string | null>(null)
+
+/** A key that is needed is asked for, and what does not arrive is asked for again. */
+const failureOf = (error: unknown): string | null =>
+  error instanceof ApiError && !needsKey.value ? error.message : null
 
 const soonMillis = 1_000
 const savingsEveryMillis = 10_000
@@ -55,7 +62,12 @@ export const refresh = async (): Promise<void> => {
     const name = chosenWindow.value
     const of = (group: string, more = "") =>
       ask<StatsAnswer>(`/v1/stats?window=${name}&interval=${windows[name].step}&group_by=${group}&savings=false${more}`)
-    const [byTask, byStep] = await Promise.all([of("task,model"), of("step,model")])
+    const [byTask, byStep, limits] = await Promise.all([
+      of("task,model"),
+      of("step,model"),
+      ask<BudgetList>("/v1/budgets")
+    ])
+    budgets.value = limits.body.data
     if (name === chosenWindow.value) {
       stats.value = byTask.body
       series.value = byStep.body
@@ -63,7 +75,7 @@ export const refresh = async (): Promise<void> => {
     }
     void refreshSavings(name)
   } catch (error) {
-    failure.value = error instanceof ApiError ? error.message : null
+    failure.value = failureOf(error)
   } finally {
     isAsking = false
     if (isAskedAgain) {
@@ -97,7 +109,7 @@ const begin = async (): Promise<void> => {
     keep(body.data)
     chosenWindow.value = name
   } catch (error) {
-    failure.value = error instanceof ApiError ? error.message : null
+    failure.value = failureOf(error)
   }
   void refresh()
 }

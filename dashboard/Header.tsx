@@ -1,4 +1,4 @@
-import { key } from "./Api.ts"
+import { key, needsKey } from "./Api.ts"
 import { choose, chosenWindow, windowNames, windows } from "./Figures.ts"
 import { plural } from "./Format.ts"
 import { connection, service } from "./Live.ts"
@@ -22,9 +22,11 @@ const State = () => {
     ? service.value === null
       ? "Connecting"
       : (phases[phase] ?? phase)
-    : connection.value === "connecting"
-      ? "Connecting"
-      : "No connection: trying again"
+    : needsKey.value
+      ? "Waiting for a key"
+      : connection.value === "connecting"
+        ? "Connecting"
+        : "No connection: trying again"
   return (
     <p class={`state ${tone}`} role="status" id="state">
       <i aria-hidden="true" />

@@ -1,5 +1,5 @@
 import { useRef } from "preact/hooks"
-import { key, useKey } from "./Api.ts"
+import { key, mayNotRead, useKey } from "./Api.ts"
 
 /** Asked for once: the tab keeps it. */
 export const KeyForm = () => {
@@ -14,10 +14,15 @@ export const KeyForm = () => {
       }}
     >
       <h2>This service needs a key</h2>
-      <p>One of those it was started with (CONDUIT_API_KEYS). It stays in this tab and is sent to this service only.</p>
+      <p>
+        One that may read (scope <code>read</code>): of <code>CONDUIT_API_KEYS</code>, of the file of keys, or made with{" "}
+        <code>conduit keys create</code>. It stays in this tab and is sent to this service only.
+      </p>
       {key.value === "" ? null : (
         <p class="error" role="alert">
-          The service does not accept that key.
+          {mayNotRead.value
+            ? "That key is valid, but it may not read: it lacks the scope read. Use another one here."
+            : "The service does not accept that key."}
         </p>
       )}
       <label for="key">API key</label>

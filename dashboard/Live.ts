@@ -1,13 +1,19 @@
 import { signal } from "@preact/signals"
 import type { LiveEvents, ServiceState } from "../src/services/api/LiveEvents.ts"
 import type { DecisionEntry, ModelEntry } from "../src/services/api/Responses.ts"
-import { headers, key, needsKey } from "./Api.ts"
+import { allows, type Scope } from "../src/domain/access/ApiKey.ts"
+import { headers, key, needsKey, mayNotRead } from "./Api.ts"
 
 /** Newest first. */
 const mostKept = 500
 
 export const connection = signal<"connecting" | "live" | "lost">("connecting")
 export const service = signal<ServiceState | null>(null)
+/** Whether the key may do that, as far as is known; where nobody needs a key everybody may do all that the page offers. */
+export const may = (scope: Scope): boolean => {
+  const scopes = service.value?.scopes ?? null
+  return scopes === null || allows({ scopes }, scope)
+}
 /** Those that have a quality of their own: `auto` and aliases are left out. */
 export const models = signal<ReadonlyArray<ModelEntry>>([])
 /** Null until the first answer. */
@@ -50,7 +56,8 @@ const take = (event: string): void => {
 /** Reads the events until the stream ends. */
 const read = async (): Promise<void> => {
   const response = await fetch("/v1/events", { headers: headers(), cache: "no-store" })
-  if (response.status === 401) {
+  if (response.status === 401 || response.status === 403) {
+    mayNotRead.value = response.status === 403
     needsKey.value = true
     return
   }

@@ -1,5 +1,6 @@
 import { render } from "preact"
 import { needsKey } from "./Api.ts"
+import { Budgets } from "./Budgets.tsx"
 import { Calibration } from "./Calibration.tsx"
 import { followChanges } from "./ChangeMarks.ts"
 import { Decisions } from "./Decisions.tsx"
@@ -43,6 +44,7 @@ const Page = () => {
       )}
       {decisions.value === null ? null : (
         <>
+          <Budgets />
           <Models />
           <TryIt />
         </>

@@ -4,6 +4,7 @@ import type { ChatCompletion, DecisionEntry } from "../src/services/api/Response
 import { ask } from "./Api.ts"
 import { Candidates } from "./Explanation.tsx"
 import { milliseconds, usd } from "./Format.ts"
+import { may } from "./Live.ts"
 import { ModelName, Nothing, Panel, Tag } from "./Parts.tsx"
 
 type Completion = (typeof ChatCompletion)["Type"]
@@ -117,6 +118,9 @@ const Shown = ({ result }: { readonly result: Result }) => {
   )
 }
 
+const about =
+  "One prompt under two settings. Both are real requests: they are stored as decisions, and asking costs what the models cost."
+
 /** A prompt of one's own under two settings side by side. */
 export const TryIt = () => {
   const [prompt, setPrompt] = useState("Write a function that reverses a linked list.")
@@ -138,13 +142,17 @@ export const TryIt = () => {
     setResults([first, second])
     setBusy(false)
   }
+  if (!may("route")) {
+    return (
+      <Panel id="try" wide title="Try it" about={about}>
+        <Nothing>
+          This key may not ask models: it lacks the scope <code>route</code>.
+        </Nothing>
+      </Panel>
+    )
+  }
   return (
-    <Panel
-      id="try"
-      wide
-      title="Try it"
-      about="One prompt under two settings. Both are real requests: they are stored as decisions, and asking costs what the models cost."
-    >
+    <Panel id="try" wide title="Try it" about={about}>
       <form
         class="try"
         onSubmit={(event) => {

@@ -239,6 +239,42 @@ describe.skipIf(!has("chromium"))("the dashboard", () => {
     assert.include(await page.locator(".command code").first().textContent(), "authorization: Bearer $CONDUIT_API_KEY")
     await page.reload()
     await page.getByRole("heading", { name: "No requests yet" }).waitFor()
+    assert.strictEqual(await page.locator("[role=alert]").count(), 0)
+    await page.close()
+  })
+
+  it("shows the budgets that a key may see, and says of each part which scope it lacks", async () => {
+    const headers = { authorization: "Bearer root-key-of-tests" }
+    const { url } = await startConduit({
+      upstream: mock.url,
+      models,
+      env: { CONDUIT_ADMIN_KEYS: "root:root-key-of-tests", CONDUIT_BUDGET_USD_PER_DAY: "5" }
+    })
+    const create = async (body: object) => String((await request(`${url}/v1/keys`, { body, headers })).json.secret)
+    const viewer = await create({ name: "viewer", scopes: ["read"], limits: { usd_per_month: 40 } })
+    const asker = await create({ name: "asker", scopes: ["route"] })
+    assert.strictEqual((await request(`${url}/v1/chat/completions`, { headers, body: chat("hello") })).status, 200)
+
+    const { page } = await open(browser, url)
+    const use = async (key: string) => {
+      await page.getByLabel("API key").fill(key)
+      await page.getByRole("button", { name: "Open" }).click()
+    }
+    await use(asker)
+    await page.getByText("it lacks the scope read").waitFor()
+    await use(viewer)
+    await page.locator("#try").getByText("it lacks the scope route").waitFor()
+    await page.locator("#budgets").getByText("need a key with the scope read:all").waitFor()
+    await page.locator('[data-budget="viewer"]').getByText("$0.00 of $40.00").waitFor()
+    assert.strictEqual(await page.locator("[data-budget]").count(), 1)
+    assert.deepEqual(await seriousFaults(page), [])
+    await page.getByRole("button", { name: "Forget key" }).click()
+    await use("root-key-of-tests")
+    await page.locator("#budgets").getByText("All requests of").waitFor()
+    assert.strictEqual(await page.locator("[data-budget]").count(), 2)
+    const { data } = (await request(`${url}/v1/budgets`, { headers })).json
+    const shown = await page.locator("[data-budget] .amount").first().textContent()
+    assert.include(shown, `of $${data[0].day.limit_usd.toFixed(2)}`)
     await page.close()
   })
 })

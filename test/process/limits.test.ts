@@ -1,4 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import type { BudgetList } from "../../src/services/api/BudgetSchemas.ts"
 import { chat, type ConduitProcess, kill9, request, startConduit } from "../support/conduit.ts"
 import { query } from "../support/postgres.ts"
 import { startUpstream, type Upstream } from "../support/processMock.ts"
@@ -57,6 +58,9 @@ const countedBy = (answers: ReadonlyArray<string>) => {
 const concurrently = async (count: number, one: (index: number) => ReturnType<typeof request>) =>
   Promise.all(Array.from({ length: count }, (_, index) => one(index)))
 
+const budgets = async (conduit: ConduitProcess, headers: Record<string, string>): Promise<BudgetList["data"]> =>
+  (await request(`${conduit.url}/v1/budgets`, { headers })).json.data
+
 /** What the database says was spent, and what its rows cost, in whole cents. */
 const centsOf = async (name: string) => {
   const [row] = await query<{ spent: number; rows: number }>(
@@ -111,6 +115,22 @@ describe("a key with limits and a budget", () => {
     assert.strictEqual(spent.headers["retry-after"], "60")
     assert.strictEqual(spent.headers["x-conduit-budget-remaining-usd"], "0")
     assert.match(String(spent.json.error.details.resets_at), /T00:00:00\.000Z$/)
+    const own = await budgets(conduit, poor)
+    assert.deepStrictEqual(own, [
+      {
+        subject: "key",
+        name: "poor",
+        day: { limit_usd: costUsd, spent_usd: costUsd, left_usd: 0, resets_at: spent.json.error.details.resets_at },
+        month: null,
+        reserved_usd: 0,
+        paced: false,
+        pacing: null
+      }
+    ])
+    assert.includeMembers(
+      (await budgets(conduit, admin)).map(({ name }) => name),
+      ["one", "poor"]
+    )
     await conduit.logged("The budget of key poor for this day is used to 80 %")
     await conduit.logged("The budget of key poor for this day is used to 100 %")
     const { text } = await request(`${conduit.url}/metrics`, { headers: admin })
@@ -149,6 +169,13 @@ describe("a key with limits and a budget", () => {
     const headers = await create(conduit, "any", {})
     const answers = await concurrently(20, () => ask(conduit, headers))
     assert.deepStrictEqual(countedBy(answers.map(outcome)), { answered: 5, budget_spent: 15 })
+    const ofRouter = await eventually("the router's budget is spent", limitMs, async () => {
+      const [found] = await budgets(conduit, admin)
+      return found?.day?.spent_usd === 0.25 ? found : undefined
+    })
+    assert.deepInclude(ofRouter, { subject: "router", name: "whole", reserved_usd: 0 })
+    assert.strictEqual(ofRouter.day?.left_usd, 0)
+    assert.deepStrictEqual(await budgets(conduit, headers), [])
     const [refused] = answers.filter(({ status }) => status === 429)
     assert.include(String(refused?.json.error.message), "the budget of router whole is used up")
 
@@ -210,6 +237,10 @@ describe("a budget that is paced", () => {
       })
       assert.isAbove(json.pacing.multiplier, 0)
       assert.isAbove(json.pacing.budget_usd, 0)
+      const own = `paced-${whose.replaceAll(" ", "-")}`
+      const budget = (await budgets(conduit, admin)).find(({ name }) => name === own)
+      assert.isTrue(budget?.paced)
+      assert.isAbove(budget?.pacing?.score_per_request ?? 0, 0)
       const dear = json.candidates.find(({ model }: { model: string }) => model === "dear")
       assert.isBelow(dear.parts.cost, 0)
     }

@@ -112,7 +112,7 @@ export const serveApi = (
     })
     const served = HttpServe.layer.pipe(
       Layer.provide(Layer.provide(KeysShared.layer, DatabaseMemory.layer)),
-      Layer.provide(Layer.succeed(Metering, { of: () => null })),
+      Layer.provide(Layer.succeed(Metering, { of: () => null, budgets: () => Effect.succeed([]) })),
       Layer.provideMerge(HttpSocketLayer.layer),
       Layer.provideMerge(rememberingInFlight(begun)),
       Layer.provide(lifecycleWith({ shutdownTimeout: "5 seconds" })),

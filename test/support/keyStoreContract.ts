@@ -125,6 +125,26 @@ export const keyStoreContract = (it: Vitest.Vitest.MethodsNonLive<Database, true
       assert.closeTo(whole.spentMonthUsd, 9.3, 1e-9)
       assert.closeTo(whole.grantedUsd, 0.5, 1e-9)
 
+      // Looking at budgets lends nothing; each is answered in its place, those that nobody has spent of too.
+      const poor = { type: "key" as const, owners: ["poor"] as const }
+      const looked = yield* budgets.spendings([
+        { type: "router", routerId: id },
+        { type: "key", owners: ["idle"] },
+        asked.subject,
+        poor
+      ])
+      assert.lengthOf(looked, 4)
+      const [ofRouter, ofIdle, ofRich, ofPoor] = looked
+      assert.closeTo(ofRouter?.spentMonthUsd ?? 0, 9.3, 1e-9)
+      assert.closeTo(ofRouter?.lentUsd ?? 0, 0.5, 1e-9)
+      const { dayEndsAtMillis, monthEndsAtMillis } = after
+      const nothing = { spentDayUsd: 0, spentMonthUsd: 0, lentUsd: 0, dayEndsAtMillis, monthEndsAtMillis }
+      assert.deepStrictEqual({ ...ofIdle }, nothing)
+      assert.closeTo(ofRich?.spentDayUsd ?? 0, 0.3, 1e-9)
+      assert.closeTo(ofRich?.lentUsd ?? 0, after.lentUsd, 1e-9)
+      assert.strictEqual(ofPoor?.spentDayUsd, 9)
+      assert.deepStrictEqual(yield* budgets.spendings([]), [])
+
       // Who ends keeps what it has spent and not stored yet, and nothing else; a claim never makes a loan larger.
       const claims = (claimedUsd: number) => [{ subject: "key rich", claimedUsd }]
       const lentBy = Effect.map(budgets.borrow({ ...asked, wantedUsd: 0 }), ({ lentUsd }) => lentUsd)

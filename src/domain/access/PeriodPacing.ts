@@ -27,7 +27,12 @@ export class PeriodPacing {
     const leftMillis = Math.max(this.#gapMillis, left.resetsAtMillis - nowMillis)
     this.#targetUsd = (this.#share(left) * left.usd * this.#gapMillis) / leftMillis
     this.#pacing ??= { meanUsd: this.#targetUsd, multiplier: 0 }
-    return { multiplier: this.#pacing.multiplier, budgetUsd: this.#targetUsd }
+    return this.charge
+  }
+
+  /** What the last choice was charged; null before that is known. */
+  get charge(): Charge | null {
+    return this.#pacing === null ? null : { multiplier: this.#pacing.multiplier, budgetUsd: this.#targetUsd }
   }
 
   /** A request has cost so much. */

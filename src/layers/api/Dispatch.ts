@@ -5,6 +5,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { Deadlines } from "../../domain/basics/Deadlines.ts"
+import type { KeyHolder } from "../../domain/access/ApiKey.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import { version } from "../../domain/basics/Version.ts"
 import { planConstants } from "../../domain/learning/CommitPlan.ts"
@@ -21,6 +22,7 @@ import { Lifecycle } from "../../services/running/Lifecycle.ts"
 import { pageNames } from "../../services/running/settings/Parsers.ts"
 import { Settings, type SettingsShape } from "../../services/running/Settings.ts"
 import { authenticators } from "./Auth.ts"
+import * as Budgets from "./BudgetsHandler.ts"
 import * as Chat from "./Chat.ts"
 import type { Exchange } from "./Exchange.ts"
 import { FairShare } from "./FairShare.ts"
@@ -85,7 +87,8 @@ export const make = (
       router,
       reference,
       models: (caller: Caller) => Lookups.modelList(lookup, caller),
-      state: () => ({
+      state: (key: KeyHolder | null) => ({
+        scopes: key?.scopes ?? null,
         version,
         phase: phaseOf(lifecycle),
         stopping: lifecycle.stopping(),
@@ -109,6 +112,7 @@ export const make = (
       decisions: Lookups.decisions(lookup),
       decision: Lookups.decision(lookup),
       stats: Stats.make(router, reference),
+      budgets: Budgets.make(keys, metering),
       models: Lookups.models(lookup),
       model: Lookups.model(lookup),
       ...KeysHandler.make({ keys: yield* KeyAdministration, readBody: bodyReader(limits, tracing) }),

@@ -37,9 +37,11 @@ export const layer: Layer.Layer<Keys | KeyAdministration, DatabaseError | Invali
       ring.replace("settings", [...http.adminKeys, ...http.apiKeys])
       if (Option.isSome(http.apiKeysFile)) yield* followFile(ring, http.apiKeysFile.value)
       const refresh = yield* followStore(ring, store)
-      return Context.make(Keys, { isOpen: () => ring.isEmpty, find: (presented) => ring.find(presented) }).pipe(
-        Context.add(KeyAdministration, administrationOf(store, refresh))
-      )
+      return Context.make(Keys, {
+        isOpen: () => ring.isEmpty,
+        find: (presented) => ring.find(presented),
+        named: () => ring.named()
+      }).pipe(Context.add(KeyAdministration, administrationOf(store, refresh)))
     })
   )
 

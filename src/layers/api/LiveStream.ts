@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { KeyHolder } from "../../domain/access/ApiKey.ts"
 import { readerOf } from "../../domain/basics/Owner.ts"
 import type { LiveEvents, ServiceState } from "../../services/api/LiveEvents.ts"
 import type { DecisionEntry, ModelList } from "../../services/api/Responses.ts"
@@ -14,7 +15,7 @@ export interface LiveDependencies {
   readonly router: Pick<RouterShape, "decisions">
   readonly reference: () => ShownWith
   readonly models: (caller: Caller) => ModelList
-  readonly state: () => ServiceState
+  readonly state: (key: KeyHolder | null) => ServiceState
 }
 
 /** Each asks the database once a second. */
@@ -55,7 +56,7 @@ export const make = (dependencies: LiveDependencies): Handler => {
       return Effect.raceFirst(
         closed(exchange),
         Effect.repeat(
-          round(dependencies, exchange.caller, stream),
+          round(dependencies, exchange, stream),
           Schedule.addDelay(Schedule.recurs(mostRounds), () => everyMillis)
         )
       ).pipe(Effect.ensuring(Effect.sync(() => open--)), Effect.as(null))
@@ -73,12 +74,12 @@ const closed = ({ response }: Exchange): Effect.Effect<void> =>
 
 const round = (
   { models, reference, router, state }: LiveDependencies,
-  caller: Caller,
+  { caller, key }: Exchange,
   stream: EventWriter
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (stream.isBehind) return
-    stream.tell("service", state())
+    stream.tell("service", state(key))
     stream.tell("models", models(caller))
     const found = yield* router.decisions({ ...anyDecision, ...readerOf(caller), limit: watchedDecisions })
     stream.tellDecisions(found.map(({ feedback, record }) => decisionEntry(record, feedback, reference())))

@@ -9,7 +9,7 @@ import { UsedTokens } from "../../domain/access/BudgetLoan.ts"
 import { LearningLog } from "../../services/learning/LearningLog.ts"
 import * as EpisodeLog from "../../services/observing/EpisodeLog.ts"
 import { Telemetry } from "../../services/observing/Telemetry.ts"
-import { LimitReached, Metering } from "../../services/routing/Metering.ts"
+import { type BudgetState, LimitReached, Metering } from "../../services/routing/Metering.ts"
 import { Settings } from "../../services/running/Settings.ts"
 import { type BudgetSubject, subjectName } from "../../services/storage/BudgetStore.ts"
 import { Database, type DatabaseError } from "../../services/storage/Database.ts"
@@ -45,14 +45,23 @@ export const layer: Layer.Layer<Metering, never, Database | LearningLog | Redis 
       usdPerMonth: Option.getOrNull(settings.budget.usdPerMonth),
       paced: settings.budget.paced
     }
-    const ofRouter = isBudget(routerLimits) ? [budgets({ type: "router", routerId: router.id }, routerLimits)] : []
+    const routerSubject = { type: "router", routerId: router.id } as const
+    const ofRouter = isBudget(routerLimits) ? [budgets.of(routerSubject, routerLimits)] : []
     return Metering.of({
       of: (key, tell) => {
         const limited = key !== null && hasLimit(key.limits) ? key : null
         if (limited === null && ofRouter.length === 0) return null
-        const ofKey = limited === null ? [] : budgetsOf(limited, budgets)
+        const ofKey =
+          limited === null ? [] : budgetsOf(limited).map(({ limits, subject }) => budgets.of(subject, limits))
         return new RequestMeter({ ...shared, key: meteredKey(limited), budgets: [...ofKey, ...ofRouter], tell })
-      }
+      },
+      budgets: (keys, withRouter) =>
+        budgets.states([
+          ...(withRouter && isBudget(routerLimits)
+            ? [{ subject: routerSubject, name: router.id, limits: routerLimits }]
+            : []),
+          ...keys.flatMap(budgetsOf)
+        ])
     })
   })
 )
@@ -62,10 +71,16 @@ const isBudget = ({ usdPerDay, usdPerMonth }: BudgetLimits): boolean => usdPerDa
 const meteredKey = (key: KeyHolder | null) =>
   key === null ? null : { owner: key.owner ?? "", label: key.label, limits: key.limits }
 
-type Budgets = (subject: BudgetSubject, limits: BudgetLimits) => BudgetKeeper
+interface Budget {
+  readonly subject: BudgetSubject
+  readonly name: string
+  readonly limits: BudgetLimits
+}
 
-const budgetsOf = ({ formerOwners = [], limits, owner }: KeyHolder, budgets: Budgets) =>
-  isBudget(limits) && owner !== null ? [budgets({ type: "key", owners: [owner, ...formerOwners] }, limits)] : []
+const budgetsOf = ({ formerOwners = [], limits, owner }: KeyHolder): ReadonlyArray<Budget> =>
+  isBudget(limits) && owner !== null
+    ? [{ subject: { type: "key", owners: [owner, ...formerOwners] }, name: owner, limits }]
+    : []
 
 const visitInterval = "1 second"
 const giveBackLimit = "500 millis"
@@ -118,7 +133,7 @@ const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<Budget
     }).pipe(Effect.disconnect, Effect.timeout(giveBackLimit), Effect.ignore)
   )
   yield* Effect.forkScoped(Effect.repeat(visitAll, Schedule.spaced(visitInterval)))
-  return (subject: BudgetSubject, limits: BudgetLimits): BudgetKeeper => {
+  const of = (subject: BudgetSubject, limits: BudgetLimits): BudgetKeeper => {
     const name = subjectName(subject)
     const known = keepers.get(name)
     if (known !== undefined) {
@@ -129,6 +144,17 @@ const makeBudgets = Effect.fnUntraced(function* (tell: (share: Parameters<Budget
     keepers.set(name, made)
     return made
   }
+  const states = (all: ReadonlyArray<Budget>) =>
+    Effect.map(store.spendings(all.map(({ subject }) => subject)), (spendings) =>
+      all.flatMap(({ limits, name, subject }, place): ReadonlyArray<BudgetState> => {
+        const spending = spendings[place]
+        const charge = keepers.get(subjectName(subject))?.charged ?? null
+        const { paced, usdPerDay, usdPerMonth } = limits
+        if (spending === undefined) return []
+        return [{ ...spending, subject: subject.type, name, usdPerDay, usdPerMonth, paced, charge }]
+      })
+    )
+  return { of, states }
 })
 
 /** What is refused, and which budgets are nearly used up. */

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { BudgetList } from "./BudgetSchemas.ts"
 import { DecisionsQuery } from "./DecisionsQuery.ts"
 import {
   AuditList,
@@ -373,6 +374,14 @@ export const contract: { readonly [Name in RouteName]: RouteContract } = {
     query: AuditQuery,
     answer: AuditList,
     errors: [400, 401, 403]
+  },
+  budgets: {
+    tag: "Audit",
+    summary: "What is left of budgets",
+    description:
+      "What is spent by stored rows, by all replicas together, what is put aside, and when it begins anew. A key sees its own budget; one with `read:all` that of the router and those of all keys. Where there are no keys, the router's alone.",
+    answer: BudgetList,
+    errors: [401, 403]
   },
   events: {
     tag: "Audit",

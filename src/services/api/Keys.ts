@@ -14,6 +14,8 @@ export interface KeysShape {
   readonly isOpen: () => boolean
   /** Whose secret it is, and whether it has expired; null where it is nobody's. Synchronous: every request asks. */
   readonly find: (presented: string) => KeyMatch | null
+  /** All whose names own something, whatever the source; expired ones too. */
+  readonly named: () => ReadonlyArray<KeyHolder>
 }
 
 export class Keys extends Context.Tag("conduit/services/Keys")<Keys, KeysShape>() {}

@@ -1,8 +1,12 @@
 import * as Schema from "effect/Schema"
+import { scopes } from "../../domain/access/ApiKey.ts"
 import { DecisionEntry, ModelList } from "./Responses.ts"
 
 /** What the service is doing, for who watches it. */
 export const ServiceState = Schema.Struct({
+  scopes: Schema.NullOr(Schema.Array(Schema.Literal(...scopes))).annotations({
+    description: "What the asking key may do; null where nobody needs one."
+  }),
   version: Schema.String,
   phase: Schema.String.annotations({
     description: "`starting`, `running`, `settle`, `drain`, `persist`, `close`, `flush` or `stopped`."

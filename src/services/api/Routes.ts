@@ -64,6 +64,7 @@ export const routes = {
   decisions: { ...lookup, path: "/v1/decisions" },
   decision: { ...lookup, path: "/v1/decisions/{id}" },
   stats: { ...lookup, path: "/v1/stats" },
+  budgets: { ...lookup, path: "/v1/budgets" },
   models: { ...lookup, path: "/v1/models", aliases: ["/models"], access: "key" },
   model: { ...lookup, path: "/v1/models/{id}", access: "key" },
   events: { ...lookup, path: "/v1/events", counted: false },

@@ -1,12 +1,31 @@
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
 import type { Charge } from "../../domain/learning/BudgetPacing.ts"
+import type * as Effect from "effect/Effect"
 import type { KeyHolder } from "../../domain/access/ApiKey.ts"
+import type { Spending } from "../storage/BudgetStore.ts"
+import type { DatabaseError } from "../storage/Database.ts"
 
-/** What bounds the use of keys and of the router: limits a minute and at once, and budgets. Plain functions: requests ask. */
+/** What bounds the use of keys and of the router: limits a minute and at once, and budgets. */
 export interface MeteringShape {
-  /** Null where nothing bounds it. `tell` is given header fields for whatever is answered, and may be called again. */
+  /** A plain function, as every request asks. Null where nothing bounds it. `tell` is given header fields for whatever is answered, and may be called again. */
   readonly of: (key: KeyHolder | null, tell: (headers: Readonly<Record<string, string>>) => void) => Meter | null
+  /** The router's budget if that is asked for, then those of the keys; who has none is left out. */
+  readonly budgets: (
+    keys: ReadonlyArray<KeyHolder>,
+    withRouter: boolean
+  ) => Effect.Effect<ReadonlyArray<BudgetState>, DatabaseError>
+}
+
+/** A budget as it is now. */
+export interface BudgetState extends Spending {
+  readonly subject: "router" | "key"
+  readonly name: string
+  readonly usdPerDay: number | null
+  readonly usdPerMonth: number | null
+  readonly paced: boolean
+  /** What this replica's last choice was charged for it; null where it is not paced, or this replica has chosen nothing yet. */
+  readonly charge: Charge | null
 }
 
 export class Metering extends Context.Tag("conduit/services/Metering")<Metering, MeteringShape>() {}

@@ -9,6 +9,8 @@ import type { DatabaseError } from "./Database.ts"
 export interface BudgetStoreShape {
   /** Makes a replica's loan as large as it asks for, as far as the budget goes: one atomic step. */
   readonly borrow: (asked: Loan) => Effect.Effect<Lent, DatabaseError>
+  /** What there is of each budget now, in the same order; nothing is lent by that. */
+  readonly spendings: (subjects: ReadonlyArray<BudgetSubject>) => Effect.Effect<ReadonlyArray<Spending>, DatabaseError>
   /** Makes the loans of a replica as small as what it has claimed and its rows have not paid yet. */
   readonly giveBack: (replica: string, claims: ReadonlyArray<Claim>) => Effect.Effect<void, DatabaseError>
 }
@@ -43,16 +45,20 @@ export type BudgetSubject =
 export const subjectName = (subject: BudgetSubject): string =>
   subject.type === "key" ? `key ${subject.owners[0]}` : `router ${subject.routerId}`
 
-/** USD. Days and months are UTC, by the clock of the database. */
-export interface Lent {
+/** USD. */
+export interface Lent extends Spending {
   /** What is lent to the replica now, all of it. */
   readonly grantedUsd: number
   /** Of its claims, by rows. */
   readonly paidUsd: number
+}
+
+/** USD. Days and months are UTC, by the clock of the database. */
+export interface Spending {
   /** By stored rows. */
   readonly spentDayUsd: number
   readonly spentMonthUsd: number
-  /** Lent to all replicas, this one too. */
+  /** Lent to all replicas: for requests under way, and for the next ones. */
   readonly lentUsd: number
   /** Unix milliseconds. */
   readonly dayEndsAtMillis: number

@@ -46,6 +46,15 @@ export class KeyRing {
     return entry === null ? null : { holder: entry.holder, isExpired: entry.untilMillis <= this.#nowMillis() }
   }
 
+  /** One of each name. */
+  named(): ReadonlyArray<KeyHolder> {
+    const byName = new Map<string, KeyHolder>()
+    for (const { holder } of this.#byHash.values()) {
+      if (holder.owner !== null && !byName.has(holder.owner)) byName.set(holder.owner, holder)
+    }
+    return Array.from(byName.values())
+  }
+
   #byHashOf(presented: string): Entry | null {
     const hash = hashOf(presented)
     const entry = this.#byHash.get(hash)

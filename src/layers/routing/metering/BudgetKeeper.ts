@@ -91,6 +91,11 @@ export class BudgetKeeper {
     return this.#pacing.asked({ usd, spentUsd, resetsAtMillis }, this.#parts.wallMillis())
   }
 
+  /** What the last choice was charged for money; null where the budget is not paced, or nothing was chosen yet. */
+  get charged(): Charge | null {
+    return this.#limits.paced ? this.#pacing.charge : null
+  }
+
   /** A request has cost so much. */
   paid(usd: number): void {
     this.#pacing.spent(usd)

@@ -1,7 +1,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { RouterId } from "../../../domain/basics/Ids.ts"
-import { type BudgetStoreShape, type BudgetSubject, subjectName } from "../../../services/storage/BudgetStore.ts"
+import {
+  type BudgetStoreShape,
+  type BudgetSubject,
+  type Spending,
+  subjectName
+} from "../../../services/storage/BudgetStore.ts"
 import type { RouterState } from "./RouterState.ts"
 
 interface Loan {
@@ -33,7 +38,23 @@ export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): Bu
     return usd
   }
 
+  const spending = (subject: BudgetSubject, now: number): Spending => {
+    const date = new Date(now)
+    const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()]
+    let lentUsd = 0
+    for (const loan of loans.get(subjectName(subject))?.values() ?? []) if (loan.endsAtMillis > now) lentUsd += loan.usd
+    return {
+      spentDayUsd: spentSince(subject, Date.UTC(year, month, day)),
+      spentMonthUsd: spentSince(subject, Date.UTC(year, month, 1)),
+      lentUsd,
+      dayEndsAtMillis: Date.UTC(year, month, day + 1),
+      monthEndsAtMillis: Date.UTC(year, month + 1, 1)
+    }
+  }
+
   return {
+    spendings: (subjects) =>
+      Effect.map(Clock.currentTimeMillis, (now) => subjects.map((subject) => spending(subject, now))),
     giveBack: (replica, claims) =>
       Effect.sync(() => {
         for (const { claimedUsd, subject } of claims) {
@@ -51,13 +72,10 @@ export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): Bu
         loans.set(name, all)
         let othersUsd = 0
         for (const [other, loan] of all) if (other !== replica && loan.endsAtMillis > now) othersUsd += loan.usd
-        const date = new Date(now)
-        const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()]
-        const spentDayUsd = spentSince(subject, Date.UTC(year, month, day))
-        const spentMonthUsd = spentSince(subject, Date.UTC(year, month, 1))
+        const before = spending(subject, now)
         const free = Math.min(
-          (usdPerDay ?? Infinity) - spentDayUsd - othersUsd,
-          (usdPerMonth ?? Infinity) - spentMonthUsd - othersUsd
+          (usdPerDay ?? Infinity) - before.spentDayUsd - othersUsd,
+          (usdPerMonth ?? Infinity) - before.spentMonthUsd - othersUsd
         )
         const allUsd = spentSince(subject, 0)
         const beginUsd = isNew ? allUsd : (all.get(replica)?.beginUsd ?? allUsd)
@@ -70,15 +88,7 @@ export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): Bu
           usd: grantedUsd,
           endsAtMillis: now + seconds * 1000
         })
-        return {
-          grantedUsd,
-          paidUsd,
-          spentDayUsd,
-          spentMonthUsd,
-          lentUsd: othersUsd + grantedUsd,
-          dayEndsAtMillis: Date.UTC(year, month, day + 1),
-          monthEndsAtMillis: Date.UTC(year, month + 1, 1)
-        }
+        return { ...before, grantedUsd, paidUsd, lentUsd: othersUsd + grantedUsd }
       })
   }
 }

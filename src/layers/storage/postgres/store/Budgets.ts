@@ -1,7 +1,13 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Pg from "pg"
-import { type BudgetStoreShape, type Lent, subjectName } from "../../../../services/storage/BudgetStore.ts"
+import {
+  type BudgetStoreShape,
+  type BudgetSubject,
+  type Lent,
+  type Spending,
+  subjectName
+} from "../../../../services/storage/BudgetStore.ts"
 import { DatabaseError } from "../../../../services/storage/Database.ts"
 import { guarded, readCommitted, transactAfter } from "./Transaction.ts"
 
@@ -14,6 +20,22 @@ const locks = (name: string, replica: string) => [
   `SELECT FROM budget_loans WHERE subject = ${Pg.escapeLiteral(name)} AND replica = ${Pg.escapeLiteral(replica)} FOR UPDATE`
 ]
 
+/** Day and month of now, UTC. */
+const today = (sql: SqlClient.SqlClient) =>
+  sql`SELECT (now() AT TIME ZONE 'UTC')::date AS day, date_trunc('month', now() AT TIME ZONE 'UTC')::date AS month`
+
+/** When those of `today` end. */
+const ends = (sql: SqlClient.SqlClient) =>
+  sql`(extract(epoch FROM (today.day + 1)::timestamp AT TIME ZONE 'UTC') * 1000)::float8 AS "dayEndsAtMillis",
+    (extract(epoch FROM (today.month + interval '1 month') AT TIME ZONE 'UTC') * 1000)::float8 AS "monthEndsAtMillis"`
+
+const rowOf = (subject: BudgetSubject, place: number) => ({
+  place,
+  name: subjectName(subject),
+  owners: subject.type === "key" ? subject.owners : null,
+  routerId: subject.type === "router" ? subject.routerId : null
+})
+
 export const makeBudgets = (sql: SqlClient.SqlClient): BudgetStoreShape => ({
   borrow: Effect.fn("BudgetStore.borrow")(function* (asked) {
     const name = subjectName(asked.subject)
@@ -24,7 +46,7 @@ export const makeBudgets = (sql: SqlClient.SqlClient): BudgetStoreShape => ({
     return yield* transactAfter(sql, { begin: readCommitted, first: locks(name, asked.replica) }, () =>
       Effect.gen(function* () {
         const [lent] = yield* sql<Lent>`
-          WITH today AS (SELECT (now() AT TIME ZONE 'UTC')::date AS day, date_trunc('month', now() AT TIME ZONE 'UTC')::date AS month),
+          WITH today AS (${today(sql)}),
           gone AS (DELETE FROM budget_loans WHERE subject = ${name} AND replica <> ${asked.replica} AND ends_at <= now() - interval '1 day'),
           others AS (SELECT coalesce(sum(usd), 0) AS usd FROM budget_loans
             WHERE subject = ${name} AND replica <> ${asked.replica} AND ends_at > now()),
@@ -41,15 +63,32 @@ export const makeBudgets = (sql: SqlClient.SqlClient): BudgetStoreShape => ({
             SELECT ${name}, ${asked.replica}, loan.usd, mine.paid, now() + make_interval(secs => ${asked.seconds}) FROM loan, mine
             ON CONFLICT (subject, replica) DO UPDATE SET usd = excluded.usd, paid = excluded.paid, ends_at = excluded.ends_at)
           SELECT loan.usd::float8 AS "grantedUsd", mine.paid::float8 AS "paidUsd", spent.day::float8 AS "spentDayUsd", spent.month::float8 AS "spentMonthUsd",
-            (others.usd + loan.usd)::float8 AS "lentUsd",
-            (extract(epoch FROM (today.day + 1)::timestamp AT TIME ZONE 'UTC') * 1000)::float8 AS "dayEndsAtMillis",
-            (extract(epoch FROM (today.month + interval '1 month') AT TIME ZONE 'UTC') * 1000)::float8 AS "monthEndsAtMillis"
+            (others.usd + loan.usd)::float8 AS "lentUsd", ${ends(sql)}
           FROM today, spent, others, loan, mine`
         if (lent !== undefined) return lent
         return yield* new DatabaseError({ operation: "borrow", reason: "unexpected", detail: "no row was answered" })
       })
     )
   }, guarded("borrow")),
+
+  spendings: Effect.fn("BudgetStore.spendings")(
+    (subjects) => sql<Spending>`
+      WITH today AS (${today(sql)}),
+      asked AS (SELECT * FROM json_to_recordset(${JSON.stringify(subjects.map(rowOf))}::json)
+        AS x(place int, name text, owners text[], "routerId" text)),
+      spent AS (
+        SELECT a.place, s.day, s.usd FROM asked a JOIN budget_spent s ON s.owner = ANY(a.owners)
+        UNION ALL SELECT a.place, s.day, s.usd FROM asked a JOIN routers r ON r.id = a."routerId" JOIN budget_spent s ON s.router_key = r.key),
+      sums AS (
+        SELECT place, sum(usd) FILTER (WHERE spent.day = today.day) AS day, sum(usd) AS month FROM spent, today
+        WHERE spent.day >= today.month AND spent.day <= today.day GROUP BY place),
+      lent AS (
+        SELECT a.place, sum(b.usd) AS usd FROM asked a JOIN budget_loans b ON b.subject = a.name WHERE b.ends_at > now() GROUP BY a.place)
+      SELECT coalesce(s.day, 0)::float8 AS "spentDayUsd", coalesce(s.month, 0)::float8 AS "spentMonthUsd",
+        coalesce(l.usd, 0)::float8 AS "lentUsd", ${ends(sql)}
+      FROM today, asked a LEFT JOIN sums s USING (place) LEFT JOIN lent l USING (place) ORDER BY place`,
+    guarded("spendings")
+  ),
 
   giveBack: Effect.fn("BudgetStore.giveBack")(
     (replica, claims) =>
