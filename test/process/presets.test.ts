@@ -9,6 +9,8 @@ import { type PresetName, presetNames, presetOf } from "../../src/domain/models/
 import { runCommand } from "../support/command.ts"
 import { chat, killAll, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, type TestDatabase } from "../support/postgres.ts"
+import { has } from "../support/external.ts"
+import { inTerminal } from "../support/terminal.ts"
 import { answers } from "../support/scriptedUpstream.ts"
 
 let database: TestDatabase
@@ -63,13 +65,17 @@ const spokenBy = (name: PresetName, model: string) => {
 }
 
 /** Stands in for vendors: what it lists, by the beginning of the path, and all that it was asked. */
-const startStandIn = async (listed: (path: string) => ReadonlyArray<string> | null) => {
+const startStandIn = async (
+  listed: (path: string) => ReadonlyArray<string> | null,
+  accepts: (key: string) => boolean = () => true
+) => {
   const asked: Array<{ readonly path: string; readonly key: string; readonly model: string | null }> = []
   const server = Http.createServer((incoming, response) => {
     const path = incoming.url ?? ""
     const key = String(
       incoming.headers.authorization ?? incoming.headers["x-api-key"] ?? incoming.headers["x-goog-api-key"] ?? "none"
     )
+    if (!accepts(key)) return void response.writeHead(401).end()
     if (incoming.method === "GET") {
       asked.push({ path, key, model: null })
       const names = listed(path)
@@ -209,6 +215,60 @@ describe("conduit init", () => {
     assert.strictEqual(model.id, "llama3.3:70b")
     const { status } = await request(`${conduit.url}/v1/chat/completions`, { body: chat("hello") })
     assert.strictEqual(status, 200)
+  })
+
+  it.skipIf(!has("terminal"))("asks at a terminal for a key, tries it, and shows what it opens", async () => {
+    const standIn = await startStandIn(
+      () => ["gpt-5.6-terra", "gpt-4o", "whisper-1"],
+      (key) => key === "Bearer sk-right"
+    )
+    const directory = Fs.mkdtempSync(Path.join(folder, "asked-"))
+    const env = { OPENAI_BASE_URL: `${standIn.url}/v1` }
+    const terminal = inTerminal(["init"], { env, directory })
+    await terminal.reads("Which providers shall answer?")
+    await terminal.reads("OpenAI")
+    const [down, space, enter] = ["\u001b[B", " ", "\r"]
+    terminal.types(down + down + space + enter)
+    await terminal.reads("its key (OPENAI_API_KEY)")
+    terminal.types(`sk-wrong${enter}`)
+    await terminal.reads("it answers 401")
+    await terminal.reads("type it again")
+    terminal.types(enter)
+    await terminal.reads("its key (OPENAI_API_KEY)")
+    terminal.types(`sk-right${enter}`)
+    await terminal.reads("which models?")
+    await terminal.reads("gpt-4o")
+    // Below the two that choose all and the others: the usual one is chosen already.
+    terminal.types(down + down + down + space + enter)
+    await terminal.reads("conduit serve")
+    assert.strictEqual(await terminal.ended, 0)
+    assert.match(terminal.text(), /gpt-5\.6-terra +\$2 \/ \$12 .*tools/)
+    assert.notInclude(terminal.text(), "sk-right")
+    assert.notInclude(terminal.text(), "whisper-1")
+
+    const file = Path.join(directory, "conduit.yaml")
+    assert.notInclude(Fs.readFileSync(file, "utf8"), "sk-right")
+    const keys = Path.join(directory, "conduit.keys")
+    assert.strictEqual(Fs.readFileSync(Path.join(keys, "openai"), "utf8"), "sk-right\n")
+    assert.strictEqual(Fs.statSync(Path.join(keys, "openai")).mode & 0o077, 0)
+    assert.strictEqual(Fs.readFileSync(Path.join(keys, ".gitignore"), "utf8"), "*\n")
+    const conduit = await starting({ ...env, CONDUIT_CONFIG: file })
+    const models = await modelsOf(conduit.url)
+    assert.deepStrictEqual(
+      models.map(({ id }) => id),
+      ["gpt-5.6-terra", "gpt-4o"]
+    )
+    assert.strictEqual((await request(`${conduit.url}/v1/chat/completions`, { body: chat("hello") })).status, 200)
+
+    const again = inTerminal(["init"], { env, directory })
+    await again.reads("is there already")
+    assert.strictEqual(await again.ended, 1)
+    const stopped = inTerminal(["init", "--out", "other.yaml"], { env, directory })
+    await stopped.reads("Which providers shall answer?")
+    stopped.types("\u0003")
+    await stopped.reads("nothing is written")
+    assert.strictEqual(await stopped.ended, 1)
+    assert.isFalse(Fs.existsSync(Path.join(directory, "other.yaml")))
   })
 
   it("says which variables name a provider where none does", async () => {

@@ -279,6 +279,13 @@ export const unmeantIn = (variables: Variables): ReadonlyArray<string> =>
 const otherKinds =
   /embed|whisper|speech|audio|voice|tts|image|dall-e|sora|video|moderation|rerank|guard|ocr|transcribe|realtime|live|davinci|babbage/i
 
+/** Those that a list has and that look like models for chats. */
+export const chatModels = (list: ModelList): ReadonlyArray<string> =>
+  servingIn(list).filter((name) => !otherKinds.test(name) && !name.startsWith("models/"))
+
+const servingIn = (list: ModelList): ReadonlyArray<string> =>
+  [...list].flatMap(([name, { retirement }]) => (retirement?.state === "retired" ? [] : [name]))
+
 /**
  * The models of a provider that serve where nobody configures any, at most so many: those of its preset that it lists
  * (perhaps with a date behind the name), else the first that it lists and that look like chat models. Without a list,
@@ -295,12 +302,11 @@ export const chosenModels = (
   // What the list of such a provider has are not the names that it is called by.
   if (preset.modelsIn !== undefined) return []
   if (list === null) return preset.models.slice(0, most)
-  const serving = [...list].flatMap(([name, { retirement }]) => (retirement?.state === "retired" ? [] : [name]))
+  const serving = servingIn(list)
   const current = preset.models.flatMap((model) =>
     list.has(model)
       ? serving.filter((name) => name === model)
       : serving.filter((name) => !isOtherModel({ id: model, upstream: model }, name)).slice(0, 1)
   )
-  const others = () => serving.filter((name) => !otherKinds.test(name) && !name.startsWith("models/"))
-  return (current.length > 0 ? current : others()).slice(0, most)
+  return (current.length > 0 ? current : chatModels(list)).slice(0, most)
 }

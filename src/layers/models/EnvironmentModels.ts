@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -5,6 +6,7 @@ import * as Layer from "effect/Layer"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import type { ModelList } from "../../domain/models/ModelList.ts"
 import {
+  chatModels,
   chosenModels,
   type Preset,
   presetAddress,
@@ -14,12 +16,14 @@ import {
   presetsIn,
   unmeantIn
 } from "../../domain/models/Presets.ts"
-import { EnvironmentModels, type EnvironmentModelsFound } from "../../services/models/EnvironmentModels.ts"
+import { capabilities } from "../../domain/routing/Capability.ts"
+import { EnvironmentModels, type EnvironmentModelsFound, type Offer } from "../../services/models/EnvironmentModels.ts"
 import { Environment } from "../../services/running/Environment.ts"
 import { Settings, type SettingsShape } from "../../services/running/Settings.ts"
-import { configuredFrom } from "./CatalogModels.ts"
+import { configuredFrom, modelsFrom } from "./CatalogModels.ts"
 import { isListing, listOf } from "./ModelLists.ts"
 import { apiKeyOf, baseUrlOf } from "./ProviderValues.ts"
+import * as ShippedPrices from "./ShippedPrices.ts"
 import { upstreamOf } from "./UpstreamPools.ts"
 
 /** Of one provider, and of all together. */
@@ -74,9 +78,48 @@ export const layer: Layer.Layer<EnvironmentModels, never, Settings | Environment
   Effect.gen(function* () {
     const { models } = yield* Settings
     const { variables } = yield* Environment
-    return EnvironmentModels.of({ found: environmentModels(models, variables) })
+    return EnvironmentModels.of({
+      found: environmentModels(models, variables),
+      offered: (name, more) => offered(models, name, new Map([...variables, ...more]))
+    })
   })
 )
+
+/** What one provider offers for chats, whatever else the environment names. */
+const offered = Effect.fnUntraced(function* (
+  models: SettingsShape["models"],
+  name: PresetName,
+  variables: ReadonlyMap<string, string>
+): Effect.fn.Return<Offer> {
+  const preset = presetOf(name)
+  const { url } = presetAddress(preset, variables)
+  const [wrong = null] = problemOf(name, variables)
+  if (wrong !== null) return { baseUrl: url, models: [], problem: wrong }
+  const providers = providersOf([name])
+  const provider = configuredFrom({ providers }, variables, "the environment").providers.get(name)
+  const isAsked = provider !== undefined && isListing(provider) && preset.modelsIn === undefined
+  const asked = isAsked ? yield* Effect.either(askedOnce(provider, models)) : Either.right(null)
+  const list = Either.getOrElse(asked, () => null)
+  const usual = chosenModels(preset, list, variables, mostOfOne)
+  const upstreams = [...new Set([...usual, ...(list === null ? preset.models : chatModels(list))])]
+  const entries = upstreams.map((upstream) => entryOf(name, upstream, new Set()))
+  const shippedPrice = yield* ShippedPrices.load
+  const nowMillis = yield* Clock.currentTimeMillis
+  const lists = list === null ? new Map<string, ModelList>() : new Map([[name, list]])
+  const configured = configuredFrom({ providers, models: entries }, variables, "the environment")
+  return {
+    baseUrl: url,
+    problem: Either.match(asked, { onLeft: (why) => why, onRight: () => null }),
+    models: modelsFrom(configured, { lists, shippedPrice, nowMillis }).map((model) => ({
+      upstream: model.upstream,
+      isUsual: usual.includes(model.upstream),
+      inputUsdPerMTok: model.inputUsdPerMTok,
+      outputUsdPerMTok: model.outputUsdPerMTok,
+      contextWindow: model.contextWindow,
+      can: capabilities.filter((capability) => model.abilities[capability]?.can === true)
+    }))
+  }
+})
 
 /** Values may hold secrets and are not shown. */
 const problemOf = (name: PresetName, variables: ReadonlyMap<string, string>): ReadonlyArray<string> => {
