@@ -2,14 +2,14 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Catalog } from "../../services/models/ModelCatalog.ts"
 
-type Listener = (catalog: Catalog) => Effect.Effect<void>
+export type CatalogListener = (catalog: Catalog) => Effect.Effect<void>
 
 /** Who is told of a new catalogue, in the order in which they came: who depends on another one comes after it. */
 export class CatalogListeners {
-  private readonly listeners = new Set<Listener>()
+  private readonly listeners = new Set<CatalogListener>()
 
   /** Told of `current` at once, and of each new one until the scope closes. */
-  add(listener: Listener, current: () => Catalog): Effect.Effect<void, never, Scope.Scope> {
+  add(listener: CatalogListener, current: () => Catalog): Effect.Effect<void, never, Scope.Scope> {
     return Effect.zipRight(
       Effect.suspend(() => listener(current())),
       Effect.acquireRelease(

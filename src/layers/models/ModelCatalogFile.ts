@@ -8,7 +8,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { JudgeSettings } from "../../domain/learning/Judging.ts"
-import type { ModelList } from "../../domain/models/ModelList.ts"
 import { costReferenceUsd } from "../../domain/routing/Cost.ts"
 import type { Model } from "../../domain/routing/Model.ts"
 import { simulatedModels } from "../../domain/simulation/SimulatedModel.ts"
@@ -17,12 +16,11 @@ import type { EnvironmentModelsFound } from "../../services/models/EnvironmentMo
 import * as EpisodeLog from "../../services/observing/EpisodeLog.ts"
 import { Environment } from "../../services/running/Environment.ts"
 import { InvalidSettings, Settings, type SettingsShape } from "../../services/running/Settings.ts"
-import { CatalogListeners } from "./CatalogListeners.ts"
 import { configuredFrom, type ModelLists, modelsFrom } from "./CatalogModels.ts"
 import { isPriced } from "./CatalogPrices.ts"
-import { changesBetween, endsBetween } from "./Changes.ts"
 import { ModelId } from "../../domain/basics/Ids.ts"
 import { type ConfigFile, parseConfigFile } from "./ConfigFile.ts"
+import { CurrentCatalog, type ReadConfiguration } from "./CurrentCatalog.ts"
 import { environmentModels } from "./EnvironmentModels.ts"
 import { type ConfigPlace, isSame, type KeyFiles, readKeyFiles } from "./KeyFiles.ts"
 import * as ShippedPrices from "./ShippedPrices.ts"
@@ -34,61 +32,10 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
     const settings = yield* Settings
     const { variables } = yield* Environment
     const read = readCatalog(settings, variables)
-    const oneAtATime = yield* Effect.makeSemaphore(1)
-    const listeners = new CatalogListeners()
-    const lists = new Map<string, ModelList>()
-    let file = yield* read
-    let current = file.catalog(lists, yield* Clock.currentTimeMillis)
+    const catalog = new CurrentCatalog(yield* read, yield* Clock.currentTimeMillis)
+    const oneAtATime = (yield* Effect.makeSemaphore(1)).withPermits(1)
 
-    const reload = Effect.gen(function* () {
-      const nextFile = yield* read
-      const now = yield* Clock.currentTimeMillis
-      const bare = nextFile.catalog(new Map(), now)
-      if (isSimulated(bare) !== isSimulated(current)) return yield* switched(bare)
-      for (const name of lists.keys()) if (!isSameUpstream(name, current, bare)) lists.delete(name)
-      const next = nextFile.catalog(lists, now)
-      const changes = changesBetween(current, next)
-      file = nextFile
-      current = next
-      yield* listeners.tell(next)
-      for (const notice of next.notices) yield* Effect.logWarning(notice)
-      yield* Effect.logInfo(
-        changes.length === 0
-          ? "the configuration was read again: nothing changed"
-          : `the configuration was read again: ${changes.join("; ")}`
-      )
-      return next
-    }).pipe(
-      Effect.tapError((error) =>
-        Effect.logError(`the configuration was read again and is not used, the one before it stays: ${error.message}`)
-      )
-    )
-
-    const listed = Effect.fnUntraced(function* (provider: string, list: ModelList) {
-      lists.set(provider, list)
-      const now = yield* Clock.currentTimeMillis
-      const next = file.catalog(lists, now)
-      if (JSON.stringify(next.models) === JSON.stringify(current.models)) return
-      const changes = changesBetween(current, next)
-      const ends = endsBetween(current, next, now)
-      current = next
-      yield* listeners.tell(next)
-      if (changes.length > 0) {
-        yield* Effect.logInfo(`the models that provider ${provider} lists: ${changes.join("; ")}`)
-      }
-      for (const end of ends) yield* Effect.logWarning(`the provider announces an end: ${end}`)
-    })
-
-    // Some prices that ship differ by the hour.
-    const repriced = Effect.gen(function* () {
-      const next = file.catalog(lists, yield* Clock.currentTimeMillis)
-      if (JSON.stringify(next.models) === JSON.stringify(current.models)) return
-      const changes = changesBetween(current, next)
-      current = next
-      yield* listeners.tell(next)
-      yield* Effect.logInfo(`another hour has other prices: ${changes.join("; ")}`)
-    })
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(untilNextMinute, oneAtATime.withPermits(1)(repriced))))
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(untilNextMinute, oneAtATime(catalog.reprice))))
 
     // The file of a key changes where a secret is mounted, and nobody asks for a reload then.
     const trouble = EpisodeLog.make({
@@ -96,60 +43,26 @@ export const layer: Layer.Layer<ModelCatalog, InvalidSettings, Settings | Enviro
         Effect.logError(`keys of providers stay as they were, until their files are right again: ${error.message}`),
       ended: () => Effect.logInfo("the files of the providers' keys are right again")
     })
-    const rekeyed = Effect.gen(function* () {
-      const nextFile = yield* file.rekeyed
-      if (nextFile === null) return
-      const next = nextFile.catalog(lists, yield* Clock.currentTimeMillis)
-      const changes = changesBetween(current, next)
-      file = nextFile
-      current = next
-      yield* listeners.tell(next)
-      yield* Effect.logInfo(`the files of the providers' keys were read again: ${changes.join("; ")}`)
-    }).pipe(
+    const rekey = catalog.rekey.pipe(
       Effect.zipRight(trouble.worked),
       Effect.catchAll((error) => trouble.failed(error))
     )
-    yield* Effect.forkScoped(Effect.repeat(oneAtATime.withPermits(1)(rekeyed), Schedule.spaced(keyFilesInterval)))
+    yield* Effect.forkScoped(Effect.repeat(oneAtATime(rekey), Schedule.spaced(keyFilesInterval)))
 
     return ModelCatalog.of({
-      current: () => current,
-      onChange: (made) => listeners.add(made, () => current),
-      reload: oneAtATime.withPermits(1)(reload),
-      listed: (provider, list) => oneAtATime.withPermits(1)(listed(provider, list))
+      current: () => catalog.current,
+      onChange: (listener) => catalog.onChange(listener),
+      reload: oneAtATime(catalog.reload(read)),
+      listed: (provider, list) => oneAtATime(catalog.listed(provider, list))
     })
   })
 )
-
-/** A list of another address says nothing of this one's models. */
-const isSameUpstream = (name: string, before: Catalog, after: Catalog) => {
-  const [was, is] = [before.providers.get(name), after.providers.get(name)]
-  return was?.baseUrl === is?.baseUrl && was?.modelList === is?.modelList
-}
-
-const isSimulated = ({ models }: Catalog) => models.some((model) => model.simulated)
-
-const switched = (next: Catalog) =>
-  new InvalidSettings({
-    problems: [
-      isSimulated(next)
-        ? "without a usable model simulated ones would answer: a reload does not switch to them; complete the configuration, or restart the service"
-        : "the models are simulated, and a reload does not switch to configured ones: restart the service"
-    ]
-  })
 
 /** A key that has changed counts at the latest after this. */
 const keyFilesInterval = Duration.seconds(1)
 
 /** A file system that does not answer must not hold up the next reload for ever. */
 const readLimit = Duration.seconds(10)
-
-/** A configuration that was read. */
-interface ReadConfiguration {
-  /** For what the providers list. */
-  readonly catalog: (lists: ModelLists, nowMillis: number) => Catalog
-  /** The same with the keys that the providers' own files have now; null where they have not changed. */
-  readonly rekeyed: Effect.Effect<ReadConfiguration | null, InvalidSettings>
-}
 
 const nothingShipped: ShippedPrices.ShippedPrices = () => null
 

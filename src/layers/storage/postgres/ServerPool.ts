@@ -11,6 +11,22 @@ type Connected = (
 /** What `@effect/sql-pg` asks a pool when a statement is interrupted. */
 const cancelling = /^SELECT pg_cancel_backend\((\d+)\)$/
 
+/**
+ * A pool's `query`, which hands on what would cancel a statement: a statement of its own would wait for a free connection,
+ * and end what another one does on that session by then.
+ */
+const withoutCancelling =
+  (pool: Pg.Pool, cancel: (processId: number, done: () => void) => void) =>
+  (...args: ReadonlyArray<unknown>): unknown => {
+    const [text, done] = args
+    const processId = typeof text === "string" ? cancelling.exec(text)?.[1] : undefined
+    if (processId === undefined) return Reflect.apply(Pg.Pool.prototype.query, pool, args)
+    cancel(Number(processId), () => {
+      if (typeof done === "function") Reflect.apply(done, undefined, [])
+    })
+    return undefined
+  }
+
 /** A pool whose next connection is to the server that is known to serve; one that fails makes the next one look again. */
 export class ServerPool extends Pg.Pool {
   readonly #servers: Servers
@@ -22,6 +38,13 @@ export class ServerPool extends Pg.Pool {
   constructor(config: Pg.PoolConfig, servers: Servers) {
     super({ ...config, ...(servers.known === null ? {} : configOf(servers.known)) })
     this.#servers = servers
+    this.#watchConnections(servers)
+    Object.defineProperty(this, "query", {
+      value: withoutCancelling(this, (processId, done) => this.#cancel(processId, done))
+    })
+  }
+
+  #watchConnections(servers: Servers): void {
     this.on("connect", (client) => {
       this.#generations.set(client, servers.generation)
       const session = sessionOf(client)
@@ -39,18 +62,6 @@ export class ServerPool extends Pg.Pool {
       const isOutdated = this.#generations.get(client) !== servers.generation
       const isCancelled = this.#cancelled.has(sessionOf(client)?.processId ?? 0)
       if (isUnfinished || isOutdated || isCancelled) void client.end().catch(() => undefined)
-    })
-    // A statement of its own would wait for a free connection, and end what another one does on that session by then.
-    Object.defineProperty(this, "query", {
-      value: (...args: ReadonlyArray<unknown>): unknown => {
-        const [text, done] = args
-        const cancelled = typeof text === "string" ? cancelling.exec(text)?.[1] : undefined
-        if (cancelled === undefined) return Reflect.apply(Pg.Pool.prototype.query, this, args)
-        this.#cancel(Number(cancelled), () => {
-          if (typeof done === "function") Reflect.apply(done, undefined, [])
-        })
-        return undefined
-      }
     })
   }
 
