@@ -30,7 +30,8 @@ import { rehearsalLines } from "./doctor/Rehearsal.ts"
 import { countOf, forMachines, forPeople } from "./doctor/Print.ts"
 import { telemetryFindings } from "./doctor/Telemetry.ts"
 import { ending } from "./tools/Ending.ts"
-import { type Refused, stoppedBy } from "./tools/OpenRouter.ts"
+import { stoppedBy } from "./tools/OpenRouter.ts"
+import type { Refused } from "./tools/Refused.ts"
 
 /** The service writes no terminal's format where it runs, whatever this command is run on. */
 const asService = (environment: EnvironmentShape) => Layer.succeed(Environment, { ...environment, terminal: false })

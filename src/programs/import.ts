@@ -6,7 +6,8 @@ import * as Effect from "effect/Effect"
 import { readFile } from "node:fs/promises"
 import { parse } from "yaml"
 import { fromLiteLlm } from "../domain/models/LiteLlm.ts"
-import { Refused } from "./tools/OpenRouter.ts"
+import { Refused } from "./tools/Refused.ts"
+import { json } from "./tools/Told.ts"
 import { writeConfiguration } from "./tools/WriteConfiguration.ts"
 
 const file = Args.text({ name: "FILE" }).pipe(Args.withDescription("LiteLLM's config.yaml"))
@@ -16,7 +17,7 @@ const out = Options.text("out").pipe(
   Options.withDescription("the file that is written, and never written over; - prints it")
 )
 
-const litellm = Command.make("litellm", { file, out }, ({ file, out }) =>
+const litellm = Command.make("litellm", { file, out, json }, ({ file, json, out }) =>
   Effect.gen(function* () {
     const content = yield* Effect.tryPromise({
       try: async () => parse(await readFile(file, "utf8")) as unknown,
@@ -25,7 +26,7 @@ const litellm = Command.make("litellm", { file, out }, ({ file, out }) =>
     })
     const imported = fromLiteLlm(content)
     if (imported === null) return yield* new Refused({ detail: `${file} has no model_list: it is no LiteLLM config` })
-    yield* writeConfiguration(out, [`Made of LiteLLM's ${file}`, ...imported.notes], imported.file)
+    yield* writeConfiguration(out, [`Made of LiteLLM's ${file}`, ...imported.notes], imported.file, json)
     for (const note of imported.notes) yield* Console.error(note)
   })
 ).pipe(Command.withDescription("Make a conduit.yaml of LiteLLM's, and say what has no counterpart"))

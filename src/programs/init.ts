@@ -12,7 +12,8 @@ import * as EnvironmentKeys from "../layers/models/EnvironmentModels.ts"
 import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { EnvironmentModels } from "../services/models/EnvironmentModels.ts"
 import { type AnsweredProvider, askForProviders } from "./tools/AskForProviders.ts"
-import { Refused } from "./tools/OpenRouter.ts"
+import { Refused } from "./tools/Refused.ts"
+import { json } from "./tools/Told.ts"
 import { writeConfiguration } from "./tools/WriteConfiguration.ts"
 
 const out = Options.text("out").pipe(
@@ -31,7 +32,7 @@ const variablesText = presetNames
   })
   .join("\n")
 
-const fromEnvironment = (out: string) =>
+const fromEnvironment = (out: string, json: boolean) =>
   Effect.gen(function* () {
     const { found } = yield* EnvironmentModels
     const { content, notices } = yield* found
@@ -40,7 +41,7 @@ const fromEnvironment = (out: string) =>
         detail: `no provider is known by the environment; run this in a terminal to be asked for keys, or set one of these variables:\n${[variablesText, ...notices].join("\n")}`
       })
     }
-    yield* writeConfiguration(out, notices, content)
+    yield* writeConfiguration(out, notices, content, json)
   })
 
 const keyFolder = "conduit.keys"
@@ -107,8 +108,11 @@ const asking = (out: string) =>
   })
 
 /** `conduit init`: a `conduit.yaml` by answers at a terminal, or of the providers that the environment has keys of. */
-export const init = Command.make("init", { out, yes }, ({ out, yes }) =>
-  (!yes && out !== "-" && process.stdin.isTTY && process.stdout.isTTY ? asking(out) : fromEnvironment(out)).pipe(
+export const init = Command.make("init", { out, yes, json }, ({ json, out, yes }) =>
+  (!yes && !json && out !== "-" && process.stdin.isTTY && process.stdout.isTTY
+    ? asking(out)
+    : fromEnvironment(out, json)
+  ).pipe(
     Effect.provide(
       EnvironmentKeys.layer.pipe(Layer.provide(SettingsEnv.layer), Layer.provideMerge(SettingsEnv.environment))
     )

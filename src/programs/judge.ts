@@ -10,8 +10,9 @@ import { must, problemsOf } from "../domain/basics/SchemaProblems.ts"
 import { type Calibration, calibrationOf, verdictBody, verdictIn } from "../domain/learning/Judging.ts"
 import { answerText } from "../domain/models/AnswerText.ts"
 import { columns } from "./tools/Columns.ts"
-import { Refused } from "./tools/OpenRouter.ts"
-import { baseOf, call, percent, serviceOptions } from "./tools/Service.ts"
+import { progressOf } from "./tools/Progress.ts"
+import { Refused } from "./tools/Refused.ts"
+import { call, percent, serviceOptions, targetOf } from "./tools/Service.ts"
 
 const unit = "a number from 0 to 1"
 
@@ -76,16 +77,23 @@ const calibrate = Command.make(
   ({ apiKey, concurrency, file, json, model, url }) =>
     Effect.gen(function* () {
       const answers = yield* read(file)
-      const base = baseOf(url)
+      const target = yield* targetOf({ apiKey, url })
+      const progress = progressOf("judging", "answers", answers.length)
+      let done = 0
       const judged = yield* Effect.forEach(
         answers,
         ({ answer, prompt, quality }) =>
           Effect.map(
-            Effect.either(call(`${base}/v1/chat/completions`, apiKey, { ...verdictBody(prompt, answer), model })),
-            (told) => ({ people: quality, told: Either.map(told, (text) => verdictIn(answerText(text, "chat"))) })
+            Effect.either(
+              call(`${target.base}/v1/chat/completions`, target.apiKey, { ...verdictBody(prompt, answer), model })
+            ),
+            (told) => {
+              progress.at(++done)
+              return { people: quality, told: Either.map(told, (text) => verdictIn(answerText(text, "chat"))) }
+            }
           ),
         { concurrency: Math.min(32, Math.max(1, concurrency)) }
-      )
+      ).pipe(Effect.ensuring(Effect.sync(progress.end)))
       const failed = judged.flatMap(({ told }) => (Either.isLeft(told) ? [told.left] : []))
       const [first] = failed
       if (first !== undefined && failed.length === judged.length) return yield* first

@@ -17,8 +17,10 @@ import { KeyAdministration, type KeyAdministrationShape, type MadeSecret } from 
 import { Database } from "../services/storage/Database.ts"
 import type { StoredKey } from "../services/storage/KeyStore.ts"
 import { columns } from "./tools/Columns.ts"
-import { Refused, withRouter } from "./tools/OpenRouter.ts"
+import { withRouter } from "./tools/OpenRouter.ts"
+import { Refused } from "./tools/Refused.ts"
 import { operator } from "./tools/Operator.ts"
+import { json, told } from "./tools/Told.ts"
 
 // Every running replica sees what these change within a second: nothing is restarted.
 
@@ -33,7 +35,6 @@ const withKeys = <A, E>(use: (keys: KeyAdministrationShape) => Effect.Effect<A, 
   )
 
 const name = Args.text({ name: "NAME" }).pipe(Args.withDescription("the key's name, which owns what is done with it"))
-const json = Options.boolean("json").pipe(Options.withDescription("print JSON"))
 const whole = (option: string, what: string) =>
   Options.integer(option).pipe(Options.withDescription(what), Options.optional)
 const usd = (option: string, what: string) =>
@@ -140,11 +141,13 @@ const rotate = Command.make(
 
 const revoke = Command.make(
   "revoke",
-  { name, secret: text("secret", "id of one secret, as `conduit keys list` shows it; without it the whole key") },
-  ({ name, secret }) =>
+  { name, secret: text("secret", "id of one secret, as `conduit keys list` shows it; without it the whole key"), json },
+  ({ json, name, secret }) =>
     Effect.gen(function* () {
       yield* withKeys((keys) => keys.revoke(name, Option.getOrNull(secret), operator()))
-      yield* Console.log(
+      yield* told(
+        json,
+        { name, secret_id: Option.getOrNull(secret), status: "revoked" },
         Option.isSome(secret)
           ? `the secret ${secret.value} of key ${name} is revoked`
           : `the key ${name} is revoked; what was done with it stays its own`

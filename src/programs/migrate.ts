@@ -1,5 +1,4 @@
 import * as Command from "@effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -11,6 +10,7 @@ import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import * as ShutdownReportJson from "../layers/running/ShutdownReportJson.ts"
 import * as Telemetry from "../layers/observing/Telemetry.ts"
 import { InvalidSettings, Settings } from "../services/running/Settings.ts"
+import { json, told } from "./tools/Told.ts"
 
 const Migrated = DatabasePg.layer.pipe(
   Layer.provide(PostgresExternal.layer),
@@ -19,7 +19,7 @@ const Migrated = DatabasePg.layer.pipe(
 )
 
 /** `conduit migrate`: brings the schema up to date and ends; for deploys that do not let the service do it. */
-export const migrate = Command.make("migrate", {}, () =>
+export const migrate = Command.make("migrate", { json }, ({ json }) =>
   Effect.gen(function* () {
     const { database } = yield* Settings
     if (Option.isNone(database.url)) {
@@ -29,6 +29,6 @@ export const migrate = Command.make("migrate", {}, () =>
     }
     // The messages of the pool's end are those of a shutdown, which people have alerts on: nothing is shut down here.
     yield* Effect.scoped(Layer.build(Migrated)).pipe(Logger.withMinimumLogLevel(LogLevel.Warning))
-    yield* Console.log("the schema is up to date")
+    yield* told(json, { status: "up to date" }, "the schema is up to date")
   }).pipe(Effect.provide(SettingsEnv.layer))
 ).pipe(Command.withDescription("Bring the schema of DATABASE_URL up to date"))

@@ -10,47 +10,52 @@ import { canJudge, type QualityChange } from "../domain/learning/bandit/Hierarch
 import type { Verdict } from "../domain/learning/LearningEvent.ts"
 import { columns } from "./tools/Columns.ts"
 import { knownModel, modelFacts, quality } from "./tools/ModelFacts.ts"
-import { newest, Refused, withRouter } from "./tools/OpenRouter.ts"
+import { newest, withRouter } from "./tools/OpenRouter.ts"
+import { Refused } from "./tools/Refused.ts"
 import { audited, systemUser } from "./tools/Operator.ts"
+import { json, told } from "./tools/Told.ts"
 
-const list = Command.make(
-  "list",
-  { json: Options.boolean("json").pipe(Options.withDescription("print JSON")) },
-  ({ json }) =>
-    withRouter((open) =>
-      Effect.gen(function* () {
-        const { learned } = yield* newest(open)
-        const models = modelFacts(learned)
-        if (json) return yield* Console.log(JSON.stringify({ router_id: open.router.id, models }))
-        yield* Console.log(
-          columns([
-            ["model", "choice", "quality", "judged", "share"],
-            ...models.map((model) => [
-              model.id,
-              model.disabled ? "disabled by an operator" : "enabled",
-              quality(model),
-              String(model.quality.observations),
-              `${(100 * model.share).toFixed(1)} %`
-            ])
+const list = Command.make("list", { json }, ({ json }) =>
+  withRouter((open) =>
+    Effect.gen(function* () {
+      const { learned } = yield* newest(open)
+      const models = modelFacts(learned)
+      if (json) return yield* Console.log(JSON.stringify({ router_id: open.router.id, models }))
+      yield* Console.log(
+        columns([
+          ["model", "choice", "quality", "judged", "share"],
+          ...models.map((model) => [
+            model.id,
+            model.disabled ? "disabled by an operator" : "enabled",
+            quality(model),
+            String(model.quality.observations),
+            `${(100 * model.share).toFixed(1)} %`
           ])
-        )
-      })
-    )
+        ])
+      )
+    })
+  )
 ).pipe(Command.withDescription("The models that the router has learned about, and which are disabled"))
 
 const id = Args.text({ name: "ID" }).pipe(Args.withDescription("id of the model"))
 
 const change = (name: "disable" | "enable", description: string) =>
-  Command.make(name, { id }, ({ id }) =>
+  Command.make(name, { id, json }, ({ id, json }) =>
     withRouter((open) =>
       Effect.gen(function* () {
         const { learned } = yield* newest(open)
         const model = yield* knownModel(learned, id)
         const enabled = name === "enable"
-        if (learned.disabled.has(model) !== enabled) return yield* Console.log(`${model} is ${name}d already`)
+        if (learned.disabled.has(model) !== enabled) {
+          return yield* told(json, { model, enabled, changed: false }, `${model} is ${name}d already`)
+        }
         const position = yield* open.append([{ type: "availability", model: ModelId(model), enabled }])
         yield* audited(open, name, `model ${model}`, { position })
-        yield* Console.log(`${model} is ${name}d from position ${position} of the log on, in every replica`)
+        yield* told(
+          json,
+          { model, enabled, changed: true, position },
+          `${model} is ${name}d from position ${position} of the log on, in every replica`
+        )
         if (!enabled && learned.state.models.every(({ id }) => id === model || learned.disabled.has(id))) {
           yield* Console.error(
             "WARNING no model that the router knows is enabled now: requests are answered 503 until one is, by `conduit models enable`"
@@ -81,7 +86,7 @@ const meanings = {
 } satisfies Record<Verdict, string>
 
 const say = (verdict: Verdict, description: string) =>
-  Command.make(verdict, { id, by }, ({ by, id }) =>
+  Command.make(verdict, { id, by, json }, ({ by, id, json }) =>
     withRouter((open) =>
       Effect.gen(function* () {
         const { learned } = yield* newest(open)
@@ -94,7 +99,9 @@ const say = (verdict: Verdict, description: string) =>
         const who = Option.getOrElse(by, systemUser).slice(0, longestName)
         const position = yield* open.append([{ type: "verdict", model: ModelId(model), verdict, by: who }])
         yield* audited(open, verdict, `model ${model}`, { position, change: change.position, by: who })
-        yield* Console.log(
+        yield* told(
+          json,
+          { model, verdict, by: who, change: change.position, position },
           `the change of ${model} at position ${change.position} ${meanings[verdict]}, in every replica from position ${position} of the log on`
         )
       })

@@ -18,7 +18,8 @@ import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { type Catalog, ModelCatalog } from "../services/models/ModelCatalog.ts"
 import { columns } from "./tools/Columns.ts"
 import { eachDecision } from "./tools/LoggedDecisions.ts"
-import { foldOn, type OpenRouter, Refused, withRouter } from "./tools/OpenRouter.ts"
+import { foldOn, type OpenRouter, withRouter } from "./tools/OpenRouter.ts"
+import { Refused } from "./tools/Refused.ts"
 import { weightsOf } from "./tools/WeightsText.ts"
 
 /** A whole number is a position; anything else a time. */

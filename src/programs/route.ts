@@ -4,13 +4,13 @@ import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { paramsText } from "../domain/models/ModelParams.ts"
 import { preferenceNames } from "../domain/routing/Weights.ts"
 import { DecisionEntry, ModelList } from "../services/api/Responses.ts"
 import { columns } from "./tools/Columns.ts"
-import { baseOf, call, NoAnswer, percent, serviceOptions, usd } from "./tools/Service.ts"
+import { candidatesTable } from "./tools/Figures.ts"
+import { call, NoAnswer, percent, serviceOptions, type Target, targetOf, usd } from "./tools/Service.ts"
 
 /** Of the service's answer what is shown here; a newer service may say more. */
 const Shown = Schema.parseJson(DecisionEntry.pick("id", "candidates", "chosen", "propensity", "reason", "exploration"))
@@ -66,13 +66,15 @@ export const route = Command.make(
       Options.optional,
       Options.withDescription("what matters; the service's default if not given")
     ),
+    explain: Options.boolean("explain").pipe(Options.withDescription("show what each score is made of")),
     json: Options.boolean("json").pipe(Options.withDescription("print the decision as the service sent it")),
     ...serviceOptions
   },
-  ({ apiKey, json, preference, prompt, task, url }) =>
+  ({ apiKey, explain, json, preference, prompt, task, url }) =>
     Effect.gen(function* () {
-      const base = baseOf(url)
-      const text = yield* call(`${base}/v1/route`, apiKey, {
+      const target = yield* targetOf({ apiKey, url })
+      const { base } = target
+      const text = yield* call(`${base}/v1/route`, target.apiKey, {
         prompt,
         conduit: {
           ...Option.match(task, { onNone: () => ({}), onSome: (task) => ({ task }) }),
@@ -82,17 +84,17 @@ export const route = Command.make(
       if (json) return yield* Console.log(text)
       const decision = yield* Effect.mapError(
         Schema.decodeUnknown(Shown)(text),
-        () => new NoAnswer({ url: base, detail: "what answers there is not this version of Conduit" })
+        () => new NoAnswer({ url: base, detail: "what answers there is not this version of Conduit", isNobody: false })
       )
-      yield* Console.log(table(decision))
+      yield* Console.log(explain ? candidatesTable(decision) : table(decision))
       yield* Console.log(
-        `\n${explanation(decision, yield* judgedAnswers(base, apiKey, decision.chosen))}\ndecision ${decision.id}`
+        `\n${explanation(decision, yield* judgedAnswers(target, decision.chosen))}\ndecision ${decision.id}`
       )
     })
 ).pipe(Command.withDescription("Ask a running service which model it would choose for a prompt, and why"))
 
 /** How many judged answers stand behind the model; null if the service does not say. */
-const judgedAnswers = (base: string, apiKey: Option.Option<Redacted.Redacted>, model: string) =>
+const judgedAnswers = ({ apiKey, base }: Target, model: string) =>
   call(`${base}/v1/models`, apiKey, null).pipe(
     Effect.flatMap(Schema.decodeUnknown(Schema.parseJson(ModelList))),
     Effect.map(({ data }) => data.find((entry) => entry.id === model)?.conduit.quality?.observations ?? null),

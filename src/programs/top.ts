@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import { DecisionList } from "../services/api/Responses.ts"
 import { StatsAnswer } from "../services/api/StatsResponse.ts"
 import { decisionsTable, statsTable } from "./tools/Figures.ts"
-import { baseOf, read, serviceOptions } from "./tools/Service.ts"
+import { decoded, serviceOptions, type Source, withSource } from "./tools/Service.ts"
 
 /** The cursor goes home, and what stood there is cleared. */
 const fresh = "\u001b[H\u001b[2J"
@@ -22,20 +22,27 @@ export const top = Command.make(
       Options.withDefault("1h"),
       Options.withDescription("how far back, such as 15m, 24h or 7d")
     ),
-    json: Options.boolean("json").pipe(Options.withDescription("print both once, as the service sent them")),
+    json: Options.boolean("json").pipe(
+      Options.withDescription("print JSON once: what /v1/stats and /v1/decisions answer")
+    ),
     ...serviceOptions
   },
   ({ apiKey, json, url, window }) => {
-    const base = baseOf(url)
     const isTerminal = process.stdout.isTTY
-    const look = Effect.gen(function* () {
-      const statsPath = `/v1/stats?group_by=task,model&savings=false&window=${encodeURIComponent(window)}`
-      const stats = yield* read(StatsAnswer, base, statsPath, apiKey)
-      const { data } = yield* read(DecisionList, base, `/v1/decisions?limit=${shown}`, apiKey)
-      if (json) return yield* Console.log(JSON.stringify({ stats, decisions: data }))
-      const text = `${base}, the last ${window}\n\n${statsTable(stats)}\n\n${decisionsTable(data)}`
-      yield* Console.log(isTerminal ? `${fresh}${text}\n\nCtrl+C ends it.` : text)
-    })
-    return json || !isTerminal ? look : Effect.asVoid(Effect.repeat(look, Schedule.spaced(every)))
+    const look = (source: Source) =>
+      Effect.gen(function* () {
+        const statsPath = `/v1/stats?group_by=task,model&savings=false&window=${encodeURIComponent(window)}`
+        const stats = yield* Effect.flatMap(source.get(statsPath), decoded(StatsAnswer, source))
+        const { data } = yield* Effect.flatMap(
+          source.get(`/v1/decisions?limit=${shown}`),
+          decoded(DecisionList, source)
+        )
+        if (json) return yield* Console.log(JSON.stringify({ stats, decisions: data }))
+        const text = `${source.name}, the last ${window}\n\n${statsTable(stats)}\n\n${decisionsTable(data)}`
+        yield* Console.log(isTerminal ? `${fresh}${text}\n\nCtrl+C ends it.` : text)
+      })
+    return withSource({ apiKey, url }, (source) =>
+      json || !isTerminal ? look(source) : Effect.asVoid(Effect.repeat(look(source), Schedule.spaced(every)))
+    )
   }
-).pipe(Command.withDescription("Watch a running service: which model gets which task, and the newest decisions"))
+).pipe(Command.withDescription("Watch what happens: which model gets which task, and the newest decisions"))

@@ -1,10 +1,11 @@
 import * as Effect from "effect/Effect"
 import { DecisionsQuery } from "../../services/api/DecisionsQuery.ts"
-import type { DecisionList, ModelEntry, ModelList } from "../../services/api/Responses.ts"
+import type { DecisionEntry, DecisionList, ModelEntry, ModelList } from "../../services/api/Responses.ts"
 import { type Caller, type RouterShape, UnknownModel } from "../../services/routing/Router.ts"
 import { type Alias, aliasOf } from "../../domain/routing/Alias.ts"
 import { readerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
+import type { AnyError } from "./ErrorTable.ts"
 import type { Handler } from "./Handler.ts"
 import { speaksAnthropic, speaksGoogle } from "./Door.ts"
 import {
@@ -30,46 +31,64 @@ export interface LookupDependencies {
   readonly startedAtSeconds: number
 }
 
+interface Shown<Asked extends keyof RouterShape> {
+  readonly router: Pick<RouterShape, Asked>
+  readonly reference: () => ShownWith
+}
+
 const decodeDecisionsQuery = decoder(DecisionsQuery)
 const defaultDecisions = 50
 
-/** A page of decisions, newest first. */
 export const decisions =
-  ({ reference, router }: LookupDependencies): Handler =>
-  ({ caller, request }) =>
-    Effect.gen(function* () {
-      const asked = yield* decodeDecisionsQuery(yield* query(request))
-      const limit = asked.limit ?? defaultDecisions
-      // One more than is shown tells whether there is a next page.
-      const found = yield* router.decisions({
-        ...readerOf(caller),
-        model: asked.model ?? null,
-        fromMillis: asked.from ?? null,
-        untilMillis: asked.until ?? null,
-        userId: asked.user_id ?? null,
-        task: asked.task ?? null,
-        algorithm: asked.algorithm ?? null,
-        reason: asked.reason ?? null,
-        outcome: asked.outcome ?? null,
-        before: asked.cursor ?? null,
-        limit: limit + 1
-      })
-      const page = found.slice(0, limit)
-      const shown: DecisionList = {
-        object: "list",
-        data: page.map((stored) => decisionEntry(stored.record, stored.feedback, reference())),
-        next_cursor: found.length > limit ? (page.at(-1)?.record.decision.id ?? null) : null
-      }
-      return json(shown)
+  (dependencies: LookupDependencies): Handler =>
+  ({ caller, request: { url = "" } }) =>
+    Effect.map(decisionList(dependencies, { caller, url }), (found) => json(found))
+
+/** A page of decisions, newest first, to who asks for that address. */
+export const decisionList = (
+  { reference, router }: Shown<"decisions">,
+  { caller, url }: { readonly caller: Caller; readonly url: string }
+): Effect.Effect<DecisionList, AnyError> =>
+  Effect.gen(function* () {
+    const asked = yield* decodeDecisionsQuery(yield* query({ url }))
+    const limit = asked.limit ?? defaultDecisions
+    // One more than is shown tells whether there is a next page.
+    const found = yield* router.decisions({
+      ...readerOf(caller),
+      model: asked.model ?? null,
+      fromMillis: asked.from ?? null,
+      untilMillis: asked.until ?? null,
+      userId: asked.user_id ?? null,
+      task: asked.task ?? null,
+      algorithm: asked.algorithm ?? null,
+      reason: asked.reason ?? null,
+      outcome: asked.outcome ?? null,
+      before: asked.cursor ?? null,
+      limit: limit + 1
     })
+    const page = found.slice(0, limit)
+    return {
+      object: "list",
+      data: page.map((stored) => decisionEntry(stored.record, stored.feedback, reference())),
+      next_cursor: found.length > limit ? (page.at(-1)?.record.decision.id ?? null) : null
+    }
+  })
 
 export const decision =
-  ({ reference, router }: LookupDependencies): Handler =>
+  (dependencies: LookupDependencies): Handler =>
   ({ caller, target }) =>
-    Effect.gen(function* () {
-      const stored = yield* router.decision(yield* decisionIdOf(target?.id ?? ""), caller)
-      return json(decisionEntry(stored.record, stored.feedback, reference()))
-    })
+    Effect.map(decisionEntryOf(dependencies, caller, target?.id ?? ""), (found) => json(found))
+
+/** The decision of that id, or of the answer of that id. */
+export const decisionEntryOf = (
+  { reference, router }: Shown<"decision">,
+  caller: Caller,
+  id: string
+): Effect.Effect<DecisionEntry, AnyError> =>
+  Effect.gen(function* () {
+    const stored = yield* router.decision(yield* decisionIdOf(id), caller)
+    return decisionEntry(stored.record, stored.feedback, reference())
+  })
 
 /** The models that the caller's key may use, and the names that stand for one of them. */
 const usableBy = ({ aliases, router }: LookupDependencies, { allowedModels }: Caller) => {

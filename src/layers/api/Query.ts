@@ -3,7 +3,9 @@ import type * as Http from "node:http"
 import { InvalidRequest } from "./HttpErrors.ts"
 
 /** The query of a request as an object. No key has two values here: which of them is meant nobody can say. */
-export const query = ({ url = "" }: Http.IncomingMessage): Either.Either<Record<string, string>, InvalidRequest> => {
+export const query = ({
+  url = ""
+}: Pick<Http.IncomingMessage, "url">): Either.Either<Record<string, string>, InvalidRequest> => {
   const start = url.indexOf("?")
   const pairs = Array.from(new URLSearchParams(start === -1 ? "" : url.slice(start + 1)))
   const values = new Map<string, string>()

@@ -14,9 +14,10 @@ import {
 } from "../../domain/stats/Stats.ts"
 import type { StatsAnswer } from "../../services/api/StatsResponse.ts"
 import { type Grouping, StatsQuery } from "../../services/api/StatsQuery.ts"
-import type { RouterShape, Stats } from "../../services/routing/Router.ts"
+import type { Caller, RouterShape, Stats } from "../../services/routing/Router.ts"
 import { readerOf } from "../../domain/basics/Owner.ts"
 import { decoder } from "./Body.ts"
+import type { AnyError } from "./ErrorTable.ts"
 import type { Handler } from "./Handler.ts"
 import { InvalidRequest } from "./HttpErrors.ts"
 import type { RewardReference } from "./Present.ts"
@@ -27,9 +28,19 @@ const decodeQuery = decoder(StatsQuery)
 const defaultWindowMillis = 24 * hourMillis
 const mostSteps = 1_000
 
-export const make = (router: Pick<RouterShape, "stats">, reference: () => RewardReference): Handler =>
-  Effect.fnUntraced(function* ({ caller, request }) {
-    const asked = yield* decodeQuery(yield* query(request))
+export const make =
+  (router: Pick<RouterShape, "stats">, reference: () => RewardReference): Handler =>
+  ({ caller, request: { url = "" } }) =>
+    Effect.map(answer(router, reference, { caller, url }), (found) => json(found))
+
+/** To who asks for that address. */
+export const answer = (
+  router: Pick<RouterShape, "stats">,
+  reference: () => RewardReference,
+  { caller, url }: { readonly caller: Caller; readonly url: string }
+): Effect.Effect<StatsAnswer, AnyError> =>
+  Effect.gen(function* () {
+    const asked = yield* decodeQuery(yield* query({ url }))
     if (asked.window !== undefined && asked.from !== undefined) {
       return yield* new InvalidRequest({ param: "window", detail: "excludes from: send one" })
     }
@@ -64,7 +75,7 @@ export const make = (router: Pick<RouterShape, "stats">, reference: () => Reward
       groupBy: dimensions,
       savings: asked.savings ?? true
     })
-    return json(presented(found, dimensions, { fromMillis, untilMillis, stepsMillis, widthMillis }))
+    return presented(found, dimensions, { fromMillis, untilMillis, stepsMillis, widthMillis })
   })
 
 const isByHours = (stepsMillis: ReadonlyArray<number>) => stepsMillis.every((millis) => millis % hourMillis === 0)

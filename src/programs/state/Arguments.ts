@@ -1,6 +1,6 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
-import { Refused } from "../tools/OpenRouter.ts"
+import { Refused } from "../tools/Refused.ts"
 
 export const yes = Options.boolean("yes").pipe(
   Options.withDescription("do it; without this the command only says what it would do")

@@ -1,12 +1,13 @@
 import * as Command from "@effect/cli/Command"
 import { readFile } from "node:fs/promises"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as StateFile from "../../domain/learning/StateFile.ts"
 import * as Learning from "../../domain/learning/LearnedState.ts"
 import { firstDifference, isEqual } from "../tools/Differences.ts"
-import { newest, type OpenRouter, Refused, withRouter } from "../tools/OpenRouter.ts"
+import { newest, type OpenRouter, withRouter } from "../tools/OpenRouter.ts"
+import { Refused } from "../tools/Refused.ts"
+import { json, told } from "../tools/Told.ts"
 import { file, fileTrouble, yes } from "./Arguments.ts"
 
 /** The state as far as this database can tell it by itself: null if log and snapshots do not reach. */
@@ -18,7 +19,7 @@ const ownState = Effect.fnUntraced(function* (open: OpenRouter) {
   return isComplete || oldest === 1 ? (yield* newest(open)).learned : null
 })
 
-export const importState = Command.make("import", { file, yes }, ({ file, yes }) =>
+export const importState = Command.make("import", { file, yes, json }, ({ file, json, yes }) =>
   withRouter(
     (open) =>
       Effect.gen(function* () {
@@ -61,7 +62,7 @@ export const importState = Command.make("import", { file, yes }, ({ file, yes })
             detail: `the log of router ${id} grew meanwhile: stop its service, and import again`
           })
         }
-        yield* Console.log(`${what} ${id}: imported`)
+        yield* told(json, { file, router_id: id, position: given.position }, `${what} ${id}: imported`)
       }),
     { mayBeNew: true }
   )

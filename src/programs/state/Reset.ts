@@ -1,13 +1,14 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Fold from "../../domain/learning/Fold.ts"
 import { knownModel } from "../tools/ModelFacts.ts"
-import { newest, Refused, withRouter } from "../tools/OpenRouter.ts"
+import { newest, withRouter } from "../tools/OpenRouter.ts"
+import { Refused } from "../tools/Refused.ts"
 import { audited } from "../tools/Operator.ts"
+import { json, told } from "../tools/Told.ts"
 import { yes } from "./Arguments.ts"
 
 export const reset = Command.make(
@@ -15,9 +16,10 @@ export const reset = Command.make(
   {
     model: Args.text({ name: "MODEL" }).pipe(Args.optional, Args.withDescription("id of the model")),
     all: Options.boolean("all").pipe(Options.withDescription("every model")),
-    yes
+    yes,
+    json
   },
-  ({ all, model, yes }) =>
+  ({ all, json, model, yes }) =>
     withRouter((open) =>
       Effect.gen(function* () {
         if (all === Option.isSome(model)) return yield* new Refused({ detail: "name one model, or say --all" })
@@ -46,7 +48,7 @@ export const reset = Command.make(
             Fold.last(reached)
           )
         }
-        yield* Console.log(`reset at position ${position} of the log: ${ids.join(", ")}`)
+        yield* told(json, { models: ids, position }, `reset at position ${position} of the log: ${ids.join(", ")}`)
       })
     )
 ).pipe(Command.withDescription("Make most of what was learned about a model's quality void, in every replica"))

@@ -1,12 +1,13 @@
 import * as Command from "@effect/cli/Command"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fold from "../../domain/learning/Fold.ts"
 import { firstDifference, isEqual } from "../tools/Differences.ts"
-import { foldOn, Refused, withRouter } from "../tools/OpenRouter.ts"
+import { foldOn, withRouter } from "../tools/OpenRouter.ts"
+import { json, told } from "../tools/Told.ts"
+import { Refused } from "../tools/Refused.ts"
 
-export const verify = Command.make("verify", {}, () =>
+export const verify = Command.make("verify", { json }, ({ json }) =>
   withRouter((open) =>
     Effect.gen(function* () {
       const { reader, router } = open
@@ -49,7 +50,9 @@ export const verify = Command.make("verify", {}, () =>
           detail: `DIFFERENT: folded from ${from}, and from the snapshot at position ${watermark}, to position ${end}; first difference: ${firstDifference(base.learned, latest.learned) ?? "none of the models"}`
         })
       }
-      yield* Console.log(
+      yield* told(
+        json,
+        { equal: true, folded_from: isWhole ? 0 : Fold.position(base), snapshot: watermark, position: end },
         `equal: folded from ${from}, and from the snapshot at position ${watermark}, both are the same to the bit at position ${end}`
       )
     })

@@ -5,7 +5,7 @@ import * as Redacted from "effect/Redacted"
 import { presetAddress, presetKey, type PresetName, presetNames, presetOf } from "../../domain/models/Presets.ts"
 import { EnvironmentModels, type Offer, type OfferedModel } from "../../services/models/EnvironmentModels.ts"
 import { Environment } from "../../services/running/Environment.ts"
-import { Refused } from "./OpenRouter.ts"
+import { Refused } from "./Refused.ts"
 
 /** A provider as it was answered for. */
 export interface AnsweredProvider {

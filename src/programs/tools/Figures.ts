@@ -62,7 +62,7 @@ export const decisionsTable = (decisions: ReadonlyArray<DecisionEntry>): string 
     ])
   ])
 
-export const candidatesTable = (decision: DecisionEntry): string =>
+export const candidatesTable = (decision: Pick<DecisionEntry, "candidates" | "chosen">): string =>
   columns([
     ["", "model", "chance", "expected score", "of quality", "of cost", "of time", "quality", "cost", "time", ""],
     ...decision.candidates.map(({ parts, ...one }) => [

@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from "node:util"
+
 /** How each command is called, by its name. */
 const examples: Readonly<Record<string, string>> = {
   "": "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit serve",
@@ -6,7 +8,7 @@ const examples: Readonly<Record<string, string>> = {
   "import litellm": "conduit import litellm --out conduit.yaml config.yaml",
   init: "OPENAI_API_KEY=sk-... conduit init --out conduit.yaml",
   migrate: "DATABASE_URL=postgres://conduit@127.0.0.1/conduit conduit migrate",
-  route: 'conduit route --task arithmetic "What is 17 * 23?"',
+  route: 'conduit route --explain --task arithmetic "What is 17 * 23?"',
   stats: "conduit stats --window 7d",
   decisions: "conduit decisions --task code --limit 5",
   top: "conduit top --window 15m",
@@ -41,13 +43,24 @@ const colours = String.raw`(?:\u001b\[[0-9;]*m)*`
 const usage = new RegExp(String.raw`(USAGE${colours}\s+${colours}\$ )(\S+)`)
 const description = new RegExp(String.raw`\n(${colours}DESCRIPTION)`)
 
+/** A command of a list: its name with all its options, and behind them what it does. */
+const listedCommand = /^ {2}- (\S.*?) {2,}(\S.*)\n?$/gm
+
+/** The options of each would make a line wider than any terminal: `--help` of the command has them. */
+const listed = (text: string): string =>
+  text.replace(listedCommand, (_, called: string, what: string) => {
+    const name = stripVTControlCharacters(called).split(/ (?=[-[<(])/)[0] ?? ""
+    return `  - ${name.padEnd(nameWidth)}${what.trimEnd()}`
+  })
+const nameWidth = 18
+
 /** The library's help of a command, with its whole name and an example. Any other text stays as it is. */
 export const helpText = (words: ReadonlyArray<string>, text: string): string => {
   if (!usage.test(text)) return text
   const [first = "", second = ""] = words
   const name = [`${first} ${second}`, first].find((given) => given in examples) ?? ""
   const called = name === "" ? "conduit" : `conduit ${name}`
-  return text
+  return listed(text)
     .replace(usage, (_, before: string) => before + called)
     .replace(description, (_, title: string) => `\nEXAMPLE\n\n  ${examples[name] ?? called}\n\n${title}`)
 }

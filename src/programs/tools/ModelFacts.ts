@@ -4,7 +4,7 @@ import * as Sources from "../../domain/learning/bandit/Sources.ts"
 import type { ModelId } from "../../domain/basics/Ids.ts"
 import { nearestName } from "../../domain/basics/NearestName.ts"
 import * as Learning from "../../domain/learning/LearnedState.ts"
-import { Refused } from "./OpenRouter.ts"
+import { Refused } from "./Refused.ts"
 
 /** What is known of every model of the log, at the fixed reference point, as `/v1/models` shows it. */
 export const modelFacts = (learning: Learning.Learning) =>

@@ -3,7 +3,6 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Fold from "../../domain/learning/Fold.ts"
 import { RouterId, type Position } from "../../domain/basics/Ids.ts"
 import type { LearningEvent } from "../../domain/learning/LearningEvent.ts"
@@ -23,13 +22,7 @@ import { Ids } from "../../services/running/Ids.ts"
 import type { EmbeddedPostgresError, PostgresServer } from "../../services/storage/PostgresServer.ts"
 import { type InvalidSettings, Settings } from "../../services/running/Settings.ts"
 import { progressOf } from "./Progress.ts"
-
-/** A command that cannot do what it was asked; the message says what to do instead. */
-export class Refused extends Schema.TaggedError<Refused>()("Refused", { detail: Schema.String }) {
-  override get message() {
-    return this.detail
-  }
-}
+import { Refused } from "./Refused.ts"
 
 /** One router's learning in the database of the environment, for a command. */
 export interface OpenRouter {

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { normalise, type Weights } from "../../domain/routing/Weights.ts"
-import { Refused } from "./OpenRouter.ts"
+import { Refused } from "./Refused.ts"
 
 /** `quality,cost,latency` as an option has them. */
 export const weightsOf = (text: string): Effect.Effect<Weights, Refused> => {

@@ -2,12 +2,14 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { writeFile } from "node:fs/promises"
 import { stringify } from "yaml"
-import { Refused } from "./OpenRouter.ts"
+import { told } from "./Told.ts"
+import { Refused } from "./Refused.ts"
 
 /** Writes a `conduit.yaml` with a comment before it, never over another file; `-` prints it. */
-export const writeConfiguration = (out: string, comments: ReadonlyArray<string>, content: object) =>
+export const writeConfiguration = (out: string, comments: ReadonlyArray<string>, content: object, json = false) =>
   Effect.gen(function* () {
     const text = `${[...comments, "What else may stand here: conduit.example.yaml"].map((line) => `# ${line}\n`).join("")}\n${stringify(content)}`
+    if (out === "-" && json) return yield* Console.log(JSON.stringify(content))
     if (out === "-") return yield* Console.log(text.trimEnd())
     yield* Effect.tryPromise({
       try: () => writeFile(out, text, { flag: "wx" }),
@@ -18,5 +20,5 @@ export const writeConfiguration = (out: string, comments: ReadonlyArray<string>,
         })
       }
     })
-    yield* Console.log(`${out} is written`)
+    yield* told(json, { file: out, notes: comments }, `${out} is written`)
   })

@@ -27,6 +27,9 @@ export interface DatabaseToolsShape {
   /** The position of the newest commit that was begun before that instant (Unix milliseconds); 0 if there is none. */
   readonly positionAt: (routerId: RouterId, millis: number) => Effect.Effect<Position, DatabaseError>
 
+  /** What costs were compared with lately, USD, as the service has told it; null where it has not yet. */
+  readonly costReference: (routerId: RouterId) => Effect.Effect<number | null, DatabaseError>
+
   /**
    * Everybody's decisions that were made at states up to `position`, oldest first, after `after`, at most `limit`; each with
    * how its answer was judged, if it was.

@@ -254,6 +254,7 @@ describe("SettingsEnv", () => {
       "REDIS_URL",
       "PGSSLROOTCERT",
       "CONDUIT_API_KEYS",
+      "CONDUIT_API_KEY",
       "CONDUIT_METRICS_KEYS",
       "CONDUIT_ADMIN_KEYS",
       "CONDUIT_ALLOW_ANONYMOUS"

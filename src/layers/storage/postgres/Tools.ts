@@ -47,6 +47,14 @@ export const makeTools = (sql: SqlClient.SqlClient): DatabaseToolsShape => ({
     guarded("adopt")
   ),
 
+  costReference: Effect.fn("DatabaseTools.costReference")(
+    (routerId) =>
+      sql<{ usd: number }>`
+        SELECT c.cost_usd AS usd FROM cost_references c JOIN routers r ON r.key = c.router_key
+        WHERE r.id = ${routerId} ORDER BY c.since DESC LIMIT 1`.pipe(Effect.map(([row]) => row?.usd ?? null)),
+    guarded("costReference")
+  ),
+
   positionAt: Effect.fn("DatabaseTools.positionAt")(
     (routerId, millis) =>
       sql<{ position: number }>`

@@ -32,6 +32,14 @@ export const http = (setting: ReadSetting, { sha256 }: Platform) =>
       "ops:sha256:9f86d081884c7d65...",
       { shown: "none", secret: true }
     ),
+    commandKey: setting(
+      "CONDUIT_API_KEY",
+      Parse.optional(Parse.secretText),
+      Option.none(),
+      "the key that commands such as `conduit stats` show to a running service, where `--api-key` does not say; the service itself does not read it",
+      "sk-...",
+      { secret: true }
+    ),
     apiKeysFile: setting(
       "CONDUIT_API_KEYS_FILE",
       Parse.optional(Parse.text),

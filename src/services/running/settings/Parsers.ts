@@ -78,6 +78,8 @@ export const duration =
 export const routerId: Parse<string> = (value) =>
   RouterId.is(value) ? Either.right(value) : Either.left("1 to 64 characters of A-Z a-z 0-9 . _ : -")
 
+export const secretText: Parse<Redacted.Redacted> = (value) => Either.right(Redacted.make(value))
+
 export const databaseUrl: Parse<Redacted.Redacted> = (value) =>
   Either.map(parsePostgresUrl(value), () => Redacted.make(value))
 

@@ -1,0 +1,51 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { RouterId } from "../../domain/basics/Ids.ts"
+import { referenceLatencySeconds } from "../../domain/routing/Reference.ts"
+import { NotAnswered, StoredAnswers } from "../../services/api/StoredAnswers.ts"
+import { DecisionNotFound, type RouterShape } from "../../services/routing/Router.ts"
+import { Database, type DatabaseShape } from "../../services/storage/Database.ts"
+import { type AnyError, toPublic } from "./ErrorTable.ts"
+import * as Lookups from "./Lookups.ts"
+import * as Stats from "./StatsHandler.ts"
+
+/** Answers of one router; with what costs are compared, USD. */
+export const layerOf = (routerId: RouterId, costUsd: number): Layer.Layer<StoredAnswers, never, Database> =>
+  Layer.effect(
+    StoredAnswers,
+    Effect.map(Database, (database) => {
+      const shownWith = { costUsd, latencySeconds: referenceLatencySeconds, paramsOf: () => undefined }
+      const dependencies = { router: routerOf(database, routerId), reference: () => shownWith }
+      const decisionsPath = "/v1/decisions"
+      const answer = (address: string): Effect.Effect<unknown, AnyError> => {
+        const asked = { caller, url: address }
+        const [path = ""] = address.split("?")
+        if (path === "/v1/stats") return Stats.answer(dependencies.router, dependencies.reference, asked)
+        if (path === decisionsPath) return Lookups.decisionList(dependencies, asked)
+        return Lookups.decisionEntryOf(dependencies, caller, decodeURIComponent(path.slice(decisionsPath.length + 1)))
+      }
+      return StoredAnswers.of({
+        get: (address) =>
+          answer(address).pipe(
+            Effect.map((found) => JSON.stringify(found)),
+            Effect.mapError((error) => new NotAnswered({ detail: toPublic(error).message }))
+          )
+      })
+    })
+  )
+
+const caller = { owner: null, readsAll: true } as const
+
+const routerOf = (
+  database: Pick<DatabaseShape, "decision" | "decisions" | "stats">,
+  routerId: RouterId
+): Pick<RouterShape, "decision" | "decisions" | "stats"> => ({
+  stats: (query) => Effect.map(database.stats(routerId, query), (rows) => ({ ...rows, savings: null })),
+  decisions: (query) => database.decisions(routerId, query),
+  decision: (id) =>
+    Effect.flatMap(
+      database.decision(routerId, id),
+      Option.match({ onNone: () => new DecisionNotFound({ decisionId: id }), onSome: Effect.succeed })
+    )
+})
