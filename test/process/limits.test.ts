@@ -243,6 +243,16 @@ describe("a budget that is paced", () => {
       assert.isAbove(budget?.pacing?.score_per_request ?? 0, 0)
       const dear = json.candidates.find(({ model }: { model: string }) => model === "dear")
       assert.isBelow(dear.parts.cost, 0)
+
+      const routed = await request(`${conduit.url}/v1/route`, { headers, body: { prompt: "and of a choice alone?" } })
+      assert.strictEqual(routed.status, 200, routed.text)
+      const id = String(routed.headers["x-conduit-decision-id"])
+      await eventually("the choice is stored", limitMs, async () =>
+        (await query(fixture.database.url, `SELECT FROM decisions WHERE id = '${id}'`)).length === 1 ? true : undefined
+      )
+      const stored = (await request(`${conduit.url}/v1/decisions/${id}`, { headers })).json
+      assert.isNull(stored.outcome)
+      assert.isAbove(stored.pacing.multiplier, 0)
     }
   )
 })

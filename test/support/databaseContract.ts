@@ -1,4 +1,4 @@
-import { emptyError, refusedError } from "../../src/domain/routing/Outcome.ts"
+import { emptyError, type Outcome, refusedError } from "../../src/domain/routing/Outcome.ts"
 import { assert, layer as withLayer } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -102,6 +102,28 @@ export const databaseContract = <E>(name: string, database: Layer.Layer<Database
         assert.isTrue(run?.type === "run" && run.ok && run.model === small)
         if (run?.type === "run") assert.deepStrictEqual(run.features, record.decision.features)
       })
+    )
+
+    it.effect(
+      "answers what money was charged for a choice, before its outcome is known, then and beside what the outcome had",
+      () =>
+        Effect.gen(function* () {
+          const { db, id, seed } = yield* fresh
+          const pacing = { multiplier: 0.75, budgetUsd: 0.002 }
+          const paced = (outcome: Outcome | null) => {
+            const record = recordOf(id, { seed, outcome })
+            return { ...record, decision: { ...record.decision, pacing } }
+          }
+          const open = paced(null)
+          const records = [open, paced(answered()), paced({ ...answered(), details: { cachedTokens: 7 } })]
+          yield* db.commit(commitOf(id, { decisions: records }))
+          for (const record of records) {
+            assert.deepStrictEqual(Option.getOrThrow(yield* db.decision(id, record.decision.id)).record, record)
+          }
+          yield* db.commit(commitOf(id, { reports: [reportOn(open.decision.id)] }))
+          const reported = Option.getOrThrow(yield* db.decision(id, open.decision.id)).record
+          assert.deepStrictEqual([reported.decision.pacing, reported.outcome?.details], [pacing, null])
+        })
     )
 
     it.effect("keeps the words of a later version, whose replicas share the log during an upgrade", () =>

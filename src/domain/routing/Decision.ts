@@ -121,7 +121,7 @@ export interface Decision {
   readonly exploration: boolean
   /** What the draw was keyed with. */
   readonly seed: string
-  /** What money was charged, where a budget is paced; stored with the outcome. */
+  /** What money was charged, where a budget is paced. */
   readonly pacing?: Charge
   /** Where turns of a session are weighed, for the next one; not stored. */
   readonly turn?: DecidedTurn

@@ -1,6 +1,5 @@
 import type { FaultReason } from "./Fault.ts"
 import type { ModelId } from "../basics/Ids.ts"
-import type { Charge } from "../learning/BudgetPacing.ts"
 import type { ModelParams } from "../models/ModelParams.ts"
 
 /** One call to a model. */
@@ -55,8 +54,6 @@ export interface OutcomeDetails {
   readonly upstreamRequestId?: string
   /** What the model's entry asked of it and the caller had left open. */
   readonly params?: ModelParams
-  /** What the choice was charged for money, where a budget is paced. */
-  readonly pacing?: Charge
 }
 
 /** What happened when the chosen model was called, or what the caller of `/v1/route` reported. */

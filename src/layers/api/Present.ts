@@ -47,7 +47,7 @@ export const decisionEntry = (
 ): DecisionEntry => {
   const fellBack = outcome !== null && outcome.model !== decision.chosen
   const { weights } = decision.request
-  const pacing = decision.pacing ?? outcome?.details?.pacing
+  const { pacing } = decision
   const judged = combine(feedback.filter((f) => f.supersededBy === null))
   return {
     id: decision.id,

@@ -236,12 +236,10 @@ export class RoutedRequest {
     }
   }
 
-  /** What the choice and the call had besides. */
+  /** With what the call had besides. */
   private withAdded(model: Model["id"], details: OutcomeDetails | null): OutcomeDetails | null {
     const params = this.added?.get(model)
-    const { pacing } = this.decision
-    if (params === undefined && pacing === undefined) return details
-    return { ...details, ...(params === undefined ? {} : { params }), ...(pacing === undefined ? {} : { pacing }) }
+    return params === undefined ? details : { ...details, params }
   }
 
   /** For the client: what was tried. */

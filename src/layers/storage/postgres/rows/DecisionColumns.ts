@@ -84,7 +84,13 @@ export const decidedColumns = {
   models: decided("text", ModelsCell, ({ decision }) => decision.candidates.map((c) => c.model).join(",")),
   excluded_by: decided("text[]", Schema.NullOr(ExcludedByCell), ({ decision }) => exclusionsOf(decision.candidates)),
   predictions: decided("real[]", Schema.Array(NullableNumber), ({ decision }) => predictionsOf(decision.candidates)),
-  attempts: decided("text", Schema.NullOr(AttemptsCell), ({ attempts, outcome }) => attemptsCellOf(attempts, outcome))
+  attempts: decided("text", Schema.NullOr(AttemptsCell), ({ attempts, outcome }) => attemptsCellOf(attempts, outcome)),
+  // A report on the decision adds none.
+  details: decided("text", Schema.NullOr(DetailsCell), ({ decision: { pacing }, outcome }) =>
+    pacing === undefined && (outcome === null || outcome.details === null)
+      ? null
+      : JSON.stringify(pacing === undefined ? outcome?.details : { ...outcome?.details, pacing })
+  )
 }
 
 const ended = columnOf<Outcome | null>()
@@ -106,10 +112,7 @@ export const outcomeColumns = {
   cost_usd: ended("float8", NullableNumber, (outcome) => outcome?.costUsd ?? null),
   latency_ms: ended("float8", NullableNumber, (outcome) => outcome?.latencyMs ?? null),
   first_token_ms: ended("float8", NullableNumber, (outcome) => outcome?.firstTokenMs ?? null),
-  error: ended("text", NullableText, (outcome) => outcome?.error ?? null),
-  details: ended("text", Schema.NullOr(DetailsCell), (outcome) =>
-    outcome === null || outcome.details === null ? null : JSON.stringify(outcome.details)
-  )
+  error: ended("text", NullableText, (outcome) => outcome?.error ?? null)
 }
 
 const judged = columnOf<NewlyLearned | null>()

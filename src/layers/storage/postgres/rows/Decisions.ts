@@ -2,7 +2,7 @@ import * as Schema from "effect/Schema"
 import type { CommitPlan, Learned } from "../../../../domain/learning/CommitPlan.ts"
 import type { DecisionRecord } from "../../../../domain/routing/DecisionRecord.ts"
 import { type RouterId, uuidV7Millis } from "../../../../domain/basics/Ids.ts"
-import type { Outcome } from "../../../../domain/routing/Outcome.ts"
+import type { Outcome, OutcomeDetails } from "../../../../domain/routing/Outcome.ts"
 import { attemptsOf } from "./Attempts.ts"
 import { candidatesOf } from "./Candidates.ts"
 import { rowOf } from "./Column.ts"
@@ -44,6 +44,13 @@ const float32Of = (bytes: Uint8Array): Float32Array => {
   return Float32Array.from({ length: buffer.length / 4 }, (_, i) => buffer.readFloatLE(i * 4))
 }
 
+/** Of the outcome; what the choice was charged for money is the decision's. */
+const detailsOf = ({ details }: DecisionRow): OutcomeDetails | null => {
+  if (details === null || details.pacing === undefined) return details
+  const { pacing: _, ...others } = details
+  return Object.keys(others).length === 0 ? null : others
+}
+
 const outcomeOf = (row: DecisionRow): Outcome | null =>
   row.ok === null
     ? null
@@ -58,7 +65,7 @@ const outcomeOf = (row: DecisionRow): Outcome | null =>
         latencyMs: row.latency_ms,
         firstTokenMs: row.first_token_ms,
         error: row.error,
-        details: row.details
+        details: detailsOf(row)
       }
 
 export const recordOf = (routerId: RouterId, row: DecisionRow): DecisionRecord => {
@@ -90,7 +97,8 @@ export const recordOf = (routerId: RouterId, row: DecisionRow): DecisionRecord =
       propensity: row.propensity,
       reason: row.reason,
       exploration: row.exploration,
-      seed: row.seed
+      seed: row.seed,
+      ...(row.details?.pacing === undefined ? {} : { pacing: row.details.pacing })
     },
     attempts: attemptsOf(row.attempts, outcome),
     outcome,
