@@ -204,12 +204,22 @@ export const changeMembers = (
 
 const byStart = (a: Edit, b: Edit) => a.start - b.start
 
+/** They are found in this order but for a few. */
+const inOrder = (edits: ReadonlyArray<Edit>): ReadonlyArray<Edit> => {
+  let before = -1
+  for (const { start } of edits) {
+    if (start < before) return edits.toSorted(byStart)
+    before = start
+  }
+  return edits
+}
+
 /** The text with its edits, which do not overlap. */
 export const splice = (text: string, edits: ReadonlyArray<Edit>): string => {
   if (edits.length === 0) return text
   let spliced = ""
   let from = 0
-  for (const { end, start, text: replacement } of [...edits].sort(byStart)) {
+  for (const { end, start, text: replacement } of inOrder(edits)) {
     spliced += text.slice(from, start) + replacement
     from = end
   }

@@ -156,10 +156,11 @@ class Planning {
   private joined = 0
 
   constructor(existing: Existing, { decisions, standings = new Map() }: Planned, constants: PlanConstants) {
-    const unchanged = { reported: false, newlyLearned: null }
-    for (const [id, stored] of existing.decisions) this.entries.set(id, { ...stored, ...unchanged, isNew: false })
+    for (const [id, { learned, record }] of existing.decisions) {
+      this.entries.set(id, { record, learned, isNew: false, reported: false, newlyLearned: null })
+    }
     for (const record of decisions) {
-      this.entries.set(record.decision.id, { record, learned: null, ...unchanged, isNew: true })
+      this.entries.set(record.decision.id, { record, learned: null, isNew: true, reported: false, newlyLearned: null })
     }
     this.runs = decisions.flatMap((record) => runEvents(record, constants))
     this.book = new FeedbackBook(existing.feedback)

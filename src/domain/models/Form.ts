@@ -294,11 +294,10 @@ const plainAnswer = (json: string, start: number, body: JsonObject, { id, model 
   // Else one of them stands there twice, or under a name with an escape.
   if (idPlace === undefined || modelPlace === undefined || idPlace.start === -1 || modelPlace.start === -1) return null
   if (count !== membersInAll(body)) return null
-  const edits = [
-    { ...idPlace, text: JSON.stringify(id) },
-    { ...modelPlace, text: JSON.stringify(model) }
-  ]
-  return splice(json, edits)
+  return splice(json, [
+    { start: idPlace.start, end: idPlace.end, text: JSON.stringify(id) },
+    { start: modelPlace.start, end: modelPlace.end, text: JSON.stringify(model) }
+  ])
 }
 
 /** Mends a whole answer: `body` is what its text is in JSON. */

@@ -52,7 +52,7 @@ export const compose = (input: {
       : turnCost(price, { ...turn, newTokens: inputTokens - turn.prefixTokens, outputTokens })
   const now = weighed === undefined ? costUsd(price, inputTokens, outputTokens) : (weighed?.nowUsd ?? null)
   const cost = weighed === undefined ? now : (weighed?.usd ?? null)
-  return {
+  const score = {
     mean:
       weights.quality * prediction.quality +
       weights.cost * costScore(cost, input.costReferenceUsd) +
@@ -60,7 +60,7 @@ export const compose = (input: {
       (input.charge === undefined ? 0 : penalty(input.charge, cost)),
     sd: weights.quality * prediction.qualitySd,
     rise: weights.quality * prediction.qualityRise,
-    costUsd: now,
-    ...(weighed === undefined ? {} : { conversationUsd: cost })
+    costUsd: now
   }
+  return weighed === undefined ? score : { ...score, conversationUsd: cost }
 }

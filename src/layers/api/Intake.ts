@@ -116,7 +116,8 @@ export class Intake {
     // A request that was read in this turn may have come with the beginning of the last one.
     const waitedMillis = turn.waitedMillis + this.#turnMillis
     const longestMillis = turn.longestMillis + this.#turnMillis
-    const isTimely = admission.admits({ ...turn, waitedMillis, longestMillis }, inFlight.count())
+    const { isFirst, nowMillis } = turn
+    const isTimely = admission.admits({ isFirst, nowMillis, waitedMillis, longestMillis }, inFlight.count())
     // Of a key that has sent no more than this it is not the fault.
     const isAdmitted = isTimely || (turn.isOnly && exchange.flow !== null)
     if (isAdmitted) {

@@ -19,13 +19,13 @@ export const labelOf = (
 ): Label => {
   const createdMillis = clock.unsafeCurrentTimeMillis()
   const options = body["stream_options"]
-  return {
+  const label = {
     id: `${operation === undefined ? idPrefixes[protocol === "converse" ? "chat" : protocol] : "embd-"}${answerId ?? createdMillis}`,
     model: model.id,
     createdSeconds: Math.floor(createdMillis / 1000),
-    withUsage: isObject(options) && options["include_usage"] === true,
-    ...(protocol === "responses" ? keptBy(model, body) : {})
+    withUsage: isObject(options) && options["include_usage"] === true
   }
+  return protocol === "responses" ? { ...label, ...keptBy(model, body) } : label
 }
 
 /** Responses are kept by their upstream unless the request says that they are not. */

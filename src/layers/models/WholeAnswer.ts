@@ -41,7 +41,7 @@ const answerFrom = (
     ? protocol.answerFromStream(eventsOf(text), label, choices)
     : protocol.readAnswer(text, label)
   if (!isAnswer(read)) return streamFailure(target, status, read)
-  return { status, ...read, requestId: received.requestId }
+  return { status, text: read.text, said: read.said, requestId: received.requestId }
 }
 
 /** What a call is made with. */

@@ -7,6 +7,7 @@ import { decisionIdMade, ModelId } from "../../domain/basics/Ids.ts"
 import { aliasMeantBy, throughAlias } from "../../domain/routing/Alias.ts"
 import { meantBy } from "../../domain/routing/ModelName.ts"
 import { type BanditStateShape, type DecideInput, NoEligibleModel } from "../../services/learning/BanditState.ts"
+import type { Model } from "../../domain/routing/Model.ts"
 import type { ModelCatalogShape } from "../../services/models/ModelCatalog.ts"
 import type { TelemetryShape } from "../../services/observing/Telemetry.ts"
 import type { TracingShape } from "../../services/observing/Tracing.ts"
@@ -136,7 +137,7 @@ const inputOf = (
   features: Float32Array
 ): DecideInput => {
   const createdAtMillis = clock.unsafeCurrentTimeMillis()
-  return {
+  const input = {
     id: decisionIdMade(ids.uuidV7(createdAtMillis)),
     createdAtMillis,
     owner,
@@ -144,12 +145,12 @@ const inputOf = (
     features,
     session: null,
     isToolResult: conversation.isToolResult,
-    ...(charge === null ? {} : { charge }),
     cacheHits: experience.cacheHits,
-    lacks: (model) => experience.lacks(model, request),
-    inputTokens: (model) => experience.inputTokens(model, request.inputTokens),
+    lacks: (model: Model) => experience.lacks(model, request),
+    inputTokens: (model: Model) => experience.inputTokens(model, request.inputTokens),
     barrier: circuits.barrier
   }
+  return charge === null ? input : { ...input, charge }
 }
 
 const withWait = ({ circuits }: Parts, { excluded, isAnyEnabled, kept }: NoEligibleModel) =>

@@ -211,7 +211,7 @@ const prospectsOf = (
       request.constraints,
       { inputTokens, maxTokens }
     )
-    return {
+    const prospect = {
       model: model.id,
       eligible: excluded === null,
       excludedBy: excluded,
@@ -223,9 +223,11 @@ const prospectsOf = (
       qualitySd: prediction.qualitySd,
       costUsd,
       conversationUsd,
-      latencySeconds: prediction.latencySeconds,
-      ...(charge !== undefined && !isExplored(charge, conversationUsd ?? costUsd) ? { isUnexplored: true } : {})
+      latencySeconds: prediction.latencySeconds
     }
+    return charge !== undefined && !isExplored(charge, conversationUsd ?? costUsd)
+      ? { ...prospect, isUnexplored: true }
+      : prospect
   })
 
 const isEligible = (prospects: Prospects, model: ModelId) => prospects.some((p) => p.model === model && p.eligible)
@@ -258,7 +260,7 @@ const decisionOf = (
   choice: Choice
 ): Decision => {
   const { request } = input
-  return {
+  const decision = {
     id: input.id,
     createdAtMillis: input.createdAtMillis,
     routerId: router.id,
@@ -283,7 +285,7 @@ const decisionOf = (
     propensity: choice.propensity,
     reason: choice.reason,
     exploration: choice.exploration,
-    seed: router.seed,
-    ...(input.charge === undefined ? {} : { pacing: input.charge })
+    seed: router.seed
   }
+  return input.charge === undefined ? decision : { ...decision, pacing: input.charge }
 }
