@@ -234,6 +234,22 @@ describe("workers", () => {
     )
   })
 
+  it("do not start on PGlite, which has one session, and it is said what to do", async () => {
+    const conduit = await startConduit({
+      upstream: fixture.mock.url,
+      env: { CONDUIT_WORKERS: "2", CONDUIT_EMBEDDED_DATABASE: "pglite" },
+      isUnready: true
+    })
+    const { code, report } = await conduit.ended()
+    assert.strictEqual(code, 1)
+    assert.strictEqual(report.outcome, "failed")
+    assert.include(
+      String(report.errors[0]?.message),
+      "CONDUIT_WORKERS: 2 processes cannot share PGlite, which has one session: set DATABASE_URL to a PostgreSQL, or 1 worker"
+    )
+    assert.lengthOf(workersOf(conduit), 0)
+  })
+
   it("that cannot start say why once", async () => {
     const conduit = await startConduit({
       configuration: "models: [{ id: a, provider: nobody }]",

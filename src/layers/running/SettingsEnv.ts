@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto"
-import { availableParallelism } from "node:os"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -19,6 +18,7 @@ import {
   terminateLimit,
   unknownNames
 } from "../../services/running/Settings.ts"
+import { cores } from "./Cores.ts"
 import { hasKeys } from "../../services/running/settings/Http.ts"
 import type { ReadSetting } from "../../services/running/settings/Setting.ts"
 
@@ -38,7 +38,7 @@ export const fromEnvironment: Layer.Layer<Settings, InvalidSettings, Environment
   Effect.gen(function* () {
     const { terminal, variables } = yield* Environment
     const problems = new Map<string, string>()
-    const settings = settingsFrom(readFrom(variables, problems), { terminal, cores: availableParallelism(), sha256 })
+    const settings = settingsFrom(readFrom(variables, problems), { terminal, cores: cores(), sha256 })
     for (const { names, problem } of impossible(settings)) {
       // What has a problem of its own is not blamed again.
       if (!names.some((name) => problems.has(name))) problems.set(names[0], problem)
