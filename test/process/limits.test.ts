@@ -1,6 +1,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import type { BudgetList } from "../../src/services/api/BudgetSchemas.ts"
 import { chat, type ConduitProcess, kill9, request, startConduit } from "../support/conduit.ts"
+import { lock } from "../support/hostile.ts"
 import { query } from "../support/postgres.ts"
 import { startUpstream, type Upstream } from "../support/processMock.ts"
 import { hasRedis, startRedis, type TestRedis } from "../support/redis.ts"
@@ -193,6 +194,43 @@ describe("a key with limits and a budget", () => {
       "SELECT usd::float8 AS usd FROM budget_loans WHERE subject = 'key rich'"
     )
     assert.deepStrictEqual(loans, [{ usd: 0 }])
+  })
+})
+
+describe("a budget of a replica that was killed between answers and their rows", () => {
+  it("is what its rows cost, and what was put aside is there again when the loan ends", async () => {
+    const killed = await replica("crashed")
+    const headers = await create(killed, "crashed", { usd_per_day: 1 })
+    assert.strictEqual((await ask(killed, headers)).status, 200)
+    await storedCents("crashed", 5)
+
+    const held = await lock(fixture.database.url, "LOCK TABLE decisions IN ACCESS EXCLUSIVE MODE")
+    const answers = await concurrently(3, () => ask(killed, headers))
+    assert.deepStrictEqual(countedBy(answers.map(outcome)), { answered: 3 })
+    await kill9(killed)
+    await held.release()
+    // The server may carry out what its dead client sent last, or not.
+    await eventually("no statement is under way", limitMs, async () => {
+      const active =
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()"
+      return (await query(fixture.database.url, active)).length === 0 ? true : undefined
+    })
+
+    const next = await replica("crashed")
+    // Its loan ends by itself, fifteen seconds after it was made; those are not waited for here.
+    const ended = await query<{ ends: number }>(
+      fixture.database.url,
+      "UPDATE budget_loans l SET ends_at = now() FROM budget_loans old WHERE old.ctid = l.ctid AND l.subject = 'key crashed' RETURNING extract(epoch FROM old.ends_at - now())::float8 AS ends"
+    )
+    assert.isNotEmpty(ended)
+    for (const { ends } of ended) assert.isAtMost(ends, 15)
+    const { rows, spent } = await centsOf("crashed")
+    assert.strictEqual(spent, rows)
+    assert.include([5, 10, 15, 20], rows)
+    const rest = await concurrently(25, () => ask(next, headers))
+    const share = (100 - rows) / 5
+    assert.deepStrictEqual(countedBy(rest.map(outcome)), { answered: share, budget_spent: 25 - share })
+    await storedCents("crashed", 100)
   })
 })
 

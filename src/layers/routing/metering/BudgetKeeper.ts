@@ -172,7 +172,7 @@ export class BudgetKeeper {
     let isRefused = false
     for (const one of waiting) {
       if (this.#loan.take(one.usd, now)) one.reserved(null)
-      else if (one.usd <= freeUsd) this.#waiting.push(one)
+      else if (one.usd <= freeUsd + grain) this.#waiting.push(one)
       else {
         isRefused = true
         one.reserved(this.#spent(lent))
