@@ -169,6 +169,11 @@ const changingQueries = [
   over(startMillis - 100 * 24 * hour, startMillis + 8 * 24 * hour, { groupBy: ["task", "model"] }),
   over(startMillis + 1_234_567, startMillis + 2 * 24 * hour + 7_654_321, { groupBy: ["step", "model"] }),
   over(startMillis + 25 * hour, startMillis + 27 * hour),
+  // Steps of a minute, and a window that begins and ends within one.
+  over(startMillis + 25.1 * hour + 7_654, startMillis + 26.4 * hour + 1_234, {
+    stepsMillis: Array.from({ length: 79 }, (_, i) => startMillis + 25.1 * hour + i * 60_000),
+    groupBy: ["step", "model"]
+  }),
   over(startMillis + 30 * hour, startMillis + 31 * hour, { stepsMillis: [startMillis + 30 * hour], task: "code" }),
   over(startMillis - 3 * 24 * hour, startMillis + 5 * 24 * hour, { owner: "alice", model: "large", groupBy: ["task"] })
 ]

@@ -1,11 +1,16 @@
-// Which sums, of whole hours and whole days since 1970 in UTC, make up a window, and which parts of it they leave.
+// Which sums, of whole days, hours and, lately, quarter minutes since 1970 in UTC, make up a window, and which parts of it
+// they leave.
 
 export const hourMillis = 3_600_000
 export const dayHours = 24
+export const quarterMillis = 15_000
+export const hourQuarters = hourMillis / quarterMillis
+/** So many hours have sums of quarter minutes, the one that is not over among them. */
+export const quarteredHours = 3
 
-/** Sums of `hours` (1 or 24) that begin from hour `from` on and before hour `until`. */
+/** Sums of `hours` (1 or 24) that begin from hour `from` on and before hour `until`; 0 are those of quarter minutes, likewise. */
 export interface SumRange {
-  readonly hours: 1 | 24
+  readonly hours: 0 | 1 | 24
   readonly from: number
   readonly until: number
 }
@@ -35,17 +40,40 @@ export const coverOf = (
   const from = Math.ceil(Math.max(fromMillis, summedFromMillis) / hourMillis)
   const until = Math.floor(untilMillis / hourMillis)
   if (from >= until || !isEach(stepsMillis, 1)) return { sums: [], summed: null, rest: [{ fromMillis, untilMillis }] }
-  const summed = { fromMillis: from * hourMillis, untilMillis: until * hourMillis }
-  const rest = [
+  return coveredBy({ fromMillis, untilMillis }, rangesOf(from, until, isEach(stepsMillis, dayHours)), {
+    fromMillis: from * hourMillis,
+    untilMillis: until * hourMillis
+  })
+}
+
+/** By sums of quarter minutes, which are whole from that time on. */
+export const quarterCoverOf = (
+  { fromMillis, untilMillis }: Span,
+  stepsMillis: ReadonlyArray<number>,
+  wholeFromMillis: number
+): Cover => {
+  const from = Math.ceil(Math.max(fromMillis, wholeFromMillis) / quarterMillis)
+  const until = Math.floor(untilMillis / quarterMillis)
+  if (from >= until || !isByQuarters(stepsMillis)) {
+    return { sums: [], summed: null, rest: [{ fromMillis, untilMillis }] }
+  }
+  return coveredBy({ fromMillis, untilMillis }, [{ hours: 0, from, until }], {
+    fromMillis: from * quarterMillis,
+    untilMillis: until * quarterMillis
+  })
+}
+
+export const isByQuarters = (stepsMillis: ReadonlyArray<number>) =>
+  stepsMillis.every((millis) => millis % quarterMillis === 0)
+
+const coveredBy = ({ fromMillis, untilMillis }: Span, sums: ReadonlyArray<SumRange>, summed: Span): Cover => ({
+  sums,
+  summed,
+  rest: [
     { fromMillis, untilMillis: summed.fromMillis },
     { fromMillis: summed.untilMillis, untilMillis }
-  ]
-  return {
-    sums: rangesOf(from, until, isEach(stepsMillis, dayHours)),
-    summed,
-    rest: rest.filter((span) => span.fromMillis < span.untilMillis)
-  }
-}
+  ].filter((span) => span.fromMillis < span.untilMillis)
+})
 
 const rangesOf = (from: number, until: number, takesDays: boolean): ReadonlyArray<SumRange> => {
   const firstDay = Math.ceil(from / dayHours) * dayHours

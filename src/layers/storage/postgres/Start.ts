@@ -15,6 +15,7 @@ import { askedModel } from "./migrations/0005_asked_model.ts"
 import { sums } from "./migrations/0006_sums.ts"
 import { keys } from "./migrations/0007_keys.ts"
 import { budgets } from "./migrations/0008_budgets.ts"
+import { sumsByTime } from "./migrations/0009_sums_by_time.ts"
 import { toDatabaseError } from "./DatabaseError.ts"
 import { readCommitted, transact } from "./store/Transaction.ts"
 import { type BoundedPool, endPoolSoon, makePool, type PoolOptions } from "./Pool.ts"
@@ -27,7 +28,8 @@ const migrations = {
   "0005_asked_model": askedModel,
   "0006_sums": sums,
   "0007_keys": keys,
-  "0008_budgets": budgets
+  "0008_budgets": budgets,
+  "0009_sums_by_time": sumsByTime
 }
 export const newestMigration = Object.keys(migrations).length
 const table = "conduit_migrations"

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
 import { uniform } from "../../../../src/domain/basics/Rng.ts"
-import { RouterId } from "../../../../src/domain/basics/Ids.ts"
+import { DecisionId, RouterId, uuidV7From } from "../../../../src/domain/basics/Ids.ts"
 import { stepsOf } from "../../../../src/domain/stats/Stats.ts"
 import { reading } from "../../../../src/layers/storage/postgres/statistics/Parts.ts"
 import { Database } from "../../../../src/services/storage/Database.ts"
@@ -169,6 +169,66 @@ describe("sums", () => {
       yield* Fiber.join(adders)
       yield* Effect.repeat(one.addUp(id, adding), { until: ({ isDone }) => isDone })
       yield* Effect.promise(() => compare(url))
+    })
+  )
+
+  it.scopedLive("of quarter minutes answer for the last hours, and the rows wherever they are not whole", () =>
+    Effect.gen(function* () {
+      const url = yield* scopedUrl(createDatabase)
+      const db = Context.get(yield* Layer.build(Layer.fresh(databaseAt(url))), Database)
+      const { id } = yield* db.router(Option.some(routerId))
+      const ask = (text: string) => Effect.promise(() => query(url, text))
+      const [hour, minute] = [3_600_000, 60_000]
+      const nowMillis = 1_767_225_600_000 + 100.4 * hour
+      // From an hour and a half ago until now.
+      const decisions = Array.from({ length: 90 }, (_, i) => {
+        const record = recordOf(id, { request: { task: i % 3 === 0 ? "code" : null } })
+        const createdAtMillis = Math.floor(nowMillis - i * 1.013 * minute)
+        const decisionId = DecisionId(uuidV7From(createdAtMillis, Buffer.alloc(10, i)))
+        return { ...record, decision: { ...record.decision, id: decisionId, createdAtMillis } }
+      })
+      yield* db.commit(
+        commitOf(id, { decisions, feedback: decisions.slice(0, 50).map(({ decision }) => feedbackOn(decision.id)) })
+      )
+      const addUp = (millis: number) =>
+        Effect.repeat(db.addUp(id, { ...adding, nowMillis: millis }), { until: ({ isDone }) => isDone })
+      yield* addUp(nowMillis)
+      const looked = (windowMillis: number, stepMillis: number) =>
+        db.stats(id, {
+          ...asked,
+          fromMillis: nowMillis - windowMillis,
+          untilMillis: nowMillis + 1,
+          stepsMillis: stepsOf(nowMillis - windowMillis, nowMillis + 1, stepMillis).stepsMillis,
+          groupBy: ["step", "model"]
+        })
+      const both = Effect.all([looked(hour, minute), looked(0.25 * hour, 15_000)])
+      // Sums are exact, and rows are added up as floats.
+      const rounded = (found: unknown): unknown =>
+        JSON.parse(
+          JSON.stringify(found, (_, value) => (typeof value === "number" ? Number(value.toPrecision(9)) : value))
+        )
+      const right = yield* both
+      assert.strictEqual(right[0].totals.requests, 60)
+      yield* ask("UPDATE decision_sums SET requests = requests + 1 WHERE hours = 0")
+      assert.deepStrictEqual(
+        rounded(yield* both),
+        rounded(right),
+        "those that do not add up to the hour's are not used"
+      )
+      yield* ask(`UPDATE decision_sums h SET requests = q.requests FROM (
+        SELECT bucket / 240 AS hour, task, sum(requests) AS requests FROM decision_sums WHERE hours = 0 GROUP BY 1, 2) q
+        WHERE h.hours = 1 AND h.bucket = q.hour AND h.task = q.task`)
+      const [used] = yield* both
+      assert.isAtLeast(used.totals.requests, 110, "those that do are")
+      yield* addUp(nowMillis + 4 * hour)
+      assert.deepStrictEqual(yield* ask("SELECT FROM decision_sums WHERE hours = 0"), [], "old ones go")
+      assert.deepStrictEqual(rounded(yield* both), rounded(right))
+
+      // What is judged late of an hour that is over is in its sum, and in the rows.
+      yield* db.commit(commitOf(id, { feedback: [feedbackOn(decisions[60]!.decision.id)] }))
+      yield* addUp(nowMillis)
+      const { totals } = yield* looked(1.5 * hour, minute)
+      assert.strictEqual(totals.quality?.count, 51)
     })
   )
 

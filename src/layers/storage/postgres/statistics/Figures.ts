@@ -2,7 +2,17 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type RouterId, uuidV7Floor, uuidV7Millis } from "../../../../domain/basics/Ids.ts"
-import { type Cover, coverOf, hourMillis, type Span } from "../../../../domain/stats/Cover.ts"
+import {
+  type Cover,
+  coverOf,
+  hourMillis,
+  hourQuarters,
+  isByQuarters,
+  quarterCoverOf,
+  quarterMillis,
+  type Span,
+  type SumRange
+} from "../../../../domain/stats/Cover.ts"
 import {
   type Dimension,
   type Figures,
@@ -52,9 +62,15 @@ const filters = (given: Parameters, query: StatsQuery): string =>
   ].join(" AND ")
 
 /** One `SELECT` of each range of sums. */
-const sumRows = (given: Parameters, { cover, key }: CoveredRouter, query: StatsQuery, table: string, columns: string) =>
+const sumRows = (
+  given: Parameters,
+  { cover, key }: CoveredRouter,
+  query: StatsQuery,
+  table: string,
+  columnsOf: (range: SumRange) => string
+) =>
   cover.sums.map(
-    ({ from, hours, until }) => `SELECT ${columns} FROM ${table} s
+    ({ from, hours, until }) => `SELECT ${columnsOf({ from, hours, until })} FROM ${table} s
       WHERE router_key = ${given.add("int", key)} AND ${filters(given, query)} AND hours = ${given.add("smallint", hours)}
         AND bucket >= ${given.add("int", from)} AND bucket < ${given.add("int", until)}`
   )
@@ -75,7 +91,8 @@ const figuresStatement = (found: CoveredRouter, query: StatsQuery): Statement =>
   const asked = kindOf(query.groupBy)
   const sets = [...usual, ...(usual.some((one) => kindOf(one) === asked) ? [] : [query.groupBy])]
   const stepOfId = `width_bucket(d.id, ${given.add("uuid[]", query.stepsMillis.map(uuidV7Floor))}) - 1`
-  const hours = `'{${query.stepsMillis.map((millis) => Math.floor(millis / hourMillis)).join(",")}}'::int[]`
+  const stepsIn = (unitMillis: number) =>
+    `'{${query.stepsMillis.map((millis) => Math.floor(millis / unitMillis)).join(",")}}'::int[]`
   const columns = [...floats([...countNames, ...numberNames]), ...timeNames].join(", ")
   const parts = [
     `SELECT model, task, step, ${columns} FROM live`,
@@ -84,7 +101,8 @@ const figuresStatement = (found: CoveredRouter, query: StatsQuery): Statement =>
       found,
       query,
       "decision_sums",
-      `model, task, width_bucket(bucket, ${hours}) - 1 AS step, ${columns}`
+      ({ hours }) =>
+        `model, task, width_bucket(bucket, ${stepsIn(hours === 0 ? quarterMillis : hourMillis)}) - 1 AS step, ${columns}`
     )
   ]
   const summed = measureNames.map((name) => `sum(${name}) AS ${name}`).join(", ")
@@ -112,7 +130,7 @@ const errorsStatement = (found: CoveredRouter, query: StatsQuery): Statement => 
   const parts = [
     `SELECT d.model, coalesce(d.error, '') AS reason, d.sign AS count FROM (${measured(given, given.add("int", found.key), liveRows(given, found), query)}) d
      WHERE ${isFailure} AND ${filters(given, query)}`,
-    ...sumRows(given, found, query, "failure_sums", "model, reason, count")
+    ...sumRows(given, found, query, "failure_sums", () => "model, reason, count")
   ]
   const text = `
     SELECT model, nullif(reason, '') AS reason, sum(count)::float8 AS count FROM (${parts.join("\nUNION ALL ")}) p
@@ -199,6 +217,40 @@ const rowsOf = (query: StatsQuery, rows: ReadonlyArray<FiguresRow>): Omit<StatsR
   }
 }
 
+/**
+ * Steps within hours are made of sums of quarter minutes, as far as these are whole: those of an hour add up to its own sum.
+ * They do not where they were begun within the hour, are gone already, or a program added up that does not know them.
+ */
+const byQuarters = (
+  sql: SqlClient.SqlClient,
+  found: CoveredRouter,
+  query: StatsQuery,
+  fromMillis: number
+): Effect.Effect<CoveredRouter, StatsError> => {
+  if (!isByQuarters(query.stepsMillis)) return Effect.succeed(found)
+  const given = parameters()
+  const key = given.add("int", found.key)
+  const names = [...countNames, ...numberNames]
+  const sumsIn = (hours: 0 | 1, unit: number) => `
+    SELECT bucket / ${unit} AS hour, ${names.map((name) => `sum(${name}) AS ${name}`).join(", ")} FROM decision_sums
+    WHERE router_key = ${key} AND hours = ${hours} AND bucket >= ${given.add("int", Math.floor(query.fromMillis / hourMillis) * unit)}
+      AND bucket < ${given.add("int", Math.ceil(query.untilMillis / hourMillis) * unit)} GROUP BY 1`
+  const row = (of: string) => `(${names.map((name) => `${of}.${name}`).join(", ")})`
+  const text = `
+    SELECT max(hour) AS hour FROM (${sumsIn(1, 1)}) h FULL JOIN (${sumsIn(0, hourQuarters)}) q USING (hour)
+    WHERE ${row("h")} IS DISTINCT FROM ${row("q")}`
+  return Effect.map(Effect.flatMap(run(sql, { text, values: given.values }), decodeHour), ([{ hour }]) => ({
+    key: found.key,
+    cover: quarterCoverOf(
+      query,
+      query.stepsMillis,
+      Math.max(fromMillis, hour === null ? -Infinity : (hour + 1) * hourMillis)
+    )
+  }))
+}
+
+const decodeHour = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ hour: Schema.NullOr(Schema.Number) })))
+
 /** No id is lower than that of 1970: then all is in the sums. */
 const summedFromMillis = (id: string | null) =>
   id === null ? Infinity : uuidV7Millis(id) === 0 ? 0 : uuidV7Millis(id) + 1
@@ -215,8 +267,10 @@ export const selectStats = (
         SELECT r.key, s.summed_from FROM routers r LEFT JOIN summing s ON s.router_key = r.key WHERE r.id = ${routerId}`
       const [router] = yield* Effect.flatMap(known, decodeRouter)
       if (router === undefined) return noStats
-      const found = { key: router.key, cover: coverOf(query, query.stepsMillis, summedFromMillis(router.summed_from)) }
-      const rows = rowsOf(query, yield* Effect.flatMap(run(sql, figuresStatement(found, query)), decodeFigures))
+      const fromMillis = summedFromMillis(router.summed_from)
+      const found = { key: router.key, cover: coverOf(query, query.stepsMillis, fromMillis) }
+      const figures = found.cover.summed === null ? yield* byQuarters(sql, found, query, fromMillis) : found
+      const rows = rowsOf(query, yield* Effect.flatMap(run(sql, figuresStatement(figures, query)), decodeFigures))
       const { empty, failed } = rows.totals
       const errors =
         failed + empty === 0 ? [] : yield* Effect.flatMap(run(sql, errorsStatement(found, query)), decodeErrors)

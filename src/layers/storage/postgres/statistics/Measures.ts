@@ -92,6 +92,6 @@ export const noted = (name: string): string =>
   `SELECT -1 AS sign, d.* FROM ${name} n, LATERAL jsonb_populate_record(NULL::decisions, n.before) d WHERE n.before IS NOT NULL
    UNION ALL SELECT 1 AS sign, d.* FROM ${name} n JOIN decisions d ON d.id = n.decision_id`
 
-/** What a decision's id says of its time. */
-export const hourOf = (id: string): string =>
-  `(('x' || left(${id}::text, 8) || substr(${id}::text, 10, 4))::bit(48)::bigint / 3600000)::int`
+/** What a decision's id says of its time, in such units since 1970. */
+export const timeOf = (id: string, unitMillis: number): string =>
+  `(('x' || left(${id}::text, 8) || substr(${id}::text, 10, 4))::bit(48)::bigint / ${unitMillis})::int`

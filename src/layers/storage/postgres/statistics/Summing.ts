@@ -2,10 +2,11 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type RouterId, uuidV7Floor } from "../../../../domain/basics/Ids.ts"
+import { hourMillis, hourQuarters, quarteredHours, quarterMillis } from "../../../../domain/stats/Cover.ts"
 import type { AddUpOptions } from "../../../../services/storage/Database.ts"
 import { type Parameters, parameters, run, type Statement } from "../Statement.ts"
 import { readCommitted, type StoreError, transact } from "../store/Transaction.ts"
-import { hourOf, isFailure, measured, measureNames, noted, sumsOf } from "./Measures.ts"
+import { isFailure, measured, measureNames, noted, sumsOf, timeOf } from "./Measures.ts"
 
 const lowest = "00000000-0000-0000-0000-000000000000"
 const highest = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -14,13 +15,18 @@ const lockClass = 727_002
 /** Decisions of that much later have the new reference: by then all replicas' statements see it. */
 const referenceDelayMillis = 30_000
 
-/** The rows are added to the sums of their hour and of their day. `rows` are decisions, each with a `sign`. */
+/** From this hour on decisions are added to sums of quarter minutes too. */
+const quarteredFrom = ({ nowMillis }: AddUpOptions) => Math.floor(nowMillis / hourMillis) - quarteredHours + 1
+
+/** The rows are added to the sums of their hour and day, and lately of their quarter minute. `rows` are decisions, each with a `sign`. */
 const addition = (given: Parameters, key: string, rows: string, options: AddUpOptions): ReadonlyArray<string> => [
-  `measured_rows AS MATERIALIZED (SELECT d.*, ${hourOf("d.id")} AS hour FROM (${measured(given, key, rows, options)}) d)`,
+  `measured_rows AS MATERIALIZED (SELECT d.*, ${timeOf("d.id", hourMillis)} AS hour, ${timeOf("d.id", quarterMillis)} AS quarter FROM (${measured(given, key, rows, options)}) d)`,
   `added AS (
     INSERT INTO decision_sums AS s (router_key, owner, hours, bucket, task, model, ${measureNames.join(", ")})
-    SELECT ${key}, d.owner, w.hours, d.hour - d.hour % w.hours AS bucket, d.task, d.model, ${sumsOf("numeric")}
-    FROM measured_rows d CROSS JOIN (VALUES (1), (24)) AS w(hours) GROUP BY d.owner, w.hours, bucket, d.task, d.model
+    SELECT ${key}, d.owner, w.hours, CASE WHEN w.hours = 0 THEN d.quarter ELSE d.hour - d.hour % w.hours END AS bucket,
+      d.task, d.model, ${sumsOf("numeric")}
+    FROM measured_rows d CROSS JOIN (VALUES (0), (1), (24)) AS w(hours)
+    WHERE w.hours > 0 OR d.hour >= ${given.add("int", quarteredFrom(options))} GROUP BY d.owner, w.hours, bucket, d.task, d.model
     ON CONFLICT (router_key, owner, hours, bucket, task, model)
     DO UPDATE SET ${measureNames.map((name) => `${name} = s.${name} + excluded.${name}`).join(", ")}
     RETURNING s.owner, s.hours, s.bucket, s.task, s.model, s.requests)`,
@@ -125,6 +131,9 @@ export const addUp = (
       const changes = yield* run(sql, changesStatement(router.key, from, options))
       const [{ added, emptied, noted }] = yield* decodeChanges(changes)
       if (emptied !== null) yield* removeEmptied(sql, router.key, emptied)
+      yield* sql`
+        DELETE FROM decision_sums WHERE router_key = ${router.key} AND hours = 0
+          AND bucket < ${quarteredFrom(options) * hourQuarters}`
       if (from === lowest) return { added, isDone: noted < options.batch }
       const older = yield* decodeOlder(yield* run(sql, olderStatement(router.key, from, options)))
       return { added: added + older[0].added, isDone: false }
