@@ -62,7 +62,7 @@ export const StatsQuery = Schema.Struct({
   task: described(storedText(64), "Only decisions of this task, as their requests said."),
   interval: described(
     DurationText,
-    "How long a step of `over_time` is, such as 1h: at most 1,000 steps. By default at most 100 steps of a round length. Steps of less than an hour are read decision by decision, which takes its time in long windows."
+    "How long a step of `over_time` is, such as 1h: at most 1,000 steps. By default at most 100 steps of a round length. Steps of less than an hour are read decision by decision but for the last hours, which takes its time in long windows."
   ),
   group_by: described(
     GroupByText,

@@ -142,7 +142,7 @@ describe("Stats", () => {
       const { gate, seen, stats } = yield* slow(1_000_000)
       yield* Deferred.succeed(gate, undefined)
       const found = yield* stats(query)
-      assert.deepStrictEqual([seen.sampled, found.savings?.sampled], [[0.1], 0.1])
+      assert.deepStrictEqual([seen.sampled, found.savings?.sampled], [[0.03], 0.03])
       assert.isNull((yield* stats({ ...query, model: "a" })).savings)
       assert.lengthOf(seen.sampled, 1)
     })

@@ -65,7 +65,7 @@ const unlearned = [...unlearnedReasons, refusedError].map((reason) => `'${reason
  * The sums of `Savings.ts`: each request of the sample beside each of its candidates. A fallback is a failure of the
  * first choice, whose propensity is stored; a session's later requests were not drawn. `per_judged` is how many answers
  * of a model stand behind a judged one. What was decided in the same stretch of time is in one fold, or else, where that is
- * all, what is of the same session.
+ * all, what is of the same session. `OFFSET 0` has each column worked out once, and not again in each sum that it is part of.
  */
 const savingsStatement = (routerId: RouterId, query: StatsQuery, cells: ReadonlyArray<Span>): Statement => {
   const given = parameters()
@@ -90,7 +90,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, cells: Readonly
     predictions AS (
       SELECT b.*, c.model AS candidate, b.excluded_by IS NULL OR b.excluded_by[c.k] IS NULL AS routed,
         ${predicted(0)} AS expected_quality, ${predicted(2)} AS expected_cost, ${predicted(3)} AS expected_seconds
-      FROM base b, LATERAL unnest(string_to_array(b.models, ',')) WITH ORDINALITY AS c(model, k)),
+      FROM base b, LATERAL unnest(string_to_array(b.models, ',')) WITH ORDINALITY AS c(model, k) OFFSET 0),
     pairs AS (
       SELECT b.candidate, b.fold, b.cost_usd, b.model = b.candidate AS own, b.routed, b.expected_quality, b.expected_cost,
         b.ok AND b.cost_usd IS NOT NULL AND b.expected_cost IS NOT NULL AS priced,
@@ -105,7 +105,7 @@ const savingsStatement = (routerId: RouterId, query: StatsQuery, cells: Readonly
         CASE WHEN b.drawn AND b.chosen = b.candidate AND NOT b.fell_back AND b.ok AND b.cost_usd IS NOT NULL
              AND b.expected_cost IS NOT NULL THEN 1 / b.propensity - 1 END AS odds,
         CASE WHEN b.fell_back THEN 0 ELSE b.quality END AS first_quality, CASE WHEN b.fell_back THEN 0 ELSE b.reward END AS first_reward
-      FROM predictions b LEFT JOIN shares s ON s.model = b.model)
+      FROM predictions b LEFT JOIN shares s ON s.model = b.model OFFSET 0)
     SELECT candidate AS model, fold, ${summed(sums, (sql) => sql)}, (SELECT count(*) FROM base)::float8 AS all_requests
     FROM pairs GROUP BY candidate, fold`
   return { text, values: given.values }
