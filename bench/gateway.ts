@@ -2,7 +2,8 @@
 // proxy without logic, against the upstream itself, and against another build, taking turns. Compare within a run only.
 // node bench/run.mjs gateway [rounds] [seconds a turn] [models]
 //   --against DIR   another built checkout, as a further arm
-//   --peers         Portkey's gateway too, installed from npm in a temporary folder
+//   --peers         Portkey's gateway too, installed from npm in a temporary folder, and LiteLLM's and Bifrost's where
+//                   LITELLM_PROGRAM (`litellm` of litellm[proxy]) and BIFROST_PROGRAM (`bifrost-http`) name their programs
 //   --json FILE     writes every turn
 //   --profile DIR   a CPU profile of Conduit
 //   --warm N        requests that each arm answers before it is measured, 8000 by default
@@ -16,7 +17,7 @@ import { startNode } from "./support/children.ts"
 import { load, openLoad, type Target } from "./support/load.ts"
 import { machine, warnIfBusy } from "./support/machine.ts"
 import { argument, cpuMicros, median, option, row } from "./support/measure.ts"
-import { startPortkey } from "./support/peers.ts"
+import { startPeers } from "./support/peers.ts"
 import { ratio, type Turn, type Turns } from "./support/ratios.ts"
 import { type Held, hold } from "./support/streams.ts"
 
@@ -129,12 +130,12 @@ try {
     against === undefined || other === null
       ? null
       : await start(other.url, [Path.resolve(against, "dist/bin/conduit.js"), "serve"])
-  const peer = process.argv.includes("--peers") ? await startPortkey(mock.url) : null
+  const peers = process.argv.includes("--peers") ? await startPeers(mock.url) : []
   const systems: ReadonlyArray<System> = [
     { name: "conduit", url: conduit.url, pid: conduit.pid },
     ...(before === null ? [] : [{ name: "against", url: before.url, pid: before.pid }]),
     { name: "raw proxy", url: raw.url, pid: raw.pid },
-    ...(peer === null ? [] : [peer]),
+    ...peers,
     { name: "direct", url: new URL(mock.url).origin, pid: mock.pid }
   ]
   await (held > 0 ? holdAll(systems) : compare(systems))
@@ -142,7 +143,7 @@ try {
   conduit.kill("SIGTERM")
   const { code, report } = await conduit.ended()
   console.log(`conduit ended with ${code}, learning ${JSON.stringify(report.learning)}`)
-  peer?.stop()
+  for (const peer of peers) peer.stop()
   await Promise.all([raw.stop(), mock.stop()])
 } finally {
   await killAll()

@@ -12,6 +12,8 @@ export interface Load {
 export interface Target {
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
+  /** The model that is asked for; `auto` by default. */
+  readonly model?: string
   /** The requests take turns with them. */
   readonly keys?: ReadonlyArray<string>
 }
@@ -19,9 +21,9 @@ export interface Target {
 let sent = 0
 
 /** A request as chat clients send it, 240 bytes; no two are equal. */
-const chatBody = (stream: boolean, sessions: number): string =>
+const chatBody = (model: string, stream: boolean, sessions: number): string =>
   JSON.stringify({
-    model: "auto",
+    model,
     messages: [
       { role: "system", content: "You are a helpful assistant that answers briefly." },
       {
@@ -38,7 +40,7 @@ const ask = async (pool: Pool, target: Target, stream: boolean, sessions: number
   const key = target.keys?.[sent % target.keys.length]
   const shown = key === undefined ? {} : { authorization: `Bearer ${key}` }
   const headers = { "content-type": "application/json", ...shown, ...target.headers }
-  const body = chatBody(stream, sessions)
+  const body = chatBody(target.model ?? "auto", stream, sessions)
   const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", headers, body })
   const text = await answer.body.text()
   if (answer.statusCode !== 200) throw new Error(`${answer.statusCode} ${text.slice(0, 300)}`)
