@@ -18,7 +18,10 @@ interface Loan {
   readonly endsAtMillis: number
 }
 
-/** Adds up the decisions that there are, at each question. All are of one process, which is its only replica. */
+/**
+ * Adds up the decisions that there are, at each question. All are of one process, which is its only replica. Whole, because each
+ * method reads the same loans.
+ */
 export const makeBudgetStore = (routers: ReadonlyMap<RouterId, RouterState>): BudgetStoreShape => {
   const loans = new Map<string, Map<string, Loan>>()
 
