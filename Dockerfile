@@ -2,11 +2,11 @@ FROM node:24.14.0-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json build.mjs ./
+COPY tsconfig.json build.mjs ./
 COPY scripts/bundle.mjs scripts/dashboard.mjs scripts/undici.mjs ./scripts/
 COPY dashboard ./dashboard
 COPY src ./src
-RUN npm run build && find dist/bin -name '*.map' -delete
+RUN npm run build -- --program && find dist/bin -name '*.map' -delete
 
 # The bundle needs no node_modules: what it leaves out is the embedded database, binaries and all, which production does not use.
 FROM node:24.14.0-bookworm-slim

@@ -1,6 +1,6 @@
 // Builds dist/: the library and its types by tsc, dist/bin/conduit.js bundled, because a bundle starts in a third of
 // the time, and the dashboard beside it. `--if-needed` does nothing when dist is newer than every source,
-// `--if-absent` when there is one.
+// `--if-absent` when there is one; `--program` leaves the library out.
 import { execFileSync } from "node:child_process"
 import { readdirSync, rmSync, statSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -40,8 +40,10 @@ const isDone =
 if (!isDone) {
   process.stderr.write("building dist ...\n")
   rmSync(at("dist"), { recursive: true, force: true })
-  const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc")
-  execFileSync(process.execPath, [tsc, "-p", at("tsconfig.build.json")], { stdio: "inherit" })
+  if (!process.argv.includes("--program")) {
+    const tsc = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc")
+    execFileSync(process.execPath, [tsc, "-p", at("tsconfig.build.json")], { stdio: "inherit" })
+  }
   const { build } = await import("esbuild")
   const { dashboardInto } = await import("./scripts/dashboard.mjs")
   await Promise.all([build(bundleInto(at("dist", "bin"))), dashboardInto(at("dist", "bin"))])

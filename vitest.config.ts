@@ -10,7 +10,7 @@ export default defineConfig({
     pool: "forks",
     // A worker reads a module once, not again for each file: that was a fifth of a run. With fewer at least than at most the
     // pool ends workers that are idle twice, and the run with them.
-    poolOptions: { forks: { minForks: 3, maxForks: 3, isolate: false } },
+    poolOptions: { forks: { minForks: 4, maxForks: 4, isolate: false } },
     // What a test waits for has a limit of its own, with a message; these only end what hangs, on a busy machine as well.
     testTimeout: 600_000,
     hookTimeout: 600_000,

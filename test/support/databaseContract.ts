@@ -53,7 +53,7 @@ const nothingPruned: Pruned = { decisions: 0, feedback: 0, prompts: 0, parked: 0
 
 /** What every `Database` does. Each test has a router of its own. */
 export const databaseContract = <E>(name: string, database: Layer.Layer<Database, E>) =>
-  withLayer(database, { timeout: Duration.minutes(1), excludeTestServices: true })(`Database: ${name}`, (it) => {
+  withLayer(database, { timeout: Duration.minutes(10), excludeTestServices: true })(`Database: ${name}`, (it) => {
     keyStoreContract(it)
     let routers = 0
     const fresh = Effect.gen(function* () {

@@ -180,7 +180,7 @@ const changingQueries = [
 
 /** What `stats` and `savings` of every `Database` answer; `plain` is one that computes the same in another way. */
 export const statsContract = <E>(name: string, database: Layer.Layer<Database, E>, plain?: Layer.Layer<Database>) =>
-  withLayer(database, { timeout: Duration.minutes(1), excludeTestServices: true })(`Statistics: ${name}`, (it) => {
+  withLayer(database, { timeout: Duration.minutes(10), excludeTestServices: true })(`Statistics: ${name}`, (it) => {
     let routers = 0
     const filled = Effect.gen(function* () {
       const db = yield* Database
