@@ -4,6 +4,7 @@ import * as Path from "node:path"
 import { binary, chat, request, startConduit } from "../support/conduit.ts"
 import { createDatabase, query } from "../support/postgres.ts"
 import { asPid1, has } from "../support/external.ts"
+import { lock, lockAwaited } from "../support/hostile.ts"
 import { serviceFixture } from "../support/serviceFixture.ts"
 import { shutdownLines } from "../support/shutdownLines.ts"
 
@@ -75,21 +76,22 @@ describe.each(places)("signals to $name", ({ name, prefix }) => {
   })
 
   it("ends at once at the third one", async () => {
-    const conduit = await startConduit({
-      databaseUrl: fixture.database.url,
-      upstream: fixture.mock.url,
-      prefix,
-      command: [Path.resolve(import.meta.dirname, "../fixtures/serveHooked.mjs"), "hang"]
-    })
+    const env = { CONDUIT_SHUTDOWN_PERSIST_TIMEOUT: "1 hour" }
+    const conduit = await startConduit({ databaseUrl: fixture.database.url, upstream: fixture.mock.url, env, prefix })
     const pid = pidOf(conduit.pid)
+    const answer = await request(`${conduit.url}/v1/chat/completions`, { body: chat("something to learn") })
+    assert.strictEqual(answer.status, 200)
+    const { release } = await lock(fixture.database.url, "LOCK TABLE bandit_snapshots IN ACCESS EXCLUSIVE MODE")
     process.kill(pid, "SIGTERM")
-    await conduit.logged("Starting graceful shutdown sequence")
-    // Of another kind: two of one kind may come as one.
+    await lockAwaited(fixture.database.url)
+    // Of two kinds: two of one kind may come as one.
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.kill(pid, signal)
-    // Who waited for what hangs would be killed by the watchdog.
     const { code, report } = await conduit.ended()
+    await release()
     assert.strictEqual(code, 2)
     assert.deepInclude(report, { outcome: "forced", signals: 3 })
+    // After two it would have waited for the snapshot until the limit, and said so.
+    assert.deepStrictEqual(report.errors, [])
   })
 })
 

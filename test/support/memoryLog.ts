@@ -29,8 +29,9 @@ export const memoryLog = () => {
       dropped: 0
     }
   let pending = 0
+  let prunedTo: Position = 0
 
-  const newest = () => commits.at(-1)?.position ?? 0
+  const newest = () => commits.at(-1)?.position ?? prunedTo
   const append = (events: ReadonlyArray<LearningEvent>): Position => {
     const position = newest() + 1
     commits.push({ position, events })
@@ -131,5 +132,7 @@ export const memoryLog = () => {
   })
   const reader = LogReaderDatabase.layer.pipe(Layer.provide(stored), Layer.provide(FeatureExtractorLexical.layer))
   const layer = Layer.mergeAll(log, reader, stored)
-  return { layer, commits, snapshots, offered, faults, append }
+  /** Where a log of which nothing is left ends. */
+  const end = (position: Position) => void (prunedTo = position)
+  return { layer, commits, snapshots, offered, faults, append, end }
 }

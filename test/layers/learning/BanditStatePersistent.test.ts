@@ -292,6 +292,16 @@ describe("BanditStatePersistent", () => {
         const again = yield* lifeOf(log, (state) => Effect.sync(() => state.learned(a).quality.observations))
         assert.strictEqual(again.result, 3)
         assert.isEmpty(again.lines.filter((line) => /^(WARN|ERROR)/.test(line)))
+        // Of a log of which nothing is left, the one at its end.
+        const [rest] = log.commits.splice(0)
+        assert.isDefined(rest)
+        log.end(rest.position)
+        log.snapshots.push({ ...log.snapshots[1]!, watermark: rest.position })
+        const whole = yield* lifeOf(log, (state) => Effect.sync(() => state.learned(a).quality.observations))
+        assert.strictEqual(whole.result, 2)
+        assert.isEmpty(whole.lines.filter((line) => /^(WARN|ERROR)/.test(line)))
+        log.snapshots.splice(2)
+        log.commits.push(rest)
         // The older one leaves a hole of one commit.
         log.snapshots.splice(1)
         const hole = yield* lifeOf(log, () => Effect.void)

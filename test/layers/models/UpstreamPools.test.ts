@@ -114,6 +114,7 @@ describe("UpstreamPools", () => {
       const { render } = yield* TelemetryTag
       const connections = (state: string) =>
         Number(new RegExp(`^conduit_upstream_connections{state="${state}"} (\\d+)$`, "m").exec(render())?.[1])
+      let closes = 0
       yield* Effect.scoped(
         Effect.gen(function* () {
           const context = yield* Layer.build(Flush.layer(UpstreamPools.layer).pipe(Layer.provideMerge(catalog.layer)))
@@ -127,6 +128,8 @@ describe("UpstreamPools", () => {
             })
           )
           yield* first.waiting(1, "held")
+          const close = old.close.bind(old)
+          Object.assign(old, { close: () => (closes++, close()) })
           catalog.file.next = catalogAt(second.baseUrl)
           yield* Context.get(context, ModelCatalog).reload
           assert.notStrictEqual(pools().get("local"), old)
@@ -138,8 +141,11 @@ describe("UpstreamPools", () => {
           const left = () => connections("connected") + connections("running")
           for (let i = 0; i < 1_000 && left() > 0; i++) yield* Effect.sleep("10 millis")
           assert.strictEqual(left(), 0)
+          // By then it is forgotten.
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
         })
       )
+      assert.strictEqual(closes, 1)
       const { errors, phases } = yield* Effect.flatMap(ShutdownReport, (report) => report.entries)
       assert.deepStrictEqual(errors, [])
       assert.strictEqual(phases.find(({ phase }) => phase === "flush")?.outcome, "ok")
