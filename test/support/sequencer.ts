@@ -3,24 +3,34 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 /** What takes longest, the longest first: none of them is left alone at the end of a run. */
 const longest = [
   "process/hostile/matrix",
-  "process/hostile/rollingRestart",
+  "process/package",
   "process/log/postgresTrouble",
-  "process/clients",
   "layers/storage/postgres/PostgresEmbedded",
-  "process/stateTools",
+  "process/clients",
+  "process/dashboard",
   "process/doctor/database",
+  "process/workers",
+  "process/limits",
+  "process/stateTools",
   "process/embedded",
-  "deploy/alerts",
-  "process/log/kill9",
-  "process/log/rewound",
+  "process/log/failover",
   "process/otlp",
+  "process/hostile/rollingRestart",
+  "deploy/alerts",
+  "process/upstreams",
+  "process/keys",
   "process/log/replicas",
   "process/redis",
+  "deploy/image",
   "process/evaluate",
   "process/doctor/checklist",
-  "deploy/image",
-  "process/models",
-  "process/evaluateLog"
+  "process/log/kill9",
+  "process/log/rewound",
+  "process/configuration",
+  "process/shutdown",
+  "process/databases",
+  "process/evaluateLog",
+  "process/models"
 ]
 
 const rankOf = ({ moduleId }: TestSpecification): number => {
