@@ -3,9 +3,13 @@ import * as Either from "effect/Either"
 import * as H from "../src/domain/learning/bandit/Hierarchical.ts"
 import { choose } from "../src/domain/routing/Choice.ts"
 import { decodeEvents, encodeEvents } from "../src/domain/learning/EventCodec.ts"
-import { ModelId, type DecisionId } from "../src/domain/basics/Ids.ts"
+import { ModelId, type DecisionId, RouterId } from "../src/domain/basics/Ids.ts"
 import type { LearningEvent } from "../src/domain/learning/LearningEvent.ts"
+import { noMoreRates } from "../src/domain/routing/Cost.ts"
 import { extract } from "../src/domain/routing/LexicalFeatures.ts"
+import type { Model } from "../src/domain/routing/Model.ts"
+import { normalise, preferences } from "../src/domain/routing/Weights.ts"
+import { decide } from "../src/layers/learning/fold/Deciding.ts"
 import { uniform } from "../src/domain/basics/Rng.ts"
 import { decisionId } from "../test/support/learningEvents.ts"
 
@@ -85,6 +89,79 @@ const draw = (i: number) =>
     decisionId: `${i}`
   })
 print("choose among 10, with propensities", microseconds(5000, draw), "us")
+const catalogued = ten.map((id, k): Model => ({
+  id,
+  provider: "bench",
+  upstream: id,
+  inputUsdPerMTok: 0.1,
+  outputUsdPerMTok: 1 + k,
+  moreRates: noMoreRates,
+  priceSource: null,
+  contextWindow: 128_000,
+  maxOutputTokens: null,
+  abilities: {},
+  dialect: {},
+  priorQuality: 0.4 + k / 30,
+  unavailable: null,
+  simulated: false
+}))
+const deciding = {
+  catalog: {
+    models: catalogued,
+    byId: new Map(catalogued.map((model) => [model.id, model])),
+    providers: new Map(),
+    aliases: [],
+    policy: { algorithm: "auto" as const, preference: "balanced" as const },
+    costReferenceUsd: 0.001,
+    source: "bench",
+    shippedPrice: () => null,
+    notices: []
+  },
+  disabled: new Set<string>(),
+  router: { id: RouterId("bench"), seed: "seed" },
+  featuresVersion: "bench"
+}
+const decideOf = (count: number) => {
+  const models = catalogued.slice(0, count)
+  const among = { ...deciding, catalog: { ...deciding.catalog, models } }
+  return (i: number) => {
+    const text = `Question ${i}: explain in two sentences why the sky is blue at noon and red at dusk.`
+    decide(among, state, 1, {
+      id: decisionId(i),
+      createdAtMillis: i,
+      owner: null,
+      request: {
+        text,
+        inputTokens: 40,
+        needs: [],
+        maxTokens: null,
+        stream: false,
+        task: null,
+        preference: "balanced",
+        isPreferenceStated: false,
+        weights: normalise(preferences.balanced),
+        constraints: {},
+        userId: null,
+        sessionId: null,
+        pinned: null,
+        askedModel: null,
+        fallback: false,
+        isRetry: false
+      },
+      features: extract(text),
+      session: null,
+      isToolResult: false,
+      cacheHits: () => 0.9,
+      lacks: () => null,
+      inputTokens: () => 40,
+      barrier: () => null
+    })
+  }
+}
+for (const count of [3, 10]) {
+  const rounds = Array.from({ length: 15 }, () => microseconds(2000, decideOf(count)))
+  print(`decide among ${count}, features and all`, Math.min(...rounds), "us, the best of 15 rounds")
+}
 const prompt = "Write a function that computes the sum of 12 numbers, and explain why it works. ".repeat(10)
 print(
   "extract 800 characters",
