@@ -66,9 +66,12 @@ const abilitiesAfter = ({ lacks }: Known, { abilities }: Model, now: number): Ab
   return { ...abilities, ...learned }
 }
 
+/** Of a model that has taught nothing of it, as most have not. */
+const plainDialect: Dialect = {}
+
 const nothingKnown = (): Known => ({
   lacks: new Map(),
-  dialect: {},
+  dialect: plainDialect,
   logRatio: 0,
   answers: 0,
   cacheTurns: 0,
@@ -117,20 +120,23 @@ export const make = (clock: Clock, catalog: CatalogNow): Experience => {
   }
 
   const dialect: Experience["dialect"] = (model) => {
-    const known = byModel.get(model.id)
-    return known === undefined ? model.dialect : { ...known.dialect, ...model.dialect }
+    const taught = byModel.get(model.id)?.dialect ?? plainDialect
+    return taught === plainDialect ? model.dialect : { ...taught, ...model.dialect }
   }
 
   return {
     abilities,
     dialect,
-    limits: (model, body) => ({
-      adjustments: adjustmentsOf(body, dialect(model)),
-      dialect: dialect(model),
-      streamUsage:
-        catalog.current().providers.get(model.provider)?.streamUsage !== false &&
-        !withoutStreamUsage.has(model.provider)
-    }),
+    limits: (model, body) => {
+      const spoken = dialect(model)
+      return {
+        adjustments: adjustmentsOf(body, spoken),
+        dialect: spoken,
+        streamUsage:
+          catalog.current().providers.get(model.provider)?.streamUsage !== false &&
+          !withoutStreamUsage.has(model.provider)
+      }
+    },
     lacks: (model, request) => (request.needs.length === 0 ? null : lackOf(model, abilities(model), request, catalog)),
     inputTokens: (model, estimated) => {
       const known = byModel.get(model.id)
