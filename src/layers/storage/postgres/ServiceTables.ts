@@ -30,7 +30,7 @@ export const serviceIndexes = (
   "decisions_pkey decisions_session decisions_not_ok decisions_refused decisions_unusual decisions_facets " +
   "feedback_pkey feedback_router_key_idempotency_key_key feedback_decision feedback_parked " +
   "bandit_snapshots_pkey prompts_pkey " +
-  "decision_changes_pkey decision_sums_pkey failure_sums_pkey summing_pkey cost_references_pkey " +
+  "decision_changes_pkey decision_sums_pkey decision_sums_time failure_sums_pkey summing_pkey cost_references_pkey " +
   "api_keys_pkey api_key_secrets_pkey api_key_secrets_name api_key_revision_pkey audit_log_pkey " +
   "budget_spent_pkey budget_spent_owner budget_loans_pkey"
 ).split(" ")
