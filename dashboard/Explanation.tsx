@@ -37,6 +37,10 @@ const Score = ({ most, of: { parts } }: { readonly of: Candidate; readonly most:
   </span>
 )
 
+/** Not certain where it only rounds to that. */
+const chance = (propensity: number) =>
+  percent(propensity, propensity < 0.1 || (propensity > 0.99 && propensity < 1) ? 1 : 0)
+
 const expected = ({ parts }: Candidate) => parts.quality + parts.cost + parts.latency
 
 export const Candidates = ({ of }: { readonly of: DecisionEntry }) => {
@@ -67,7 +71,7 @@ export const Candidates = ({ of }: { readonly of: DecisionEntry }) => {
                 {one.model === first ? <Tag tone="good">chosen</Tag> : null}
                 {one.eligible ? null : <span class="soft block">{whyNot(one.excluded_by)}</span>}
               </th>
-              <td data-label="Chance">{one.eligible ? percent(one.propensity, one.propensity < 0.1 ? 1 : 0) : "–"}</td>
+              <td data-label="Chance">{one.eligible ? chance(one.propensity) : "–"}</td>
               <td data-label="Expected score">
                 {expected(one).toFixed(2)} <span class="soft">drawn {one.score.toFixed(2)}</span>
                 <Score of={one} most={most} />
@@ -75,7 +79,14 @@ export const Candidates = ({ of }: { readonly of: DecisionEntry }) => {
               <td data-label="Quality">
                 {quality(one.quality)} <span class="soft">± {quality(one.quality_sd)}</span>
               </td>
-              <td data-label="Cost">{usd(one.cost_usd)}</td>
+              <td data-label="Cost">
+                {usd(one.cost_usd)}
+                {one.conversation_cost_usd === undefined ? null : (
+                  <span class="soft block">
+                    {usd(one.conversation_cost_usd)} a turn of this conversation, with what is cached
+                  </span>
+                )}
+              </td>
               <td data-label="Time">{milliseconds(1000 * one.latency_seconds)}</td>
             </tr>
           ))}
@@ -268,8 +279,7 @@ const Body = ({ of }: { readonly of: DecisionEntry }) => {
             <b>{of.chosen}</b> was chosen: {reasons[of.reason] ?? of.reason}
           </>
         )}
-        {of.reason === "fallback" ? "" : `, with a chance of ${percent(of.propensity, of.propensity < 0.1 ? 1 : 0)}.`}{" "}
-        <Result of={of} />
+        {of.reason === "fallback" ? "" : `, with a chance of ${chance(of.propensity)}.`} <Result of={of} />
       </p>
       <Candidates of={of} />
       <div class="columns">

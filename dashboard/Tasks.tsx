@@ -34,8 +34,7 @@ const Cell = ({
           "none judged"
         ) : (
           <>
-            <b>{quality(group.quality.mean)}</b> ({range(group.quality.low, group.quality.high)})
-            <br />
+            <b>{quality(group.quality.mean)}</b> ({range(group.quality.low, group.quality.high)}) <br />
             {count(group.judged)} judged
           </>
         )}

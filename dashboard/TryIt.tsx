@@ -13,6 +13,7 @@ interface Side {
   readonly preference: string
   readonly maxCostUsd: string
   readonly minQuality: string
+  readonly maxSeconds: string
 }
 
 interface Tried {
@@ -26,7 +27,8 @@ const optionsOf = (side: Side, task: string) => ({
   ...(task === "" ? {} : { task }),
   constraints: {
     ...(side.maxCostUsd === "" ? {} : { max_cost_usd: Number(side.maxCostUsd) }),
-    ...(side.minQuality === "" ? {} : { min_quality: Number(side.minQuality) })
+    ...(side.minQuality === "" ? {} : { min_quality: Number(side.minQuality) }),
+    ...(side.maxSeconds === "" ? {} : { max_latency_ms: Math.ceil(1000 * Number(side.maxSeconds)) })
   }
 })
 
@@ -90,6 +92,17 @@ const Settings = (props: { readonly name: string; readonly side: Side; readonly 
           onInput={(event) => set({ ...side, minQuality: event.currentTarget.value })}
         />
       </label>
+      <label>
+        At most, seconds
+        <input
+          type="number"
+          min="0.001"
+          step="any"
+          placeholder="no limit"
+          value={side.maxSeconds}
+          onInput={(event) => set({ ...side, maxSeconds: event.currentTarget.value })}
+        />
+      </label>
     </fieldset>
   )
 }
@@ -126,8 +139,8 @@ export const TryIt = () => {
   const [prompt, setPrompt] = useState("Write a function that reverses a linked list.")
   const [task, setTask] = useState("")
   const [sides, setSides] = useState<readonly [Side, Side]>([
-    { preference: "balanced", maxCostUsd: "", minQuality: "" },
-    { preference: "cost", maxCostUsd: "", minQuality: "" }
+    { preference: "balanced", maxCostUsd: "", minQuality: "", maxSeconds: "" },
+    { preference: "cost", maxCostUsd: "", minQuality: "", maxSeconds: "" }
   ])
   const [results, setResults] = useState<readonly [Result, Result]>([null, null])
   const [isBusy, setBusy] = useState(false)
