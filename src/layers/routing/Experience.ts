@@ -103,6 +103,14 @@ const lackOf = (
   return isForeign && needs.includes("native_tools") ? "native_tools" : lacking(needs, abilities, pinned === id)
 }
 
+/** Returns whether the refusal taught something new. */
+const learnDialect = (known: Known, body: ChatBody, parameter: string): boolean => {
+  const taught = dialectAfter(body, parameter)
+  if (taught === null || parameter in known.dialect) return false
+  known.dialect = { ...known.dialect, ...taught }
+  return true
+}
+
 export const make = (clock: Clock, catalog: CatalogNow): Experience => {
   const byModel = new Map<Model["id"], Known>()
   const withoutStreamUsage = new Set<string>()
@@ -149,12 +157,7 @@ export const make = (clock: Clock, catalog: CatalogNow): Experience => {
         withoutStreamUsage.add(model.provider)
         return true
       }
-      const taught = dialectAfter(body, parameter)
-      if (taught === null || parameter in model.dialect) return false
-      const known = knownOf(model.id)
-      if (parameter in known.dialect) return false
-      known.dialect = { ...known.dialect, ...taught }
-      return true
+      return parameter in model.dialect ? false : learnDialect(knownOf(model.id), body, parameter)
     },
     answered: (model, request, errors) => {
       for (const need of request.needs) byModel.get(model.id)?.lacks.delete(need)
