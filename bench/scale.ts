@@ -29,7 +29,7 @@ const show = (carried: Carried) => {
     events / commits,
     quantile(acknowledgedMs, 0.5),
     quantile(acknowledgedMs, 0.99),
-    (100 * carried.engineBusyMs) / virtualMs,
+    100 * carried.engineBusy,
     quantile(lagMs, 0.5),
     quantile(lagMs, 0.99),
     (100 * carried.followerBusyMs) / virtualMs,

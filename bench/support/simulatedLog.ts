@@ -28,7 +28,8 @@ export interface Carried {
   readonly payloadBytes: number
   /** Of each judgement, from when it came to when it is answered. */
   readonly acknowledgedMs: ReadonlyArray<number>
-  readonly engineBusyMs: number
+  /** Share of the time in which a commit is in its turn, [0, 1]. */
+  readonly engineBusy: number
   /** Of each commit, from when it was stored to when a follower has folded it. */
   readonly lagMs: ReadonlyArray<number>
   /** Of one follower, as its process spends it. */
@@ -140,6 +141,7 @@ export const simulate = (options: Simulated): Carried => {
   const acknowledgedMs: Array<number> = []
   let engineFreeMs = 0
   let engineBusyMs = 0
+  let seen = 0
 
   // When each replica's next commit reaches the engine; null while none is begun.
   const due = appenders.map(({ oldestMs }) => oldestMs + networkMs / 2)
@@ -160,7 +162,7 @@ export const simulate = (options: Simulated): Carried => {
     log.push({ atMs: storedMs, payload: encodeEvents(taken(source, came.length)), events: came.length })
     const answeredMs = storedMs + networkMs / 2
     // Outcomes are offered and judgements waited for, in turn.
-    for (let i = 1; i < came.length; i += 2) acknowledgedMs.push(answeredMs - (came[i] ?? 0))
+    for (const cameMs of came) if (seen++ % 2 === 1) acknowledgedMs.push(answeredMs - cameMs)
     due[next] = Math.max(answeredMs, appender.oldestMs) + networkMs / 2
   }
 
@@ -178,7 +180,7 @@ export const simulate = (options: Simulated): Carried => {
     events: log.reduce((sum, stored) => sum + stored.events, 0),
     payloadBytes: log.reduce((sum, stored) => sum + stored.payload.length, 0),
     acknowledgedMs,
-    engineBusyMs,
+    engineBusy: engineBusyMs / Math.max(virtualMs, engineFreeMs),
     lagMs: all[0]?.lagMs ?? [],
     followerBusyMs: all[0]?.busyMs ?? 0,
     waiting: appenders.reduce((sum, appender) => sum + appender.waiting, 0)
