@@ -624,19 +624,24 @@ describe("OTLP", () => {
 
   it("waits as long as the collector asks, by seconds or by a date", async () => {
     const conduit = await tracesAlone()
-    const asked: Array<{ readonly at: number; readonly until: number }> = []
-    collector.behave(() => {
+    const asked: Array<{ readonly batch: string; readonly at: number; readonly until: number }> = []
+    collector.behave((seen) => {
       const at = Date.now()
+      const batch = spansOf(seen)
+        .map(({ name }) => name)
+        .join()
       const byDate = asked.length === 0
       const until = byDate ? 1000 * Math.ceil(at / 1000 + 2) : at + 2000
-      asked.push({ at, until })
+      asked.push({ batch, at, until })
       if (asked.length > 2) return { status: 200 }
       return { status: 429, headers: { "retry-after": byDate ? new Date(until).toUTCString() : "2" } }
     })
     await post(conduit, "/v1/route", { prompt: "x" }, parent("f"))
     await trace(traceId("f"), 5)
-    for (const [index, { until }] of asked.slice(0, 2).entries()) {
-      assert.isAtLeast(asked[index + 1]?.at ?? 0, until - 5, `the pause of try ${index}`)
+    // On a busy machine the spans come in two batches, and the second is on its way when the first is refused again.
+    for (const [index, { batch, until }] of asked.slice(0, 2).entries()) {
+      const next = asked.slice(index + 1).find((one) => one.batch === batch)
+      if (next !== undefined || index === 0) assert.isAtLeast(next?.at ?? 0, until - 5, `the pause of try ${index}`)
     }
     assert.strictEqual(await droppedOf(conduit, "traces"), 0)
   })
