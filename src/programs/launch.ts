@@ -26,11 +26,12 @@ const attempt = <A>(run: () => A): A | undefined => {
   }
 }
 
-/** Names of another program, or of another V8, are of no use any more. */
+/** What another build has left is of no use any more. Folders are those of newer versions of Node. */
 const keep = (name: string, compiled: Buffer): void => {
   Fs.mkdirSync(folder, { recursive: true })
-  for (const other of Fs.readdirSync(folder)) {
-    if (!other.startsWith(PROGRAM_FILE)) Fs.rmSync(Path.join(folder, other), { force: true })
+  for (const other of Fs.readdirSync(folder, { withFileTypes: true })) {
+    if (other.isFile() && !other.name.startsWith(PROGRAM_FILE))
+      Fs.rmSync(Path.join(folder, other.name), { force: true })
   }
   const written = Path.join(folder, `${name}.${process.pid}`)
   Fs.writeFileSync(written, compiled)
