@@ -3,6 +3,7 @@ import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { existsSync } from "node:fs"
 import { mkdir, writeFile } from "node:fs/promises"
@@ -13,6 +14,7 @@ import * as SettingsEnv from "../layers/running/SettingsEnv.ts"
 import { EnvironmentModels } from "../services/models/EnvironmentModels.ts"
 import { type AnsweredProvider, askForProviders } from "./tools/AskForProviders.ts"
 import { Refused } from "./tools/Refused.ts"
+import { targetOf } from "./tools/Service.ts"
 import { json } from "./tools/Told.ts"
 import { writeConfiguration } from "./tools/WriteConfiguration.ts"
 
@@ -97,13 +99,15 @@ const asking = (out: string) =>
     if (existsSync(out)) return yield* new Refused({ detail: `${out} is there already: name another by --out` })
     const answered = yield* askForProviders
     if (answered.length === 0) return yield* new Refused({ detail: "no provider is left: nothing is written" })
-    yield* writeConfiguration(out, [], contentOf(answered))
+    // First the keys: a configuration without them would not start.
     if (answered.some(({ key }) => key !== null)) {
       yield* writeKeys(out, answered)
       yield* Console.log(`${join(dirname(out), keyFolder)} has the keys, for you alone`)
     }
+    yield* writeConfiguration(out, [], contentOf(answered))
+    const { base } = yield* targetOf({ apiKey: Option.none(), url: Option.none() })
     yield* Console.log(
-      `\nNow start it:\n\n  ${out === "conduit.yaml" ? "" : `CONDUIT_CONFIG=${out} `}conduit serve\n\nand look at http://127.0.0.1:8000`
+      `\nNow start it:\n\n  ${out === "conduit.yaml" ? "" : `CONDUIT_CONFIG=${out} `}conduit serve\n\nand look at ${base}`
     )
   })
 
