@@ -167,9 +167,9 @@ const overloaded = (reason: keyof typeof details, retryAfterSeconds: number): Ov
   const key = `${reason} ${retryAfterSeconds}`
   const known = refusals.get(key)
   if (known !== undefined) return known
-  const made = new Overloaded({ detail: details[reason], retryAfterSeconds })
-  refusals.set(key, made)
-  return made
+  const error = new Overloaded({ detail: details[reason], retryAfterSeconds })
+  refusals.set(key, error)
+  return error
 }
 
 /**

@@ -3,6 +3,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { RouterId } from "../../domain/basics/Ids.ts"
 import { referenceLatencySeconds } from "../../domain/routing/Reference.ts"
+import { routes } from "../../services/api/Routes.ts"
 import { NotAnswered, StoredAnswers } from "../../services/api/StoredAnswers.ts"
 import { DecisionNotFound, type RouterShape } from "../../services/routing/Router.ts"
 import { Database, type DatabaseShape } from "../../services/storage/Database.ts"
@@ -17,13 +18,13 @@ export const layerOf = (routerId: RouterId, costUsd: number): Layer.Layer<Stored
     Effect.map(Database, (database) => {
       const shownWith = { costUsd, latencySeconds: referenceLatencySeconds, paramsOf: () => undefined }
       const dependencies = { router: routerOf(database, routerId), reference: () => shownWith }
-      const decisionsPath = "/v1/decisions"
       const answer = (address: string): Effect.Effect<unknown, AnyError> => {
         const asked = { caller, url: address }
         const [path = ""] = address.split("?")
-        if (path === "/v1/stats") return Stats.answer(dependencies.router, dependencies.reference, asked)
-        if (path === decisionsPath) return Lookups.decisionList(dependencies, asked)
-        return Lookups.decisionEntryOf(dependencies, caller, decodeURIComponent(path.slice(decisionsPath.length + 1)))
+        if (path === routes.stats.path) return Stats.answer(dependencies.router, dependencies.reference, asked)
+        if (path === routes.decisions.path) return Lookups.decisionList(dependencies, asked)
+        const id = decodeURIComponent(path.slice(routes.decisions.path.length + 1))
+        return Lookups.decisionEntryOf(dependencies, caller, id)
       }
       return StoredAnswers.of({
         get: (address) =>

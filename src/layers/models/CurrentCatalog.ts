@@ -18,8 +18,8 @@ export interface ReadConfiguration {
 
 /**
  * The catalogue that counts, with what it was made of: the configuration as it was read last, and what the providers list.
- * Its steps must run one at a time. Each tells the listeners, and the log what it has changed. Whole, because each is a way to the same two
- * fields.
+ * Its steps must run one at a time. Each tells the listeners, and the log what it has changed. Whole, because each is a way to
+ * the same two fields.
  */
 export class CurrentCatalog {
   readonly #listeners = new CatalogListeners()

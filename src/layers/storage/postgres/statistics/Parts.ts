@@ -79,7 +79,8 @@ export type StatsError = SqlError.SqlError | ParseResult.ParseError
 
 /**
  * Compiling these statements takes longer than running them, and with the usual memory each of the sorts goes to disk. Rows
- * are sorted only where nothing else will do: they make few groups, which the planner cannot know. Behind a pooler the session's limit may be on another connection. For this transaction alone.
+ * are sorted only where nothing else will do: they make few groups, which the planner cannot know. Behind a pooler the
+ * session's limit may be on another connection. For this transaction alone.
  */
 export const reading = <A>(
   sql: SqlClient.SqlClient,
