@@ -63,7 +63,7 @@ describe("the embedded database", () => {
         command: ["--liftoff-only", binary, "serve"]
       })
       const callers = startCallers(5, () => conduit.url)
-      await feedbacks(callers, kind === "pglite" ? 20 : 50)
+      await feedbacks(callers, kind === "pglite" ? 30 : 100)
       const { failures, turnedAway } = await callers.stop()
       assert.deepStrictEqual([failures, turnedAway], [[], 0])
       assert.deepStrictEqual(aboveInfo(conduit), [])

@@ -12,9 +12,9 @@ import { createDatabase, query, type TestDatabase } from "../../support/postgres
 import { eventually, roundsTold } from "../../support/traffic.ts"
 
 /** `CONDUIT_TEST_ROUNDS=30 CONDUIT_TEST_SETTLE="2 seconds"` are sixty restarts. */
-const rounds = Number(process.env["CONDUIT_TEST_ROUNDS"] ?? 1)
+const rounds = Number(process.env["CONDUIT_TEST_ROUNDS"] ?? 2)
 const roundLimitMs = 60_000
-const perSecond = 60
+const perSecond = 100
 /** As the image has it: longer than the balancer needs to see it, on a machine that is busy with other tests too. */
 const settle = process.env["CONDUIT_TEST_SETTLE"] ?? "5 seconds"
 

@@ -15,7 +15,7 @@ import { startTcpProxy, type TcpProxy } from "../../support/tcpProxy.ts"
 
 /** `CONDUIT_TEST_ROUNDS=200` for the long run. */
 const rounds = Number(process.env["CONDUIT_TEST_ROUNDS"] ?? 6)
-const perSecond = 70
+const perSecond = 130
 const flushMs = 100
 /** The first retry after a connection that was cut comes after so much. */
 const retryMs = 100
