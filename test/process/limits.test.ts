@@ -351,6 +351,9 @@ describe.skipIf(!hasRedis)("replicas that share a Redis", () => {
     )
     assert.isTrue(rest)
     await storedCents("three", 90)
+    const [own] = await budgets(a, headers)
+    assert.closeTo(own?.day?.left_usd ?? 0, 0.1, 1e-9)
+    assert.strictEqual(own?.reserved_usd, 0)
   })
 
   it("go on by themselves while it is stopped or frozen: no request fails, and the answer says who counts", async () => {
