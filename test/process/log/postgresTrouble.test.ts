@@ -189,7 +189,7 @@ const survive = async (
   const reason = persist?.["reason"] ?? persist?._tag
   process.stderr.write(
     `${name}: ${decisions.length} chats, ${fed.keys.size} feedbacks, ${episodes} episode(s), recovered after ${recoveredMs} ms, ` +
-      `at most ${mostConnections} connections of ${poolSize}; ${reason}\n`
+      `at most ${mostConnections} connections of ${poolSize}; ${reason}: ${persist?.message}\n`
   )
   await trouble.end()
   undo = () => Promise.resolve()
